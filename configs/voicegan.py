@@ -1,0 +1,70 @@
+"""voicegan: mel spectrograms of emotional speech from noise, with a conditional WGAN-GP.
+
+    bin/train --model=voicegan         default: some ten minutes on two cores, then samples of
+                                       each emotion in runs/voicegan/default/samples
+    bin/train --model=voicegan:paper   the published sizes, for a GPU
+    bin/train --model=voicegan:tiny    seconds, to see that everything runs
+
+Sizes after activation maximisation with a GAN prior (80 x 160 mels from a 512-d noise, widths 64 to
+512); loss after Gulrajani et al. 2017, arXiv:1704.00028, class head after Choi et al. 2018
+(StarGAN), arXiv:1711.09020.
+"""
+
+import dataclasses
+
+import ml_collections
+
+from kvoice import audio
+
+VARIANTS = {
+    "": {},
+    "paper": {
+        "model": {"width": 64},
+        "data": {"batch": 128},
+        "train": {"steps": 100_000, "steps_per_epoch": 1000},
+    },
+    "tiny": {
+        "model": {"width": 4},
+        "data": {"batch": 4},
+        "train": {"steps": 6, "steps_per_epoch": 3},
+    },
+}
+
+
+def config(variant=""):
+    """The values of a variant: each group holds the keyword arguments of one function."""
+    values = ml_collections.ConfigDict({
+        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+        "data": {  # data.source.Source
+            "crop_frames": 160,
+            "batch": 16,
+            "seed": 0,
+        },
+        "model": {  # models.voicegan.VoiceGAN
+            "domain": "mel",
+            "condition": "emotion",  # or gender, speaker, "" for none
+            "noise": 512,
+            "width": 24,
+            "n_critic": 5,
+            "penalty": 10.0,
+            "class_weight": 1.0,
+            "seed": 0,
+        },
+        "train": {  # training.train
+            "steps": 400,
+            "steps_per_epoch": 50,
+            "critic_rate": 1e-4,
+            "generator_rate": 1e-4,
+            "beta_1": 0.5,
+            "beta_2": 0.9,
+            "clip_norm": 0.0,  # 0 = no clipping
+            "ema": 0.0,  # momentum of the average of the weights, 0 = no average
+            "precision": "float32",
+            "jit": False,
+            "seed": 0,
+            "keep": 2,  # checkpoints
+        },
+    })
+    values.lock()
+    values.update(VARIANTS[variant])
+    return values

@@ -1,0 +1,23 @@
+"""Disentangled representations of voices, and speech made from them, in Keras 3.
+
+Importing this package imports no framework, so that `-h` answers at once, and sets what has to be
+set before one is imported.
+"""
+
+import os
+
+__version__ = "0.1.0"
+
+# A virtual machine may advertise AMX without being able to run it: a bfloat16 matmul then ends the
+# process with SIGILL on all three backends. This cap keeps oneDNN to what works; it costs nothing
+# that was measured.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+# TensorFlow writes a page about missing CUDA libraries at start-up; what matters is raised anyway.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def load(run):
+    """The trained model of a run's directory, on the backend that KERAS_BACKEND names."""
+    from kvoice import runs
+
+    return runs.load(run).model()
