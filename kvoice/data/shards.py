@@ -1,0 +1,232 @@
+"""Shards: TFRecord files of utterances, written and read without TensorFlow.
+
+A shard is a row of records, each framed as `length (uint64), masked CRC32C of the length,
+bytes, masked CRC32C of the bytes`, all little-endian; the bytes are a `tf.train.Example`, whose
+protocol-buffer form is spelt out here in a few lines. `tf.data.TFRecordDataset` and
+`tf.io.parse_single_example` read the same files.
+
+An utterance is a dict of `wave`, `f0`, `phone`, `speaker`, `gender`, `emotion`, `text`, `name` and
+`rate`, as in `FIELDS`.
+
+Source: the framing is that of TensorFlow's `record_writer`, the message that of `example.proto`.
+"""
+
+import mmap
+import os
+import struct
+import tempfile
+
+import google_crc32c
+import numpy as np
+
+from kvoice.errors import KvoiceError
+
+FIELDS = {
+    "wave": np.dtype("<i2"),  # [samples], 32768 = full scale
+    "f0": np.dtype("<f4"),  # [label frames] Hz, 0 = unvoiced; empty = unknown
+    "phone": np.dtype("<i4"),  # [label frames] index; empty = unknown
+    "speaker": int,  # index in the manifest's labels; -1 = unknown
+    "gender": int,
+    "emotion": int,
+    "rate": float,  # phones per second; 0 = unknown
+    "text": str,
+    "name": str,
+}
+FULL_SCALE = 32768
+
+_BYTES, _FLOATS, _INTS = 1, 2, 3  # the fields of the message Feature
+_DELIMITED = 2  # the wire type of everything but numbers
+_HEADER = struct.Struct("<QI")
+_CRC = struct.Struct("<I")
+
+
+def write(path, examples):
+    """Writes a shard under a temporary name, then renames it: a shard that exists is whole.
+
+    Args:
+        path: The file.
+        examples: Iterable of utterances, dicts with the keys of `FIELDS`.
+
+    Raises:
+        OSError: If the disk is full or forbids it; nothing is left behind.
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for example in examples:
+                file.write(framed(encoded(example)))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def index(path):
+    """Byte offsets of the records of a shard, from their lengths alone.
+
+    Shapes: -> int64 [records].
+
+    Raises:
+        KvoiceError: If the shard is missing, truncated, or a length fails its checksum.
+    """
+    offsets, offset = [], 0
+    data = _mapped(path)
+    while offset < len(data):
+        offsets.append(offset)
+        start, length = _extent(data, offset, path)
+        offset = start + length + _CRC.size
+    return np.array(offsets, np.int64)
+
+
+def read(path, offset):
+    """The utterance whose record begins at `offset`, through a memory map.
+
+    Raises:
+        KvoiceError: If the record is truncated or fails its checksum.
+    """
+    return Shard(path).utterance(offset)
+
+
+class Shard:
+    """A shard held open as a memory map, for many reads from any thread."""
+
+    def __init__(self, path):
+        self.path = path
+        self._data = _mapped(path)
+
+    def utterance(self, offset):
+        """The utterance whose record begins at `offset`; see `read`."""
+        start, length = _extent(self._data, int(offset), self.path)
+        message = self._data[start:start + length]
+        (crc,) = _CRC.unpack_from(self._data, start + length)
+        if crc != masked_crc(message):
+            raise _damaged(self.path, "a record fails its checksum")
+        try:
+            return decoded(message)
+        except KeyError as missing:
+            raise KvoiceError(f"{self.path}: a record without {missing}: another program wrote "
+                              "this shard; run prepare into a new directory") from None
+
+
+def framed(message):
+    """The bytes of one TFRecord."""
+    length = struct.pack("<Q", len(message))
+    return b"".join((length, _CRC.pack(masked_crc(length)), message,
+                     _CRC.pack(masked_crc(message))))
+
+
+def masked_crc(data):
+    """CRC32C of `data`, rotated and offset as TFRecord files hold it."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def encoded(example):
+    """A `tf.train.Example` of one utterance, in the order of `FIELDS`."""
+    entries = []
+    for name, kind in FIELDS.items():
+        value = _feature(example[name], kind)
+        entries.append(_delimited(1, _delimited(1, name.encode()) + _delimited(2, value)))
+    return _delimited(1, b"".join(entries))
+
+
+def decoded(message):
+    """The utterance in a `tf.train.Example`; inverse of `encoded`.
+
+    Raises:
+        KeyError: If a field of `FIELDS` is missing.
+    """
+    found = {}
+    for _, features in _parts(memoryview(message)):
+        for _, entry in _parts(features):
+            pair = dict(_parts(entry))
+            found[str(pair[1], "utf-8")] = pair[2]
+    return {name: _value(found[name], kind) for name, kind in FIELDS.items()}
+
+
+def _feature(value, kind):
+    """The message Feature with one value."""
+    if kind is int:
+        return _delimited(_INTS, _delimited(1, _varint(int(value) & 0xFFFFFFFFFFFFFFFF)))
+    if kind is float:
+        return _delimited(_FLOATS, _delimited(1, struct.pack("<f", value)))
+    data = value.encode() if kind is str else np.ascontiguousarray(value, kind).tobytes()
+    return _delimited(_BYTES, _delimited(1, data))
+
+
+def _value(feature, kind):
+    """The one value of a message Feature, whose numbers are packed."""
+    ((_, values),) = _parts(feature)
+    ((_, data),) = _parts(values)
+    if kind is int:
+        number = _read_varint(data, 0)[0]
+        return number - (1 << 64) if number >= 1 << 63 else number
+    if kind is float:
+        return struct.unpack("<f", data)[0]
+    return str(data, "utf-8") if kind is str else np.frombuffer(data, kind)
+
+
+def _delimited(field, data):
+    return _varint(field << 3 | _DELIMITED) + _varint(len(data)) + data
+
+
+def _varint(number):
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
+
+
+def _read_varint(view, position):
+    """(the number that begins at `position`, the position after it)."""
+    number = shift = 0
+    while True:
+        digit = view[position]
+        number |= (digit & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if digit < 0x80:
+            return number, position
+
+
+def _parts(view):
+    """Yields (field, bytes) of a message whose fields are all length-delimited."""
+    position = 0
+    while position < len(view):
+        key, position = _read_varint(view, position)
+        length, position = _read_varint(view, position)
+        yield key >> 3, view[position:position + length]
+        position += length
+
+
+def _mapped(path):
+    """The bytes of a file without reading them; b"" of an empty one."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return b""
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise KvoiceError(f"{path}: this shard is missing: run prepare again") from None
+
+
+def _extent(data, offset, path):
+    """(start, length) of the bytes of the record that begins at `offset`."""
+    start = offset + _HEADER.size
+    if start > len(data):
+        raise _damaged(path, "it is truncated")
+    length, crc = _HEADER.unpack_from(data, offset)
+    if crc != masked_crc(data[offset:offset + 8]):
+        raise _damaged(path, "the length of a record fails its checksum")
+    if start + length + _CRC.size > len(data):
+        raise _damaged(path, "it is truncated")
+    return start, length
+
+
+def _damaged(path, what):
+    return KvoiceError(f"{path}: {what}: delete it and run prepare again")
