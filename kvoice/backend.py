@@ -1,0 +1,221 @@
+"""The only file that differs per backend: gradients, and the seam into Keras' `fit`.
+
+A model writes its training step once, in stateful style, as
+`train_on(batch) -> terms`, with two functions from here:
+
+* `value_and_grad(loss, variables)`: the gradient of a loss,
+* `input_gradient(function, x)`: the gradient with respect to an input, which can be
+  differentiated again (for gradient penalties).
+
+`TrainStep` turns that step into the `train_step` that Keras expects from TensorFlow, from
+torch, and from JAX, where a step must be a pure function of all state. There the step runs
+inside a `keras.StatelessScope` that holds the whole state of the trainer, and the new values
+are read back out of it; `value_and_grad` forks that scope inside `jax.value_and_grad`.
+
+Rules for a step: no `add_loss`, no toggling of `trainable`, every random number from a
+`keras.random.SeedGenerator` that the model owns, every optimizer inside a
+`kvoice.players.OptimizerGroup`.
+"""
+
+import contextlib
+
+import keras
+from keras import tree
+
+BACKEND = keras.backend.backend()
+
+
+def _single(data):
+    """Undoes the (x, y, sample_weight) tuples of Keras: a batch is one dict."""
+    return data[0] if isinstance(data, (tuple, list)) else data
+
+
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+
+    no_grad = contextlib.nullcontext
+
+    def value_and_grad(loss, variables):
+        """The value of a loss and its gradients.
+
+        Args:
+            loss: A function without arguments that returns (scalar loss, aux); `aux` is any
+                structure of tensors.
+            variables: The Keras variables to differentiate by.
+
+        Returns:
+            `(loss, aux), gradients`; an unused variable has a gradient of zeros.
+        """
+        values = [variable.value for variable in variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            value, aux = loss()
+        zero = tf.UnconnectedGradients.ZERO
+        return (value, aux), tape.gradient(value, values, unconnected_gradients=zero)
+
+    def input_gradient(function, x):
+        """The gradient of `sum(function(x))` by x, itself differentiable.
+
+        Args:
+            function: x -> a tensor with one value for each item (any shape).
+            x: The input, e.g. [batch, time, mels].
+
+        Returns:
+            A tensor of the shape of x. As items do not mix, row i is the gradient of item i.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(function(x))
+        return tape.gradient(total, x)
+
+    class TrainStep:
+        """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
+
+        def train_step(self, data):
+            return self.fit_on(_single(data))
+
+        def test_step(self, data):
+            return self.test_on(_single(data))
+
+elif BACKEND == "torch":
+    import torch
+
+    no_grad = torch.no_grad
+
+    def value_and_grad(loss, variables):
+        values = [variable.value for variable in variables]
+        value, aux = loss()
+        gradients = torch.autograd.grad(value, values, allow_unused=True)
+        gradients = [
+            torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients)
+        ]
+        return tree.map_structure(lambda t: t.detach(), (value, aux)), gradients
+
+    def input_gradient(function, x):
+        if not x.requires_grad:
+            x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
+        return gradient
+
+    class TrainStep:
+        """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
+
+        def train_step(self, data):
+            return self.fit_on(_single(data))
+
+        def test_step(self, data):
+            with torch.no_grad():
+                return self.test_on(_single(data))
+
+elif BACKEND == "jax":
+    import jax
+
+    no_grad = contextlib.nullcontext
+
+    class _Scope(keras.StatelessScope):
+        """A stateless scope that refuses to lose an update, and can be forked."""
+
+        def __init__(self, state=(), known=None):
+            super().__init__(state_mapping=state)
+            self.known = known or frozenset(self.state_mapping)
+
+        def fork(self):
+            child = _Scope(known=self.known)
+            child.state_mapping = dict(self.state_mapping)
+            return child
+
+        def add_update(self, update):
+            if id(update[0]) not in self.known:
+                raise ValueError(
+                    f"{update[0].path} is updated inside the step but is not part of the "
+                    "trainer's state (an untracked layer or a second optimizer?): the update "
+                    "would be lost."
+                )
+            super().add_update(update)
+
+        def changes(self, parent):
+            before = parent.state_mapping
+            return {k: v for k, v in self.state_mapping.items() if v is not before.get(k)}
+
+    _scopes = []  # the open scopes, innermost last
+
+    @contextlib.contextmanager
+    def _opened(scope):
+        _scopes.append(scope)
+        try:
+            with scope:
+                yield scope
+        finally:
+            _scopes.pop()
+
+    def _parent():
+        if not _scopes:
+            raise RuntimeError(
+                "value_and_grad and input_gradient work inside a step (train_on, eval_on): "
+                "on JAX they need the scope that TrainStep opens."
+            )
+        return _scopes[-1]
+
+    def value_and_grad(loss, variables):
+        parent = _parent()
+        own = {id(variable) for variable in variables}
+
+        def pure(values):
+            child = parent.fork()
+            child.state_mapping.update(zip(map(id, variables), values))
+            with _opened(child):
+                value, aux = loss()
+            changes = {k: v for k, v in child.changes(parent).items() if k not in own}
+            return value, (aux, changes)
+
+        values = [parent.state_mapping[id(variable)] for variable in variables]
+        (value, (aux, changes)), gradients = jax.value_and_grad(pure, has_aux=True)(values)
+        parent.state_mapping.update(changes)
+        return (value, aux), gradients
+
+    def input_gradient(function, x):
+        parent = _parent()
+
+        def pure(x):
+            child = parent.fork()
+            with _opened(child):
+                total = function(x).sum()
+            return total, child.changes(parent)
+
+        gradient, changes = jax.grad(pure, has_aux=True)(x)
+        parent.state_mapping.update(changes)
+        return gradient
+
+    class TrainStep:
+        """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
+
+        def _stateless(self, step, groups, state, data):
+            pairs = [
+                pair for group, values in zip(groups, state) for pair in zip(group, values)
+            ]
+            with _opened(_Scope(pairs)) as scope:
+                logs = step(_single(data))
+            return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
+
+        def train_step(self, state, data):
+            groups = (
+                self.trainable_variables,
+                self.non_trainable_variables,
+                self.optimizer.variables,
+                self.metrics_variables,
+            )
+            return self._stateless(self.fit_on, groups, state, data)
+
+        def test_step(self, state, data):
+            groups = (
+                self.trainable_variables,
+                self.non_trainable_variables,
+                self.metrics_variables,
+            )
+            return self._stateless(self.test_on, groups, state, data)
+
+else:
+    raise ImportError(
+        f"kvoice runs on KERAS_BACKEND=tensorflow, jax or torch, not on {BACKEND!r}."
+    )

@@ -1,0 +1,52 @@
+"""Losses as pure functions of tensors, each with its paper and its unit."""
+
+import keras
+from keras import ops
+
+
+def wasserstein(real, fake):
+    """The critic's estimate of the Wasserstein-1 distance, `mean(real) - mean(fake)`.
+
+    A critic minimises its negative; it estimates the distance only as far as the critic is
+    1-Lipschitz, hence the gradient penalty. Unit: the critic's.
+
+    Shapes: critic values `real` [batch], `fake` [batch] -> scalar.
+
+    Source: Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875, equation 2.
+    """
+    return ops.mean(real) - ops.mean(fake)
+
+
+def gradient_penalty(gradient):
+    """The mean of `(|gradient| - 1)^2`, the norm taken over all values of an item.
+
+    Shapes: `gradient` [batch, ...] of the critic at points between real and fake -> scalar.
+
+    Source: Gulrajani et al. 2017, arXiv:1704.00028, equation 3. The norm is
+    sqrt(sum of squares + 1e-12), so that its own gradient is finite at zero.
+    """
+    squared = ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
+    return ops.mean(ops.square(ops.sqrt(squared + 1e-12) - 1.0))
+
+
+def between(real, fake, share):
+    """The points `share * real + (1 - share) * fake`, one share for each item.
+
+    Shapes: `real`, `fake` [batch, ...], `share` [batch] in [0, 1] -> [batch, ...].
+
+    Source: Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1.
+    """
+    share = ops.reshape(share, (-1,) + (1,) * (len(real.shape) - 1))
+    return share * real + (1.0 - share) * fake
+
+
+def label_cross_entropy(logits, label):
+    """The mean softmax cross-entropy in nats.
+
+    Shapes: `logits` [batch, labels], `label` [batch] int -> scalar.
+
+    Source: the class loss of Choi et al. 2018 (StarGAN), arXiv:1711.09020, equations 2 and 3.
+    """
+    return ops.mean(
+        keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
+    )

@@ -1,0 +1,204 @@
+"""Models with one optimizer for each player, trained by Keras' `fit` on every backend.
+
+All of Keras (the JAX trainer's state, the savers, the callbacks) looks only at
+`model.optimizer`. A second optimizer beside it would silently never advance on JAX and never be
+saved. `OptimizerGroup` is one optimizer to Keras and holds one for each player inside.
+"""
+
+import weakref
+
+import keras
+
+from kvoice import backend
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class OptimizerGroup(keras.optimizers.Optimizer):
+    """One optimizer for each player, seen by Keras as a single one.
+
+    Its `learning_rate` is a factor on the rates of all players, 1 at the start, so that a
+    schedule scales the players and keeps their ratio.
+
+    Args:
+        optimizers: Player's name -> Keras optimizer.
+    """
+
+    def __init__(self, optimizers, name="optimizer_group"):
+        super().__init__(learning_rate=1.0, name=name)
+        self.players = sorted(optimizers)
+        for player in self.players:
+            setattr(self, f"player_{player}", keras.optimizers.get(optimizers[player]))
+        self._rates = {p: float(self[p].learning_rate) for p in self.players}
+        self._model = None
+
+    def __getitem__(self, player):
+        return getattr(self, f"player_{player}")
+
+    def bind(self, model):
+        """Remembers the model, whose `players()` says which variables belong to whom."""
+        self._model = weakref.ref(model)
+
+    def build(self, variables):
+        """Creates every player's slots.
+
+        Raises:
+            ValueError: If the model's `players()` and the optimizers differ in their names, or
+                do not cover the trainable variables exactly once.
+        """
+        if self.built:
+            return
+        parts = self._model().players()
+        if sorted(parts) != self.players:
+            raise ValueError(
+                f"The model's players are {sorted(parts)}, the optimizers' {self.players}."
+            )
+        covered = [id(v) for part in parts.values() for v in part]
+        if len(covered) != len(set(covered)):
+            raise ValueError("A variable belongs to two players.")
+        missing = [v.path for v in variables if id(v) not in covered]
+        if missing or len(covered) != len(variables):
+            raise ValueError(f"The players do not cover the trainable variables: {missing}.")
+        for player in self.players:
+            self[player].build(parts[player])
+        super().build(list(variables))
+
+    @property
+    def variables(self):
+        return self._variables + [v for p in self.players for v in self[p].variables]
+
+    @property
+    def learning_rate(self):
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, factor):
+        self._learning_rate.assign(factor)
+        for player in self.players:
+            self[player].learning_rate = self._rates[player] * factor
+
+    def apply_to(self, player, gradients):
+        """Updates the variables of one player, given their gradients in the same order."""
+        optimizer = self[player]
+        with backend.no_grad():
+            optimizer.apply(gradients, self._model().players()[player])
+
+    def apply(self, *args, **kwargs):
+        raise NotImplementedError("Use apply_to(player, gradients).")
+
+    def finalize_variable_values(self, var_list):
+        """Leaves the raw weights in place, so that training can go on from them.
+
+        `StepModel.average_weights` puts the moving averages there on demand.
+        """
+
+    # The savers walk into the players by themselves: only the own variables here.
+    def save_own_variables(self, store):
+        for i, variable in enumerate(self._variables):
+            store[str(i)] = keras.ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store):
+        for i, variable in enumerate(self._variables):
+            variable.assign(store[str(i)])
+
+    def get_config(self):
+        # Class names instead of serialized objects: on torch those name a private class, which
+        # the other backends cannot use.
+        optimizers = {
+            player: {
+                "class_name": type(self[player]).__name__,
+                "config": {**self[player].get_config(), "learning_rate": self._rates[player]},
+            }
+            for player in self.players
+        }
+        return {"name": self.name, "optimizers": optimizers}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        optimizers = {
+            player: keras.optimizers.deserialize(optimizer, custom_objects)
+            for player, optimizer in config["optimizers"].items()
+        }
+        return cls(optimizers, name=config["name"])
+
+
+class StepModel(backend.TrainStep, keras.Model):
+    """A model that writes its training step once and reports named loss terms.
+
+    A subclass builds all its parts in `__init__` and defines
+
+    * `players() -> {name: [variables]}`: who is trained by which optimizer,
+    * `train_on(batch) -> {term: scalar}`: one step, which calls `self.update(player, loss)`,
+    * `eval_on(batch) -> {term: scalar}`: the same terms, nothing changed,
+    * `terms`: the names of those terms, "loss" among them.
+
+    Everything that a `.weights.h5` of it holds is enough to go on exactly: the layers, the
+    optimizers, and the states of the random generators, which Keras would leave out.
+    """
+
+    terms = ("loss",)
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._means = {t: keras.metrics.Mean(name=t) for t in self.terms if t != "loss"}
+
+    def compile(self, optimizer, **kwargs):
+        """As in Keras; `optimizer` is an `OptimizerGroup`. Creates the optimizers' slots."""
+        super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.bind(self)
+        self.optimizer.build(self.trainable_variables)
+
+    def update(self, player, loss):
+        """One optimizer step of one player.
+
+        Args:
+            player: A name in `players()`.
+            loss: A function without arguments that returns (scalar, dict of scalar terms).
+
+        Returns:
+            (loss, terms) before the step.
+        """
+        (value, terms), gradients = backend.value_and_grad(loss, self.players()[player])
+        self.optimizer.apply_to(player, gradients)
+        return value, terms
+
+    def fit_on(self, batch):
+        return self._logged(self.train_on(batch))
+
+    def test_on(self, batch):
+        return self._logged(self.eval_on(batch))
+
+    def _logged(self, terms):
+        for name, value in terms.items():
+            mean = self._loss_tracker if name == "loss" else self._means[name]
+            mean.update_state(value)
+        return self.get_metrics_result()
+
+    def average_weights(self):
+        """Replaces the weights by their moving averages, where the optimizers keep them."""
+        for player in self.optimizer.players:
+            optimizer = self.optimizer[player]
+            if optimizer.use_ema:
+                optimizer.finalize_variable_values(self.players()[player])
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return {}
+        # Keras would store the resolved value: True from JAX breaks double gradients on torch.
+        return {**self._compile_config.serialize(), "jit_compile": "auto"}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def _generators(self):
+        return [v for v in self.variables if v.name == "seed_generator_state"]
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        for i, state in enumerate(self._generators()):
+            store[f"generator_{i}"] = keras.ops.convert_to_numpy(state).astype("int64")
+
+    def load_own_variables(self, store):
+        names = [f"generator_{i}" for i in range(len(self._generators()))]
+        super().load_own_variables({k: store[k] for k in store.keys() if k not in names})
+        for name, state in zip(names, self._generators()):
+            state.assign(store[name][...])
