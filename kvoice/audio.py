@@ -1,0 +1,622 @@
+"""Waves and their features in NumPy: files, mels and back, and the fundamental frequency.
+
+A `Spec` holds every rate and size with its unit; all functions take float32 waves whose full scale is 1. The
+same mel as a TensorFlow graph is in `kvoice.data.features`. Features on the way in:
+
+    wave, rate = read("a.flac", spec.sample_rate_hz)     # mono, resampled
+    wave = condition(wave, spec)                         # trimmed, high-passed, pre-emphasised
+    features = mel(wave, spec)                           # [1 + samples // hop, mels]
+
+and on the way out: `write("b.wav", griffin_lim(features, spec), spec.sample_rate_hz)`.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import math
+import os
+import tempfile
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+
+from kvoice.errors import KvoiceError
+
+SILENT = 1e-4  # a peak of -80 dBFS: nothing that could be heard
+CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
+
+_BLOCK_FRAMES = 512  # frames transformed at once: their spectra fit the processor's cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a mel is: every rate and size, with its unit.
+
+    Attributes:
+        sample_rate_hz: Samples per second of the wave.
+        fft: Length of the Fourier transform, in samples; even.
+        window: Length of the periodic Hann window, in samples; it sits in the middle of the transform.
+        hop: Samples from one frame to the next.
+        mels: Number of mel bands (Slaney's scale, each band of area one, on the magnitude).
+        fmin_hz: Lower edge of the lowest band.
+        fmax_hz: Upper edge of the highest band.
+        scale: "ln": `ln(max(floor, magnitude))`, or
+            "db": `(20 log10(max(floor, magnitude)) - ref_db + range_db) / range_db`.
+        floor: Smallest magnitude told from silence.
+        ref_db: Level that becomes 1, on the "db" scale only.
+        range_db: Decibels from 0 to 1, on the "db" scale only.
+        low: Lower fixed bound of the scaled mel, for models that work in [0, 1]; the same for every clip.
+        high: Upper fixed bound of the scaled mel.
+        clip: Whether the scaled mel is clipped to [low, high].
+        preemphasis: p of `y[t] = x[t] - p x[t - 1]`; 0 = none.
+        highpass_hz: Corner of a zero-phase Butterworth filter of order 5; 0 = none.
+        trim_db: Leading and trailing frames this far below the loudest are cut; 0 = no trimming.
+
+    Raises:
+        KvoiceError: If a field has the wrong type or an impossible value; the line names the field.
+    """
+
+    sample_rate_hz: int = 22050
+    fft: int = 1024
+    window: int = 1024
+    hop: int = 256
+    mels: int = 80
+    fmin_hz: float = 0.0
+    fmax_hz: float = 8000.0
+    scale: str = "ln"
+    floor: float = 1e-5
+    ref_db: float = 0.0
+    range_db: float = 100.0
+    low: float = math.log(1e-5)
+    high: float = 2.0
+    clip: bool = False
+    preemphasis: float = 0.0
+    highpass_hz: float = 0.0
+    trim_db: float = 0.0
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+        nyquist_hz = self.sample_rate_hz / 2
+        for field, holds, expected in (
+            ("sample_rate_hz", self.sample_rate_hz > 0, "above 0"),
+            ("fft", self.fft > 0 and self.fft % 2 == 0, "even and above 0"),
+            ("window", 1 < self.window <= self.fft, f"from 2 to fft = {self.fft}"),
+            ("hop", 0 < self.hop <= self.window, f"from 1 to window = {self.window}"),
+            ("mels", self.mels > 0, "above 0"),
+            ("fmin_hz", 0 <= self.fmin_hz < self.fmax_hz, f"from 0 to below fmax_hz = {self.fmax_hz}"),
+            ("fmax_hz", self.fmax_hz <= nyquist_hz, f"at most half of sample_rate_hz = {nyquist_hz}"),
+            ("scale", self.scale in ("ln", "db"), "'ln' or 'db'"),
+            ("floor", self.floor > 0, "above 0"),
+            ("range_db", self.range_db > 0, "above 0"),
+            ("low", self.low < self.high, f"below high = {self.high}"),
+            ("preemphasis", 0 <= self.preemphasis < 1, "from 0 to below 1"),
+            ("highpass_hz", 0 <= self.highpass_hz < nyquist_hz, f"from 0 to below {nyquist_hz}"),
+            ("trim_db", self.trim_db >= 0, "0 (no trimming) or above"),
+        ):
+            if not holds:
+                raise KvoiceError(f"Spec.{field} must be {expected}, got {getattr(self, field)!r}")
+        empty = int(np.sum(mel_filters(self).max(axis=0) == 0))
+        if empty:
+            raise KvoiceError(
+                f"Spec.mels: {empty} of {self.mels} bands lie between the bins of a transform of "
+                f"{self.fft} samples; use fewer mels or a longer fft"
+            )
+
+    def frames(self, samples):
+        """Frames of a wave of `samples`: the first is centred on sample 0."""
+        return 1 + samples // self.hop
+
+    def samples(self, frames):
+        """Samples that a training crop of `frames` spans: the last frame of a mel is dropped there."""
+        return frames * self.hop
+
+    @property
+    def silence(self):
+        """The scaled mel of digital silence."""
+        return float(scaled(np.float32(0), self))
+
+    @property
+    def key(self):
+        """A short name that differs where any field differs, for files."""
+        fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(fields.encode()).hexdigest()[:12]
+
+    def differences(self, other, fields=None):
+        """Lines such as "hop: 256 here, 300 there" for each of the fields (default: all) that differs."""
+        names = fields or [field.name for field in dataclasses.fields(self)]
+        return [
+            f"{name}: {getattr(self, name)} here, {getattr(other, name)} there"
+            for name in names
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+def _typed(field, value):
+    """The value as the field's own type, so that 0 and 0.0 are one Spec with one key."""
+    kinds = {int: int, float: (int, float), str: str, bool: bool}
+    wanted = kinds[field.type]
+    if not isinstance(value, wanted) or isinstance(value, bool) != (field.type is bool):
+        raise KvoiceError(f"Spec.{field.name} must be of type {field.type.__name__}, got {value!r}")
+    if field.type is float and not math.isfinite(value):
+        raise KvoiceError(f"Spec.{field.name} must be finite, got {value!r}")
+    return field.type(value)
+
+
+# --- Files --------------------------------------------------------------------------------------------------
+
+
+def read(path, sample_rate_hz=None):
+    """The sound in a file, as one channel at the given rate.
+
+    Channels are mixed down by their average; any rate and word length is fine.
+
+    Shapes: -> wave [samples] float32, full scale = 1.
+
+    Args:
+        path: A file that libsndfile reads: wav, flac, ogg, mp3, ...
+        sample_rate_hz: Rate wanted, in Hz; None = that of the file.
+
+    Returns:
+        The wave, and its rate in Hz.
+
+    Raises:
+        KvoiceError: If the file is missing, a directory, empty, not downloaded (Git LFS), corrupt, without
+            samples, or holds NaN or infinity.
+    """
+    import soundfile  # here, so that `import kvoice.audio` needs no libsndfile
+
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        raise KvoiceError(f"{path}: is a directory, expected a sound file")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise KvoiceError(f"{path}: cannot be read ({error.strerror})") from error
+    if not head:
+        raise KvoiceError(f"{path}: is empty (0 bytes)")
+    if head.startswith(b"version https://git-lfs"):
+        raise KvoiceError(f"{path}: is a Git LFS pointer, not the sound itself; run `git lfs pull` there")
+    try:
+        channels, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, ValueError, TypeError) as error:
+        raise KvoiceError(f"{path}: is not a sound file that can be read (corrupt, or of another kind)") from error
+    wave = channels.mean(axis=1)
+    if not wave.size:
+        raise KvoiceError(f"{path}: holds no samples (0 s)")
+    if not np.isfinite(wave).all():
+        raise KvoiceError(f"{path}: holds NaN or infinite samples")
+    if sample_rate_hz is None:
+        return wave, rate_hz
+    return resample(wave, rate_hz, sample_rate_hz), sample_rate_hz
+
+
+def write(path, wave, sample_rate_hz):
+    """Writes a wave as a 16-bit PCM wav file, whole or not at all.
+
+    A wave that passes full scale is scaled down to a peak of 1, never clipped; others keep their level. What
+    `read` gave for a 16-bit file is written back bit for bit.
+
+    Args:
+        path: Where to; an existing file is replaced.
+        wave: [samples], full scale = 1.
+        sample_rate_hz: Rate in Hz.
+
+    Raises:
+        KvoiceError: If the wave is not one row of finite samples, or the file cannot be written.
+    """
+    import soundfile
+
+    path, wave = os.fspath(path), np.asarray(wave)
+    if wave.ndim != 1:
+        raise KvoiceError(f"{path}: a wave of shape [samples] is wanted, got {list(wave.shape)}")
+    if not np.isfinite(wave).all():
+        raise KvoiceError(f"{path}: not written, the wave holds NaN or infinite samples")
+    wave = wave / max(1.0, np.abs(wave).max(initial=0))
+    samples = np.minimum(np.round(wave * 32768), 32767).astype(np.int16)
+    content = io.BytesIO()
+    soundfile.write(content, samples, int(sample_rate_hz), format="WAV", subtype="PCM_16")
+    try:
+        _replace(path, content.getvalue())
+    except OSError as error:
+        raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _replace(path, content):
+    """Writes bytes to a temporary file beside `path`, then renames it."""
+    directory, name = os.path.split(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory or ".")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide the file from others
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def problem(wave, sample_rate_hz):
+    """Why a wave is of no use for training, in a few words; "" if it is fine."""
+    if len(wave) < 0.1 * sample_rate_hz:
+        return "shorter than 0.1 s"
+    size = np.abs(wave)
+    if size.max() < SILENT:
+        return "silent"
+    clipped = np.mean(size >= 0.999)
+    if clipped > 0.01:
+        return f"{100 * clipped:.0f} % of the samples clipped"
+    return ""
+
+
+# --- The wave -----------------------------------------------------------------------------------------------
+
+
+def resample(wave, from_hz, to_hz):
+    """The wave at another rate (soxr, high quality): band-limited, without delay.
+
+    Shapes: wave [samples] -> [about samples * to_hz / from_hz] float32.
+    """
+    import soxr
+
+    wave = np.asarray(wave, np.float32)
+    return wave if from_hz == to_hz else soxr.resample(wave, from_hz, to_hz, quality="HQ")
+
+
+def condition(wave, spec, trim=True):
+    """The wave as the Spec wants it before the mel: trimmed, high-passed, pre-emphasised.
+
+    Shapes: wave [samples] -> [samples or fewer] float32.
+
+    Args:
+        wave: At `spec.sample_rate_hz`.
+        spec: Says how much of each; 0 = none.
+        trim: False keeps the length, for waves with labels per frame.
+    """
+    wave = np.asarray(wave, np.float32)
+    if trim and spec.trim_db:
+        wave = _trimmed(wave, spec.trim_db)
+    if spec.highpass_hz:
+        sections = scipy.signal.butter(5, spec.highpass_hz, "highpass", fs=spec.sample_rate_hz, output="sos")
+        padding = min(18, len(wave) - 1)
+        wave = scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(np.float32)
+    if spec.preemphasis:
+        wave = np.append(wave[:1], wave[1:] - np.float32(spec.preemphasis) * wave[:-1])
+    return wave
+
+
+def _trimmed(wave, trim_db, frame=2048, hop=512):
+    """The wave from its first to its last frame that is less than `trim_db` below the loudest."""
+    padded = np.pad(wave.astype(np.float64), frame // 2)
+    energy = np.append(0, np.cumsum(padded**2))
+    starts = np.arange(0, len(wave) + 1, hop)
+    power = np.maximum((energy[starts + frame] - energy[starts]) / frame, 1e-10)
+    loud = np.flatnonzero(10 * np.log10(power / power.max()) > -trim_db)
+    return wave[loud[0] * hop : (loud[-1] + 1) * hop]
+
+
+# --- Spectra ------------------------------------------------------------------------------------------------
+
+
+def stft(wave, spec):
+    """Short-time Fourier transform: frame k is centred on sample k * hop, the ends are mirrored.
+
+    Shapes: wave [..., samples] -> [..., 1 + samples // hop, 1 + fft // 2] complex64.
+
+    Raises:
+        KvoiceError: If the wave holds no samples.
+    """
+    return scipy.fft.rfft(_framed(wave, spec) * window(spec), axis=-1)
+
+
+def istft(spectrum, spec, samples):
+    """The wave whose frames come closest to the spectrum: windowed overlap-add over the squared window.
+
+    Shapes: spectrum [..., frames, 1 + fft // 2] -> [..., samples] float32.
+
+    Source: Griffin & Lim 1984, "Signal estimation from modified short-time Fourier transform", eq. 6.
+    """
+    frames = scipy.fft.irfft(spectrum, spec.fft, axis=-1) * window(spec)
+    weight = np.broadcast_to(window(spec) ** 2, (frames.shape[-2], spec.fft))
+    wave = _overlapped(frames, spec.hop) / np.maximum(_overlapped(weight, spec.hop), 1e-8)
+    wave = wave[..., spec.fft // 2 :][..., :samples]
+    missing = samples - wave.shape[-1]
+    return np.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)]) if missing else wave
+
+
+def _framed(wave, spec):
+    """A view [..., 1 + samples // hop, fft] of the wave with mirrored ends."""
+    wave = np.asarray(wave, np.float32)
+    if not wave.shape[-1]:
+        raise KvoiceError("a wave without samples has no spectrum")
+    edges = [(0, 0)] * (wave.ndim - 1) + [(spec.fft // 2, spec.fft // 2)]
+    padded = np.pad(wave, edges, mode="reflect")
+    return np.lib.stride_tricks.sliding_window_view(padded, spec.fft, axis=-1)[..., :: spec.hop, :]
+
+
+def _overlapped(frames, hop):
+    """Sum of frames [..., frames, size] laid `hop` apart: [..., (frames - 1) * hop + size, rounded up to hops]."""
+    *batch, count, size = frames.shape
+    parts = -(-size // hop)
+    frames = np.pad(frames, [(0, 0)] * (frames.ndim - 1) + [(0, parts * hop - size)])
+    total = np.zeros((*batch, count + parts - 1, hop), np.float32)
+    for part in range(parts):
+        total[..., part : part + count, :] += frames[..., part * hop : (part + 1) * hop]
+    return total.reshape(*batch, -1)
+
+
+@functools.lru_cache
+def window(spec):
+    """The periodic Hann window in the middle of a transform: [fft] float32."""
+    hann = scipy.signal.get_window("hann", spec.window)
+    before = (spec.fft - spec.window) // 2
+    padded = np.pad(hann, (before, spec.fft - spec.window - before)).astype(np.float32)
+    padded.flags.writeable = False
+    return padded
+
+
+@functools.lru_cache
+def mel_filters(spec):
+    """Triangles of area one, evenly spaced on Slaney's mel scale: [1 + fft // 2, mels] float32.
+
+    The scale is linear up to 1000 Hz (15 mels) and logarithmic above (27 mels for each factor of 6.4).
+
+    Source: Slaney 1998, "Auditory Toolbox", version 2.
+    """
+    edges_hz = _hz(np.linspace(_slaney(spec.fmin_hz), _slaney(spec.fmax_hz), spec.mels + 2))
+    bins_hz = np.linspace(0, spec.sample_rate_hz / 2, 1 + spec.fft // 2)[:, None]
+    lower, centre, upper = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
+    rising = (bins_hz - lower) / (centre - lower)
+    falling = (upper - bins_hz) / (upper - centre)
+    filters = np.maximum(0, np.minimum(rising, falling)) * 2 / (upper - lower)
+    filters = filters.astype(np.float32)
+    filters.flags.writeable = False
+    return filters
+
+
+def _slaney(hz):
+    """Slaney's mel of a frequency."""
+    return hz * 3 / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+
+def _hz(mels):
+    """Frequencies of Slaney's mels."""
+    return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * math.log(6.4) / 27))
+
+
+SPECS = {
+    # Tacotron 2 and WaveGlow.
+    "waveglow": Spec(),
+    # SpeechSplit, AutoVC. Its own script also scales the wave by 0.96 and adds noise of 1e-6; neither is here.
+    "speechsplit": Spec(
+        sample_rate_hz=16000,
+        fmin_hz=90.0,
+        fmax_hz=7600.0,
+        scale="db",
+        ref_db=16.0,
+        low=0.0,
+        high=1.0,
+        highpass_hz=30.0,
+    ),
+    # AdaIN-VC, before its standardisation per band.
+    "adainvc": Spec(
+        sample_rate_hz=24000,
+        fft=2048,
+        window=1200,
+        hop=300,
+        mels=512,
+        fmax_hz=12000.0,
+        scale="db",
+        ref_db=20.0,
+        low=1e-8,
+        high=1.0,
+        clip=True,
+        preemphasis=0.97,
+        trim_db=15.0,
+    ),
+}
+
+
+# --- Mels ---------------------------------------------------------------------------------------------------
+
+
+def mel(wave, spec):
+    """The scaled mel spectrogram of a wave that `condition` has prepared.
+
+    Shapes: wave [..., samples] -> [..., 1 + samples // hop, mels] float32.
+    """
+    return scaled(mel_magnitude(wave, spec), spec)
+
+
+def mel_magnitude(wave, spec):
+    """Magnitude per mel band, before the logarithm.
+
+    Shapes: wave [..., samples] -> [..., 1 + samples // hop, mels] float32.
+    """
+    frames, filters = _framed(wave, spec), mel_filters(spec)
+    magnitudes = np.empty((*frames.shape[:-1], spec.mels), np.float32)
+    for start in range(0, frames.shape[-2], _BLOCK_FRAMES):
+        block = np.s_[..., start : start + _BLOCK_FRAMES, :]
+        spectrum = scipy.fft.rfft(frames[block] * window(spec), axis=-1)
+        magnitudes[block] = np.sqrt(spectrum.real**2 + spectrum.imag**2) @ filters
+    return magnitudes
+
+
+def scaled(magnitude, spec):
+    """Magnitudes on the scale of the Spec (its field `scale` has the formula); any shape."""
+    magnitude = np.maximum(np.asarray(magnitude, np.float32), np.float32(spec.floor))
+    if spec.scale == "ln":
+        values = np.log(magnitude)
+    else:
+        values = (20 * np.log10(magnitude) + (spec.range_db - spec.ref_db)) / spec.range_db
+    values = values.astype(np.float32)
+    return np.clip(values, np.float32(spec.low), np.float32(spec.high)) if spec.clip else values
+
+
+def magnitude(mel, spec):
+    """The inverse of `scaled`, down to the floor; any shape."""
+    mel = np.asarray(mel, np.float32)
+    if spec.scale == "ln":
+        return np.exp(mel)
+    return np.float32(10) ** ((mel * spec.range_db + (spec.ref_db - spec.range_db)) / 20)
+
+
+# --- Back to a wave -----------------------------------------------------------------------------------------
+
+
+def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
+    """A wave whose mel comes close to the given one, by alternating projections on a guessed phase.
+
+    Shapes: mel [..., frames, mels] -> [..., (frames - 1) * hop] float32.
+
+    Args:
+        mel: On the scale of the Spec.
+        spec: The wave is de-emphasised where it pre-emphasises.
+        iterations: Rounds of istft and stft; an error falls slowly beyond 60.
+        momentum: Share of the last step that is added to the next; 0 = Griffin & Lim's own, slower.
+        rng: `np.random.Generator` that draws the first phase; None = phase zero, the same wave each time.
+
+    Source: Perraudin, Balazs & Sondergaard 2013, "A fast Griffin-Lim algorithm", algorithm 2.
+    """
+    size = linear_magnitude(magnitude(mel, spec), spec)
+    samples = (size.shape[-2] - 1) * spec.hop
+    phase = np.zeros(size.shape) if rng is None else rng.uniform(-np.pi, np.pi, size.shape)
+    guess, last = np.exp(1j * phase).astype(np.complex64), 0
+    for _ in range(iterations):
+        consistent = stft(istft(size * guess, spec, samples), spec)
+        guess = consistent + np.float32(momentum) * (consistent - last)
+        guess /= np.maximum(np.abs(guess), 1e-16)
+        last = consistent
+    wave = istft(size * guess, spec, samples)
+    if spec.preemphasis:
+        wave = scipy.signal.lfilter([1], [1, -spec.preemphasis], wave).astype(np.float32)
+    return wave
+
+
+def linear_magnitude(mel_magnitude, spec):
+    """A spectrum, nowhere negative, whose mel bands come close to the given magnitudes.
+
+    Shapes: mel_magnitude [..., frames, mels] -> [..., frames, 1 + fft // 2] float32.
+    """
+    filters = mel_filters(spec)
+    return np.maximum(mel_magnitude @ np.linalg.pinv(filters), 0)
+
+
+# --- The fundamental frequency ------------------------------------------------------------------------------
+
+_F0_RATE_HZ = 8000  # harmonics above 4 kHz say nothing new
+_F0_FINER = 4  # the autocorrelation is interpolated this many times before its peaks are found
+_F0_PERIODS = 3  # of the lowest frequency in one window
+_F0_CANDIDATES = 6
+_F0_VOICING = 0.5  # periodic share of the energy from which a frame is voiced
+_F0_QUIET = 0.03  # frames whose peak is this share of the loudest are unvoiced, gradually
+_F0_OCTAVE_COST = 0.02  # against halving the frequency: a preference for the shortest of equal periods
+_F0_JUMP_COST = 0.35  # per octave and 10 ms
+_F0_SWITCH_COST = 0.14  # voiced <-> unvoiced, per 10 ms
+
+
+def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
+    """The fundamental frequency per frame, by peaks of the autocorrelation and the cheapest path through them.
+
+    Each frame of three periods of `fmin_hz` is windowed; its autocorrelation over that of the window is 1 at
+    the period of a periodic sound, whatever the window. Its highest peaks (refined by a parabola) and "unvoiced"
+    are the candidates; a dynamic program picks one per frame, where jumps in octaves and changes of voicing cost.
+    It stands in for RAPT, which the published features use. The level does not matter, the hop hardly does.
+
+    Shapes: wave [samples] -> [1 + samples // hop] float32, in Hz, 0 = unvoiced.
+
+    Args:
+        wave: One channel.
+        sample_rate_hz: Its rate.
+        hop: Samples from one frame to the next; frame k is centred on sample k * hop.
+        fmin_hz: Lowest frequency looked for.
+        fmax_hz: Highest frequency looked for, at most 1500.
+
+    Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency"; differs: Hann window,
+    band of 4 kHz, interpolation by a longer transform in place of a sum of sincs.
+    """
+    if not 0 < fmin_hz < fmax_hz <= 1500:
+        raise KvoiceError(f"f0 wants 0 < fmin_hz < fmax_hz <= 1500, got {fmin_hz} and {fmax_hz}")
+    frames = 1 + len(wave) // hop
+    if np.abs(wave).max(initial=0) < SILENT:
+        return np.zeros(frames, np.float32)
+    size = round(_F0_PERIODS * _F0_RATE_HZ / fmin_hz / 2) * 2
+    centres = np.round(np.arange(frames) * (hop * _F0_RATE_HZ / sample_rate_hz)).astype(int)
+    narrow = resample(wave, sample_rate_hz, _F0_RATE_HZ)
+    narrow = np.pad(narrow, (size // 2, size // 2 + max(0, centres[-1] - len(narrow))))
+    views = np.lib.stride_tricks.sliding_window_view(narrow, size)
+    loudest = np.abs(narrow).max()
+    blocks = [
+        _candidates(views[centres[start : start + _BLOCK_FRAMES]], loudest, fmin_hz, fmax_hz)
+        for start in range(0, frames, _BLOCK_FRAMES)
+    ]
+    hz, strength = (np.concatenate(part) for part in zip(*blocks))
+    return _cheapest_path(hz, strength, hop / sample_rate_hz)
+
+
+def _candidates(frames, loudest, fmin_hz, fmax_hz):
+    """Frequencies in Hz (0 = unvoiced, the first column) and their strengths: [frames, 1 + candidates] each."""
+    size, rate_hz = frames.shape[1], _F0_RATE_HZ * _F0_FINER
+    hann = scipy.signal.get_window("hann", size).astype(np.float32)
+    frames = frames - (frames @ hann / hann.sum())[:, None]  # the window's mean, so that no offset leaks in
+    shortest, longest = int(rate_hz / fmax_hz) - 1, math.ceil(rate_hz / fmin_hz) + 1
+    correlation = _autocorrelation(frames * hann, longest + 1)
+    correlation /= np.maximum(correlation[:, :1], 1e-20)
+    ideal = _autocorrelation(hann[None], longest + 1)
+    correlation /= ideal / ideal[:, :1]
+
+    left, here, right = (correlation[:, shortest + i : longest - 1 + i] for i in range(3))
+    lags = np.arange(shortest + 1, longest)
+    offset, height = _vertex(left, here, right)
+    hz = (rate_hz / (lags + offset)).astype(np.float32)
+    peak = (here > left) & (here >= right) & (here > 0) & (hz >= fmin_hz) & (hz <= fmax_hz)
+    strength = height - _F0_OCTAVE_COST * np.log2(fmin_hz * lags / rate_hz).astype(np.float32)
+    strength = np.where(peak, strength, -np.inf)
+    best = np.argpartition(-strength, _F0_CANDIDATES - 1, axis=1)[:, :_F0_CANDIDATES]
+    hz, strength = np.take_along_axis(hz, best, 1), np.take_along_axis(strength, best, 1)
+
+    level = np.abs(frames).max(axis=1) / loudest
+    unvoiced = _F0_VOICING + np.maximum(0, 2 - level * (1 + _F0_VOICING) / _F0_QUIET)
+    return np.column_stack([np.zeros_like(unvoiced), hz]), np.column_stack([unvoiced, strength])
+
+
+def _autocorrelation(frames, lags):
+    """Autocorrelation at `lags` lags of 1 / (rate * _F0_FINER): [frames, lags]."""
+    padded = scipy.fft.next_fast_len(frames.shape[1] + lags // _F0_FINER + 1, real=True)
+    spectrum = scipy.fft.rfft(frames, padded, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    return scipy.fft.irfft(power, padded * _F0_FINER, axis=1)[:, :lags]
+
+
+def _vertex(left, here, right):
+    """Place, within half a step, and height of the parabola's vertex through three neighbours."""
+    bend = np.minimum(left - 2 * here + right, -1e-12)
+    slope = left - right
+    offset = np.clip(slope / bend / 2, -0.5, 0.5)
+    return offset, here - slope * offset / 4
+
+
+def _cheapest_path(hz, strength, step_s):
+    """One frequency per frame: the path with the greatest strength less its jumps (Viterbi)."""
+    octave = np.log2(np.maximum(hz, 1e-9))
+    voiced = hz > 0
+    per_step = 0.01 / step_s
+    total, back = strength[0], np.zeros(hz.shape, int)
+    for k in range(1, len(hz)):
+        cost = _F0_JUMP_COST * np.abs(octave[k - 1][:, None] - octave[k])
+        cost = np.where(voiced[k - 1][:, None] & voiced[k], cost, 0)
+        cost = cost + _F0_SWITCH_COST * (voiced[k - 1][:, None] != voiced[k])
+        through = total[:, None] - per_step * cost
+        back[k] = through.argmax(axis=0)
+        total = through.max(axis=0) + strength[k]
+    path = np.empty(len(hz), int)
+    path[-1] = total.argmax()
+    for k in range(len(hz) - 1, 0, -1):
+        path[k - 1] = back[k, path[k]]
+    return np.take_along_axis(hz, path[:, None], 1)[:, 0].astype(np.float32)
