@@ -20,12 +20,12 @@ VARIANTS = {
     "": {},
     "paper": {
         "model": {"width": 64},
-        "data": {"batch": 128},
+        "data": {"batch": 640},
         "train": {"steps": 100_000, "steps_per_epoch": 1000},
     },
     "tiny": {
         "model": {"width": 4},
-        "data": {"batch": 4},
+        "data": {"batch": 20},
         "train": {"steps": 6, "steps_per_epoch": 3},
     },
 }
@@ -37,7 +37,7 @@ def config(variant=""):
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
             "crop_frames": 160,
-            "batch": 16,
+            "batch": 80,  # 16 for each of the n_critic steps of the critic
             "seed": 0,
         },
         "model": {  # models.voicegan.VoiceGAN
@@ -53,8 +53,7 @@ def config(variant=""):
         "train": {  # training.train
             "steps": 400,
             "steps_per_epoch": 50,
-            "critic_rate": 1e-4,
-            "generator_rate": 1e-4,
+            "rates": {"critic": 1e-4, "generator": 1e-4},
             "beta_1": 0.5,
             "beta_2": 0.9,
             "clip_norm": 0.0,  # 0 = no clipping
@@ -63,6 +62,7 @@ def config(variant=""):
             "jit": False,
             "seed": 0,
             "keep": 2,  # checkpoints
+            "valid_steps": 2,  # batches at the end of each epoch
         },
     })
     values.lock()

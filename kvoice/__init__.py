@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def load(run):
-    """The trained model of a run's directory, on the backend that KERAS_BACKEND names."""
-    from kvoice import runs
+    """The trained model in the directory of a run, on the backend that KERAS_BACKEND names."""
+    from kvoice import training
 
-    return runs.load(run).model()
+    return training.load(run)

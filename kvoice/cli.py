@@ -1,0 +1,399 @@
+"""The commands: absl flags, and one function per verb that calls the library.
+
+Frameworks are imported inside these functions, once KERAS_BACKEND is settled, so that `-h` answers
+at once. The flags are parsed here rather than by `absl.app`, which knows no `-h`, and the fields of
+a config rather than by `config_flags`, which reads the words of the process instead of those it is
+given and answers a wrong type with a traceback.
+"""
+
+import difflib
+import errno
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import operator
+import os
+import pathlib
+import re
+import runpy
+import shlex
+import sys
+import time
+
+from absl import flags
+
+from kvoice.errors import KvoiceError
+
+HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
+BACKENDS = ("tensorflow", "jax", "torch")
+SPECS = ("waveglow", "speechsplit", "adainvc")
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+_HERE = pathlib.Path(__file__).resolve().parent
+# Inside the package of an installed wheel, beside it in a checkout.
+CONFIGS = next(d for d in (_HERE / "configs", _HERE.parent / "configs") if d.is_dir())
+
+
+class UsageError(KvoiceError):
+    """A command that cannot be understood: exit status 2."""
+
+
+def main(words=None):
+    """Runs `kvoice VERB ...`.
+
+    Args:
+        words: What follows the program's name; None takes it from the process.
+
+    Returns:
+        The exit status: 0, 1 where the command failed, 2 where it could not be understood, 130
+        where Ctrl-C stopped it.
+    """
+    verb, *words = (sys.argv[1:] if words is None else words) or ["-h"]
+    if verb in HELP:
+        print(_overview())
+        return 0
+    try:
+        if verb not in VERBS:
+            near = _near(verb, VERBS)
+            return _failed(verb, f"no such command{near}; `kvoice -h` lists them", 2)
+        if any(word in HELP for word in words):
+            print(_help(verb, words))
+        else:
+            command, declare = VERBS[verb]
+            command(**_values(declare, words))
+    except UsageError as error:
+        return _failed(verb, f"{error} (kvoice {verb} -h shows the flags)", 2)
+    except KvoiceError as error:
+        return _failed(verb, error, 1)
+    except KeyboardInterrupt:
+        where = " from the last checkpoint" if verb == "train" else ""
+        return _failed(verb, f"stopped; the same command goes on{where}", 130)
+    except (OSError, RuntimeError) as error:
+        line = _system_line(error)
+        if not line:
+            raise
+        return _failed(verb, line, 1)
+    return 0
+
+
+def _failed(verb, line, status):
+    print(f"kvoice {verb}: {line}", file=sys.stderr)
+    return status
+
+
+def _system_line(error):
+    """One line for a full disk or a file that the system refuses; "" for anything else."""
+    full = os.strerror(errno.ENOSPC)  # HDF5 and TensorFlow keep only this text
+    if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
+        where = getattr(error, "filename", None)
+        return f"{full}{f': {where}' if where else ''}; make room, then give the same command again"
+    if getattr(error, "filename", None):
+        return f"{error.filename}: {error.strerror}"
+    return ""
+
+
+def _near(word, words):
+    """', did you mean "..."?' where one of the words is like it, else nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f', did you mean "{close[0]}"?' if close else ""
+
+
+# Flags
+
+
+def _values(declare, words):
+    """Keyword arguments of a command from its words; `overrides` are its --config.FIELD=VALUE."""
+    parser = flags.FlagValues()
+    declare(parser)
+    overrides = [word for word in words if re.match(r"--?config\.", word)]
+    if "model" not in parser:
+        overrides = []
+    try:
+        surplus = parser(["kvoice", *(word for word in words if word not in overrides)])[1:]
+    except flags.Error as error:
+        raise UsageError(" ".join(str(error).split())) from None
+    if surplus:
+        raise UsageError(f"{surplus[0]!r} is no flag: they are written --name=value")
+    values = parser.flag_values_dict()
+    if "model" in parser:
+        values["overrides"] = overrides
+    return values
+
+
+def _required(name, value, placeholder):
+    if not value:
+        raise UsageError(f"--{name}={placeholder} is missing")
+    return value
+
+
+def _overview():
+    lines = [f"  {v:<10}{inspect.getdoc(f).splitlines()[0]}" for v, (f, _) in VERBS.items()]
+    return "\n".join([
+        "kvoice: disentangled representations of voices, and speech made from them.", "",
+        *lines, "",
+        "`kvoice VERB -h` shows examples and flags. The environment variable KERAS_BACKEND chooses",
+        f"one of {', '.join(BACKENDS)}.",
+    ])
+
+
+def _help(verb, words):
+    """What a command does, its flags, and the config of the model that the words name, if any."""
+    command, declare = VERBS[verb]
+    parser = flags.FlagValues()
+    declare(parser)
+    summary, *examples = inspect.getdoc(command).splitlines()
+    lines = [f"kvoice {verb}: {summary}", *(f"  {line}" for line in examples), "", "Flags:"]
+    for name in parser:
+        default = f" (default: {parser[name].default})" if parser[name].default else ""
+        lines.append(f"  --{name}={parser[name].help}{default}")
+    if "model" in parser:
+        lines.append("  --config.FIELD=VALUE: a field of the model's config, as often as needed")
+        for word in words:
+            if match := re.match(r"--?model=([^:]*):?(.*)", word):
+                config = fields(configuration(*match.groups()))
+                lines += ["", config_file(match[1])["__doc__"], "Fields of its config:"]
+                lines += [f"  --config.{name}={value}" for name, value in config.items()]
+    return "\n".join(lines)
+
+
+# Configs
+
+
+def configuration(model, variant="", overrides=()):
+    """The resolved config of a model: group -> field -> value.
+
+    Args:
+        model: The name of a file in `configs/`.
+        variant: One of its variants; "" is the default.
+        overrides: Words `--config.GROUP.FIELD=VALUE`.
+
+    Raises:
+        UsageError: If a name is unknown or a value of another type, naming it and what was
+            expected.
+    """
+    file = config_file(model)
+    if variant not in file["VARIANTS"]:
+        named = [name for name in file["VARIANTS"] if name]
+        raise UsageError(f"--model={model}:{variant}: no such variant{_near(variant, named)}; "
+                         f"there are {', '.join(named)}")
+    config = file["config"](variant)
+    for word in overrides:
+        name, equals, text = word.lstrip("-").removeprefix("config.").partition("=")
+        known = fields(config)
+        if name not in known:
+            # A part of a name stands for the whole of it: "steps" for "train.steps".
+            parts = {part: field for field in known for part in (field, *field.split("."))}
+            close = difflib.get_close_matches(name, parts, n=1)
+            near = f', did you mean "--config.{parts[close[0]]}"?' if close else ""
+            raise UsageError(f"--config.{name}: {model} has no such field{near}")
+        if not equals:
+            raise UsageError(f"--config.{name}: the value is missing; write --config.{name}=VALUE")
+        *groups, field = name.split(".")
+        group = functools.reduce(operator.getitem, groups, config)
+        group[field] = _converted(name, text, type(known[name]))
+    return config.to_dict()
+
+
+def config_file(model):
+    """The names that the config file of a model defines: VARIANTS, config, __doc__."""
+    names = sorted(path.stem for path in CONFIGS.glob("*.py"))
+    if model not in names:
+        raise UsageError(f"--model={model}: no such model{_near(model, names)}; "
+                         f"there are {', '.join(names)}")
+    return runpy.run_path(str(CONFIGS / f"{model}.py"))
+
+
+def fields(config):
+    """The fields of a config or of a group of it by their dotted names, as in "train.steps"."""
+    found = {}
+    for name, value in config.items():
+        if hasattr(value, "items"):
+            found |= {f"{name}.{inner}": field for inner, field in fields(value).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _converted(name, text, kind):
+    """The text as a value of a field's type; inf and nan are no numbers here."""
+    try:
+        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        if kind is float and not abs(value) < float("inf"):
+            raise ValueError
+    except (KeyError, ValueError):
+        raise UsageError(f"--config.{name}: expected {EXPECTED[kind]}, got {text!r}") from None
+    return value
+
+
+# The backend
+
+
+def chosen_backend():
+    """Settles KERAS_BACKEND: the one that is set, else the first that is installed.
+
+    Raises:
+        KvoiceError: If it is none of `BACKENDS` or not installed, with the way to install it.
+    """
+    name = os.environ.get("KERAS_BACKEND")
+    if not name:
+        name = next(filter(_installed, BACKENDS), BACKENDS[0])
+    if name not in BACKENDS:
+        raise KvoiceError(f"KERAS_BACKEND={name}: no such backend{_near(name, BACKENDS)}; "
+                          f"there are {', '.join(BACKENDS)}")
+    if not _installed(name):
+        extra = "" if name == BACKENDS[0] else f"[{name}]"
+        raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; install it with "
+                          f"pip install 'kvoice{extra}', in a checkout pip install -e '.{extra}'")
+    os.environ["KERAS_BACKEND"] = name
+    return name
+
+
+def _installed(backend):
+    return importlib.util.find_spec(backend) is not None
+
+
+# The commands
+
+
+def train(model, data, run, overrides):
+    """Trains a model; the same command again goes on from the last checkpoint.
+
+    kvoice train --model=voicegan
+    kvoice train --model=voicegan:tiny --data=folder:wavs --config.train.steps=20
+    kvoice train --model=voicegan -h      shows the fields of its config too
+    """
+    name, _, variant = _required("model", model, "NAME[:VARIANT]").partition(":")
+    config = configuration(name, variant, overrides)
+    backend = chosen_backend()
+
+    from kvoice import audio
+
+    spec = audio.Spec(**config["audio"])
+    condition = config["model"]["condition"]
+    directory = _prepared(data, spec, "text" if condition == "speaker" else "speaker")
+
+    # From here on with a framework: workers of `prepare` were not to inherit one.
+    from kvoice import generation, runs, training
+    from kvoice.data.source import Source
+
+    source, valid = (
+        Source(directory, split, spec, condition=condition, **config["data"])
+        for split in ("train", "valid")
+    )
+    known = {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high,
+             "labels": len(source.labels[condition]) if condition else 0}
+    run = runs.create(
+        run or f"runs/{name}/{variant or 'default'}",
+        {"model_name": name, "variant": variant, "data_spec": data, "data": config["data"],
+         "model": config["model"] | known, "train": config["train"]},
+        spec, source.labels, command=shlex.join(["kvoice", "train", *sys.argv[2:]]))
+    steps, done = config["train"]["steps"], run.state.get("step", 0)
+    if done < steps:
+        print(_header(run, source, backend, training.model(run).count_params()))
+        training.train(run, source, valid, callbacks=[_estimate(steps - done)], **config["train"])
+        samples = generation.generate(run.path)
+    print(f"{run.path} is finished: {steps} steps. Next:\n"
+          f"  kvoice generate --run={run.path}\n  kvoice evaluate --run={run.path}")
+
+
+def _prepared(data, spec, split):
+    """The directory with the shards of `data` for this Spec; they are written if they are not there.
+
+    Its name tells apart what cannot share shards: corpora, conditioning and ways to split.
+    """
+    from kvoice import audio
+    from kvoice.data import manifest, prepare
+
+    if data.startswith("prepared:"):
+        return data.removeprefix("prepared:")
+    key = [data, split, *(getattr(spec, field) for field in audio.CONDITIONING)]
+    words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
+    directory = f"prepared/{words}-{digest}"
+    if not os.path.exists(os.path.join(directory, manifest.FILE)):
+        print(f"preparing {data} in {directory}")
+        print(prepare.prepare(data, directory, spec, split=split).report())
+    return directory
+
+
+def _header(run, source, backend, parameters):
+    seconds = source.manifest.splits["train"]["seconds"]
+    speakers = source.manifest.splits["train"]["speakers"]
+    condition = run.config["model"]["condition"]
+    labels = f"conditional on {condition} ({', '.join(run.names)})" if condition else "unconditional"
+    group, done = run.config["train"], run.state.get("step", 0)
+    return "\n".join([
+        f"model    {run.config['model_name']}: {parameters:,} parameters, {labels}",
+        f"corpus   {source.manifest.data}: {len(source)} utterances of {len(speakers)} speakers, "
+        f"{seconds / 3600:.2f} h to train on",
+        f"backend  {backend}, {group['precision']}",
+        f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
+                                    f"{group['steps']} steps"),
+    ])
+
+
+def _estimate(steps, after=5):
+    """A callback that says once, after some steps, how long `steps` will take."""
+    import keras
+
+    times = []
+
+    def tell(batch, logs):
+        times.append(time.monotonic())
+        if len(times) == after + 1:
+            minutes = (times[-1] - times[0]) / after * steps / 60
+            print(f"\nabout {minutes:.0f} minutes in all" if minutes >= 2 else
+                  f"\nabout {60 * minutes:.0f} s in all")
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=tell)
+
+
+def prepare(data, output, spec, split, seed, workers):
+    """Turns a corpus into shards and a manifest; goes on where it was stopped.
+
+    kvoice prepare --data=demo --output=prepared/demo
+    kvoice prepare --data=tess:TESS+ravdess:RAVDESS --output=prepared/emotions --split=text
+    """
+    _required("data", data, "CORPUS")
+    _required("output", output, "DIR")
+
+    from kvoice import audio
+    from kvoice.data import prepare
+
+    made = prepare.prepare(data, output, audio.SPECS[spec], split=split, seed=seed,
+                           workers=workers or None)
+    print(f"{made.report()}\nNext:\n  kvoice train --model=voicegan --data=prepared:{output}")
+
+
+# The flags
+
+
+_CORPORA = "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, joined by +"
+
+
+def _train_flags(parser):
+    flags.DEFINE_string("model", "", "NAME[:VARIANT]: what to train", flag_values=parser)
+    flags.DEFINE_string("data", "demo", f"CORPUS: {_CORPORA}; or prepared:DIR, from `prepare`",
+                        flag_values=parser)
+    flags.DEFINE_string("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given",
+                        flag_values=parser)
+
+
+def _prepare_flags(parser):
+    flags.DEFINE_string("data", "", f"CORPUS: {_CORPORA}", flag_values=parser)
+    flags.DEFINE_string("output", "", "DIR: where the shards go", flag_values=parser)
+    flags.DEFINE_enum("spec", "waveglow", SPECS, "what the rate and conditioning of the "
+                      "waves are for", flag_values=parser)
+    flags.DEFINE_enum("split", "speaker", ("speaker", "text"), "what no two splits "
+                      "share", flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the split", flag_values=parser)
+    flags.DEFINE_integer("workers", 0, "N: processes, 0 = one for each processor", lower_bound=0,
+                         flag_values=parser)
+
+
+VERBS = {
+    "train": (train, _train_flags),
+    "prepare": (prepare, _prepare_flags),
+}

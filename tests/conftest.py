@@ -1,0 +1,35 @@
+"""One suite for all backends: NumPy-only tests once, those marked `backend` for each of them.
+
+    python -m pytest -m "not backend"
+    KERAS_BACKEND=jax python -m pytest -m backend
+"""
+
+import importlib.util
+import os
+
+import pytest
+
+import kvoice  # noqa: F401  sets what has to be set before a framework is imported
+
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+MISSING = importlib.util.find_spec(BACKEND) is None
+
+
+def pytest_configure():
+    if MISSING and os.environ.get("KVOICE_REQUIRE_BACKENDS"):
+        raise pytest.UsageError(f"KERAS_BACKEND={BACKEND} is required here, but not installed")
+
+
+def pytest_report_header():
+    return f"KERAS_BACKEND={BACKEND}"
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Modules that need a backend are not even imported where it is missing."""
+    if MISSING and "pytest.mark.backend" in module_path.read_text():
+        return WithoutBackend.from_parent(parent, path=module_path)
+
+
+class WithoutBackend(pytest.Module):
+    def collect(self):
+        pytest.skip(f"{BACKEND} is not installed")
