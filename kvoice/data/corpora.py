@@ -1,0 +1,350 @@
+"""Corpora: what `--data` names, turned into a list of utterances with their labels.
+
+`NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `espeak`, `folder:DIR`,
+`ravdess:DIR`, `tess:DIR`. A path may contain ":" but not "+".
+
+Nothing is read here but names (and metadata.csv): `recording` reads or renders one utterance. Every
+corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
+"corpus/speaker", so that corpora can be joined.
+"""
+
+import csv
+import dataclasses
+import difflib
+import filecmp
+import importlib
+import os
+import re
+
+from kvoice import audio
+from kvoice.data.recording import Recording
+from kvoice.errors import KvoiceError
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised", "bored")
+GENDERS = ("female", "male")
+SPLITS = ("train", "valid", "judge", "test")
+AUDIO = (".wav", ".flac", ".ogg", ".mp3")
+RENDERED = ("demo", "espeak")
+
+_EMOTION_WORDS = {word: word for word in EMOTIONS} | {
+    "neutrality": "neutral", "calmness": "calm",
+    "happiness": "happy", "joy": "happy", "sadness": "sad", "anger": "angry",
+    "fear": "fearful", "disgusted": "disgust", "boredom": "bored",
+    "surprise": "surprised", "ps": "surprised", "pleasant_surprise": "surprised",
+    "pleasant_surprised": "surprised"}
+_GENDER_WORDS = {"female": "female", "f": "female", "woman": "female",
+                 "male": "male", "m": "male", "man": "male"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One utterance of a corpus before it is read; "" = unknown."""
+
+    corpus: str
+    name: str  # unique, e.g. "ravdess/03-01-05-01-01-01-07"
+    speaker: str  # "ravdess/07"
+    gender: str = ""
+    emotion: str = ""
+    text: str = ""
+    split: str = ""  # where the corpus itself says so
+    path: str = ""  # of a file; "" where the corpus renders
+    utterance: object = None  # what the renderer needs
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """A file that is left out, and why."""
+
+    file: str
+    reason: str
+
+
+def items(data):
+    """(the utterances of a corpus or of several, the files left out).
+
+    Args:
+        data: `NAME[:WHERE]`, joined by "+", as in the module's docstring.
+
+    Raises:
+        KvoiceError: If a name is unknown, a directory missing or empty, its layout not the
+            corpus', or a corpus named twice.
+    """
+    found, skipped, names = [], [], set()
+    parts = [part.partition(":") for part in data.split("+")]
+    for name, _, _ in parts:
+        if name not in RENDERED and name not in _READERS:
+            raise KvoiceError(_unknown_corpus(name, data))
+    for name, _, where in parts:
+        if name in RENDERED:
+            found += _rendered(name, where)
+        else:
+            files, left_out = _READERS[name](_directory(name, where))
+            found += files
+            skipped += left_out
+    for item in found:
+        if item.name in names:
+            raise KvoiceError(f"--data={data}: two utterances are called {item.name}: "
+                              "join a corpus only once, and folders of different names")
+        names.add(item.name)
+    return found, skipped
+
+
+def recording(item, sample_rate_hz, hop):
+    """Reads or renders an utterance.
+
+    Args:
+        item: One of `items`.
+        sample_rate_hz: Of the result; files are resampled.
+        hop: Samples between the frame labels, where the corpus brings them.
+
+    Raises:
+        KvoiceError: If the file cannot be read.
+    """
+    if item.path:
+        return Recording(*audio.read(item.path, sample_rate_hz))
+    return _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
+
+
+def phones(data):
+    """The names of the phones that the frame labels of a corpus number; () where it has none.
+
+    Raises:
+        KvoiceError: If two joined corpora number their phones differently.
+    """
+    inventories = {name: tuple(getattr(_renderer(name), "PHONES", ()))
+                   for name in (part.partition(":")[0] for part in data.split("+"))
+                   if name in RENDERED}
+    if len(set(filter(None, inventories.values()))) > 1:
+        raise KvoiceError(f"--data={data}: {' and '.join(inventories)} number their phones "
+                          "differently: prepare them into two directories")
+    return max(inventories.values(), default=(), key=len)
+
+
+def _unknown_corpus(name, data):
+    known = [*RENDERED, *_READERS]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"choose among {', '.join(known)}"
+    plus = ' (a path may not contain "+")' if "+" in data else ""
+    return f"--data={data}: there is no corpus {name!r}: {hint}{plus}"
+
+
+def version(corpus):
+    """The version of a corpus that is rendered: another one sounds otherwise."""
+    return getattr(_renderer(corpus), "VERSION", "")
+
+
+# --- demo, espeak
+
+def _renderer(name):
+    return importlib.import_module(f"kvoice.data.{name}")
+
+
+def _rendered(name, where):
+    """The utterances of a corpus that is rendered, not read."""
+    if where and not (where.isdigit() and int(where) > 0):
+        raise KvoiceError(f"--data={name}:{where}: {where!r} is not a number of speakers: "
+                          f"say {name} or, for instance, {name}:100")
+    speakers = {"speakers": int(where)} if where else {}
+    return [_renderer(name).item(utterance) for utterance in _renderer(name).utterances(**speakers)]
+
+
+# --- directories
+
+def _directory(name, where):
+    path = os.path.expanduser(where)
+    if not where:
+        raise KvoiceError(f"--data={name}: which directory? Say {name}:DIR")
+    if not os.path.isdir(path):
+        raise KvoiceError(f"--data={name}:{where}: there is no directory {path}")
+    return path
+
+
+def _audio_files(root):
+    """Paths of the audio files below `root`, relative to it and sorted.
+
+    Hidden files and folders are not followed: macOS leaves `._NAME` beside NAME in archives.
+    """
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
+        found += [os.path.relpath(os.path.join(folder, name), root) for name in files
+                  if name[0] != "." and name.lower().endswith(AUDIO)]
+    return sorted(found)
+
+
+def _unrecognised(corpus, root, expected):
+    """The error for a directory that holds nothing of a corpus; shows the first file found."""
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        if files:
+            first = os.path.relpath(os.path.join(folder, min(files)), root)
+            return KvoiceError(f"{root} does not look like {corpus}: expected {expected}, "
+                               f"the first file found is {first}")
+    return KvoiceError(f"{root} is empty: {corpus} expects {expected}")
+
+
+def _stem(path):
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _folder(root):
+    """`<speaker>/**/*.wav`, perhaps `<speaker>/<emotion>/...`, perhaps with a metadata.csv.
+
+    A row of metadata.csv wins over what the folders say, field by field.
+    """
+    files = _audio_files(root)
+    if not files:
+        raise _unrecognised("a folder of speakers", root,
+                            f"SPEAKER/NAME with NAME ending in one of {' '.join(AUDIO)}")
+    corpus = os.path.basename(os.path.abspath(root))
+    rows = _metadata(os.path.join(root, "metadata.csv"))
+    found, skipped = [], []
+    for file in files:
+        folders = file.split(os.sep)[:-1]
+        row = rows.pop(os.path.normpath(file), {})
+        speaker = row.get("speaker") or "".join(folders[:1])
+        if not speaker:
+            skipped.append(Skipped(os.path.join(root, file), "no speaker's folder and no speaker "
+                                                             "in metadata.csv"))
+            continue
+        emotion = _EMOTION_WORDS.get(folders[1].lower(), "") if len(folders) > 1 else ""
+        found.append(Item(corpus=corpus, name=f"{corpus}/{file.replace(os.sep, '/')}",
+                          speaker=f"{corpus}/{speaker}", gender=row.get("gender", ""),
+                          emotion=row.get("emotion") or emotion, text=row.get("text", ""),
+                          split=row.get("split", ""), path=os.path.join(root, file)))
+    skipped += [Skipped(os.path.join(root, file), "listed in metadata.csv but not there")
+                for file in rows]
+    if not found:
+        raise KvoiceError(f"{root}: {skipped[0].file} has {skipped[0].reason}: put each speaker's "
+                          "files into a folder of the speaker's name")
+    return found, skipped
+
+
+def _metadata(path):
+    """The rows of a metadata.csv by path; {} if there is none."""
+    if not os.path.exists(path):
+        return {}
+    fields = {"path", "speaker", "gender", "emotion", "text", "split"}
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, restval="")
+            header = table.fieldnames or []
+            if "path" not in header or not fields.issuperset(header):
+                raise KvoiceError(f"{path}: the first line must name path and any of "
+                                  f"{', '.join(sorted(fields - {'path'}))}, separated by commas; "
+                                  f"it is {','.join(header)!r}")
+            rows = {}
+            for row in table:
+                line = f"{path} line {table.line_num}"
+                file_name = os.path.normpath(row["path"])
+                if None in row:
+                    raise KvoiceError(f"{line}: more fields than the first line names: "
+                                      "put a text that holds commas into double quotes")
+                if file_name in rows:
+                    raise KvoiceError(f"{line}: {row['path']} is listed twice")
+                rows[file_name] = row | {
+                    "emotion": _word(row, "emotion", _EMOTION_WORDS, line),
+                    "gender": _word(row, "gender", _GENDER_WORDS, line),
+                    "split": _word(row, "split", {name: name for name in SPLITS}, line)}
+            return rows
+    except UnicodeDecodeError:
+        raise KvoiceError(f"{path}: not UTF-8: save it as UTF-8") from None
+
+
+def _word(row, field, words, line):
+    """The label that a row's word stands for; "" where the row is silent."""
+    word = (row.get(field) or "").strip().lower()
+    if word and word not in words:
+        close = difflib.get_close_matches(word, words, 1)
+        hint = f"did you mean {close[0]}?" if close else (
+            f"expected one of {', '.join(dict.fromkeys(words.values()))}")
+        raise KvoiceError(f"{line}: {field} {row[field]!r} is unknown: {hint}")
+    return words.get(word, "")
+
+
+_RAVDESS_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+_RAVDESS_TEXTS = ("Kids are talking by the door", "Dogs are sitting by the door")
+_RAVDESS_NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
+
+
+def _ravdess(root):
+    """`Actor_NN/03-01-EE-II-SS-RR-NN.wav`: modality, channel, emotion, intensity, statement,
+    repetition, actor (odd = male).
+
+    Songs and the sound of videos are left out (a video repeats the sound of its audio file), as
+    are second copies: archives of it hold the tree twice, and one actor's two repetitions of one
+    sentence are the same bytes.
+
+    Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391.
+    """
+    expected = "Actor_NN/03-01-05-01-01-01-NN.wav (speech, audio only)"
+    found, skipped = {}, []
+    for file in _audio_files(root):
+        path, stem = os.path.join(root, file), _stem(file)
+        fields = _RAVDESS_NAME.fullmatch(stem)
+        if not fields:
+            skipped.append(Skipped(path, "not a name of RAVDESS"))
+            continue
+        modality, channel, emotion, _, statement, repetition, actor = fields.groups()
+        folder = re.fullmatch(r"actor_(\d+)", os.path.basename(os.path.dirname(path)).lower())
+        first_take = f"{stem[:15]}01-{actor}" if repetition == "02" else stem
+        if modality != "03":
+            skipped.append(Skipped(path, "the sound of a video"))
+        elif channel != "01":
+            skipped.append(Skipped(path, "song, not speech"))
+        elif folder and int(folder[1]) != int(actor):
+            skipped.append(Skipped(path, "the folder names another actor than the file"))
+        elif stem in found:
+            skipped.append(Skipped(path, "a second copy"))
+        elif first_take != stem and first_take in found and filecmp.cmp(
+                path, found[first_take].path, shallow=False):
+            skipped.append(Skipped(path, "the same bytes as the other repetition"))
+        else:
+            found[stem] = Item(
+                corpus="ravdess", name=f"ravdess/{stem}", speaker=f"ravdess/{actor}",
+                gender="male" if int(actor) % 2 else "female",
+                emotion=_RAVDESS_EMOTIONS[int(emotion) - 1],
+                text=_RAVDESS_TEXTS[int(statement) - 1], path=path)
+    if not found:
+        raise _unrecognised("RAVDESS", root, expected)
+    return list(found.values()), skipped
+
+
+_TESS_NAME = re.compile(r"(OAF|YAF|OA)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.I)
+
+
+def _tess(root):
+    """`OAF_WORD_EMOTION.wav` and `YAF_...`, flat or in folders of whatever name.
+
+    Two women, so that splits by speaker are not to be had. The labels are those of the file's
+    name, for the folders' spelling differs between copies (OAF_Sad, OAF_Pleasant_surprise,
+    OAF_surprised); `OA_bite_neutral` is OAF's. Archives hold the tree twice: second copies are
+    left out.
+
+    Source: Pichora-Fuller & Dupuis 2020, doi:10.5683/SP2/E8H2MF.
+    """
+    found, skipped = {}, []
+    for file in _audio_files(root):
+        path = os.path.join(root, file)
+        fields = _TESS_NAME.fullmatch(_stem(file))
+        if not fields:
+            skipped.append(Skipped(path, "not a name of TESS"))
+            continue
+        speaker, word, emotion = fields[1].upper(), fields[2].lower(), fields[3].lower()
+        speaker = "OAF" if speaker == "OA" else speaker
+        name = f"tess/{speaker}_{word}_{emotion}"
+        folder = re.match(r"(oaf|yaf)_", os.path.basename(os.path.dirname(path)).lower())
+        if folder and folder[1].upper() != speaker:
+            skipped.append(Skipped(path, "the folder names another speaker than the file"))
+        elif name in found:
+            skipped.append(Skipped(path, "a second copy"))
+        else:
+            found[name] = Item(corpus="tess", name=name, speaker=f"tess/{speaker}",
+                               gender="female", emotion=_EMOTION_WORDS[emotion],
+                               text=f"Say the word {word}", path=path)
+    if not found:
+        raise _unrecognised("TESS", root, "OAF_WORD_EMOTION.wav and YAF_WORD_EMOTION.wav")
+    return list(found.values()), skipped
+
+
+_READERS = {"folder": _folder, "ravdess": _ravdess, "tess": _tess}
