@@ -1,0 +1,154 @@
+"""The house holds to its design: who imports whom, which file may use which framework, names."""
+
+import ast
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "kvoice").rglob("*.py"))
+
+# A file imports only lower ranks, or siblings in its own package. `errors` is everyone's.
+RANKS = [
+    {"errors"},
+    {"audio", "backend"},
+    {"data", "layers", "losses", "players"},
+    {"models", "metrics", "runs", "plots"},
+    {"training", "generation", "evaluation", "tensorboard"},
+    {"cli"},
+    {"", "__main__"},
+]
+RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
+
+# Only these files import these packages; a name that ends in "/" is a whole folder.
+OWNERS = {
+    "tensorflow": ("backend", "data/features", "data/pipeline", "tensorboard"),
+    "jax": ("backend",),
+    "torch": ("backend",),
+    "tensorflow_probability": ("backend",),
+    "tensorflow_io": ("data/features",),
+    "keras": ("backend", "layers/", "losses", "players", "models/", "training", "generation",
+              "evaluation", "tensorboard", "cli"),
+    "soundfile": ("audio",),
+    "soxr": ("audio",),
+    "matplotlib": ("plots",),
+    "sklearn": ("metrics/", "evaluation"),
+    "google_crc32c": ("data/shards",),
+    "absl": ("cli",),
+    "librosa": (),
+    "keras_tuner": (),
+}
+NEVER_IMPORTED_BY = {"models": {"audio", "data"}, "layers": {"audio", "data"},
+                     "losses": {"audio", "data"}, "players": {"audio", "data"}}
+
+
+def module(path):
+    """kvoice/data/source.py -> "data/source"; kvoice/__init__.py -> ""."""
+    name = path.relative_to(ROOT / "kvoice").with_suffix("").as_posix()
+    return name.removesuffix("__init__").removesuffix("/")
+
+
+MODULES = {module(path): path for path in FILES}
+
+
+def imports(text):
+    """The dotted names that a source imports anywhere, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def inner(name):
+    """What an imported name is in kvoice: "kvoice.data.source.Source" -> "data/source"."""
+    parts = name.split(".")[1:]
+    while parts and "/".join(parts) not in MODULES:
+        parts.pop()
+    return "/".join(parts)
+
+
+def top(name):
+    return name.split("/")[0]
+
+
+IMPORTS = {name: imports(path.read_text()) for name, path in MODULES.items()}
+INNER = {name: {inner(i) for i in found if i.split(".")[0] == "kvoice"} - {name}
+         for name, found in IMPORTS.items()}
+
+
+def test_every_module_has_a_rank():
+    assert {top(name) for name in MODULES} <= set(RANK)
+
+
+def test_imports_only_go_down():
+    wrong = [f"{name or 'kvoice'} imports {other}" for name, others in INNER.items()
+             for other in others
+             if RANK[top(other)] >= RANK[top(name)] and not ("/" in name + other
+                                                             and top(name) == top(other))
+             and other]
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if top(name) in NEVER_IMPORTED_BY])
+def test_models_meet_audio_and_data_only_through_named_arrays(name):
+    assert not {top(other) for other in INNER[name]} & NEVER_IMPORTED_BY[top(name)]
+
+
+def test_no_model_imports_another():
+    assert not [f"{name} imports {other}" for name, others in INNER.items() for other in others
+                if name.startswith("models/") and other.startswith("models")]
+
+
+def test_a_package_is_imported_only_by_its_owners():
+    wrong = [f"{name} imports {package}" for name, found in IMPORTS.items()
+             for package in {i.split(".")[0] for i in found} & set(OWNERS)
+             if not any(name == owner or owner.endswith("/") and f"{name}/".startswith(owner)
+                        for owner in OWNERS[package])]
+    assert not wrong
+
+
+def test_no_file_is_a_drawer():
+    drawers = {"utils", "util", "core", "base", "helpers", "common", "misc"}
+    assert not drawers & {part for name in MODULES for part in name.split("/")}
+
+
+def test_functions_are_named_after_what_they_return_or_do():
+    kerass = {"get_config", "get_compile_config", "get_build_config", "get_metrics_result"}
+    wrong = [f"{name}: {node.name}" for name, path in MODULES.items()
+             for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)
+             if re.match("_?(get|make|compute|process)_", node.name) and node.name not in kerass
+             and not node.name.startswith("compute_output_s")]
+    assert not wrong
+
+
+def test_every_module_says_what_it_is_for():
+    assert not [name for name, path in MODULES.items() if path.read_text().strip()
+                and not ast.get_docstring(ast.parse(path.read_text()))]
+
+
+def test_front_doors_are_short():
+    for path in (ROOT / "bin").iterdir():
+        assert len(path.read_text().splitlines()) <= 15
+
+
+def test_no_tracked_file_names_a_place_on_somebodys_machine():
+    # Written with brackets, so that this line does not match itself.
+    place = re.compile(r"""(?:^|[\s"'`(=:,])/(?:hom[e]/\w|roo[t]/|wor[k]/|User[s]/\w|op[t]/\w)""")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    wrong = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        content = path.read_bytes() if path.is_file() else b""
+        if b"\0" in content:
+            continue  # not text
+        wrong += [f"{name}:{number}" for number, line in
+                  enumerate(content.decode(errors="replace").splitlines(), 1) if place.search(line)]
+    assert not wrong

@@ -1,0 +1,175 @@
+"""What an installation brings: one command with its configs inside, under the tried versions."""
+
+import ast
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import kvoice
+from kvoice import cli
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SETUP = (ROOT / "setup.py").read_text()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of this checkout, built outside of it and unpacked."""
+    place = tmp_path_factory.mktemp("wheel")
+    for name in ("setup.py", "kvoice", "configs"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, place / name)
+    subprocess.run([sys.executable, "setup.py", "-q", "bdist_wheel"], cwd=place, check=True,
+                   capture_output=True)
+    (built,) = (place / "dist").glob("*.whl")
+    zipfile.ZipFile(built).extractall(place / "site")
+    return place / "site"
+
+
+def test_a_wheel_gives_one_command(wheel):
+    (entry_points,) = wheel.glob("*.dist-info/entry_points.txt")
+    assert entry_points.read_text().split("\n\n")[0].splitlines() == [
+        "[console_scripts]", "kvoice = kvoice.cli:main"]
+    assert not list(wheel.glob("*.data/scripts/*"))
+
+
+def test_a_wheel_holds_the_version_of_the_package(wheel):
+    (metadata,) = wheel.glob("*.dist-info/METADATA")
+    assert f"\nVersion: {kvoice.__version__}\n" in metadata.read_text()
+
+
+def test_a_wheel_finds_the_configs_inside(wheel, tmp_path):
+    shown = subprocess.run(
+        [sys.executable, "-Pm", "kvoice", "train", "--model=voicegan:paper", "-h"], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True)
+    assert "--config.model.width=64" in shown.stdout
+    asked = subprocess.run(
+        [sys.executable, "-Pc", "from kvoice import cli; print(cli.CONFIGS)"], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True)
+    assert asked.stdout.strip() == str(wheel / "kvoice" / "configs")
+
+
+def test_a_wheel_holds_every_module_and_nothing_of_the_tests(wheel):
+    packed = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*.py")}
+    own = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kvoice").rglob("*.py")}
+    configs = {f"kvoice/configs/{path.name}" for path in (ROOT / "configs").glob("*.py")}
+    assert packed == own | configs
+
+
+def test_every_requirement_is_pinned_in_the_constraints():
+    def key(name):
+        return re.match(r"[A-Za-z0-9_.-]+", name)[0].lower().replace("_", "-")
+
+    pins = {key(line) for line in (ROOT / "constraints.txt").read_text().splitlines()
+            if not line.startswith("#")}
+    lists = [node for node in ast.walk(ast.parse(SETUP)) if isinstance(node, ast.List)]
+    named = {key(item.value) for node in lists for item in node.elts
+             if isinstance(item, ast.Constant) and item.value not in ("kvoice", "kvoice.configs",
+                                                                      "kvoice.*")}
+    scripts = {key(name) for name in named if name.startswith("kvoice")}
+    assert named - scripts <= pins
+
+
+def test_each_verb_has_a_front_door():
+    doors = {path.name for path in (ROOT / "bin").iterdir()}
+    assert doors == {"kvoice", *cli.VERBS}
+    assert all(os.readlink(ROOT / "bin" / verb) == "kvoice" for verb in cli.VERBS)
+
+
+# bin/* and make, on machines that lack something
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A directory for PATH with no Python in it, and a copy of the front doors."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "dirname", "basename", "readlink", "make", "touch"):
+        if shutil.which(name):
+            (tools / name).symlink_to(shutil.which(name))
+    shutil.copytree(ROOT / "bin", tmp_path / "bin", symlinks=True)
+    for name in ("Makefile", "setup.py", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def run(command, bare):
+    return subprocess.run(command, cwd=bare, env={"PATH": str(bare / "tools")},
+                          capture_output=True, text=True)
+
+
+def python(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_a_front_door_says_how_to_install(bare):
+    answer = run([bare / "bin" / "train", "-h"], bare)
+    assert answer.returncode == 1
+    assert len(answer.stderr.splitlines()) == 1 and "make install" in answer.stderr
+
+
+def test_a_front_door_finds_the_environment_beside_it(bare):
+    python(bare / ".venv" / "bin" / "python", 'echo "$@"')
+    answer = run([bare / "bin" / "train", "--run=with space"], bare)
+    assert answer.stdout.splitlines()[-1] == "-Pm kvoice train --run=with space"
+
+
+def test_a_front_door_prefers_the_active_environment(bare):
+    python(bare / "tools" / "python3", "echo active")
+    python(bare / ".venv" / "bin" / "python", "echo own")
+    assert run([bare / "bin" / "train"], bare).stdout.splitlines()[-1] == "active"
+
+
+def test_a_front_door_passes_an_active_environment_without_kvoice(bare):
+    python(bare / "tools" / "python3", "exit 1")
+    python(bare / ".venv" / "bin" / "python", "echo own")
+    assert run([bare / "bin" / "train"], bare).stdout.splitlines()[-1] == "own"
+
+
+needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+
+
+def said_by_make(answer):
+    return [line for line in answer.stderr.splitlines() if not line.startswith("make")]
+
+
+@needs_make
+def test_make_names_the_pythons_it_can_use(bare):
+    python(bare / "tools" / "python3", "echo 3.13")
+    answer = run(["make", "train"], bare)
+    assert answer.returncode == 2 and not (bare / ".venv").exists()
+    (line,) = said_by_make(answer)
+    assert "3.11 or 3.12" in line
+
+
+@needs_make
+def test_make_names_the_missing_venv_module(bare):
+    python(bare / "tools" / "python3", "echo 3.9")
+    python(bare / "tools" / "python3.12", 'case "$2" in *ensurepip*) exit 1;; esac; echo 3.12')
+    answer = run(["make", "test"], bare)
+    assert answer.returncode == 2 and not (bare / ".venv").exists()
+    (line,) = said_by_make(answer)
+    assert "python3.12-venv" in line
+
+
+@needs_make
+def test_make_installs_once(bare):
+    log = bare / "log"
+    python(bare / "tools" / "python3", f'echo 3.11; [ "$2" = venv ] && mkdir -p .venv/bin && '
+           f'cp {bare}/fake .venv/bin/python; exit 0')
+    python(bare / "fake", f'echo "$@" >> {log}')
+    for name in ("mkdir", "cp"):
+        (bare / "tools" / name).symlink_to(shutil.which(name))
+    for _ in range(2):
+        assert run(["make", "install"], bare).returncode == 0
+    assert log.read_text().splitlines() == [
+        "-m pip install --constraint constraints.txt --editable ."]
