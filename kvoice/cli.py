@@ -367,6 +367,33 @@ def prepare(data, output, spec, split, seed, workers):
     print(f"{made.report()}\nNext:\n  kvoice train --model=voicegan --data=prepared:{output}")
 
 
+def generate(run, output, count, seed, label):
+    """Lets a trained run speak: wavs and pictures of each label, and a path between two noises.
+
+    kvoice generate --run=runs/voicegan/default
+    kvoice generate --run=runs/voicegan/default --label=happy --count=8 --seed=1
+    """
+    _required("run", run, "DIR")
+    chosen_backend()
+
+    from kvoice import generation
+
+    generation.generate(run, output or None, count=count, seed=seed, label=label or None)
+
+
+def evaluate(run, count, seed):
+    """Measures a trained run against held-out recordings, and prints the table.
+
+    kvoice evaluate --run=runs/voicegan/default
+    """
+    _required("run", run, "DIR")
+    chosen_backend()
+
+    from kvoice import evaluation
+
+    evaluation.evaluate(run, count=count, seed=seed)
+
+
 # The flags
 
 
@@ -393,7 +420,25 @@ def _prepare_flags(parser):
                          flag_values=parser)
 
 
+def _generate_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
+    flags.DEFINE_string("output", "", "DIR: where the files go; RUN/samples if not given",
+                        flag_values=parser)
+    flags.DEFINE_integer("count", 4, "N: samples of each label", lower_bound=1, flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the noise", flag_values=parser)
+    flags.DEFINE_string("label", "", "NAME: only this label; all if not given", flag_values=parser)
+
+
+def _evaluate_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
+    flags.DEFINE_integer("count", 512, "N: samples that are measured", lower_bound=2,
+                         flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the noise", flag_values=parser)
+
+
 VERBS = {
     "train": (train, _train_flags),
     "prepare": (prepare, _prepare_flags),
+    "generate": (generate, _generate_flags),
+    "evaluate": (evaluate, _evaluate_flags),
 }

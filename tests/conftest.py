@@ -25,11 +25,16 @@ def pytest_report_header():
 
 
 def pytest_pycollect_makemodule(module_path, parent):
-    """Modules that need a backend are not even imported where it is missing."""
-    if MISSING and "pytest.mark.backend" in module_path.read_text():
+    """Modules that need a backend as a whole are not even imported where it is missing."""
+    if MISSING and "pytestmark = pytest.mark.backend" in module_path.read_text():
         return WithoutBackend.from_parent(parent, path=module_path)
 
 
 class WithoutBackend(pytest.Module):
     def collect(self):
+        pytest.skip(f"{BACKEND} is not installed")
+
+
+def pytest_runtest_setup(item):
+    if MISSING and item.get_closest_marker("backend"):
         pytest.skip(f"{BACKEND} is not installed")

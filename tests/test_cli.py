@@ -1,0 +1,262 @@
+"""What the commands answer: values from words, one line for each mistake, the exit status."""
+
+import dataclasses
+import errno
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kvoice import audio, cli
+from kvoice.errors import KvoiceError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def failed(capsys):
+    """Runs a command that must fail with a status, and gives its one line on stderr."""
+    def line(status, *words):
+        assert cli.main(list(words)) == status
+        (text,) = capsys.readouterr().err.splitlines()
+        return text
+    return line
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Puts a function in the place of the command `train`."""
+    def replace(function):
+        monkeypatch.setitem(cli.VERBS, "train", (lambda **_: function(), cli.VERBS["train"][1]))
+    return replace
+
+
+def raising(error):
+    def function():
+        raise error
+    return function
+
+
+# Help
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+def test_the_bare_command_lists_its_verbs(words, capsys):
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {verb} " in shown for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("word", cli.HELP)
+def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys):
+    assert cli.main([verb, word]) == 0
+    shown = capsys.readouterr().out
+    assert f"  kvoice {verb} --" in shown
+    flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
+    own = {"train": {"--model", "--data", "--run", "--config.FIELD"},
+           "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
+           "generate": {"--run", "--output", "--count", "--seed", "--label"},
+           "evaluate": {"--run", "--count", "--seed"}}
+    assert flags == own[verb]
+
+
+def test_help_shows_the_values_of_the_variant_that_is_named(capsys):
+    cli.main(["train", "--model=voicegan:tiny", "-h", "--config.train.steps=1"])
+    assert "--config.model.width=4\n" in capsys.readouterr().out
+
+
+def test_help_imports_no_framework():
+    asked = subprocess.run(
+        [sys.executable, "-c", "import sys; from kvoice import cli; "
+         "cli.main(['train', '--model=voicegan', '-h']); print(*sys.modules)"],
+        capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(asked.stdout.splitlines()[-1].split())
+    assert "kvoice.cli" in loaded
+    assert not loaded & {"tensorflow", "jax", "torch", "keras", "matplotlib"}
+
+
+def test_importing_the_package_caps_what_a_virtual_machine_may_not_be_able_to_run():
+    asked = subprocess.run(
+        [sys.executable, "-c", "import kvoice, os, sys; print(os.environ['ONEDNN_MAX_CPU_ISA'], "
+         "len({'numpy', 'keras', 'tensorflow'} & set(sys.modules)))"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("ONEDNN")})
+    assert asked.stdout.split() == ["AVX512_CORE_BF16", "0"]
+
+
+# Bad usage
+
+
+def test_an_unknown_verb_is_told_the_near_one(failed):
+    assert 'did you mean "train"?' in failed(2, "trian")
+
+
+def test_an_unknown_flag_is_told_the_near_one(failed):
+    assert "Did you mean: model" in failed(2, "train", "--modle=voicegan")
+
+
+def test_an_unknown_model_is_told_the_near_one_and_the_list(failed):
+    line = failed(2, "train", "--model=voicegam:tiny")
+    assert 'did you mean "voicegan"?' in line and "there are voicegan" in line
+
+
+def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):
+    line = failed(2, "train", "--model=voicegan:papr")
+    assert 'did you mean "paper"?' in line and "there are paper, tiny" in line
+
+
+@pytest.mark.parametrize(("field", "near"), [
+    ("train.step", "train.steps"), ("steps", "train.steps"), ("rates.critic", "train.rates.critic"),
+    ("model.widht", "model.width"), ("modle.width", "model.width"),
+])
+def test_an_unknown_field_is_told_the_near_one(failed, field, near):
+    line = failed(2, "train", "--model=voicegan", f"--config.{field}=1")
+    assert f"--config.{field}: voicegan has no such field" in line
+    assert f'did you mean "--config.{near}"?' in line
+
+
+@pytest.mark.parametrize(("field", "text", "expected"), [
+    ("train.steps", "many", "a whole number"), ("train.steps", "3.5", "a whole number"),
+    ("train.beta_1", "half", "a number"), ("train.beta_1", "nan", "a number"),
+    ("train.beta_1", "inf", "a number"), ("train.jit", "maybe", "true or false"),
+    ("train.steps", "", "a whole number"),
+])
+def test_a_wrong_type_names_the_field_and_the_type(failed, field, text, expected):
+    line = failed(2, "train", "--model=voicegan", f"--config.{field}={text}")
+    assert f"--config.{field}: expected {expected}, got {text!r}" in line
+
+
+def test_a_field_without_a_value_is_refused(failed):
+    assert "--config.train.jit=VALUE" in failed(2, "train", "--model=voicegan", "--config.train.jit")
+
+
+def test_a_word_that_is_no_flag_is_refused(failed):
+    assert "'voicegan' is no flag" in failed(2, "train", "voicegan")
+
+
+def test_a_verb_without_a_config_takes_no_field(failed):
+    assert "config.train.steps" in failed(2, "prepare", "--config.train.steps=3")
+
+
+@pytest.mark.parametrize(("verb", "flag"), [
+    ("train", "--model="), ("prepare", "--data="), ("generate", "--run="), ("evaluate", "--run=")])
+def test_a_missing_flag_is_named(failed, verb, flag):
+    assert f"{flag}" in failed(2, verb)
+
+
+def test_a_number_below_its_bound_is_refused(failed):
+    assert "count" in failed(2, "generate", "--run=x", "--count=0")
+
+
+def test_the_choices_of_spec_are_the_specs():
+    assert set(cli.SPECS) == set(audio.SPECS)
+
+
+# Values
+
+
+def test_overrides_take_the_type_of_their_field():
+    config = cli.configuration("voicegan", "tiny", [
+        "--config.train.steps=9", "-config.train.jit=TRUE", "--config.train.rates.critic=2e-4",
+        "--config.model.condition=", "--config.train.ema=1"])
+    assert config["train"]["steps"] == 9
+    assert config["train"]["jit"] is True
+    assert config["train"]["rates"] == {"critic": 2e-4, "generator": 1e-4}
+    assert config["model"]["condition"] == ""
+    assert config["train"]["ema"] == 1.0 and isinstance(config["train"]["ema"], float)
+
+
+def test_overrides_leave_the_next_reading_alone():
+    cli.configuration("voicegan", "", ["--config.train.steps=9"])
+    assert cli.configuration("voicegan")["train"]["steps"] != 9
+
+
+def test_the_audio_group_of_voicegan_is_the_waveglow_spec():
+    assert cli.configuration("voicegan")["audio"] == dataclasses.asdict(audio.SPECS["waveglow"])
+
+
+# Failures
+
+
+def test_a_users_error_is_one_line_and_status_1(failed, command):
+    command(raising(KvoiceError("x.wav: empty")))
+    assert failed(1, "train", "--model=voicegan") == "kvoice train: x.wav: empty"
+
+
+def test_a_stopped_training_says_how_to_go_on(failed, command):
+    command(raising(KeyboardInterrupt()))
+    assert "the same command goes on from the last checkpoint" in failed(130, "train")
+
+
+@pytest.mark.parametrize("error", [
+    OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x/log.csv"),
+    OSError(f"Can't write data (errno = 28, error message = '{os.strerror(errno.ENOSPC)}')"),
+    RuntimeError(f"runs/x/events; {os.strerror(errno.ENOSPC)}"),
+])
+def test_a_full_disk_is_one_line(failed, command, error):
+    command(raising(error))
+    assert "No space left on device" in failed(1, "train")
+
+
+def test_a_file_that_the_system_refuses_is_named(failed, command):
+    command(raising(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "runs/x")))
+    assert failed(1, "train") == "kvoice train: runs/x: Permission denied"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("a bug"), OSError("a bug")])
+def test_a_bug_keeps_its_traceback(command, error):
+    command(raising(error))
+    with pytest.raises(type(error), match="a bug"):
+        cli.main(["train"])
+
+
+# Backends
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretends that only some backends are installed."""
+    def pretend(*names, chosen=""):
+        monkeypatch.setattr(cli, "_installed", lambda name: name in names)
+        monkeypatch.setenv("KERAS_BACKEND", chosen)
+    return pretend
+
+
+@pytest.mark.parametrize(("names", "backend"), [
+    (("tensorflow", "jax", "torch"), "tensorflow"), (("jax", "torch"), "jax"),
+    (("torch",), "torch")])
+def test_without_a_choice_the_first_backend_that_is_installed_is_taken(installed, names, backend):
+    installed(*names)
+    assert cli.chosen_backend() == backend == os.environ["KERAS_BACKEND"]
+
+
+def test_a_chosen_backend_is_kept(installed):
+    installed("tensorflow", "torch", chosen="torch")
+    assert cli.chosen_backend() == "torch"
+
+
+def test_a_backend_that_is_not_installed_names_the_extra(installed):
+    installed("tensorflow", chosen="jax")
+    with pytest.raises(KvoiceError, match=r"pip install 'kvoice\[jax\]'"):
+        cli.chosen_backend()
+
+
+def test_an_unknown_backend_is_told_the_near_one(installed):
+    installed("tensorflow", chosen="tensoflow")
+    with pytest.raises(KvoiceError, match='did you mean "tensorflow"?'):
+        cli.chosen_backend()
+
+
+# From a process
+
+
+def test_the_exit_status_reaches_the_shell(tmp_path):
+    def status(*words):
+        return subprocess.run([sys.executable, "-m", "kvoice", *words], cwd=ROOT,
+                              capture_output=True).returncode
+    assert [status("train", "-h"), status("generate", f"--run={tmp_path}/none"),
+            status("train", "--model=x")] == [0, 1, 2]
