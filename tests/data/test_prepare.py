@@ -1,0 +1,356 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from kvoice import audio
+from kvoice.audio import SPECS, Spec
+from kvoice.data import manifest as manifests
+from kvoice.data import prepare as module
+from kvoice.data import shards
+from kvoice.data.corpora import Item
+from kvoice.data.manifest import Manifest
+from kvoice.data.prepare import prepare, split_of
+from kvoice.errors import KvoiceError
+
+SPEC = SPECS["waveglow"]
+
+
+def tone(seconds=0.3, rate_hz=22050, hz=150.0, peak=0.3):
+    time = np.arange(int(seconds * rate_hz)) / rate_hz
+    return (peak * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def corpus(root, speakers=8, takes=2):
+    """A folder corpus of short tones, one pitch per speaker."""
+    for speaker in range(speakers):
+        for take in range(takes):
+            path = root / f"s{speaker}" / ("happy", "sad")[take % 2] / f"{take}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, tone(0.25 + 0.01 * take, hz=100 + 10 * speaker), 22050)
+    return f"folder:{root}"
+
+
+def records(directory):
+    found = {}
+    for split in Manifest.load(directory).splits.values():
+        for entry in split["shards"]:
+            path = os.path.join(directory, entry["file"])
+            for offset in shards.index(path):
+                record = shards.read(path, offset)
+                found[record["name"]] = record
+    return found
+
+
+def contents(directory):
+    """The bytes of every file of a prepared corpus but the lock."""
+    return {str(path.relative_to(directory)): path.read_bytes()
+            for path in sorted(directory.rglob("*")) if path.is_file() and path.name != "lock"}
+
+
+# --- what is written
+
+def test_a_wave_of_16_bits_passes_unchanged_and_its_f0_is_tracked(tmp_path):
+    data = corpus(tmp_path / "c")
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    found = records(tmp_path / "out")
+    assert len(found) == 16
+    for name, record in found.items():
+        wave, _ = soundfile.read(tmp_path / name, dtype="int16")
+        np.testing.assert_array_equal(record["wave"], wave)
+        assert len(record["f0"]) == SPEC.frames(len(wave)) and len(record["phone"]) == 0
+        pitch_hz = 100 + 10 * int(name.split("/")[1][1:])
+        np.testing.assert_allclose(np.median(record["f0"]), pitch_hz, rtol=0.01)
+
+
+def test_labels_are_numbers_into_the_manifest(tmp_path):
+    made = prepare(corpus(tmp_path / "c"), tmp_path / "out", SPEC, workers=1)
+    assert made == Manifest.load(tmp_path / "out")
+    assert made.labels["emotion"] == ["happy", "sad"] and made.labels["gender"] == []
+    for name, record in records(tmp_path / "out").items():
+        _, speaker, emotion, _ = name.split("/")
+        assert made.labels["speaker"][record["speaker"]] == f"c/{speaker}"
+        assert made.labels["emotion"][record["emotion"]] == emotion
+        assert record["gender"] == -1
+
+
+def test_conditioning_is_that_of_the_spec(tmp_path):
+    root = tmp_path / "c"
+    corpus(root, speakers=4, takes=1)
+    quiet = np.zeros(11025, np.float32)
+    soundfile.write(root / "s0" / "long.wav", np.concatenate([quiet, tone(0.5), quiet]), 22050)
+    spec = SPECS["adainvc"]
+    prepare(f"folder:{root}", tmp_path / "out", spec, workers=1)
+    record = records(tmp_path / "out")["c/s0/long.wav"]
+    wave, _ = audio.read(root / "s0" / "long.wav", spec.sample_rate_hz)
+    expected = audio.condition(wave, spec)
+    assert len(expected) < 0.8 * len(wave)  # trimmed
+    np.testing.assert_allclose(record["wave"] / 32768, expected, atol=1 / 32768)
+    assert len(record["f0"]) == spec.frames(len(expected))
+
+
+def test_bad_files_are_left_out_and_listed_with_the_reason(tmp_path):
+    root = tmp_path / "c"
+    corpus(root)
+    bad = root / "s0"
+    (bad / "empty.wav").write_bytes(b"")
+    (bad / "corrupt.wav").write_bytes(b"RIFF" + os.urandom(1000))
+    (bad / "pointer.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0")
+    (bad / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    soundfile.write(bad / "zero.wav", np.zeros(0), 22050)
+    soundfile.write(bad / "silent.wav", np.zeros(22050), 22050)
+    soundfile.write(bad / "short.wav", tone(0.05), 22050)
+    soundfile.write(bad / "clipped.wav", np.clip(tone(peak=5.0), -1, 1), 22050)
+    made = prepare(f"folder:{root}", tmp_path / "out", SPEC, workers=1)
+    skipped = {os.path.basename(entry["file"]): entry["reason"] for entry in made.skipped}
+    assert set(skipped) == {"empty.wav", "corrupt.wav", "pointer.wav", "gone.wav", "zero.wav",
+                            "silent.wav", "short.wav", "clipped.wav"}
+    for name, word in [("empty.wav", "empty"), ("corrupt.wav", "corrupt"), ("pointer.wav", "LFS"),
+                       ("zero.wav", "no samples"), ("silent.wav", "silent"),
+                       ("short.wav", "short"), ("clipped.wav", "clipped")]:
+        assert word in skipped[name] and str(root) not in skipped[name]
+    assert sum(split["utterances"] for split in made.splits.values()) == 16
+    assert "left out      1: silent" in made.report()
+
+
+@pytest.mark.parametrize("rate_hz, subtype, channels", [
+    (22050, "PCM_U8", 1), (22050, "PCM_16", 2), (8000, "PCM_16", 1), (96000, "PCM_24", 2),
+    (44100, "FLOAT", 1)])
+def test_files_of_any_rate_and_width_are_mixed_down_and_resampled(tmp_path, rate_hz, subtype, channels):
+    root = tmp_path / "c"
+    corpus(root, takes=1)
+    wave = tone(0.5, rate_hz, hz=200)
+    soundfile.write(root / "s0" / "odd.wav", np.stack([wave] * channels, 1), rate_hz, subtype=subtype)
+    prepare(f"folder:{root}", tmp_path / "out", SPEC, workers=1)
+    record = records(tmp_path / "out")["c/s0/odd.wav"]
+    inside = slice(500, -500)
+    expected = tone(0.5, hz=200)[inside]
+    np.testing.assert_allclose(record["wave"][inside] / 32768, expected, atol=0.01)
+
+
+def test_a_corpus_of_nothing_but_bad_files_is_refused(tmp_path):
+    for speaker in "abcd":
+        (tmp_path / "c" / speaker).mkdir(parents=True)
+        (tmp_path / "c" / speaker / "x.wav").write_bytes(b"")
+    with pytest.raises(KvoiceError, match="none of its 4 files can be used, for instance .*empty"):
+        prepare(f"folder:{tmp_path / 'c'}", tmp_path / "out", SPEC, workers=1)
+
+
+def test_two_processes_write_what_one_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECORDS", 3)
+    data = corpus(tmp_path / "c")
+    prepare(data, tmp_path / "one", SPEC, workers=1)
+    prepare(data, tmp_path / "two", SPEC, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+# --- stopped and started again
+
+KILLED = """
+import sys
+from kvoice import audio
+from kvoice.data import prepare as module
+module.RECORDS = 3
+write, done = module.write_shard, []
+def write_then_say(job, **settings):
+    write(job, **settings)
+    done.append(job)
+    if len(done) == 2:
+        print("two shards", flush=True)
+        sys.stdin.read()  # until killed
+module.write_shard = write_then_say
+module.prepare(sys.argv[1], sys.argv[2], audio.SPECS["waveglow"], workers=1)
+"""
+
+
+def killed_prepare(data, directory):
+    process = subprocess.Popen([sys.executable, "-c", KILLED, data, str(directory)],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "two shards\n"
+    return process
+
+
+def test_a_killed_prepare_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECORDS", 3)
+    data = corpus(tmp_path / "c")
+    process = killed_prepare(data, tmp_path / "out")
+    with pytest.raises(KvoiceError, match="another prepare is at work there"):
+        prepare(data, tmp_path / "out", SPEC, workers=1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = sorted((tmp_path / "out").glob("*.tfrecord"))
+    kept = {path: path.stat().st_mtime_ns for path in finished}
+    assert len(kept) == 2
+    with pytest.raises(KvoiceError, match="again if it was stopped"):
+        Manifest.load(tmp_path / "out")
+    (tmp_path / "out" / ".train-00001-of-00003.tfrecord.x.tmp").write_bytes(b"half of a shard")
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    assert {path: path.stat().st_mtime_ns for path in finished} == kept
+    prepare(data, tmp_path / "whole", SPEC, workers=1)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_deleted_or_cut_shard_is_made_again_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECORDS", 3)
+    data = corpus(tmp_path / "c")
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    before = contents(tmp_path / "out")
+    first, second, third, *_ = sorted((tmp_path / "out").glob("*.tfrecord"))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:100])
+    untouched = third.stat().st_mtime_ns
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    assert contents(tmp_path / "out") == before
+    assert third.stat().st_mtime_ns == untouched
+
+
+def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECORDS", 3)
+    data, out = corpus(tmp_path / "c"), tmp_path / "out"
+    framed, room = shards.framed, [7]
+
+    def framed_while_there_is_room(message):
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= 1
+        return framed(message)
+
+    monkeypatch.setattr(shards, "framed", framed_while_there_is_room)
+    with pytest.raises(KvoiceError, match="the disk is full: make room and run the same command again") as caught:
+        prepare(data, out, SPEC, workers=1)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in out.iterdir() if path.name.endswith(".tmp")] == []
+    assert len(list(out.glob("*.tfrecord"))) == 2
+    room[0] = 1000
+    prepare(data, out, SPEC, workers=1)
+    prepare(data, tmp_path / "whole", SPEC, workers=1)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_directory_that_may_not_be_written_is_named(tmp_path):
+    data = corpus(tmp_path / "c")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KvoiceError, match="file.* cannot be written"):
+        prepare(data, tmp_path / "file" / "out", SPEC, workers=1)
+
+
+# --- directories of others
+
+def test_other_arguments_are_refused_by_name(tmp_path):
+    data = corpus(tmp_path / "c")
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    with pytest.raises(KvoiceError, match="other arguments: seed: 1 here, 0 there; trim_db: 20.0 here, 0.0 there"):
+        prepare(data, tmp_path / "out", Spec(trim_db=20.0), seed=1, workers=1)
+
+
+def test_a_corpus_that_has_changed_is_refused(tmp_path):
+    data = corpus(tmp_path / "c")
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    corpus(tmp_path / "c", speakers=9)
+    with pytest.raises(KvoiceError, match="has changed since"):
+        prepare(data, tmp_path / "out", SPEC, workers=1)
+
+
+def test_a_directory_with_other_files_is_refused(tmp_path):
+    data = corpus(tmp_path / "c")
+    with pytest.raises(KvoiceError, match="holds other files"):
+        prepare(data, tmp_path / "c", SPEC, workers=1)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}'])
+def test_a_manifest_that_cannot_be_understood_is_named(tmp_path, content):
+    (tmp_path / manifests.FILE).write_text(content)
+    with pytest.raises(KvoiceError, match="manifest.json is not a manifest"):
+        Manifest.load(tmp_path)
+
+
+# --- splits
+
+def people(corpus="demo", females=12, males=12, texts=("a", "b"), **fields):
+    return [Item(corpus, f"{corpus}/{gender}{i}/{text}", f"{corpus}/{gender}{i}", gender, text=text, **fields)
+            for gender, count in (("female", females), ("male", males))
+            for i in range(count) for text in texts]
+
+
+def speakers_by_split(items, **arguments):
+    split = split_of(items, **({"by": "speaker", "seed": 0} | arguments))
+    found = {}
+    for item in items:
+        found.setdefault(split[item.name], set()).add(item.speaker)
+    return found
+
+
+def test_no_speaker_is_in_two_splits_and_each_gender_has_its_share():
+    found = speakers_by_split(people())
+    assert sum(map(len, found.values())) == len(set.union(*found.values())) == 24
+    for gender in ("demo/female", "demo/male"):
+        shares = {name: sum(who.startswith(gender) for who in found[name]) for name in found}
+        assert shares == {"train": 6, "valid": 1, "judge": 3, "test": 2}
+
+
+def test_splits_come_from_the_seed_alone():
+    items = people()
+    assert split_of(items, "speaker", 1) == split_of(items[::-1], "speaker", 1)
+    assert split_of(items, "speaker", 1) != split_of(items, "speaker", 2)
+
+
+def test_a_joined_corpus_of_two_speakers_goes_to_train():
+    found = speakers_by_split(people() + people("tess", 2, 0))
+    assert {who for who in found["train"] if who.startswith("tess")} == {"tess/female0", "tess/female1"}
+    assert sum(map(len, found.values())) == 26
+
+
+def test_small_corpora_alone_are_taken_as_one():
+    found = speakers_by_split(people("a", 2, 0) + people("b", 2, 1))
+    assert {name: len(who) for name, who in found.items()} == {"train": 2, "valid": 1, "judge": 1, "test": 1}
+
+
+def test_a_gender_of_two_speakers_is_shared_out_with_the_other():
+    found = speakers_by_split(people(females=2, males=8))
+    assert {name: len(who) for name, who in found.items()} == {"train": 5, "valid": 1, "judge": 2, "test": 2}
+
+
+def test_two_speakers_are_refused_with_the_way_out():
+    with pytest.raises(KvoiceError, match="2 speakers.*at least four: --split=text"):
+        split_of(people(females=2, males=0), "speaker", 0)
+
+
+def test_by_text_no_text_is_in_two_splits_and_speakers_are_in_all():
+    items = people("tess", 2, 0, texts=[f"Say the word {i}" for i in range(20)])
+    split = split_of(items, "text", 0)
+    of_text = {}
+    for item in items:
+        of_text.setdefault(item.text, set()).add(split[item.name])
+    assert all(len(names) == 1 for names in of_text.values())
+    counts = [list(split.values()).count(name) // 2 for name in ("train", "valid", "judge", "test")]
+    assert counts == [10, 2, 5, 3]
+    assert all(len(who) == 2 for who in speakers_by_split(items, by="text").values())
+
+
+def test_without_texts_the_utterances_of_each_speaker_are_shared_out():
+    items = [Item("f", f"f/{who}/{i}", f"f/{who}") for who in "ab" for i in range(10)]
+    found = speakers_by_split(items, by="text")
+    assert all(who == {"f/a", "f/b"} for who in found.values()) and len(found) == 4
+
+
+def test_two_texts_are_refused():
+    with pytest.raises(KvoiceError, match="2 texts, but four disjoint sets"):
+        split_of(people(), "text", 0)
+
+
+def test_the_splits_of_the_corpus_itself_are_kept():
+    items = people(females=1, males=0, split="test") + people("b", 0, 1, split="judge")
+    assert speakers_by_split(items) == {"test": {"demo/female0"}, "judge": {"b/male0"}}
+
+
+def test_a_corpus_that_puts_a_speaker_into_two_splits_is_refused():
+    items = people(females=1, males=0, texts=["a"], split="test") + people(
+        females=1, males=0, texts=["b"], split="train")
+    with pytest.raises(KvoiceError, match="speaker 'demo/female0' into test and train.*--split=text"):
+        split_of(items, "speaker", 0)
+    assert sorted(split_of(items, "text", 0).values()) == ["test", "train"]

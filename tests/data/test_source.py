@@ -1,0 +1,218 @@
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from kvoice import audio
+from kvoice.audio import SPECS, Spec
+from kvoice.data import shards, source as module
+from kvoice.data.manifest import Manifest
+from kvoice.data.prepare import prepare
+from kvoice.data.source import Source, at_frames
+from kvoice.errors import KvoiceError
+
+SPEC = SPECS["waveglow"]
+CROP = 16
+ALL = ("mel", "wave", "f0")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Chirps of 0.12 to 0.5 s, the longest beyond the crop: 4 speakers, half of them with an emotion."""
+    root = tmp_path_factory.mktemp("source")
+    for speaker in range(4):
+        for take in range(7):
+            folder = root / "c" / f"s{speaker}" / ("happy" if speaker % 2 else "")
+            folder.mkdir(parents=True, exist_ok=True)
+            time = np.arange(int(22050 * (0.12 + 0.06 * take))) / 22050
+            wave = 0.3 * np.sin(2 * np.pi * (150 + 20 * take + 10 * speaker + 200 * time) * time)
+            wave += np.random.default_rng(take).normal(0, 0.003, len(time))
+            soundfile.write(folder / f"{take}.wav", wave, 22050)
+    directory = root / "out"
+    prepare(f"folder:{root / 'c'}", directory, SPEC, split="text", workers=1, label_hop=100)
+    return directory
+
+
+@pytest.fixture
+def copy(prepared, tmp_path):
+    return shutil.copytree(prepared, tmp_path / "copy")
+
+
+def source(directory, split="train", spec=SPEC, batch=5, **arguments):
+    return Source(directory, split, spec, CROP, batch, **arguments)
+
+
+def assert_same(left, right):
+    assert set(left) == set(right)
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+def test_a_batch_is_a_function_of_seed_and_step_alone(prepared):
+    first, second = (source(prepared, seed=3, arrays=ALL) for _ in range(2))
+    first.batch(0), first.batch(7)
+    assert_same(first.batch(4), second.batch(4))
+    assert np.any(first.batch(4)["mel"] != first.batch(5)["mel"])
+    assert np.any(first.batch(4)["mel"] != source(prepared, seed=2).batch(4)["mel"])
+
+
+def test_an_epoch_holds_each_utterance_once(prepared):
+    whole = source(prepared, batch=3)
+    longest = max(len(whole.utterance(i)["mel"]) for i in range(len(whole)))
+    steps = Source(prepared, "train", SPEC, longest, 3)  # crops of whole utterances
+    names = {steps.utterance(i)["mel"].tobytes(): i for i in range(len(steps))}
+    lengths = [len(steps.utterance(i)["mel"]) for i in range(len(steps))]
+    seen = []
+    for step in range(len(steps)):  # three epochs
+        for row in steps.batch(step)["mel"]:
+            seen += [i for content, i in names.items() if row[:lengths[i]].tobytes() == content]
+    epochs = np.reshape(seen, (3, len(steps)))
+    np.testing.assert_array_equal(np.sort(epochs), np.arange(len(steps))[None].repeat(3, 0))
+    assert np.any(epochs[0] != epochs[1])
+
+
+def test_crops_come_from_all_over_an_utterance(prepared):
+    steps = source(prepared, batch=8)
+    total = {steps.utterance(i)["mel"].tobytes(): set() for i in range(len(steps))}
+    for step in range(60):
+        for row in steps.batch(step)["mel"]:
+            for content, starts in total.items():
+                whole = np.frombuffer(content, np.float32).reshape(-1, SPEC.mels)
+                starts |= {start for start in range(len(whole) - CROP + 1)
+                           if np.array_equal(whole[start:start + CROP], row)}
+    for content, starts in total.items():
+        spare = len(content) // 4 // SPEC.mels - CROP
+        assert spare < 0 or starts >= {0, spare}
+
+
+def test_wave_mel_and_f0_of_a_crop_belong_together(prepared):
+    steps = source(prepared, arrays=ALL)
+    for step in range(4):
+        batch = steps.batch(step)
+        assert batch["wave"].shape == (5, SPEC.samples(CROP)) and batch["f0"].shape == (5, CROP)
+        inner = slice(3, -3)  # the edges see what lies outside of the crop
+        whole = batch["wave"][:, -1] != 0
+        expected = audio.mel(batch["wave"][whole], SPEC)[:, :CROP]
+        np.testing.assert_allclose(batch["mel"][whole, inner], expected[:, inner], atol=1e-4)
+        rising_hz = np.diff(batch["f0"][whole, inner])  # 400 Hz per second
+        np.testing.assert_allclose(np.mean(rising_hz), 400 * SPEC.hop / 22050, rtol=0.1)
+
+
+def test_an_utterance_is_the_mel_of_its_wave(prepared):
+    steps = source(prepared, arrays=ALL)
+    for i in range(3):
+        whole = steps.utterance(i)
+        frames = len(whole["mel"])
+        assert len(whole["wave"]) == frames * SPEC.hop and len(whole["f0"]) == frames
+        wave, _ = audio.read(prepared.parent / whole["name"])
+        np.testing.assert_array_equal(whole["wave"], wave[:frames * SPEC.hop])
+        np.testing.assert_allclose(whole["mel"], audio.mel(wave, SPEC)[:frames], atol=1e-5)
+
+
+def test_short_utterances_end_in_silence(prepared):
+    steps = Source(prepared, "train", SPEC, 60, 8, arrays=ALL)
+    batch = steps.batch(0)
+    np.testing.assert_array_equal(batch["mel"][:, 50:], np.float32(SPEC.silence))
+    assert not batch["wave"][:, 50 * SPEC.hop:].any() and not batch["f0"][:, 50:].any()
+    assert np.all(batch["mel"][:, :5].max(-1) > SPEC.silence + 1)
+
+
+def test_labels_name_the_speaker_of_each_row(prepared):
+    steps = source(prepared)
+    for i in range(len(steps)):
+        whole = steps.utterance(i)
+        assert steps.labels["speaker"][whole["speaker"]].split("/")[1] == whole["name"].split("/")[1]
+        assert whole["gender"] == -1
+
+
+def test_a_condition_leaves_out_what_has_no_such_label(prepared):
+    steps, every = source(prepared, condition="emotion"), source(prepared)
+    assert 0 < len(steps) < len(every)
+    assert np.all(steps.batch(0)["emotion"] == steps.labels["emotion"].index("happy"))
+    assert np.any(every.batch(0)["emotion"] == -1)
+
+
+def test_a_label_that_the_corpus_lacks_is_refused_with_those_it_has(prepared):
+    with pytest.raises(KvoiceError, match="no utterance with a label 'gender'; it knows speaker, emotion"):
+        source(prepared, condition="gender")
+    with pytest.raises(KvoiceError, match="does not know its phones"):
+        source(prepared, arrays=("mel", "phone"))
+
+
+@pytest.mark.parametrize("mistake, line", [
+    ({"split": "trian"}, "no split 'trian': did you mean train"),
+    ({"condition": "emotoin"}, "no condition 'emotoin': did you mean emotion"),
+    ({"arrays": ("mel", "wav")}, "no array 'wav': did you mean wave"),
+])
+def test_a_wrong_name_gets_a_hint(prepared, mistake, line):
+    with pytest.raises(KvoiceError, match=line):
+        source(prepared, **mistake)
+
+
+def test_speakers_as_labels_need_a_split_by_text(copy):
+    dataclasses.replace(Manifest.load(copy), split="speaker").save(copy)
+    with pytest.raises(KvoiceError, match="prepare it again with --split=text"):
+        source(copy, condition="speaker")
+
+
+def test_a_manifest_of_another_conditioning_is_refused_by_field(prepared):
+    with pytest.raises(KvoiceError, match="sample_rate_hz: 16000 here, 22050 there; highpass_hz: 30.0 here, 0.0"):
+        source(prepared, spec=SPECS["speechsplit"])
+
+
+def test_one_corpus_serves_several_mels(prepared):
+    spec = Spec(mels=40, hop=200)
+    mel = source(prepared, spec=spec, arrays=ALL).utterance(0)["mel"]
+    assert mel.shape[1] == 40
+    wave, _ = audio.read(prepared.parent / source(prepared).utterance(0)["name"])
+    np.testing.assert_allclose(mel, audio.mel(wave, spec)[:len(mel)], atol=1e-5)
+
+
+def test_a_directory_without_a_corpus_says_what_to_run(tmp_path):
+    with pytest.raises(KvoiceError, match="no prepared corpus .*: run bin/prepare"):
+        source(tmp_path)
+
+
+def test_a_missing_or_truncated_shard_is_named(copy):
+    path = next(copy.glob("train-*.tfrecord"))
+    shutil.rmtree(copy / "features", ignore_errors=True)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(KvoiceError, match=f"{path.name}: .*truncated.*delete it and run prepare again"):
+        source(copy)
+    path.unlink()
+    with pytest.raises(KvoiceError, match=f"{path.name}: this shard is missing: run prepare again"):
+        source(copy)
+
+
+def test_a_shard_that_lost_its_last_record_whole_is_noticed(copy):
+    path = next(copy.glob("train-*.tfrecord"))
+    shutil.rmtree(copy / "features", ignore_errors=True)
+    path.write_bytes(path.read_bytes()[:shards.index(path)[-1]])
+    with pytest.raises(KvoiceError, match="the manifest says"):
+        source(copy)
+
+
+def test_mels_are_computed_once(prepared, monkeypatch):
+    expected = source(prepared).batch(0)
+    monkeypatch.setattr(module.audio, "mel", None)
+    assert_same(source(prepared).batch(0), expected)
+
+
+def test_a_full_disk_leaves_no_half_of_the_mels(copy, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    shutil.rmtree(copy / "features", ignore_errors=True)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_room)
+    with pytest.raises(KvoiceError, match="train.npy: cannot be written .No space left on device.: make room"):
+        source(copy)
+    assert not list((copy / "features").rglob("*.tmp")) and not list(copy.rglob("*.npy"))
+
+
+def test_labels_at_another_hop_are_the_nearest_in_time():
+    labels = np.arange(100)  # at 0, 100, 200, ... samples
+    np.testing.assert_array_equal(at_frames(labels, np.arange(6), 256, 100), [0, 3, 5, 8, 10, 13])
+    np.testing.assert_array_equal(at_frames(labels, np.arange(5), 100, 100), labels[:5])
+    assert at_frames(labels, np.array([1000]), 256, 100) == 99
