@@ -1,0 +1,105 @@
+"""tf.data of named arrays: training batches, whole utterances from shards, and plain sound files."""
+
+import os
+
+import tensorflow as tf
+
+from kvoice.data import features, shards
+from kvoice.data.manifest import Manifest
+from kvoice.data.source import LABELS
+
+_STEPS = 1 << 48  # more than any run takes
+
+
+def batches(source, start=0):
+    """The batches of a `Source` without end, those of several steps in the making at once.
+
+    They are `source.batch(start)`, `source.batch(start + 1)`, ... to the bit: nothing is shuffled here, so that a
+    resumed run starts at its step.
+
+    Shapes: as `Source.batch`, all static.
+
+    Args:
+        source: A `Source`.
+        start: Number of the first step.
+    """
+    first = source.batch(start)
+    names = list(first)
+
+    def batch(step):
+        made = source.batch(int(step))
+        return [made[name] for name in names]
+
+    def named(step):
+        arrays = tf.numpy_function(batch, [step], [first[name].dtype for name in names])
+        return {name: tf.ensure_shape(array, first[name].shape) for name, array in zip(names, arrays)}
+
+    return tf.data.Dataset.range(start, _STEPS).map(
+        named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def utterances(directory, split, spec):
+    """The utterances of a split, whole, once: several shards read at once, mels made in the graph.
+
+    Shapes: each a dict of `mel` [frames, mels], `wave` [frames * hop], `f0` and `phone` [frames] (empty where the corpus
+    does not know them), `speaker`, `gender`, `emotion` [] int32 (-1 = unknown), `text` and `name` [] string;
+    frames = samples // hop. The order is the same each time.
+
+    Args:
+        directory: Where `prepare` wrote the corpus.
+        split: "train", "valid", "judge" or "test".
+        spec: The `audio.Spec` of the mels; its rate and conditioning must be the manifest's.
+
+    Raises:
+        KvoiceError: If the Spec is not the manifest's.
+    """
+    manifest = Manifest.load(directory)
+    manifest.check(spec, directory)
+    paths = [os.path.join(directory, entry["file"]) for entry in manifest.splits[split]["shards"]]
+
+    def utterance(message):
+        return _utterance(message, spec, manifest.label_hop)
+
+    return (tf.data.Dataset.from_tensor_slices(tf.constant(paths, tf.string))
+            .interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(utterance, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE))
+
+
+def files(paths, spec):
+    """Sound files, decoded, mixed down, resampled and turned into mels, several at once, in their order.
+
+    The mel is that of the sound as it is: trimming, high-pass and pre-emphasis belong to `audio.condition`.
+
+    Shapes: each a dict of `mel` [1 + samples // hop, mels] and `wave` [samples].
+
+    Args:
+        paths: Names of wav, flac, ogg or mp3 files.
+        spec: The `audio.Spec` of the mels.
+    """
+    def named(path):
+        wave = features.decode(path, spec.sample_rate_hz)
+        return {"mel": features.mel(wave, spec), "wave": wave}
+
+    return (tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths])
+            .map(named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE))
+
+
+_KINDS = {int: tf.int64, float: tf.float32}
+_SCHEMA = {name: tf.io.FixedLenFeature([], _KINDS.get(kind, tf.string)) for name, kind in shards.FIELDS.items()}
+
+
+def _utterance(message, spec, label_hop):
+    """The named arrays of a record."""
+    record = tf.io.parse_single_example(message, _SCHEMA)
+    wave = tf.cast(tf.io.decode_raw(record["wave"], tf.int16), tf.float32) / shards.FULL_SCALE
+    frames = tf.size(wave) // spec.hop
+    arrays = {"mel": features.mel(wave, spec)[:frames], "wave": wave[:frames * spec.hop]}
+    nearest = (tf.range(frames) * spec.hop + label_hop // 2) // label_hop
+    for name, kind in (("f0", tf.float32), ("phone", tf.int32)):
+        values = tf.io.decode_raw(record[name], kind)
+        known = tf.minimum(frames, tf.size(values) * frames)  # 0 where there are no labels
+        arrays[name] = tf.gather(values, tf.minimum(nearest[:known], tf.size(values) - 1))
+    return (arrays | {name: tf.cast(record[name], tf.int32) for name in LABELS}
+            | {name: record[name] for name in ("text", "name")})
