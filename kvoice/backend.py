@@ -82,6 +82,10 @@ elif BACKEND == "torch":
 
     no_grad = torch.no_grad
 
+    def _tensors(data):
+        # `train_on_batch` hands over NumPy arrays as they are.
+        return tree.map_structure(keras.ops.convert_to_tensor, _single(data))
+
     def value_and_grad(loss, variables):
         values = [variable.value for variable in variables]
         value, aux = loss()
@@ -102,11 +106,11 @@ elif BACKEND == "torch":
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
 
         def train_step(self, data):
-            return self.fit_on(_single(data))
+            return self.fit_on(_tensors(data))
 
         def test_step(self, data):
             with torch.no_grad():
-                return self.test_on(_single(data))
+                return self.test_on(_tensors(data))
 
 elif BACKEND == "jax":
     import jax

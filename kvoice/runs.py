@@ -1,0 +1,170 @@
+"""The run folder: everything that is needed to repeat, resume, hear and judge a training.
+
+    RUN/
+        config.json      model, variant, data, every resolved number, versions, the command
+        spec.json        the Spec of the features
+        labels.json      label -> names, in the order of the indices
+        state.json       the step reached, and which file holds its weights; written last
+        checkpoints/     step-N.weights.h5 (the newest ones), best.weights.h5
+        log.csv          one row for each epoch
+        logs/            TensorBoard
+        samples/         what `generate` wrote
+        model.keras      the finished model
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+
+from kvoice.audio import Spec
+from kvoice.errors import KvoiceError
+
+FORMAT = 1
+
+
+def write_json(path, value):
+    """Writes JSON under a temporary name, then renames it: never half a file."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def versions():
+    """The versions of what computes the numbers, as a dict of strings."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in ("kvoice", "keras", "tensorflow", "jax", "torch", "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run on disk.
+
+    Attributes:
+        path: The folder.
+        config: The content of config.json; the groups `data`, `model` and `train` are the
+            keyword arguments of `Source`, of the model and of `training.train`.
+        spec: The Spec of its features.
+        labels: Label -> list of names, in the order of the indices.
+    """
+
+    path: Path
+    config: dict
+    spec: Spec
+    labels: dict
+
+    @property
+    def state(self):
+        """The content of state.json: {} before the first checkpoint."""
+        path = self.path / "state.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def names(self):
+        """The names of the labels that the model is conditional on; [] for a plain model."""
+        return self.labels.get(self.config["model"].get("condition") or "", [])
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Holds the run for one process.
+
+        Raises:
+            KvoiceError: If another process trains in this run.
+        """
+        with open(self.path / "lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise KvoiceError(
+                    f"{self.path}: another process is training in this run; wait for it, or "
+                    "choose another --run."
+                ) from None
+            yield
+
+
+def _flat(value, prefix=""):
+    if isinstance(value, dict):
+        return {k: v for name, x in value.items() for k, v in _flat(x, f"{prefix}{name}.").items()}
+    return {prefix[:-1]: value}
+
+
+def _differences(old, new):
+    old, new = _flat(old), _flat(new)
+    return [
+        f"{name}: {old.get(name, 'absent')} in the run, {new.get(name, 'absent')} now"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def create(directory, config, spec, labels, command=""):
+    """Creates a run, or opens the same one again.
+
+    Args:
+        directory: The folder; made when absent.
+        config: `model_name`, `variant`, `data_spec` and the groups `data`, `model`, `train`.
+        spec: The Spec of the features.
+        labels: Label -> list of names.
+        command: The command line, kept for the reader.
+
+    Raises:
+        KvoiceError: If the folder holds a run made with other values (each is named), or holds
+            files but no run.
+    """
+    directory = Path(directory)
+    config = json.loads(json.dumps(config))  # tuples become lists, as they come back
+    if (directory / "config.json").exists():
+        run = load(directory)
+        asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
+        made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
+        kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
+        changed = [line.removeprefix("config.") for line in _differences(kept, asked)]
+        if changed:
+            raise KvoiceError(
+                f"{directory}: this run was made with other values ({'; '.join(changed)}). "
+                "Give the old values to resume it, or another --run."
+            )
+        return run
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise KvoiceError(f"{directory}: not empty, and not a run; choose another --run.")
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "spec.json", dataclasses.asdict(spec))
+    write_json(directory / "labels.json", labels)
+    header = {"format": FORMAT, "command": command, "versions": versions()}
+    write_json(directory / "config.json", {**header, **config})
+    return Run(directory, {**header, **config}, spec, labels)
+
+
+def load(directory):
+    """Opens a run.
+
+    Raises:
+        KvoiceError: If the folder is no run, or one of a newer kvoice.
+    """
+    directory = Path(directory)
+    try:
+        config, spec, labels = (
+            json.loads((directory / f"{name}.json").read_text())
+            for name in ("config", "spec", "labels")
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        raise KvoiceError(
+            f"{directory}: not a run (no config.json, spec.json and labels.json in it); "
+            "`bin/train --run=DIR` makes one."
+        ) from None
+    except json.JSONDecodeError as error:
+        raise KvoiceError(f"{directory}: a broken run ({error}).") from None
+    if config.get("format") != FORMAT:
+        raise KvoiceError(
+            f"{directory}: format {config.get('format')} of the run is not {FORMAT}, which this "
+            "kvoice reads."
+        )
+    return Run(directory, config, Spec(**spec), labels)

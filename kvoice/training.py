@@ -1,0 +1,340 @@
+"""Training with Keras' `fit`: compile, feed, validate, checkpoint, resume.
+
+The truth of a run is its newest `.weights.h5` (weights, optimizers, random states) and
+`state.json`; the data is a pure function of the seed and the step. A run that is killed and
+started again goes on from its last checkpoint and passes through the same losses.
+"""
+
+import contextlib
+import csv
+import importlib.util
+import math
+import os
+import shutil
+
+import keras
+import numpy as np
+
+from kvoice import runs
+from kvoice.errors import KvoiceError
+from kvoice.models import MODELS
+from kvoice.players import OptimizerGroup
+
+
+def model(run):
+    """The untrained model of a run, in the current precision.
+
+    Raises:
+        KvoiceError: If the config names a model that does not exist, or the model refuses a
+            value.
+    """
+    name = run.config["model_name"]
+    if name not in MODELS:
+        raise KvoiceError(f"{run.path}: unknown model {name!r}; known: {', '.join(MODELS)}.")
+    try:
+        return MODELS[name](**run.config["model"])
+    except ValueError as error:
+        raise KvoiceError(f"{name}: {error}") from None
+
+
+def load(directory, best=True, average=True):
+    """The trained model of a run, with its verbs (`generate`, ...).
+
+    Args:
+        directory: The run.
+        best: Take the best checkpoint by the validation score where there is one, else the
+            newest.
+        average: Take the moving average of the weights where the run kept one.
+
+    Raises:
+        KvoiceError: If the run holds no checkpoint yet.
+    """
+    run = runs.load(directory)
+    state = run.state
+    if not state:
+        raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
+    with _precision("float32"):
+        built = model(run)
+    _compile(built, **_optimizer_values(run.config["train"]))
+    weights = state["best"]["weights"] if best and state.get("best") else state["weights"]
+    _load_weights(built, run.path / "checkpoints" / weights)
+    if average:
+        built.average_weights()
+    return built
+
+
+def train(
+    run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
+    rates, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps, verbose=1,
+):
+    """Trains a run to its last step, or goes on where it stopped.
+
+    Args:
+        run: From `runs.create`.
+        source: Training data: `batch(step) -> dict of arrays`.
+        valid: Validation data of the same form, or None.
+        validate: `model -> {name: value}`, called at the end of each epoch; its values are logged as
+            `val_NAME`, and the first one, the smaller the better, chooses the best checkpoint.
+        callbacks: Further Keras callbacks (TensorBoard).
+        init: A run whose weights are the start, or "".
+        steps: Training steps in all.
+        steps_per_epoch: Steps between two checkpoints.
+        rates: Player -> learning rate.
+        beta_1: Of Adam, for all players.
+        beta_2: Of Adam.
+        clip_norm: The largest global norm of a player's gradient; 0 = no clipping.
+        ema: Momentum of the moving average of the weights, e.g. 0.999; 0 = none.
+        precision: "float32" or "mixed_bfloat16".
+        jit: Compile the step with XLA on TensorFlow. JAX always does; torch never.
+        seed: Of the initial weights.
+        keep: How many of the newest checkpoints stay.
+        valid_steps: Validation batches for each epoch.
+        verbose: Keras' progress bar: 0 none, 1 bar with ETA, 2 a line for each epoch.
+
+    Returns:
+        The model, with its last raw weights.
+
+    Raises:
+        KvoiceError: If the run is finished, held by another process, or a loss is not finite.
+    """
+    if precision not in ("float32", "mixed_bfloat16"):
+        raise KvoiceError(
+            f"train.precision: {precision!r} must be float32 or mixed_bfloat16 (float16 would "
+            "need a loss scale for each player)."
+        )
+    for name, value in dict(
+        steps=steps, steps_per_epoch=steps_per_epoch, keep=keep, valid_steps=valid_steps
+    ).items():
+        if value < 1:
+            raise KvoiceError(f"train.{name}: {value} must be at least 1.")
+    if steps % steps_per_epoch:
+        raise KvoiceError(
+            f"train.steps: {steps} must be a multiple of train.steps_per_epoch: {steps_per_epoch}."
+        )
+    with run.locked():
+        state = run.state
+        if state.get("step", 0) >= steps:
+            raise KvoiceError(
+                f"{run.path}: this run is finished ({steps} steps). Listen to it with "
+                f"`bin/generate --run={run.path}`, or start another with --run."
+            )
+        keras.utils.set_random_seed(seed)
+        with _precision(precision):
+            built = model(run)
+        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit)
+        if state:
+            _load_weights(built, run.path / "checkpoints" / state["weights"])
+        elif init:
+            built.set_weights(load(init, average=False).get_weights())
+        start = state.get("step", 0)
+        keeper = Keeper(run, steps_per_epoch, keep, validate)
+        built.fit(
+            feed(source, start),
+            steps_per_epoch=steps_per_epoch,
+            initial_epoch=start // steps_per_epoch,
+            epochs=steps // steps_per_epoch,
+            validation_data=valid and Batches(valid, valid_steps),
+            callbacks=[StopOnNonFinite(start), keeper, *callbacks],
+            shuffle=False,
+            verbose=verbose,
+        )
+        built.save(run.path / "model.tmp.keras")
+        os.replace(run.path / "model.tmp.keras", run.path / "model.keras")
+    return built
+
+
+@contextlib.contextmanager
+def _precision(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _optimizer_values(group):
+    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit")
+    return {name: group[name] for name in names}
+
+
+def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit):
+    if sorted(rates) != sorted(built.players()):
+        raise KvoiceError(
+            f"train.rates: one rate for each of {', '.join(sorted(built.players()))}, got "
+            f"{', '.join(sorted(rates))}."
+        )
+    average = dict(use_ema=True, ema_momentum=ema) if ema else {}
+    optimizers = {
+        player: keras.optimizers.Adam(
+            rate, beta_1=beta_1, beta_2=beta_2, global_clipnorm=clip_norm or None, **average
+        )
+        for player, rate in rates.items()
+    }
+    name = keras.backend.backend()
+    built.compile(OptimizerGroup(optimizers), jit_compile=name == "jax" or (jit and name != "torch"))
+
+
+def _load_weights(built, path):
+    try:
+        built.load_weights(path)
+    except FileNotFoundError:
+        raise KvoiceError(f"{path}: the checkpoint is gone; the run cannot go on.") from None
+    except (OSError, KeyError, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise KvoiceError(f"{path}: the checkpoint does not fit this run: {line}") from None
+
+
+def feed(source, start):
+    """The batches of a source from a step on, for `fit`: tf.data, or a generator without it."""
+    if importlib.util.find_spec("tensorflow"):
+        from kvoice.data import pipeline
+
+        return pipeline.batches(source, start)
+    return generated(source, start)
+
+
+def generated(source, start):
+    """The same batches as a Python generator, for machines without TensorFlow."""
+    while True:
+        yield (source.batch(start),)
+        start += 1
+
+
+class Batches(keras.utils.PyDataset):
+    """The first `count` batches of a source, as a data set that ends (for validation)."""
+
+    def __init__(self, source, count):
+        super().__init__()
+        self.source, self.count = source, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, i):
+        return (self.source.batch(i),)
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops the run at the first loss term that is not finite, and names it.
+
+    The last checkpoint stays as it is. Looks at every tenth step, and at the end of an epoch
+    before anything is saved: a mean over the epoch stays non-finite once it is.
+
+    Raises:
+        KvoiceError: From `fit`.
+    """
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if batch % 10 == 0:
+            self._check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+                self._stop(f"the weights {variable.path}")
+
+    def _check(self, logs):
+        order = sorted(self.model.terms, key=lambda name: "loss" in name)  # the sums last
+        bad = [name for name in order if name in logs and not math.isfinite(logs[name])]
+        if bad:
+            self._stop(bad[0])
+
+    def _stop(self, what):
+        raise KvoiceError(
+            f"{what} is not finite at step {self.step}: stopped; the last checkpoint is kept. Lower "
+            "train.rates, or set train.clip_norm."
+        )
+
+
+class Keeper(keras.callbacks.Callback):
+    """Validates, logs and saves at the end of each epoch; everything atomic, state.json last.
+
+    Args:
+        run: The run.
+        steps_per_epoch: Steps of an epoch.
+        keep: How many of the newest checkpoints stay.
+        validate: As in `train`.
+    """
+
+    def __init__(self, run, steps_per_epoch, keep, validate):
+        super().__init__()
+        self.run, self.steps_per_epoch, self.keep, self.validate = (
+            run, steps_per_epoch, keep, validate,
+        )
+        self.checkpoints = run.path / "checkpoints"
+        self.rows = []
+
+    def on_train_begin(self, logs=None):
+        self.checkpoints.mkdir(exist_ok=True)
+        for leftover in self.checkpoints.glob(".*"):
+            leftover.unlink()
+        step = self.run.state.get("step", 0)
+        log = self.run.path / "log.csv"
+        if log.exists():
+            with open(log, newline="") as file:
+                rows = list(csv.DictReader(file))
+            self.rows = [row for row in rows if int(row["step"]) <= step]
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = (epoch + 1) * self.steps_per_epoch
+        scores = self._scores()
+        logs.update({f"val_{name}": value for name, value in scores.items()})
+        self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in logs.items()}})
+        self._write_log()
+        state = self.run.state
+        best = state.get("best")
+        weights = self.checkpoints / f"step-{step:07d}.weights.h5"
+        self._save(weights)
+        if scores:
+            name, value = next(iter(scores.items()))
+            if math.isfinite(value) and (best is None or value < best["value"]):
+                best = {"name": name, "value": value, "step": step, "weights": "best.weights.h5"}
+                temporary = self.checkpoints / ".best.weights.h5"
+                shutil.copyfile(weights, temporary)
+                os.replace(temporary, self.checkpoints / best["weights"])
+        runs.write_json(
+            self.run.path / "state.json",
+            {
+                "step": step,
+                "weights": weights.name,
+                "best": best,
+                "backend": keras.backend.backend(),
+            },
+        )
+        for old in sorted(self.checkpoints.glob("step-*.weights.h5"))[: -self.keep]:
+            old.unlink()
+
+    def _scores(self):
+        if self.validate is None:
+            return {}
+        raw = self.model.get_weights()
+        self.model.average_weights()  # what `load` will give, hence what is to be judged
+        scores = self.validate(self.model)
+        self.model.set_weights(raw)
+        return {name: float(value) for name, value in scores.items()}
+
+    def _save(self, path):
+        temporary = path.with_name(f".{path.name}")
+        try:
+            self.model.save_weights(temporary)
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _write_log(self):
+        log = self.run.path / "log.csv"
+        temporary = log.with_name(".log.csv.tmp")
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(temporary, log)

@@ -1,0 +1,91 @@
+import json
+import multiprocessing
+
+import pytest
+
+from kvoice import audio, runs
+from kvoice.errors import KvoiceError
+
+CONFIG = {
+    "model_name": "voicegan", "variant": "tiny", "data_spec": "demo",
+    "data": {"batch": 4}, "model": {"condition": "emotion", "shape": (160, 80)},
+    "train": {"steps": 6, "rates": {"critic": 1e-4}},
+}
+LABELS = {"emotion": ["angry", "happy"], "gender": []}
+SPEC = audio.SPECS["waveglow"]
+
+
+def create(directory, config=CONFIG, spec=SPEC, labels=LABELS):
+    return runs.create(directory, config, spec, labels, command="bin/train")
+
+
+def test_a_run_comes_back_as_it_was_made(tmp_path):
+    made, again = create(tmp_path / "run"), runs.load(tmp_path / "run")
+    assert again == made
+    assert again.spec == SPEC and again.labels == LABELS
+    assert again.config["model"]["shape"] == [160, 80]
+    assert again.names == ["angry", "happy"]
+    assert again.config["command"] == "bin/train"
+    assert {"kvoice", "keras", "numpy", "python"} <= set(again.config["versions"])
+
+
+def test_the_same_values_open_the_same_run(tmp_path):
+    create(tmp_path / "run")
+    assert create(tmp_path / "run").config["train"] == CONFIG["train"]
+
+
+@pytest.mark.parametrize("change, name", [
+    ({"config": {**CONFIG, "train": {"steps": 7, "rates": {"critic": 1e-4}}}}, "train.steps: 6 in the run, 7 now"),
+    ({"config": {**CONFIG, "train": {"steps": 6, "rates": {"critic": 2e-4}}}}, "train.rates.critic: 0.0001 in the run"),
+    ({"config": {**CONFIG, "data_spec": "demo:100"}}, "data_spec: demo in the run"),
+    ({"spec": audio.SPECS["speechsplit"]}, "spec.sample_rate_hz: 22050 in the run, 16000 now"),
+    ({"labels": {"emotion": ["sad"], "gender": []}}, "labels.emotion"),
+])
+def test_a_changed_value_is_refused_by_name(tmp_path, change, name):
+    create(tmp_path / "run")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+    with pytest.raises(KvoiceError) as caught:
+        create(tmp_path / "run", **change)
+    assert name in str(caught.value) and "--run" in str(caught.value)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(KvoiceError, match="not a run"):
+        create(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_loading_says_what_is_missing_or_broken(tmp_path):
+    with pytest.raises(KvoiceError, match="not a run"):
+        runs.load(tmp_path / "nowhere")
+    create(tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text("{")
+    with pytest.raises(KvoiceError, match="broken"):
+        runs.load(tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**CONFIG, "format": 99}))
+    with pytest.raises(KvoiceError, match="format 99"):
+        runs.load(tmp_path / "run")
+
+
+def _hold(directory, ready, done):
+    with runs.load(directory).locked():
+        ready.set()
+        done.wait(30)
+
+
+def test_a_second_process_is_locked_out_until_the_first_ends(tmp_path):
+    run = create(tmp_path / "run")
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(run.path, ready, done))
+    other.start()
+    assert ready.wait(30)
+    with pytest.raises(KvoiceError, match="another process"):
+        with run.locked():
+            pass
+    other.kill()  # as hard as it gets: the lock must not stay behind
+    other.join()
+    with run.locked():
+        pass

@@ -1,0 +1,258 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import kvoice
+from kvoice import audio, runs, training
+from kvoice.errors import KvoiceError
+
+pytestmark = pytest.mark.backend
+
+TRAIN = dict(
+    steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3}, beta_1=0.5, beta_2=0.9,
+    clip_norm=0.0, ema=0.0, precision="float32", jit=False, seed=0, keep=2, valid_steps=1,
+)
+MODEL = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", noise=4, width=2,
+             n_critic=2, seed=0)
+
+
+class Noise:
+    """A source whose batch is a function of the step alone."""
+
+    def __init__(self, seed=0, bad_step=None):
+        self.seed, self.bad_step = seed, bad_step
+
+    def batch(self, step):
+        rng = np.random.default_rng([self.seed, step])
+        mel = rng.uniform(-9, 1, (4, 16, 16)).astype("float32")
+        if step == self.bad_step:
+            mel[0, 0, 0] = np.nan
+        return {"mel": mel, "emotion": rng.integers(0, 2, 4).astype("int32")}
+
+
+@pytest.fixture(autouse=True)
+def without_tf_data(monkeypatch):
+    monkeypatch.setattr(training, "feed", training.generated)
+
+
+def create(path, model=MODEL, **changes):
+    config = {"model_name": "voicegan", "variant": "tiny", "data_spec": "noise", "data": {},
+              "model": model, "train": {**TRAIN, **changes}}
+    return runs.create(path, config, audio.SPECS["waveglow"], {"emotion": ["calm", "angry"]})
+
+
+def train(run, source=None, valid=None, callbacks=(), **kwargs):
+    return training.train(run, source or Noise(), valid, callbacks=callbacks, verbose=0,
+                          **kwargs, **run.config["train"])
+
+
+def rows(run):
+    with open(run.path / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def everything(run):
+    """Weights, slots and random state of the newest checkpoint."""
+    model = training.model(run)
+    training._compile(model, **training._optimizer_values(run.config["train"]))
+    model.load_weights(run.path / "checkpoints" / run.state["weights"])
+    variables = model.variables + model.optimizer.variables
+    return [keras.ops.convert_to_numpy(v) for v in variables]
+
+
+class Kill(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1 and batch == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
+    whole = create(tmp_path / "whole")
+    train(whole, valid=Noise(seed=1))
+
+    killed = create(tmp_path / "killed")
+    script = f"""
+        import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from test_training import *
+        training.feed = training.generated
+        train(runs.load({str(killed.path)!r}), valid=Noise(seed=1), callbacks=[Kill()])
+    """
+    died = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    assert killed.state["step"] == 2
+
+    train(killed, valid=Noise(seed=1))
+    assert rows(killed) == rows(whole)  # every loss, validation included, and no row twice
+    for a, b in zip(everything(killed), everything(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_kill_between_the_log_and_the_state_writes_no_row_twice(tmp_path):
+    run = create(tmp_path / "run")
+    train(run)
+    runs.write_json(run.path / "state.json", {**run.state, "step": 4})
+    (run.path / "checkpoints" / "step-0000006.weights.h5").unlink()
+    runs.write_json(run.path / "state.json", {**run.state, "weights": "step-0000004.weights.h5"})
+    before = rows(run)
+    train(run)
+    assert rows(run) == before
+    assert [row["step"] for row in before] == ["2", "4", "6"]
+
+
+def test_a_finished_run_says_so(tmp_path):
+    run = create(tmp_path / "run")
+    train(run)
+    with pytest.raises(KvoiceError, match="finished.*generate"):
+        train(run)
+
+
+def test_the_newest_checkpoints_and_the_best_are_kept(tmp_path):
+    run = create(tmp_path / "run", steps=8)
+    scores = iter([3.0, 1.0, 2.0, 5.0])
+    seen = []
+
+    def validate(model):
+        seen.append(model.generate(1, label=0))
+        return {"distance": next(scores)}
+
+    train(run, validate=validate)
+    names = sorted(p.name for p in (run.path / "checkpoints").iterdir())
+    assert names == ["best.weights.h5", "step-0000006.weights.h5", "step-0000008.weights.h5"]
+    assert run.state["best"]["step"] == 4 and run.state["best"]["value"] == 1.0
+    np.testing.assert_allclose(kvoice.load(run.path).generate(1, label=0), seen[1], atol=1e-5)
+    newest = training.load(run.path, best=False)
+    np.testing.assert_allclose(newest.generate(1, label=0), seen[3], atol=1e-5)
+    assert [row["val_distance"] for row in rows(run)] == ["3", "1", "2", "5"]
+
+
+def test_the_best_is_not_forgotten_by_a_resume(tmp_path):
+    run = create(tmp_path / "run")
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run, validate=lambda model: {"distance": 1.0}, callbacks=[Stop()])
+    train(run, validate=lambda model: {"distance": 2.0})
+    assert run.state["best"]["step"] == 2
+
+
+def test_a_term_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
+    run = create(tmp_path / "run")
+    with pytest.raises(KvoiceError, match="wasserstein is not finite.*rates"):
+        train(run, source=Noise(bad_step=3))
+    assert run.state["step"] == 2  # the checkpoint before it
+    assert [row["step"] for row in rows(run)] == ["2"]
+    train(run)  # and with good data it goes on
+    assert run.state["step"] == 6
+
+
+def test_the_average_is_loaded_and_the_raw_weights_are_resumed(tmp_path):
+    plain, averaged = create(tmp_path / "plain"), create(tmp_path / "averaged", ema=0.5)
+    for run in (plain, averaged):
+        train(run)
+    raw = training.load(plain.path).generate(2, label=1)
+    np.testing.assert_array_equal(training.load(averaged.path, average=False).generate(2, label=1), raw)
+    assert np.abs(training.load(averaged.path).generate(2, label=1) - raw).max() > 1e-6
+
+
+def test_validation_judges_the_average_and_leaves_the_raw_weights(tmp_path):
+    run = create(tmp_path / "run", ema=0.5)
+    seen = []
+    train(run, validate=lambda model: seen.append(model.generate(1, label=0)) or {"distance": -len(seen)})
+    np.testing.assert_allclose(training.load(run.path).generate(1, label=0), seen[-1], atol=1e-5)
+
+
+def test_the_norm_of_a_gradient_is_clipped(tmp_path):
+    # Gradients far below Adam's epsilon of 1e-7 move nothing.
+    still = create(tmp_path / "still", clip_norm=1e-12)
+    keras.utils.set_random_seed(TRAIN["seed"])
+    before = [keras.ops.convert_to_numpy(v) for v in training.model(still).trainable_variables]
+    after = [keras.ops.convert_to_numpy(v) for v in train(still).trainable_variables]
+    assert max(np.abs(a - b).max() for a, b in zip(after, before)) < 1e-5
+
+
+def test_a_run_can_begin_from_the_weights_of_another(tmp_path):
+    first = create(tmp_path / "first")
+    train(first)
+    second = create(tmp_path / "second", rates={"critic": 0.0, "generator": 0.0})
+    begun = train(second, init=str(first.path))
+    trainable = [keras.ops.convert_to_numpy(v) for v in begun.trainable_variables]
+    want = [keras.ops.convert_to_numpy(v) for v in training.load(first.path).trainable_variables]
+    for a, b in zip(trainable, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_mixed_bfloat16_computes_in_bfloat16_and_stores_float32(tmp_path):
+    run = create(tmp_path / "run", precision="mixed_bfloat16")
+    policy = keras.config.dtype_policy()
+    model = train(run)
+    assert model.generator.layers[-4].compute_dtype == "bfloat16"
+    assert {keras.backend.standardize_dtype(v.dtype) for v in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy() == policy
+    assert np.isfinite(training.load(run.path).generate(1, label=0)).all()
+
+
+@pytest.mark.parametrize("changes, name", [
+    (dict(precision="mixed_float16"), "train.precision"),
+    (dict(rates={"critic": 1e-3}), "train.rates"),
+    (dict(steps=5), "train.steps"),
+    (dict(keep=0), "train.keep"),
+])
+def test_a_wrong_value_is_named(tmp_path, changes, name):
+    with pytest.raises(KvoiceError, match=name):
+        train(create(tmp_path / "run", **changes))
+
+
+def test_a_model_that_refuses_a_value_says_which(tmp_path):
+    with pytest.raises(KvoiceError, match="voicegan: shape"):
+        train(create(tmp_path / "run", model={**MODEL, "shape": (15, 16)}))
+
+
+def test_loading_before_the_first_checkpoint_says_so(tmp_path):
+    with pytest.raises(KvoiceError, match="no checkpoint yet"):
+        kvoice.load(create(tmp_path / "run").path)
+
+
+def test_a_checkpoint_that_is_gone_or_broken_is_named(tmp_path):
+    run = create(tmp_path / "run")
+    train(run)
+    weights = run.path / "checkpoints" / run.state["weights"]
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(KvoiceError, match=weights.name):
+        kvoice.load(run.path)
+    weights.unlink()
+    with pytest.raises(KvoiceError, match="gone"):
+        kvoice.load(run.path)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    run = create(tmp_path / "run")
+    save = training.Keeper._save
+
+    def full(self, path):
+        if "0000004" in path.name:
+            path.with_name(f".{path.name}").write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save(self, path)
+
+    monkeypatch.setattr(training.Keeper, "_save", full)
+    with pytest.raises(OSError, match="No space"):
+        train(run)
+    assert run.state["step"] == 2
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "feed", training.generated)
+    train(run)
+    assert not list((run.path / "checkpoints").glob(".*"))
+    assert [row["step"] for row in rows(run)] == ["2", "4", "6"]
