@@ -293,7 +293,7 @@ def train(model, data, run, overrides):
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
         training.train(run, source, valid, callbacks=[_estimate(steps - done)], **config["train"])
-        samples = generation.generate(run.path)
+        generation.generate(run.path)
     print(f"{run.path} is finished: {steps} steps. Next:\n"
           f"  kvoice generate --run={run.path}\n  kvoice evaluate --run={run.path}")
 
@@ -327,7 +327,7 @@ def _header(run, source, backend, parameters):
     return "\n".join([
         f"model    {run.config['model_name']}: {parameters:,} parameters, {labels}",
         f"corpus   {source.manifest.data}: {len(source)} utterances of {len(speakers)} speakers, "
-        f"{seconds / 3600:.2f} h to train on",
+        f"{seconds / 60:.1f} min, to train on",
         f"backend  {backend}, {group['precision']}",
         f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
                                     f"{group['steps']} steps"),
@@ -344,8 +344,8 @@ def _estimate(steps, after=5):
         times.append(time.monotonic())
         if len(times) == after + 1:
             minutes = (times[-1] - times[0]) / after * steps / 60
-            print(f"\nabout {minutes:.0f} minutes in all" if minutes >= 2 else
-                  f"\nabout {60 * minutes:.0f} s in all")
+            left = f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
+            print(f"\nabout {left} to the last step")
 
     return keras.callbacks.LambdaCallback(on_train_batch_end=tell)
 

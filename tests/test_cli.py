@@ -260,3 +260,62 @@ def test_the_exit_status_reaches_the_shell(tmp_path):
                               capture_output=True).returncode
     assert [status("train", "-h"), status("generate", f"--run={tmp_path}/none"),
             status("train", "--model=x")] == [0, 1, 2]
+
+
+# The whole way, on a corpus of hummed notes
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory):
+    """A directory with a corpus of 8 speakers who hum 4 emotions, and runs made from it."""
+    place = tmp_path_factory.mktemp("notes")
+    t = np.arange(8000) / 16000
+    for speaker in range(8):
+        for i, emotion in enumerate(("neutral", "happy", "sad", "angry")):
+            f0_hz = (100 + 20 * speaker) * 1.2**i
+            wave = sum(np.sin(2 * np.pi * k * f0_hz * t) / k for k in range(1, 9)) / 4
+            path = place / "wavs" / f"s{speaker}" / emotion / "note.wav"
+            path.parent.mkdir(parents=True)
+            audio.write(path, wave.astype("float32"), 16000)
+    return place
+
+
+SMALL = ["--data=folder:wavs", "--config.data.crop_frames=16", "--config.data.batch=10",
+         "--config.train.steps=2", "--config.train.steps_per_epoch=1"]
+
+
+@pytest.mark.backend
+def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    train = ["train", "--model=voicegan:tiny", *SMALL]
+    assert cli.main(train) == 0
+    shown = capsys.readouterr().out
+    assert "conditional on emotion (angry, happy, neutral, sad)" in shown
+    assert "runs/voicegan/tiny: 2 steps" in shown
+    assert "kvoice generate --run=runs/voicegan/tiny" in shown
+    assert list((notes / "runs/voicegan/tiny/samples").rglob("*.wav"))
+
+    assert cli.main(train) == 0  # nothing is left to do, and nothing is lost
+    assert "is finished" in capsys.readouterr().out
+
+    line = failed(1, *train, "--config.model.width=5")
+    assert "model.width: 4 in the run, 5 now" in line
+
+    (prepared,) = (notes / "prepared").iterdir()
+    prepared.rename(notes / "elsewhere")  # what follows needs no data
+    assert cli.main(["generate", "--run=runs/voicegan/tiny", "--output=heard", "--count=1",
+                     "--label=happy"]) == 0
+    assert list((notes / "heard").rglob("*happy*.wav"))
+    assert not list((notes / "heard").rglob("*sad*.wav"))
+    assert "happy" in failed(1, "generate", "--run=runs/voicegan/tiny", "--label=hapy")
+
+
+def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    words = ["prepare", "--data=folder:wavs", "--output=shards", "--workers=1"]
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "32 utterances" in shown and "--data=prepared:shards" in shown
+    assert "nothing" in failed(1, "prepare", "--data=folder:nothing", "--output=other")
+    assert not (notes / "other").exists()
