@@ -1,7 +1,7 @@
 """Waves and their features in NumPy: files, mels and back, and the fundamental frequency.
 
-A `Spec` holds every rate and size with its unit; all functions take float32 waves whose full scale is 1. The
-same mel as a TensorFlow graph is in `kvoice.data.features`. Features on the way in:
+A `Spec` holds every rate and size with its unit; all functions take float32 waves whose full scale
+is 1. The same mel as a TensorFlow graph is in `kvoice.data.features`. Features on the way in:
 
     wave, rate = read("a.flac", spec.sample_rate_hz)     # mono, resampled
     wave = condition(wave, spec)                         # trimmed, high-passed, pre-emphasised
@@ -17,7 +17,6 @@ import io
 import json
 import math
 import os
-import tempfile
 
 import numpy as np
 import scipy.fft
@@ -28,7 +27,7 @@ from kvoice.errors import KvoiceError
 SILENT = 1e-4  # a peak of -80 dBFS: nothing that could be heard
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
 
-_BLOCK_FRAMES = 512  # frames transformed at once: their spectra fit the processor's cache
+_BLOCK_FRAMES = 256  # frames transformed at once: their spectra stay in the cache of the processor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Spec:
     Attributes:
         sample_rate_hz: Samples per second of the wave.
         fft: Length of the Fourier transform, in samples; even.
-        window: Length of the periodic Hann window, in samples; it sits in the middle of the transform.
+        window: Length of the periodic Hann window, in samples; it sits in the middle of the
+            transform.
         hop: Samples from one frame to the next.
         mels: Number of mel bands (Slaney's scale, each band of area one, on the magnitude).
         fmin_hz: Lower edge of the lowest band.
@@ -48,7 +48,8 @@ class Spec:
         floor: Smallest magnitude told from silence.
         ref_db: Level that becomes 1, on the "db" scale only.
         range_db: Decibels from 0 to 1, on the "db" scale only.
-        low: Lower fixed bound of the scaled mel, for models that work in [0, 1]; the same for every clip.
+        low: Lower fixed bound of the scaled mel, for models that work in [0, 1]; the same for
+            every clip.
         high: Upper fixed bound of the scaled mel.
         clip: Whether the scaled mel is clipped to [low, high].
         preemphasis: p of `y[t] = x[t] - p x[t - 1]`; 0 = none.
@@ -87,8 +88,16 @@ class Spec:
             ("window", 1 < self.window <= self.fft, f"from 2 to fft = {self.fft}"),
             ("hop", 0 < self.hop <= self.window, f"from 1 to window = {self.window}"),
             ("mels", self.mels > 0, "above 0"),
-            ("fmin_hz", 0 <= self.fmin_hz < self.fmax_hz, f"from 0 to below fmax_hz = {self.fmax_hz}"),
-            ("fmax_hz", self.fmax_hz <= nyquist_hz, f"at most half of sample_rate_hz = {nyquist_hz}"),
+            (
+                "fmin_hz",
+                0 <= self.fmin_hz < self.fmax_hz,
+                f"from 0 to below fmax_hz = {self.fmax_hz}",
+            ),
+            (
+                "fmax_hz",
+                self.fmax_hz <= nyquist_hz,
+                f"at most half of sample_rate_hz = {nyquist_hz}",
+            ),
             ("scale", self.scale in ("ln", "db"), "'ln' or 'db'"),
             ("floor", self.floor > 0, "above 0"),
             ("range_db", self.range_db > 0, "above 0"),
@@ -111,7 +120,7 @@ class Spec:
         return 1 + samples // self.hop
 
     def samples(self, frames):
-        """Samples that a training crop of `frames` spans: the last frame of a mel is dropped there."""
+        """Samples that a training crop of `frames` spans: one hop for each (see `paired`)."""
         return frames * self.hop
 
     @property
@@ -126,7 +135,7 @@ class Spec:
         return hashlib.sha256(fields.encode()).hexdigest()[:12]
 
     def differences(self, other, fields=None):
-        """Lines such as "hop: 256 here, 300 there" for each of the fields (default: all) that differs."""
+        """Lines such as "hop: 256 here, 300 there" for each field (of all, by default) that differs."""
         names = fields or [field.name for field in dataclasses.fields(self)]
         return [
             f"{name}: {getattr(self, name)} here, {getattr(other, name)} there"
@@ -146,7 +155,7 @@ def _typed(field, value):
     return field.type(value)
 
 
-# --- Files --------------------------------------------------------------------------------------------------
+# --- Files -------------------------------------------------------------------------------------
 
 
 def read(path, sample_rate_hz=None):
@@ -164,8 +173,8 @@ def read(path, sample_rate_hz=None):
         The wave, and its rate in Hz.
 
     Raises:
-        KvoiceError: If the file is missing, a directory, empty, not downloaded (Git LFS), corrupt, without
-            samples, or holds NaN or infinity.
+        KvoiceError: If the file is missing, a directory, empty, not downloaded (Git LFS), corrupt,
+            without samples, or holds NaN or infinity.
     """
     import soundfile  # here, so that `import kvoice.audio` needs no libsndfile
 
@@ -180,11 +189,15 @@ def read(path, sample_rate_hz=None):
     if not head:
         raise KvoiceError(f"{path}: is empty (0 bytes)")
     if head.startswith(b"version https://git-lfs"):
-        raise KvoiceError(f"{path}: is a Git LFS pointer, not the sound itself; run `git lfs pull` there")
+        raise KvoiceError(
+            f"{path}: is a Git LFS pointer, not the sound itself; run `git lfs pull` there"
+        )
     try:
         channels, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, ValueError, TypeError) as error:
-        raise KvoiceError(f"{path}: is not a sound file that can be read (corrupt, or of another kind)") from error
+        raise KvoiceError(
+            f"{path}: is not a sound file that can be read (corrupt, or of another kind)"
+        ) from error
     wave = channels.mean(axis=1)
     if not wave.size:
         raise KvoiceError(f"{path}: holds no samples (0 s)")
@@ -198,8 +211,8 @@ def read(path, sample_rate_hz=None):
 def write(path, wave, sample_rate_hz):
     """Writes a wave as a 16-bit PCM wav file, whole or not at all.
 
-    A wave that passes full scale is scaled down to a peak of 1, never clipped; others keep their level. What
-    `read` gave for a 16-bit file is written back bit for bit.
+    A wave that passes full scale is scaled down to a peak of 1, never clipped; others keep their
+    level. What `read` gave for a 16-bit file is written back bit for bit.
 
     Args:
         path: Where to; an existing file is replaced.
@@ -228,17 +241,14 @@ def write(path, wave, sample_rate_hz):
 
 def _replace(path, content):
     """Writes bytes to a temporary file beside `path`, then renames it."""
-    directory, name = os.path.split(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory or ".")
+    temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide the file from others
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        if os.path.exists(temporary):
+            os.unlink(temporary)
         raise
 
 
@@ -255,7 +265,7 @@ def problem(wave, sample_rate_hz):
     return ""
 
 
-# --- The wave -----------------------------------------------------------------------------------------------
+# --- The wave ----------------------------------------------------------------------------------
 
 
 def resample(wave, from_hz, to_hz):
@@ -283,9 +293,13 @@ def condition(wave, spec, trim=True):
     if trim and spec.trim_db:
         wave = _trimmed(wave, spec.trim_db)
     if spec.highpass_hz:
-        sections = scipy.signal.butter(5, spec.highpass_hz, "highpass", fs=spec.sample_rate_hz, output="sos")
+        sections = scipy.signal.butter(
+            5, spec.highpass_hz, "highpass", fs=spec.sample_rate_hz, output="sos"
+        )
         padding = min(18, len(wave) - 1)
-        wave = scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(np.float32)
+        wave = scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(
+            np.float32
+        )
     if spec.preemphasis:
         wave = np.append(wave[:1], wave[1:] - np.float32(spec.preemphasis) * wave[:-1])
     return wave
@@ -301,7 +315,7 @@ def _trimmed(wave, trim_db, frame=2048, hop=512):
     return wave[loud[0] * hop : (loud[-1] + 1) * hop]
 
 
-# --- Spectra ------------------------------------------------------------------------------------------------
+# --- Spectra -----------------------------------------------------------------------------------
 
 
 def stft(wave, spec):
@@ -316,11 +330,12 @@ def stft(wave, spec):
 
 
 def istft(spectrum, spec, samples):
-    """The wave whose frames come closest to the spectrum: windowed overlap-add over the squared window.
+    """The wave whose frames come closest to the spectrum, by windowed overlap-add.
 
     Shapes: spectrum [..., frames, 1 + fft // 2] -> [..., samples] float32.
 
-    Source: Griffin & Lim 1984, "Signal estimation from modified short-time Fourier transform", eq. 6.
+    Source: Griffin & Lim 1984, "Signal estimation from modified short-time Fourier transform", eq.
+    6.
     """
     frames = scipy.fft.irfft(spectrum, spec.fft, axis=-1) * window(spec)
     weight = np.broadcast_to(window(spec) ** 2, (frames.shape[-2], spec.fft))
@@ -341,7 +356,7 @@ def _framed(wave, spec):
 
 
 def _overlapped(frames, hop):
-    """Sum of frames [..., frames, size] laid `hop` apart: [..., (frames - 1) * hop + size, rounded up to hops]."""
+    """Sum of frames [..., frames, size] laid `hop` apart, with zeros up to a whole hop behind it."""
     *batch, count, size = frames.shape
     parts = -(-size // hop)
     frames = np.pad(frames, [(0, 0)] * (frames.ndim - 1) + [(0, parts * hop - size)])
@@ -365,7 +380,8 @@ def window(spec):
 def mel_filters(spec):
     """Triangles of area one, evenly spaced on Slaney's mel scale: [1 + fft // 2, mels] float32.
 
-    The scale is linear up to 1000 Hz (15 mels) and logarithmic above (27 mels for each factor of 6.4).
+    The scale is linear up to 1000 Hz (15 mels) and logarithmic above (27 mels for each factor of
+    6.4).
 
     Source: Slaney 1998, "Auditory Toolbox", version 2.
     """
@@ -391,9 +407,12 @@ def _hz(mels):
 
 
 SPECS = {
-    # Tacotron 2 and WaveGlow.
+    # Tacotron 2 and WaveGlow. `high` = 2: measured with this Spec, a vowel whose peak is full
+    # scale reaches 1.1, white noise 0.2; only a loud pure tone or square wave (2.3, 2.5 at full
+    # scale) passes it.
     "waveglow": Spec(),
-    # SpeechSplit, AutoVC. Its own script also scales the wave by 0.96 and adds noise of 1e-6; neither is here.
+    # SpeechSplit, AutoVC. Its own script also scales the wave by 0.96 and adds noise of 1e-6;
+    # neither is here.
     "speechsplit": Spec(
         sample_rate_hz=16000,
         fmin_hz=90.0,
@@ -423,7 +442,7 @@ SPECS = {
 }
 
 
-# --- Mels ---------------------------------------------------------------------------------------------------
+# --- Mels --------------------------------------------------------------------------------------
 
 
 def mel(wave, spec):
@@ -432,6 +451,21 @@ def mel(wave, spec):
     Shapes: wave [..., samples] -> [..., 1 + samples // hop, mels] float32.
     """
     return scaled(mel_magnitude(wave, spec), spec)
+
+
+def paired(wave, spec):
+    """A wave and its mel over exactly the same span, for training: `samples = frames * hop`.
+
+    The mel of a wave has one frame more than it has whole hops, because the first is centred on
+    sample 0; that last frame and the samples after the last whole hop are dropped. This is the one
+    place that does so.
+
+    Shapes: wave [samples] -> [frames * hop], [frames, mels], where frames = samples // hop.
+    """
+    features = mel(wave, spec)[:-1]
+    wave = wave[: spec.samples(len(features))]
+    assert len(wave) == spec.samples(len(features)), (len(wave), len(features))
+    return wave, features
 
 
 def mel_magnitude(wave, spec):
@@ -467,7 +501,7 @@ def magnitude(mel, spec):
     return np.float32(10) ** ((mel * spec.range_db + (spec.ref_db - spec.range_db)) / 20)
 
 
-# --- Back to a wave -----------------------------------------------------------------------------------------
+# --- Back to a wave ----------------------------------------------------------------------------
 
 
 def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
@@ -480,7 +514,8 @@ def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
         spec: The wave is de-emphasised where it pre-emphasises.
         iterations: Rounds of istft and stft; an error falls slowly beyond 60.
         momentum: Share of the last step that is added to the next; 0 = Griffin & Lim's own, slower.
-        rng: `np.random.Generator` that draws the first phase; None = phase zero, the same wave each time.
+        rng: `np.random.Generator` that draws the first phase; None = phase zero, the same wave
+            each time.
 
     Source: Perraudin, Balazs & Sondergaard 2013, "A fast Griffin-Lim algorithm", algorithm 2.
     """
@@ -499,16 +534,28 @@ def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
     return wave
 
 
-def linear_magnitude(mel_magnitude, spec):
-    """A spectrum, nowhere negative, whose mel bands come close to the given magnitudes.
+def linear_magnitude(mel_magnitude, spec, rounds=20):
+    """A spectrum, nowhere negative, whose mel bands are the given magnitudes.
+
+    Each round multiplies every bin by what its bands still lack, averaged by their weights there;
+    the divergence between wanted and reached bands falls with each. Bins outside all bands are 0.
+    A clipped pseudo-inverse is faster and clearly worse: a third more error in the mel of the wave
+    made from it.
 
     Shapes: mel_magnitude [..., frames, mels] -> [..., frames, 1 + fft // 2] float32.
+
+    Source: Lee & Seung 2001, "Algorithms for non-negative matrix factorization", eq. 5, with the
+    bands fixed.
     """
     filters = mel_filters(spec)
-    return np.maximum(mel_magnitude @ np.linalg.pinv(filters), 0)
+    shares = filters.T / np.maximum(filters.sum(axis=1), 1e-20)  # [mels, bins], each bin's sum to 1
+    size = (mel_magnitude / filters.sum(axis=0)) @ shares
+    for _ in range(rounds):
+        size = size * ((mel_magnitude / np.maximum(size @ filters, 1e-20)) @ shares)
+    return size.astype(np.float32)
 
 
-# --- The fundamental frequency ------------------------------------------------------------------------------
+# --- The fundamental frequency -----------------------------------------------------------------
 
 _F0_RATE_HZ = 8000  # harmonics above 4 kHz say nothing new
 _F0_FINER = 4  # the autocorrelation is interpolated this many times before its peaks are found
@@ -516,18 +563,21 @@ _F0_PERIODS = 3  # of the lowest frequency in one window
 _F0_CANDIDATES = 6
 _F0_VOICING = 0.5  # periodic share of the energy from which a frame is voiced
 _F0_QUIET = 0.03  # frames whose peak is this share of the loudest are unvoiced, gradually
-_F0_OCTAVE_COST = 0.02  # against halving the frequency: a preference for the shortest of equal periods
+_F0_OCTAVE_COST = (
+    0.02  # against halving the frequency: a preference for the shortest of equal periods
+)
 _F0_JUMP_COST = 0.35  # per octave and 10 ms
 _F0_SWITCH_COST = 0.14  # voiced <-> unvoiced, per 10 ms
 
 
 def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
-    """The fundamental frequency per frame, by peaks of the autocorrelation and the cheapest path through them.
+    """The fundamental frequency per frame: a path through the peaks of the autocorrelation.
 
-    Each frame of three periods of `fmin_hz` is windowed; its autocorrelation over that of the window is 1 at
-    the period of a periodic sound, whatever the window. Its highest peaks (refined by a parabola) and "unvoiced"
-    are the candidates; a dynamic program picks one per frame, where jumps in octaves and changes of voicing cost.
-    It stands in for RAPT, which the published features use. The level does not matter, the hop hardly does.
+    Each frame of three periods of `fmin_hz` is windowed; its autocorrelation over that of the
+    window is 1 at the period of a periodic sound, whatever the window. Its highest peaks (refined
+    by a parabola) and "unvoiced" are the candidates; a dynamic program picks one per frame, where
+    jumps in octaves and changes of voicing cost. It stands in for RAPT, which the published
+    features use. The level does not matter, the hop hardly does.
 
     Shapes: wave [samples] -> [1 + samples // hop] float32, in Hz, 0 = unvoiced.
 
@@ -538,8 +588,8 @@ def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
         fmin_hz: Lowest frequency looked for.
         fmax_hz: Highest frequency looked for, at most 1500.
 
-    Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency"; differs: Hann window,
-    band of 4 kHz, interpolation by a longer transform in place of a sum of sincs.
+    Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency"; differs:
+    Hann window, band of 4 kHz, interpolation by a longer transform in place of a sum of sincs.
     """
     if not 0 < fmin_hz < fmax_hz <= 1500:
         raise KvoiceError(f"f0 wants 0 < fmin_hz < fmax_hz <= 1500, got {fmin_hz} and {fmax_hz}")
@@ -561,10 +611,12 @@ def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
 
 
 def _candidates(frames, loudest, fmin_hz, fmax_hz):
-    """Frequencies in Hz (0 = unvoiced, the first column) and their strengths: [frames, 1 + candidates] each."""
+    """Frequencies in Hz (first column: 0, unvoiced) and strengths: [frames, 1 + candidates] each."""
     size, rate_hz = frames.shape[1], _F0_RATE_HZ * _F0_FINER
     hann = scipy.signal.get_window("hann", size).astype(np.float32)
-    frames = frames - (frames @ hann / hann.sum())[:, None]  # the window's mean, so that no offset leaks in
+    frames = (
+        frames - (frames @ hann / hann.sum())[:, None]
+    )  # the window's mean, so that no offset leaks in
     shortest, longest = int(rate_hz / fmax_hz) - 1, math.ceil(rate_hz / fmin_hz) + 1
     correlation = _autocorrelation(frames * hann, longest + 1)
     correlation /= np.maximum(correlation[:, :1], 1e-20)
@@ -578,7 +630,8 @@ def _candidates(frames, loudest, fmin_hz, fmax_hz):
     peak = (here > left) & (here >= right) & (here > 0) & (hz >= fmin_hz) & (hz <= fmax_hz)
     strength = height - _F0_OCTAVE_COST * np.log2(fmin_hz * lags / rate_hz).astype(np.float32)
     strength = np.where(peak, strength, -np.inf)
-    best = np.argpartition(-strength, _F0_CANDIDATES - 1, axis=1)[:, :_F0_CANDIDATES]
+    count = min(_F0_CANDIDATES, len(lags))
+    best = np.argpartition(-strength, count - 1, axis=1)[:, :count]
     hz, strength = np.take_along_axis(hz, best, 1), np.take_along_axis(strength, best, 1)
 
     level = np.abs(frames).max(axis=1) / loudest
