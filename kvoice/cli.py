@@ -144,7 +144,8 @@ def _help(verb, words):
     parser = flags.FlagValues()
     declare(parser)
     summary, *examples = inspect.getdoc(command).splitlines()
-    lines = [f"kvoice {verb}: {summary}", *(f"  {line}" for line in examples), "", "Flags:"]
+    lines = [f"kvoice {verb}: {summary}", *(f"  {line}".rstrip() for line in examples), "",
+             "Flags:"]
     for name in parser:
         default = f" (default: {parser[name].default})" if parser[name].default else ""
         lines.append(f"  --{name}={parser[name].help}{default}")
@@ -257,7 +258,7 @@ def _installed(backend):
 # The commands
 
 
-def train(model, data, run, overrides):
+def train(model, data, run, init, overrides):
     """Trains a model; the same command again goes on from the last checkpoint.
 
     kvoice train --model=voicegan
@@ -292,7 +293,8 @@ def train(model, data, run, overrides):
     steps, done = config["train"]["steps"], run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
-        training.train(run, source, valid, callbacks=[_estimate(steps - done)], **config["train"])
+        training.train(run, source, valid, callbacks=[_estimate(steps - done)], init=init,
+                       **config["train"])
         generation.generate(run.path)
     print(f"{run.path} is finished: {steps} steps. Next:\n"
           f"  kvoice generate --run={run.path}\n  kvoice evaluate --run={run.path}")
@@ -406,6 +408,7 @@ def _train_flags(parser):
                         flag_values=parser)
     flags.DEFINE_string("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given",
                         flag_values=parser)
+    flags.DEFINE_string("init", "", "DIR: a run whose weights are the start", flag_values=parser)
 
 
 def _prepare_flags(parser):

@@ -57,7 +57,7 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
     shown = capsys.readouterr().out
     assert f"  kvoice {verb} --" in shown
     flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
-    own = {"train": {"--model", "--data", "--run", "--config.FIELD"},
+    own = {"train": {"--model", "--data", "--run", "--init", "--config.FIELD"},
            "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
            "generate": {"--run", "--output", "--count", "--seed", "--label"},
            "evaluate": {"--run", "--count", "--seed"}}
