@@ -1,0 +1,1 @@
+"""Metrics in plain NumPy and SciPy, each with its source."""
