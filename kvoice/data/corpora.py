@@ -27,13 +27,28 @@ AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 RENDERED = ("demo", "espeak")
 
 _EMOTION_WORDS = {word: word for word in EMOTIONS} | {
-    "neutrality": "neutral", "calmness": "calm",
-    "happiness": "happy", "joy": "happy", "sadness": "sad", "anger": "angry",
-    "fear": "fearful", "disgusted": "disgust", "boredom": "bored",
-    "surprise": "surprised", "ps": "surprised", "pleasant_surprise": "surprised",
-    "pleasant_surprised": "surprised"}
-_GENDER_WORDS = {"female": "female", "f": "female", "woman": "female",
-                 "male": "male", "m": "male", "man": "male"}
+    "neutrality": "neutral",
+    "calmness": "calm",
+    "happiness": "happy",
+    "joy": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "fear": "fearful",
+    "disgusted": "disgust",
+    "boredom": "bored",
+    "surprise": "surprised",
+    "ps": "surprised",
+    "pleasant_surprise": "surprised",
+    "pleasant_surprised": "surprised",
+}
+_GENDER_WORDS = {
+    "female": "female",
+    "f": "female",
+    "woman": "female",
+    "male": "male",
+    "m": "male",
+    "man": "male",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +88,11 @@ def items(data):
     parts = [part.partition(":") for part in data.split("+")]
     for name, _, _ in parts:
         if name not in RENDERED and name not in _READERS:
-            raise KvoiceError(_unknown_corpus(name, data))
+            plus = ' (a path may not contain "+")' if len(parts) > 1 else ""
+            raise KvoiceError(
+                f"--data={data}: there is no corpus {name!r}: "
+                f"{hint(name, [*RENDERED, *_READERS])}{plus}"
+            )
     for name, _, where in parts:
         if name in RENDERED:
             found += _rendered(name, where)
@@ -83,8 +102,10 @@ def items(data):
             skipped += left_out
     for item in found:
         if item.name in names:
-            raise KvoiceError(f"--data={data}: two utterances are called {item.name}: "
-                              "join a corpus only once, and folders of different names")
+            raise KvoiceError(
+                f"--data={data}: two utterances are called {item.name}: "
+                "join a corpus only once, and folders of different names"
+            )
         names.add(item.name)
     return found, skipped
 
@@ -111,21 +132,25 @@ def phones(data):
     Raises:
         KvoiceError: If two joined corpora number their phones differently.
     """
-    inventories = {name: tuple(getattr(_renderer(name), "PHONES", ()))
-                   for name in (part.partition(":")[0] for part in data.split("+"))
-                   if name in RENDERED}
+    inventories = {
+        name: tuple(getattr(_renderer(name), "PHONES", ()))
+        for name in (part.partition(":")[0] for part in data.split("+"))
+        if name in RENDERED
+    }
     if len(set(filter(None, inventories.values()))) > 1:
-        raise KvoiceError(f"--data={data}: {' and '.join(inventories)} number their phones "
-                          "differently: prepare them into two directories")
+        raise KvoiceError(
+            f"--data={data}: {' and '.join(inventories)} number their phones "
+            "differently: prepare them into two directories"
+        )
     return max(inventories.values(), default=(), key=len)
 
 
-def _unknown_corpus(name, data):
-    known = [*RENDERED, *_READERS]
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"choose among {', '.join(known)}"
-    plus = ' (a path may not contain "+")' if "+" in data else ""
-    return f"--data={data}: there is no corpus {name!r}: {hint}{plus}"
+def hint(word, known):
+    """The way out for a word that is none of `known`."""
+    close = difflib.get_close_matches(word, known, 1)
+    return (
+        f"did you mean {close[0]}?" if close else f"choose among {', '.join(filter(None, known))}"
+    )
 
 
 def version(corpus):
@@ -135,6 +160,7 @@ def version(corpus):
 
 # --- demo, espeak
 
+
 def _renderer(name):
     return importlib.import_module(f"kvoice.data.{name}")
 
@@ -142,13 +168,16 @@ def _renderer(name):
 def _rendered(name, where):
     """The utterances of a corpus that is rendered, not read."""
     if where and not (where.isdigit() and int(where) > 0):
-        raise KvoiceError(f"--data={name}:{where}: {where!r} is not a number of speakers: "
-                          f"say {name} or, for instance, {name}:100")
+        raise KvoiceError(
+            f"--data={name}:{where}: {where!r} is not a number of speakers: "
+            f"say {name} or, for instance, {name}:100"
+        )
     speakers = {"speakers": int(where)} if where else {}
     return [_renderer(name).item(utterance) for utterance in _renderer(name).utterances(**speakers)]
 
 
 # --- directories
+
 
 def _directory(name, where):
     path = os.path.expanduser(where)
@@ -167,8 +196,11 @@ def _audio_files(root):
     found = []
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
-        found += [os.path.relpath(os.path.join(folder, name), root) for name in files
-                  if name[0] != "." and name.lower().endswith(AUDIO)]
+        found += [
+            os.path.relpath(os.path.join(folder, name), root)
+            for name in files
+            if name[0] != "." and name.lower().endswith(AUDIO)
+        ]
     return sorted(found)
 
 
@@ -178,8 +210,10 @@ def _unrecognised(corpus, root, expected):
         folders.sort()
         if files:
             first = os.path.relpath(os.path.join(folder, min(files)), root)
-            return KvoiceError(f"{root} does not look like {corpus}: expected {expected}, "
-                               f"the first file found is {first}")
+            return KvoiceError(
+                f"{root} does not look like {corpus}: expected {expected}, "
+                f"the first file found is {first}"
+            )
     return KvoiceError(f"{root} is empty: {corpus} expects {expected}")
 
 
@@ -194,8 +228,11 @@ def _folder(root):
     """
     files = _audio_files(root)
     if not files:
-        raise _unrecognised("a folder of speakers", root,
-                            f"SPEAKER/NAME with NAME ending in one of {' '.join(AUDIO)}")
+        raise _unrecognised(
+            "a folder of speakers",
+            root,
+            f"SPEAKER/NAME with NAME ending in one of {' '.join(AUDIO)}",
+        )
     corpus = os.path.basename(os.path.abspath(root))
     rows = _metadata(os.path.join(root, "metadata.csv"))
     found, skipped = [], []
@@ -204,19 +241,33 @@ def _folder(root):
         row = rows.pop(os.path.normpath(file), {})
         speaker = row.get("speaker") or "".join(folders[:1])
         if not speaker:
-            skipped.append(Skipped(os.path.join(root, file), "no speaker's folder and no speaker "
-                                                             "in metadata.csv"))
+            skipped.append(
+                Skipped(
+                    os.path.join(root, file), "no speaker's folder and no speaker in metadata.csv"
+                )
+            )
             continue
         emotion = _EMOTION_WORDS.get(folders[1].lower(), "") if len(folders) > 1 else ""
-        found.append(Item(corpus=corpus, name=f"{corpus}/{file.replace(os.sep, '/')}",
-                          speaker=f"{corpus}/{speaker}", gender=row.get("gender", ""),
-                          emotion=row.get("emotion") or emotion, text=row.get("text", ""),
-                          split=row.get("split", ""), path=os.path.join(root, file)))
-    skipped += [Skipped(os.path.join(root, file), "listed in metadata.csv but not there")
-                for file in rows]
+        found.append(
+            Item(
+                corpus=corpus,
+                name=f"{corpus}/{file.replace(os.sep, '/')}",
+                speaker=f"{corpus}/{speaker}",
+                gender=row.get("gender", ""),
+                emotion=row.get("emotion") or emotion,
+                text=row.get("text", ""),
+                split=row.get("split", ""),
+                path=os.path.join(root, file),
+            )
+        )
+    skipped += [
+        Skipped(os.path.join(root, file), "listed in metadata.csv but not there") for file in rows
+    ]
     if not found:
-        raise KvoiceError(f"{root}: {skipped[0].file} has {skipped[0].reason}: put each speaker's "
-                          "files into a folder of the speaker's name")
+        raise KvoiceError(
+            f"{root}: {skipped[0].file} has {skipped[0].reason}: put each speaker's "
+            "files into a folder of the speaker's name"
+        )
     return found, skipped
 
 
@@ -230,22 +281,27 @@ def _metadata(path):
             table = csv.DictReader(file, restval="")
             header = table.fieldnames or []
             if "path" not in header or not fields.issuperset(header):
-                raise KvoiceError(f"{path}: the first line must name path and any of "
-                                  f"{', '.join(sorted(fields - {'path'}))}, separated by commas; "
-                                  f"it is {','.join(header)!r}")
+                raise KvoiceError(
+                    f"{path}: the first line must name path and any of "
+                    f"{', '.join(sorted(fields - {'path'}))}, separated by commas; "
+                    f"it is {','.join(header)!r}"
+                )
             rows = {}
             for row in table:
                 line = f"{path} line {table.line_num}"
                 file_name = os.path.normpath(row["path"])
                 if None in row:
-                    raise KvoiceError(f"{line}: more fields than the first line names: "
-                                      "put a text that holds commas into double quotes")
+                    raise KvoiceError(
+                        f"{line}: more fields than the first line names: "
+                        "put a text that holds commas into double quotes"
+                    )
                 if file_name in rows:
                     raise KvoiceError(f"{line}: {row['path']} is listed twice")
                 rows[file_name] = row | {
                     "emotion": _word(row, "emotion", _EMOTION_WORDS, line),
                     "gender": _word(row, "gender", _GENDER_WORDS, line),
-                    "split": _word(row, "split", {name: name for name in SPLITS}, line)}
+                    "split": _word(row, "split", {name: name for name in SPLITS}, line),
+                }
             return rows
     except UnicodeDecodeError:
         raise KvoiceError(f"{path}: not UTF-8: save it as UTF-8") from None
@@ -255,10 +311,7 @@ def _word(row, field, words, line):
     """The label that a row's word stands for; "" where the row is silent."""
     word = (row.get(field) or "").strip().lower()
     if word and word not in words:
-        close = difflib.get_close_matches(word, words, 1)
-        hint = f"did you mean {close[0]}?" if close else (
-            f"expected one of {', '.join(dict.fromkeys(words.values()))}")
-        raise KvoiceError(f"{line}: {field} {row[field]!r} is unknown: {hint}")
+        raise KvoiceError(f"{line}: {field} {row[field]!r} is unknown: {hint(word, words)}")
     return words.get(word, "")
 
 
@@ -296,15 +349,22 @@ def _ravdess(root):
             skipped.append(Skipped(path, "the folder names another actor than the file"))
         elif stem in found:
             skipped.append(Skipped(path, "a second copy"))
-        elif first_take != stem and first_take in found and filecmp.cmp(
-                path, found[first_take].path, shallow=False):
+        elif (
+            first_take != stem
+            and first_take in found
+            and filecmp.cmp(path, found[first_take].path, shallow=False)
+        ):
             skipped.append(Skipped(path, "the same bytes as the other repetition"))
         else:
             found[stem] = Item(
-                corpus="ravdess", name=f"ravdess/{stem}", speaker=f"ravdess/{actor}",
+                corpus="ravdess",
+                name=f"ravdess/{stem}",
+                speaker=f"ravdess/{actor}",
                 gender="male" if int(actor) % 2 else "female",
                 emotion=_RAVDESS_EMOTIONS[int(emotion) - 1],
-                text=_RAVDESS_TEXTS[int(statement) - 1], path=path)
+                text=_RAVDESS_TEXTS[int(statement) - 1],
+                path=path,
+            )
     if not found:
         raise _unrecognised("RAVDESS", root, expected)
     return list(found.values()), skipped
@@ -339,9 +399,15 @@ def _tess(root):
         elif name in found:
             skipped.append(Skipped(path, "a second copy"))
         else:
-            found[name] = Item(corpus="tess", name=name, speaker=f"tess/{speaker}",
-                               gender="female", emotion=_EMOTION_WORDS[emotion],
-                               text=f"Say the word {word}", path=path)
+            found[name] = Item(
+                corpus="tess",
+                name=name,
+                speaker=f"tess/{speaker}",
+                gender="female",
+                emotion=_EMOTION_WORDS[emotion],
+                text=f"Say the word {word}",
+                path=path,
+            )
     if not found:
         raise _unrecognised("TESS", root, "OAF_WORD_EMOTION.wav and YAF_WORD_EMOTION.wav")
     return list(found.values()), skipped

@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import os
-import tempfile
 
 from kvoice.audio import CONDITIONING
+from kvoice.data.corpora import hint
+from kvoice.data.files import replaced
 from kvoice.errors import KvoiceError
 
 FILE = "manifest.json"
@@ -28,8 +29,9 @@ class Manifest:
         label_hop: Samples from one frame label to the next.
         items: Fingerprint of the list of utterances that the corpus had.
         labels: Names by number: "speaker", "gender", "emotion", "phone"; [] where unknown.
-        splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records", "bytes"}),
-            "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion": {name: utterances}}).
+        splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records",
+            "bytes"}), "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion":
+            {name: utterances}}).
         skipped: What was left out: a list of {"file", "reason"}.
     """
 
@@ -60,14 +62,20 @@ class Manifest:
                 fields = json.load(file)
             manifest = Manifest(**fields)
         except FileNotFoundError:
-            raise KvoiceError(f"{directory} holds no prepared corpus (no {FILE}): run bin/prepare "
-                              f"--data=NAME --directory={directory}, again if it was stopped") from None
+            raise KvoiceError(
+                f"{directory} holds no prepared corpus (no {FILE}): run kvoice prepare "
+                f"--data=CORPUS --output={directory}, again if it was stopped"
+            ) from None
         except (ValueError, TypeError):
-            raise KvoiceError(f"{path} is not a manifest that this version of kvoice wrote: "
-                              "delete it and run prepare again") from None
+            raise KvoiceError(
+                f"{path} is not a manifest that this version of kvoice wrote: "
+                "delete it and run prepare again"
+            ) from None
         if manifest.format != FORMAT:
-            raise KvoiceError(f"{path}: format {manifest.format}, expected {FORMAT}: "
-                              "delete the directory and run prepare again")
+            raise KvoiceError(
+                f"{path}: format {manifest.format}, expected {FORMAT}: "
+                "delete the directory and run prepare again"
+            )
         return manifest
 
     def save(self, directory):
@@ -82,25 +90,46 @@ class Manifest:
         """
         differences = spec.differences(self, CONDITIONING)
         if differences:
-            raise KvoiceError(f"{os.path.join(directory, FILE)} was made for another Spec (this run's here, its "
-                              f"own there): {'; '.join(differences)}: prepare the corpus again for this "
-                              "Spec into another directory")
+            raise KvoiceError(
+                f"{os.path.join(directory, FILE)} was made for another Spec (this run's here, its "
+                f"own there): {'; '.join(differences)}: prepare the corpus again for this "
+                "Spec into another directory"
+            )
+
+    def shards(self, directory, split):
+        """The paths of the shards of a split.
+
+        Raises:
+            KvoiceError: If there is no such split, or nothing in it.
+        """
+        if split not in self.splits:
+            raise KvoiceError(f"there is no split {split!r}: {hint(split, self.splits)}")
+        if not self.splits[split]["utterances"]:
+            raise KvoiceError(f"{directory}: the split {split!r} holds no utterance")
+        return [os.path.join(directory, entry["file"]) for entry in self.splits[split]["shards"]]
 
     def report(self):
         """Lines that say how much there is, per split and label, and what was left out and why."""
-        lines = [f"{self.data}: {self._total('utterances')} utterances, "
-                 f"{self._total('seconds') / 3600:.2f} h, {len(self.labels['speaker'])} speakers"]
+        lines = [
+            f"{self.data}: {self._total('utterances')} utterances, "
+            f"{self._total('seconds') / 3600:.2f} h, {len(self.labels['speaker'])} speakers"
+        ]
         for name, split in self.splits.items():
             counts = "; ".join(
                 ", ".join(f"{label} {count}" for label, count in counted.items())
-                for counted in split["counts"].values() if counted)
-            lines.append(f"  {name:5} {split['utterances']:6} utterances {split['seconds'] / 3600:7.2f} h "
-                         f"{len(split['speakers']):4} speakers   {counts}")
+                for counted in split["counts"].values()
+                if counted
+            )
+            lines.append(
+                f"  {name:5} {split['utterances']:6} utterances {split['seconds'] / 3600:7.2f} h "
+                f"{len(split['speakers']):4} speakers   {counts}"
+            )
         reasons = {}
         for skipped in self.skipped:
             reasons.setdefault(skipped["reason"], []).append(skipped["file"])
         for reason, files in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
-            lines.append(f"  left out {len(files):6}: {reason} ({files[0]}{', ...' if len(files) > 1 else ''})")
+            more = ", ..." if len(files) > 1 else ""
+            lines.append(f"  left out {len(files):6}: {reason} ({files[0]}{more})")
         return "\n".join(lines)
 
     def _total(self, field):
@@ -108,14 +137,6 @@ class Manifest:
 
 
 def write_json(path, content):
-    """Writes JSON under a temporary name, then renames it: a file that exists is whole."""
-    directory, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Writes JSON, whole or not at all."""
+    with replaced(path) as file:
+        file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())

@@ -1,4 +1,4 @@
-"""tf.data of named arrays: training batches, whole utterances from shards, and plain sound files."""
+"""tf.data of named arrays: training batches, whole utterances of shards, plain sound files."""
 
 import os
 
@@ -14,8 +14,8 @@ _STEPS = 1 << 48  # more than any run takes
 def batches(source, start=0):
     """The batches of a `Source` without end, those of several steps in the making at once.
 
-    They are `source.batch(start)`, `source.batch(start + 1)`, ... to the bit: nothing is shuffled here, so that a
-    resumed run starts at its step.
+    They are `source.batch(start)`, `source.batch(start + 1)`, ... to the bit: nothing is shuffled
+    here, so that a resumed run starts at its step.
 
     Shapes: as `Source.batch`, all static.
 
@@ -32,18 +32,23 @@ def batches(source, start=0):
 
     def named(step):
         arrays = tf.numpy_function(batch, [step], [first[name].dtype for name in names])
-        return {name: tf.ensure_shape(array, first[name].shape) for name, array in zip(names, arrays)}
+        return {
+            name: tf.ensure_shape(array, first[name].shape) for name, array in zip(names, arrays)
+        }
 
-    return tf.data.Dataset.range(start, _STEPS).map(
-        named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return (
+        tf.data.Dataset.range(start, _STEPS)
+        .map(named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
 
 
 def utterances(directory, split, spec):
     """The utterances of a split, whole, once: several shards read at once, mels made in the graph.
 
-    Shapes: each a dict of `mel` [frames, mels], `wave` [frames * hop], `f0` and `phone` [frames] (empty where the corpus
-    does not know them), `speaker`, `gender`, `emotion` [] int32 (-1 = unknown), `text` and `name` [] string;
-    frames = samples // hop. The order is the same each time.
+    Shapes: each a dict of `mel` [frames, mels], `wave` [frames * hop], `f0` and `phone` [frames]
+    (empty where the corpus does not know them), `speaker`, `gender`, `emotion` [] int32 (-1 =
+    unknown), `text` and `name` [] string; frames = samples // hop. The order is the same each time.
 
     Args:
         directory: Where `prepare` wrote the corpus.
@@ -51,25 +56,28 @@ def utterances(directory, split, spec):
         spec: The `audio.Spec` of the mels; its rate and conditioning must be the manifest's.
 
     Raises:
-        KvoiceError: If the Spec is not the manifest's.
+        KvoiceError: If the Spec is not the manifest's, or there is no such split.
     """
     manifest = Manifest.load(directory)
     manifest.check(spec, directory)
-    paths = [os.path.join(directory, entry["file"]) for entry in manifest.splits[split]["shards"]]
+    paths = manifest.shards(directory, split)
 
     def utterance(message):
         return _utterance(message, spec, manifest.label_hop)
 
-    return (tf.data.Dataset.from_tensor_slices(tf.constant(paths, tf.string))
-            .interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE)
-            .map(utterance, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE))
+    return (
+        tf.data.Dataset.from_tensor_slices(tf.constant(paths, tf.string))
+        .interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(utterance, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
 
 
 def files(paths, spec):
-    """Sound files, decoded, mixed down, resampled and turned into mels, several at once, in their order.
+    """Sound files in their order: decoded, mixed down, resampled, turned into mels, in parallel.
 
-    The mel is that of the sound as it is: trimming, high-pass and pre-emphasis belong to `audio.condition`.
+    The mel is that of the sound as it is: trimming, high-pass and pre-emphasis belong to
+    `audio.condition`.
 
     Shapes: each a dict of `mel` [1 + samples // hop, mels] and `wave` [samples].
 
@@ -77,17 +85,23 @@ def files(paths, spec):
         paths: Names of wav, flac, ogg or mp3 files.
         spec: The `audio.Spec` of the mels.
     """
+
     def named(path):
         wave = features.decode(path, spec.sample_rate_hz)
         return {"mel": features.mel(wave, spec), "wave": wave}
 
-    return (tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths])
-            .map(named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE))
+    return (
+        tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths])
+        .map(named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
 
 
 _KINDS = {int: tf.int64, float: tf.float32}
-_SCHEMA = {name: tf.io.FixedLenFeature([], _KINDS.get(kind, tf.string)) for name, kind in shards.FIELDS.items()}
+_SCHEMA = {
+    name: tf.io.FixedLenFeature([], _KINDS.get(kind, tf.string))
+    for name, kind in shards.FIELDS.items()
+}
 
 
 def _utterance(message, spec, label_hop):
@@ -95,11 +109,14 @@ def _utterance(message, spec, label_hop):
     record = tf.io.parse_single_example(message, _SCHEMA)
     wave = tf.cast(tf.io.decode_raw(record["wave"], tf.int16), tf.float32) / shards.FULL_SCALE
     frames = tf.size(wave) // spec.hop
-    arrays = {"mel": features.mel(wave, spec)[:frames], "wave": wave[:frames * spec.hop]}
+    arrays = {"mel": features.mel(wave, spec)[:frames], "wave": wave[: frames * spec.hop]}
     nearest = (tf.range(frames) * spec.hop + label_hop // 2) // label_hop
     for name, kind in (("f0", tf.float32), ("phone", tf.int32)):
         values = tf.io.decode_raw(record[name], kind)
         known = tf.minimum(frames, tf.size(values) * frames)  # 0 where there are no labels
         arrays[name] = tf.gather(values, tf.minimum(nearest[:known], tf.size(values) - 1))
-    return (arrays | {name: tf.cast(record[name], tf.int32) for name in LABELS}
-            | {name: record[name] for name in ("text", "name")})
+    return (
+        arrays
+        | {name: tf.cast(record[name], tf.int32) for name in LABELS}
+        | {name: record[name] for name in ("text", "name")}
+    )

@@ -21,7 +21,6 @@ import multiprocessing
 import os
 import shutil
 import threading
-import zlib
 
 import numpy as np
 import tqdm
@@ -30,9 +29,9 @@ from kvoice import audio
 from kvoice.data import corpora, shards
 from kvoice.data.corpora import SPLITS
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest, write_json
+from kvoice.data.splits import split_of
 from kvoice.errors import KvoiceError
 
-SHARES = {"valid": 0.10, "test": 0.15, "judge": 0.25}  # the rest is train
 RECORDS = 64  # utterances per shard
 WORK = ".prepare"  # summaries of finished shards, until the manifest is written
 
@@ -40,9 +39,9 @@ WORK = ".prepare"  # summaries of finished shards, until the manifest is written
 def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_hop=None):
     """Writes the shards and the manifest of a corpus, or what is missing of them.
 
-    Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); they are
-    not trimmed where the corpus brings frame labels. F0 that the corpus does not bring is tracked on
-    the wave before its pre-emphasis.
+    Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); they
+    are not trimmed where the corpus brings frame labels. F0 that the corpus does not bring is
+    tracked on the wave before its pre-emphasis.
 
     Args:
         data: What `--data` says; see `corpora`.
@@ -57,20 +56,29 @@ def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_
         The `Manifest`; its `report()` says what was written and left out.
 
     Raises:
-        KvoiceError: If the corpus cannot be found or split, the directory holds another one, another prepare is at
-            work there, or the disk is full.
+        KvoiceError: If the corpus cannot be found or split, the directory holds another one,
+            another prepare is at work there, or the disk is full.
     """
     if split not in ("speaker", "text"):
         raise KvoiceError(f"--split={split}: expected speaker or text")
     items, left_out = corpora.items(data)
     label_hop = label_hop or spec.hop
-    arguments = {"data": data, "split": split, "seed": seed, "label_hop": label_hop,
-                 **{name: getattr(spec, name) for name in audio.CONDITIONING},
-                 "items": fingerprint(items)}
-    labels = {field: sorted({getattr(item, field) for item in items} - {""})
-              for field in ("speaker", "gender", "emotion")}
+    arguments = {
+        "data": data,
+        "split": split,
+        "seed": seed,
+        "label_hop": label_hop,
+        **{name: getattr(spec, name) for name in audio.CONDITIONING},
+        "items": fingerprint(items),
+    }
+    labels = {
+        field: sorted({getattr(item, field) for item in items} - {""})
+        for field in ("speaker", "gender", "emotion")
+    }
     labels["phone"] = list(corpora.phones(data))
-    work = functools.partial(write_shard, directory=directory, spec=spec, label_hop=label_hop, labels=labels)
+    work = functools.partial(
+        write_shard, directory=directory, spec=spec, label_hop=label_hop, labels=labels
+    )
     jobs = jobs_of(items, split_of(items, split, seed))
     try:
         _refuse_foreign(directory)
@@ -82,92 +90,18 @@ def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_
             manifest.save(directory)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise KvoiceError(f"{directory}: the disk is full: make room and run the same command again; "
-                              "it goes on from the shards that are finished") from error
-        raise KvoiceError(f"{error.filename or directory}: cannot be written ({error.strerror})") from error
+            raise KvoiceError(
+                f"{directory}: the disk is full: make room and run the same command again; "
+                "it goes on from the shards that are finished"
+            ) from error
+        raise KvoiceError(
+            f"{error.filename or directory}: cannot be written ({error.strerror})"
+        ) from error
     return manifest
 
 
-# --- Who goes where
-
-def split_of(items, by, seed):
-    """The split of each utterance by its name, so that no speaker (or text) is in two splits.
-
-    Speakers are shared out by `SHARES` within each corpus and gender, at random; a gender of fewer than
-    four speakers is shared out together with the larger one. A corpus of fewer than four speakers goes to train
-    whole when it is joined to a larger one. By text, the texts are shared out; where texts are unknown, the
-    utterances of each speaker. What the corpus itself assigned (`Item.split`) stays.
-
-    Args:
-        items: Of `corpora.items`.
-        by: "speaker" or "text".
-        seed: Of the draw.
-
-    Raises:
-        KvoiceError: If there are fewer than four speakers (or texts), or the corpus puts one into two splits.
-    """
-    group = {item.name: item.speaker if by == "speaker" else item.text.strip().casefold() or item.name
-             for item in items}
-    given = {}
-    for item in items:
-        if item.split and given.setdefault(group[item.name], item.split) != item.split:
-            raise KvoiceError(_leak(by, group[item.name], {given[group[item.name]], item.split}))
-    stratum = {}
-    for item in items:
-        if group[item.name] not in given:
-            own = (item.corpus, item.gender) if by == "speaker" else ("", "" if item.text else item.speaker)
-            stratum.setdefault(group[item.name], own)
-    if not given and len(stratum) < len(SPLITS):
-        raise KvoiceError(_too_few(by, len(stratum)))
-    split = given | _shared_out(stratum, seed)
-    return {name: split[key] for name, key in group.items()}
-
-
-def _shared_out(stratum, seed):
-    """The split of each group, given its stratum (corpus, kind)."""
-    sizes = collections.Counter(corpus for corpus, _ in stratum.values())
-    if max(sizes.values(), default=0) < len(SPLITS) <= len(stratum):  # all corpora are small: take them as one
-        stratum = {group: ("", kind) for group, (_, kind) in stratum.items()}
-        sizes = {"": len(stratum)}
-    split = {}
-    for corpus, size in sorted(sizes.items()):
-        if size < len(SPLITS):
-            split |= {group: "train" for group, own in stratum.items() if own[0] == corpus}
-            continue
-        kinds = {}
-        for group, own in stratum.items():
-            if own[0] == corpus:
-                kinds.setdefault(own[1], []).append(group)
-        largest = max(sorted(kinds), key=lambda kind: len(kinds[kind]))
-        for kind in sorted(set(kinds) - {largest}):
-            if len(kinds[kind]) < len(SPLITS):
-                kinds[largest] += kinds.pop(kind)
-        for kind, groups in sorted(kinds.items()):
-            rng = np.random.default_rng([seed, zlib.crc32(f"{corpus}/{kind}".encode())])
-            split |= dict(zip(rng.permutation(sorted(groups)).tolist(), _row_of_splits(len(groups))))
-    return split
-
-
-def _row_of_splits(count):
-    """The splits of `count` speakers, each at least once."""
-    counts = {name: max(1, round(share * count)) for name, share in SHARES.items()}
-    row = [name for name, share in counts.items() for _ in range(share)]
-    return row + ["train"] * (count - len(row))
-
-
-def _leak(by, group, splits):
-    way_out = ("give it one, or allow it with --split=text" if by == "speaker" else "give it one")
-    return f"metadata.csv puts the {by} {group!r} into {' and '.join(sorted(splits))}: {way_out}"
-
-
-def _too_few(by, count):
-    way_out = ("--split=text splits by text instead (the judge then knows the speakers)" if by == "speaker"
-               else "give each utterance a split in the metadata.csv of folder:")
-    return (f"the corpus has {count} {by}{'s' * (count != 1)}, but four disjoint sets (train, valid, judge, "
-            f"test) need at least four: {way_out}")
-
-
 # --- The shards
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -183,15 +117,21 @@ def jobs_of(items, split):
     jobs = []
     for name in SPLITS:
         own = [item for item in items if split[item.name] == name]
-        parts = [own[first:first + RECORDS] for first in range(0, len(own), RECORDS)]
-        jobs += [Job(name, f"{name}-{number:05}-of-{len(parts):05}.tfrecord", part)
-                 for number, part in enumerate(parts)]
+        parts = [own[first : first + RECORDS] for first in range(0, len(own), RECORDS)]
+        jobs += [
+            Job(name, f"{name}-{number:05}-of-{len(parts):05}.tfrecord", part)
+            for number, part in enumerate(parts)
+        ]
     return jobs
 
 
 def write_shard(job, directory, spec, label_hop, labels):
     """Writes a shard, then its summary; unusable files are left out and listed there."""
-    skipped, samples, counts = [], 0, {field: collections.Counter() for field in ("speaker", "gender", "emotion")}
+    skipped, samples, counts = (
+        [],
+        0,
+        {field: collections.Counter() for field in ("speaker", "gender", "emotion")},
+    )
 
     def examples():
         nonlocal samples
@@ -199,8 +139,12 @@ def write_shard(job, directory, spec, label_hop, labels):
             try:
                 utterance = example(item, spec, label_hop, labels)
             except (KvoiceError, MemoryError) as error:
-                skipped.append({"file": item.path or item.name,
-                                "reason": str(error).removeprefix(f"{item.path}: ") or "too large to read"})
+                skipped.append(
+                    {
+                        "file": item.path or item.name,
+                        "reason": str(error).removeprefix(f"{item.path}: ") or "too large to read",
+                    }
+                )
                 continue
             samples += len(utterance["wave"])
             for field, counted in counts.items():
@@ -209,9 +153,16 @@ def write_shard(job, directory, spec, label_hop, labels):
 
     path = os.path.join(directory, job.file)
     shards.write(path, examples())
-    write_json(_summary_path(directory, job), {
-        "bytes": os.path.getsize(path), "records": len(job.items) - len(skipped), "samples": samples,
-        "counts": counts, "skipped": skipped})
+    write_json(
+        _summary_path(directory, job),
+        {
+            "bytes": os.path.getsize(path),
+            "records": len(job.items) - len(skipped),
+            "samples": samples,
+            "counts": counts,
+            "skipped": skipped,
+        },
+    )
 
 
 def example(item, spec, label_hop, labels):
@@ -223,16 +174,26 @@ def example(item, spec, label_hop, labels):
     sound = corpora.recording(item, spec.sample_rate_hz, label_hop)
     labelled = sound.f0 is not None or sound.phone is not None
     _refuse_useless(sound.wave, spec)
-    wave = audio.condition(sound.wave, dataclasses.replace(spec, preemphasis=0.0), trim=not labelled)
+    wave = audio.condition(
+        sound.wave, dataclasses.replace(spec, preemphasis=0.0), trim=not labelled
+    )
     _refuse_useless(wave, spec)
     f0 = audio.f0(wave, spec.sample_rate_hz, label_hop) if sound.f0 is None else sound.f0
     wave = audio.condition(wave, dataclasses.replace(spec, trim_db=0.0, highpass_hz=0.0))
     return {
-        "wave": np.clip(np.round(wave * shards.FULL_SCALE), -shards.FULL_SCALE, shards.FULL_SCALE - 1),
-        "f0": f0, "phone": [] if sound.phone is None else sound.phone,
-        **{field: labels[field].index(getattr(item, field)) if getattr(item, field) else -1
-           for field in ("speaker", "gender", "emotion")},
-        "rate": sound.rate, "text": item.text, "name": item.name}
+        "wave": np.clip(
+            np.round(wave * shards.FULL_SCALE), -shards.FULL_SCALE, shards.FULL_SCALE - 1
+        ),
+        "f0": f0,
+        "phone": [] if sound.phone is None else sound.phone,
+        **{
+            field: labels[field].index(getattr(item, field)) if getattr(item, field) else -1
+            for field in ("speaker", "gender", "emotion")
+        },
+        "rate": sound.rate,
+        "text": item.text,
+        "name": item.name,
+    }
 
 
 def summary(directory, job):
@@ -250,9 +211,14 @@ def fingerprint(items):
     """A short hash of what a corpus holds: names, labels, sizes of files, versions of renderers."""
     digest = hashlib.sha256()
     for item in items:
-        origin = _size(item.path) if item.path else (corpora.version(item.corpus), repr(item.utterance))
-        digest.update(repr((item.name, item.speaker, item.gender, item.emotion, item.text, item.split,
-                            origin)).encode())
+        origin = (
+            _size(item.path) if item.path else (corpora.version(item.corpus), repr(item.utterance))
+        )
+        digest.update(
+            repr(
+                (item.name, item.speaker, item.gender, item.emotion, item.text, item.split, origin)
+            ).encode()
+        )
     return digest.hexdigest()[:16]
 
 
@@ -275,28 +241,47 @@ def _manifest(directory, jobs, arguments, labels, left_out):
     splits, skipped = {}, [dataclasses.asdict(skip) for skip in left_out]
     for name in SPLITS:
         own = [(job, summary(directory, job)) for job in jobs if job.split == name]
-        counts = {field: sum((collections.Counter(noted["counts"][field]) for _, noted in own), collections.Counter())
-                  for field in ("speaker", "gender", "emotion")}
+        counts = {
+            field: sum(
+                (collections.Counter(noted["counts"][field]) for _, noted in own),
+                collections.Counter(),
+            )
+            for field in ("speaker", "gender", "emotion")
+        }
         splits[name] = {
-            "shards": [{"file": job.file, "records": noted["records"], "bytes": noted["bytes"]}
-                       for job, noted in own],
+            "shards": [
+                {"file": job.file, "records": noted["records"], "bytes": noted["bytes"]}
+                for job, noted in own
+            ],
             "utterances": sum(noted["records"] for _, noted in own),
             "seconds": sum(noted["samples"] for _, noted in own) / arguments["sample_rate_hz"],
             "speakers": sorted(counts["speaker"]),
-            "counts": {field: dict(sorted(counts[field].items())) for field in ("gender", "emotion")}}
+            "counts": {
+                field: dict(sorted(counts[field].items())) for field in ("gender", "emotion")
+            },
+        }
         skipped += [skip for _, noted in own for skip in noted["skipped"]]
     if not any(split["utterances"] for split in splits.values()):
-        raise KvoiceError(f"{arguments['data']}: none of its {len(skipped)} files can be used, for instance "
-                          f"{skipped[0]['file']}: {skipped[0]['reason']}")
+        raise KvoiceError(
+            f"{arguments['data']}: none of its {len(skipped)} files can be used, for instance "
+            f"{skipped[0]['file']}: {skipped[0]['reason']}"
+        )
     return Manifest(**arguments, labels=labels, splits=splits, skipped=skipped)
 
 
 # --- At work in a directory
 
+
 def _refuse_foreign(directory):
     """Refuses a directory that holds something else than shards."""
-    if os.path.isdir(directory) and os.listdir(directory) and not (
-            os.path.exists(os.path.join(directory, WORK)) or os.path.exists(os.path.join(directory, FILE))):
+    if (
+        os.path.isdir(directory)
+        and os.listdir(directory)
+        and not (
+            os.path.exists(os.path.join(directory, WORK))
+            or os.path.exists(os.path.join(directory, FILE))
+        )
+    ):
         raise KvoiceError(f"{directory} holds other files: name a new or an empty directory")
 
 
@@ -307,7 +292,9 @@ def locked(directory):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise KvoiceError(f"{directory}: another prepare is at work there: wait for it, or stop it") from None
+            raise KvoiceError(
+                f"{directory}: another prepare is at work there: wait for it, or stop it"
+            ) from None
         yield
 
 
@@ -322,27 +309,38 @@ def _refuse_others(directory, arguments):
     else:
         write_json(begun, arguments)
         return
-    differences = [f"{name}: {arguments[name]} here, {noted[name]} there" for name in ARGUMENTS
-                   if arguments[name] != noted[name]]
+    differences = [
+        f"{name}: {arguments[name]} here, {noted[name]} there"
+        for name in ARGUMENTS
+        if arguments[name] != noted[name]
+    ]
     if differences:
-        raise KvoiceError(f"{directory} was prepared with other arguments: {'; '.join(differences)}: "
-                          "name another directory or delete this one")
+        raise KvoiceError(
+            f"{directory} was prepared with other arguments: {'; '.join(differences)}: "
+            "name another directory or delete this one"
+        )
     if arguments["items"] != noted["items"]:
-        raise KvoiceError(f"{directory}: the corpus {arguments['data']} has changed since it was prepared there: "
-                          "name another directory or delete this one")
+        raise KvoiceError(
+            f"{directory}: the corpus {arguments['data']} has changed since it was prepared there: "
+            "name another directory or delete this one"
+        )
 
 
 def _run(jobs, work, directory, workers):
     """Does the jobs in so many processes, with a progress bar in utterances."""
     if not jobs:
         return
-    shutil.rmtree(os.path.join(directory, "features"), ignore_errors=True)  # those of earlier shards
+    shutil.rmtree(
+        os.path.join(directory, "features"), ignore_errors=True
+    )  # those of earlier shards
     for place in (directory, os.path.join(directory, WORK)):
         for name in os.listdir(place):
             if name.endswith(".tmp"):  # left by a prepare that was killed
                 os.unlink(os.path.join(place, name))
     workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
-    with tqdm.tqdm(total=sum(len(job.items) for job in jobs), desc="prepare", unit="utt", delay=2) as bar:
+    with tqdm.tqdm(
+        total=sum(len(job.items) for job in jobs), desc="prepare", unit="utt", delay=2
+    ) as bar:
         for job in _done(jobs, work, workers):
             bar.update(len(job.items))
 
@@ -363,14 +361,17 @@ def _done(jobs, work, workers):
                 future.result()
                 yield futures[future]
         except concurrent.futures.process.BrokenProcessPool:
-            raise KvoiceError("a worker of prepare died (was the memory full?): run the same command again, it goes "
-                              "on from the shards that are finished") from None
+            raise KvoiceError(
+                "a worker of prepare died (was the memory full?): run the same command again; "
+                "it goes on from the shards that are finished"
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _end_with_parent():
     """Ends a worker when prepare is killed; else it would wait for work for ever."""
+
     def wait():
         multiprocessing.parent_process().join()
         os._exit(1)

@@ -14,11 +14,11 @@ Source: the framing is that of TensorFlow's `record_writer`, the message that of
 import mmap
 import os
 import struct
-import tempfile
 
 import google_crc32c
 import numpy as np
 
+from kvoice.data.files import replaced
 from kvoice.errors import KvoiceError
 
 FIELDS = {
@@ -50,19 +50,9 @@ def write(path, examples):
     Raises:
         OSError: If the disk is full or forbids it; nothing is left behind.
     """
-    directory, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for example in examples:
-                file.write(framed(encoded(example)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replaced(path) as file:
+        for example in examples:
+            file.write(framed(encoded(example)))
 
 
 def index(path):
@@ -101,22 +91,25 @@ class Shard:
     def utterance(self, offset):
         """The utterance whose record begins at `offset`; see `read`."""
         start, length = _extent(self._data, int(offset), self.path)
-        message = self._data[start:start + length]
+        message = self._data[start : start + length]
         (crc,) = _CRC.unpack_from(self._data, start + length)
         if crc != masked_crc(message):
             raise _damaged(self.path, "a record fails its checksum")
         try:
             return decoded(message)
         except KeyError as missing:
-            raise KvoiceError(f"{self.path}: a record without {missing}: another program wrote "
-                              "this shard; run prepare into a new directory") from None
+            raise KvoiceError(
+                f"{self.path}: a record without {missing}: another program wrote "
+                "this shard; run prepare into a new directory"
+            ) from None
 
 
 def framed(message):
     """The bytes of one TFRecord."""
     length = struct.pack("<Q", len(message))
-    return b"".join((length, _CRC.pack(masked_crc(length)), message,
-                     _CRC.pack(masked_crc(message))))
+    return b"".join(
+        (length, _CRC.pack(masked_crc(length)), message, _CRC.pack(masked_crc(message)))
+    )
 
 
 def masked_crc(data):
@@ -200,7 +193,7 @@ def _parts(view):
     while position < len(view):
         key, position = _read_varint(view, position)
         length, position = _read_varint(view, position)
-        yield key >> 3, view[position:position + length]
+        yield key >> 3, view[position : position + length]
         position += length
 
 
@@ -221,7 +214,7 @@ def _extent(data, offset, path):
     if start > len(data):
         raise _damaged(path, "it is truncated")
     length, crc = _HEADER.unpack_from(data, offset)
-    if crc != masked_crc(data[offset:offset + 8]):
+    if crc != masked_crc(data[offset : offset + 8]):
         raise _damaged(path, "the length of a record fails its checksum")
     if start + length + _CRC.size > len(data):
         raise _damaged(path, "it is truncated")

@@ -30,10 +30,19 @@ def reasons(data):
 
 # --- folder
 
+
 def test_a_folder_gives_speakers_and_emotions(tmp_path):
     root = tmp_path / "mine"
-    place(root, "anna/a.wav", "anna/deep/er/b.WAV", "bert/Angry/c.flac", "bert/fear/d.wav",
-          "bert/garden/e.wav", "anna/._a.wav", "anna/notes.txt.wav")
+    place(
+        root,
+        "anna/a.wav",
+        "anna/deep/er/b.WAV",
+        "bert/Angry/c.flac",
+        "bert/fear/d.wav",
+        "bert/garden/e.wav",
+        "anna/._a.wav",
+        "anna/notes.txt.wav",
+    )
     (root / "anna" / "readme.txt").write_text("no audio")
     found = by_name(f"folder:{root}")
     assert {item.speaker for item in found.values()} == {"mine/anna", "mine/bert"}
@@ -48,29 +57,46 @@ def test_metadata_wins_over_the_folders_and_names_what_is_not_there(tmp_path):
     root = tmp_path / "mine"
     place(root, "anna/a.wav", "anna/b.wav", "flat.wav", "stray.wav")
     (root / "metadata.csv").write_text(
-        '\ufeffpath,speaker,emotion,gender,text,split\n'
+        "\ufeffpath,speaker,emotion,gender,text,split\n"
         'anna/a.wav,,Happy,F,"Oh, dear",valid\n'
         "./flat.wav,cleo,,male,,\n"
-        "gone.wav,cleo,,,,\n", encoding="utf-8")
+        "gone.wav,cleo,,,,\n",
+        encoding="utf-8",
+    )
     found = by_name(f"folder:{root}")
     a, flat = found["mine/anna/a.wav"], found["mine/flat.wav"]
     assert (a.speaker, a.emotion, a.gender, a.text, a.split) == (
-        "mine/anna", "happy", "female", "Oh, dear", "valid")
+        "mine/anna",
+        "happy",
+        "female",
+        "Oh, dear",
+        "valid",
+    )
     assert (flat.speaker, flat.gender, flat.emotion) == ("mine/cleo", "male", "")
     assert found["mine/anna/b.wav"].text == ""
     assert reasons(f"folder:{root}") == {
         "stray.wav": "no speaker's folder and no speaker in metadata.csv",
-        "gone.wav": "listed in metadata.csv but not there"}
+        "gone.wav": "listed in metadata.csv but not there",
+    }
 
 
-@pytest.mark.parametrize("content, line", [
-    ("file|text\n", "first line must name path"),
-    ("path,emotion\nanna/a.wav,hapy\n", "line 2: emotion 'hapy' is unknown: did you mean happy"),
-    ("path,gender\nanna/a.wav,x\n", "line 2: gender 'x' is unknown: expected one of female, male"),
-    ("path,split\nanna/a.wav,dev\n", "line 2: split 'dev' is unknown"),
-    ("path,text\nanna/a.wav,oh, dear\n", "line 2: more fields"),
-    ("path\nanna/a.wav\n./anna/a.wav\n", "line 3: ./anna/a.wav is listed twice"),
-])
+@pytest.mark.parametrize(
+    "content, line",
+    [
+        ("file|text\n", "first line must name path"),
+        (
+            "path,emotion\nanna/a.wav,hapy\n",
+            "line 2: emotion 'hapy' is unknown: did you mean happy",
+        ),
+        (
+            "path,gender\nanna/a.wav,x\n",
+            "line 2: gender 'x' is unknown: choose among female, f, woman, male",
+        ),
+        ("path,split\nanna/a.wav,dev\n", "line 2: split 'dev' is unknown"),
+        ("path,text\nanna/a.wav,oh, dear\n", "line 2: more fields"),
+        ("path\nanna/a.wav\n./anna/a.wav\n", "line 3: ./anna/a.wav is listed twice"),
+    ],
+)
 def test_mistakes_in_metadata_are_named_with_their_line(tmp_path, content, line):
     place(tmp_path, "anna/a.wav")
     (tmp_path / "metadata.csv").write_text(content)
@@ -87,31 +113,54 @@ def test_metadata_in_another_encoding_is_refused_by_name(tmp_path):
 
 # --- RAVDESS
 
+
 def test_ravdess_reads_the_fields_of_a_name(tmp_path):
     place(tmp_path, "Actor_07/03-01-05-01-01-01-07.wav", "Actor_12/03-01-02-02-02-01-12.wav")
     found = by_name(f"ravdess:{tmp_path}")
     odd, even = found["ravdess/03-01-05-01-01-01-07"], found["ravdess/03-01-02-02-02-01-12"]
     assert (odd.speaker, odd.gender, odd.emotion, odd.text) == (
-        "ravdess/07", "male", "angry", "Kids are talking by the door")
+        "ravdess/07",
+        "male",
+        "angry",
+        "Kids are talking by the door",
+    )
     assert (even.speaker, even.gender, even.emotion, even.text) == (
-        "ravdess/12", "female", "calm", "Dogs are sitting by the door")
+        "ravdess/12",
+        "female",
+        "calm",
+        "Dogs are sitting by the door",
+    )
 
 
 def test_ravdess_takes_each_take_once_and_speech_only(tmp_path):
     take = "03-01-05-01-01-01-07.wav"
-    place(tmp_path, f"Actor_07/{take}", f"audio_speech_actors_01-24/Actor_07/{take}",
-          "Actor_07/03-01-03-01-02-01-07.wav", "Actor_07/03-01-04-01-02-01-07.wav",
-          "Actor_07/03-01-04-01-02-02-07.wav", "Actor_07/03-02-05-01-01-01-07.wav",
-          "Actor_07/01-01-05-01-01-01-07.wav", "Actor_08/03-01-05-01-01-02-07.wav",
-          "Actor_07/._03-01-05-01-01-01-07.wav", "Actor_07/03-01-09-01-01-01-07.wav",
-          "Actor_25/03-01-05-01-01-01-25.wav")
+    place(
+        tmp_path,
+        f"Actor_07/{take}",
+        f"audio_speech_actors_01-24/Actor_07/{take}",
+        "Actor_07/03-01-03-01-02-01-07.wav",
+        "Actor_07/03-01-04-01-02-01-07.wav",
+        "Actor_07/03-01-04-01-02-02-07.wav",
+        "Actor_07/03-02-05-01-01-01-07.wav",
+        "Actor_07/01-01-05-01-01-01-07.wav",
+        "Actor_08/03-01-05-01-01-02-07.wav",
+        "Actor_07/._03-01-05-01-01-01-07.wav",
+        "Actor_07/03-01-09-01-01-01-07.wav",
+        "Actor_25/03-01-05-01-01-01-25.wav",
+    )
     same = tmp_path / "Actor_07"
     (same / "03-01-03-01-02-02-07.wav").write_bytes(
-        (same / "03-01-03-01-02-01-07.wav").read_bytes())
-    soundfile.write(same / "03-01-04-01-02-02-07.wav", np.zeros(800), 8000)  # same size, other bytes
+        (same / "03-01-03-01-02-01-07.wav").read_bytes()
+    )
+    soundfile.write(
+        same / "03-01-04-01-02-02-07.wav", np.zeros(800), 8000
+    )  # same size, other bytes
     assert sorted(by_name(f"ravdess:{tmp_path}")) == [
-        "ravdess/03-01-03-01-02-01-07", "ravdess/03-01-04-01-02-01-07",
-        "ravdess/03-01-04-01-02-02-07", "ravdess/03-01-05-01-01-01-07"]
+        "ravdess/03-01-03-01-02-01-07",
+        "ravdess/03-01-04-01-02-01-07",
+        "ravdess/03-01-04-01-02-02-07",
+        "ravdess/03-01-05-01-01-01-07",
+    ]
     assert reasons(f"ravdess:{tmp_path}") == {
         take: "a second copy",
         "03-01-03-01-02-02-07.wav": "the same bytes as the other repetition",
@@ -119,36 +168,59 @@ def test_ravdess_takes_each_take_once_and_speech_only(tmp_path):
         "01-01-05-01-01-01-07.wav": "the sound of a video",
         "03-01-05-01-01-02-07.wav": "the folder names another actor than the file",
         "03-01-09-01-01-01-07.wav": "not a name of RAVDESS",
-        "03-01-05-01-01-01-25.wav": "not a name of RAVDESS"}
+        "03-01-05-01-01-01-25.wav": "not a name of RAVDESS",
+    }
 
 
 # --- TESS
 
+
 def test_tess_in_any_spelling(tmp_path):
     twice = "TESS Toronto emotional speech set data/"
-    place(tmp_path, "OAF_Fear/OAF_back_fear.wav", "OAF_Pleasant_surprise/OAF_back_ps.wav",
-          "YAF_sad/YAF_back_sad.WAV", "OAF_neutral/OA_bite_neutral.wav",
-          twice + "OAF_Fear/OAF_back_fear.wav", "YAF_sad/OAF_dog_sad.wav", "OAF_Sad/whatever.wav")
+    place(
+        tmp_path,
+        "OAF_Fear/OAF_back_fear.wav",
+        "OAF_Pleasant_surprise/OAF_back_ps.wav",
+        "YAF_sad/YAF_back_sad.WAV",
+        "OAF_neutral/OA_bite_neutral.wav",
+        twice + "OAF_Fear/OAF_back_fear.wav",
+        "YAF_sad/OAF_dog_sad.wav",
+        "OAF_Sad/whatever.wav",
+    )
     found = by_name(f"tess:{tmp_path}")
     assert {name: (item.speaker, item.emotion, item.text) for name, item in found.items()} == {
         "tess/OAF_back_fear": ("tess/OAF", "fearful", "Say the word back"),
         "tess/OAF_back_ps": ("tess/OAF", "surprised", "Say the word back"),
         "tess/YAF_back_sad": ("tess/YAF", "sad", "Say the word back"),
-        "tess/OAF_bite_neutral": ("tess/OAF", "neutral", "Say the word bite")}
+        "tess/OAF_bite_neutral": ("tess/OAF", "neutral", "Say the word bite"),
+    }
     assert {item.gender for item in found.values()} == {"female"}
     assert reasons(f"tess:{tmp_path}") == {
-        "OAF_back_fear.wav": "a second copy", "whatever.wav": "not a name of TESS",
-        "OAF_dog_sad.wav": "the folder names another speaker than the file"}
+        "OAF_back_fear.wav": "a second copy",
+        "whatever.wav": "not a name of TESS",
+        "OAF_dog_sad.wav": "the folder names another speaker than the file",
+    }
 
 
 def test_tess_takes_the_renamed_bite_for_the_same_take(tmp_path):
-    place(tmp_path, "OAF_neutral/OA_bite_neutral.wav", "OAF_neutral/OAF_bite_neutral.wav",
-          "OAF_surprised/OAF_back_ps.wav", "flat/YAF_back_ps.wav", "YAF_calm_ps.wav")
+    place(
+        tmp_path,
+        "OAF_neutral/OA_bite_neutral.wav",
+        "OAF_neutral/OAF_bite_neutral.wav",
+        "OAF_surprised/OAF_back_ps.wav",
+        "flat/YAF_back_ps.wav",
+        "YAF_calm_ps.wav",
+    )
     assert sorted(by_name(f"tess:{tmp_path}")) == [
-        "tess/OAF_back_ps", "tess/OAF_bite_neutral", "tess/YAF_back_ps", "tess/YAF_calm_ps"]
+        "tess/OAF_back_ps",
+        "tess/OAF_bite_neutral",
+        "tess/YAF_back_ps",
+        "tess/YAF_calm_ps",
+    ]
 
 
 # --- joined, and mistakes
+
 
 def test_corpora_are_joined_and_keep_their_speakers_apart(tmp_path):
     place(tmp_path / "a:b" / "r", "Actor_07/03-01-05-01-01-01-07.wav")
@@ -163,15 +235,18 @@ def test_a_corpus_named_twice_is_refused(tmp_path):
         corpora.items(f"tess:{tmp_path}+tess:{tmp_path}")
 
 
-@pytest.mark.parametrize("data, line", [
-    ("ravdes:x", "no corpus 'ravdes': did you mean ravdess"),
-    ("qqq", "no corpus 'qqq': choose among demo, espeak, folder"),
-    ("tess:a+b", r'no corpus \'b\'.*may not contain "\+"'),
-    ("folder", "which directory"),
-    ("folder:/nowhere/at/all", "there is no directory /nowhere/at/all"),
-    ("demo:many", "'many' is not a number of speakers"),
-    ("demo:0", "'0' is not a number of speakers"),
-])
+@pytest.mark.parametrize(
+    "data, line",
+    [
+        ("ravdes:x", "no corpus 'ravdes': did you mean ravdess"),
+        ("qqq", "no corpus 'qqq': choose among demo, espeak, folder"),
+        ("tess:a+b", r'no corpus \'b\'.*may not contain "\+"'),
+        ("folder", "which directory"),
+        ("folder:/nowhere/at/all", "there is no directory /nowhere/at/all"),
+        ("demo:many", "'many' is not a number of speakers"),
+        ("demo:0", "'0' is not a number of speakers"),
+    ],
+)
 def test_a_wrong_data_argument_says_what_is_wrong(data, line):
     with pytest.raises(KvoiceError, match=line):
         corpora.items(data)
@@ -183,8 +258,14 @@ def test_an_empty_directory_is_refused_with_the_layout_expected(tmp_path, name):
         corpora.items(f"{name}:{tmp_path}")
 
 
-@pytest.mark.parametrize("name, layout", [
-    ("folder", "SPEAKER/NAME"), ("ravdess", "Actor_NN/03-01-05"), ("tess", "OAF_WORD_EMOTION.wav")])
+@pytest.mark.parametrize(
+    "name, layout",
+    [
+        ("folder", "SPEAKER/NAME"),
+        ("ravdess", "Actor_NN/03-01-05"),
+        ("tess", "OAF_WORD_EMOTION.wav"),
+    ],
+)
 def test_an_unknown_layout_is_refused_and_shows_the_first_file(tmp_path, name, layout):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "film.mp4").write_text("")

@@ -29,7 +29,9 @@ def prepared(tmp_path_factory):
 
 
 def source(directory):
-    return Source(directory, "train", SPEC, crop_frames=16, batch=3, seed=1, arrays=("mel", "wave", "f0"))
+    return Source(
+        directory, "train", SPEC, crop_frames=16, batch=3, seed=1, arrays=("mel", "wave", "f0")
+    )
 
 
 def assert_same(left, right):
@@ -52,9 +54,18 @@ def test_batches_from_a_step_on_are_the_same_tail(prepared):
 
 
 def test_shapes_of_batches_are_static(prepared):
-    shapes = {name: tuple(spec.shape) for name, spec in pipeline.batches(source(prepared)).element_spec.items()}
-    assert shapes == {"mel": (3, 16, 80), "wave": (3, 4096), "f0": (3, 16), "speaker": (3,), "gender": (3,),
-                      "emotion": (3,)}
+    shapes = {
+        name: tuple(spec.shape)
+        for name, spec in pipeline.batches(source(prepared)).element_spec.items()
+    }
+    assert shapes == {
+        "mel": (3, 16, 80),
+        "wave": (3, 4096),
+        "f0": (3, 16),
+        "speaker": (3,),
+        "gender": (3,),
+        "emotion": (3,),
+    }
 
 
 @pytest.mark.parametrize("spec", [SPEC, Spec(mels=40, hop=200)])
@@ -70,7 +81,8 @@ def test_utterances_of_the_graph_are_those_of_the_source(prepared, spec):
         np.testing.assert_array_equal(whole["f0"], same["f0"])
         assert whole["phone"].size == 0
         assert [whole[name] for name in ("speaker", "gender", "emotion")] == [
-            same[name] for name in ("speaker", "gender", "emotion")]
+            same[name] for name in ("speaker", "gender", "emotion")
+        ]
 
 
 def test_utterances_of_another_conditioning_are_refused(prepared):

@@ -13,9 +13,8 @@ from kvoice.audio import SPECS, Spec
 from kvoice.data import manifest as manifests
 from kvoice.data import prepare as module
 from kvoice.data import shards
-from kvoice.data.corpora import Item
 from kvoice.data.manifest import Manifest
-from kvoice.data.prepare import prepare, split_of
+from kvoice.data.prepare import prepare
 from kvoice.errors import KvoiceError
 
 SPEC = SPECS["waveglow"]
@@ -49,11 +48,15 @@ def records(directory):
 
 def contents(directory):
     """The bytes of every file of a prepared corpus but the lock."""
-    return {str(path.relative_to(directory)): path.read_bytes()
-            for path in sorted(directory.rglob("*")) if path.is_file() and path.name != "lock"}
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != "lock"
+    }
 
 
 # --- what is written
+
 
 def test_a_wave_of_16_bits_passes_unchanged_and_its_f0_is_tracked(tmp_path):
     data = corpus(tmp_path / "c")
@@ -108,24 +111,49 @@ def test_bad_files_are_left_out_and_listed_with_the_reason(tmp_path):
     soundfile.write(bad / "clipped.wav", np.clip(tone(peak=5.0), -1, 1), 22050)
     made = prepare(f"folder:{root}", tmp_path / "out", SPEC, workers=1)
     skipped = {os.path.basename(entry["file"]): entry["reason"] for entry in made.skipped}
-    assert set(skipped) == {"empty.wav", "corrupt.wav", "pointer.wav", "gone.wav", "zero.wav",
-                            "silent.wav", "short.wav", "clipped.wav"}
-    for name, word in [("empty.wav", "empty"), ("corrupt.wav", "corrupt"), ("pointer.wav", "LFS"),
-                       ("zero.wav", "no samples"), ("silent.wav", "silent"),
-                       ("short.wav", "short"), ("clipped.wav", "clipped")]:
+    assert set(skipped) == {
+        "empty.wav",
+        "corrupt.wav",
+        "pointer.wav",
+        "gone.wav",
+        "zero.wav",
+        "silent.wav",
+        "short.wav",
+        "clipped.wav",
+    }
+    for name, word in [
+        ("empty.wav", "empty"),
+        ("corrupt.wav", "corrupt"),
+        ("pointer.wav", "LFS"),
+        ("zero.wav", "no samples"),
+        ("silent.wav", "silent"),
+        ("short.wav", "short"),
+        ("clipped.wav", "clipped"),
+    ]:
         assert word in skipped[name] and str(root) not in skipped[name]
     assert sum(split["utterances"] for split in made.splits.values()) == 16
     assert "left out      1: silent" in made.report()
 
 
-@pytest.mark.parametrize("rate_hz, subtype, channels", [
-    (22050, "PCM_U8", 1), (22050, "PCM_16", 2), (8000, "PCM_16", 1), (96000, "PCM_24", 2),
-    (44100, "FLOAT", 1)])
-def test_files_of_any_rate_and_width_are_mixed_down_and_resampled(tmp_path, rate_hz, subtype, channels):
+@pytest.mark.parametrize(
+    "rate_hz, subtype, channels",
+    [
+        (22050, "PCM_U8", 1),
+        (22050, "PCM_16", 2),
+        (8000, "PCM_16", 1),
+        (96000, "PCM_24", 2),
+        (44100, "FLOAT", 1),
+    ],
+)
+def test_files_of_any_rate_and_width_are_mixed_down_and_resampled(
+    tmp_path, rate_hz, subtype, channels
+):
     root = tmp_path / "c"
     corpus(root, takes=1)
     wave = tone(0.5, rate_hz, hz=200)
-    soundfile.write(root / "s0" / "odd.wav", np.stack([wave] * channels, 1), rate_hz, subtype=subtype)
+    soundfile.write(
+        root / "s0" / "odd.wav", np.stack([wave] * channels, 1), rate_hz, subtype=subtype
+    )
     prepare(f"folder:{root}", tmp_path / "out", SPEC, workers=1)
     record = records(tmp_path / "out")["c/s0/odd.wav"]
     inside = slice(500, -500)
@@ -169,8 +197,12 @@ module.prepare(sys.argv[1], sys.argv[2], audio.SPECS["waveglow"], workers=1)
 
 
 def killed_prepare(data, directory):
-    process = subprocess.Popen([sys.executable, "-c", KILLED, data, str(directory)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, data, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout.readline() == "two shards\n"
     return process
 
@@ -221,7 +253,9 @@ def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(tmp_path, mo
         return framed(message)
 
     monkeypatch.setattr(shards, "framed", framed_while_there_is_room)
-    with pytest.raises(KvoiceError, match="the disk is full: make room and run the same command again") as caught:
+    with pytest.raises(
+        KvoiceError, match="the disk is full: make room and run the same command again"
+    ) as caught:
         prepare(data, out, SPEC, workers=1)
     assert "\n" not in str(caught.value)
     assert [path.name for path in out.iterdir() if path.name.endswith(".tmp")] == []
@@ -241,10 +275,13 @@ def test_a_directory_that_may_not_be_written_is_named(tmp_path):
 
 # --- directories of others
 
+
 def test_other_arguments_are_refused_by_name(tmp_path):
     data = corpus(tmp_path / "c")
     prepare(data, tmp_path / "out", SPEC, workers=1)
-    with pytest.raises(KvoiceError, match="other arguments: seed: 1 here, 0 there; trim_db: 20.0 here, 0.0 there"):
+    with pytest.raises(
+        KvoiceError, match="other arguments: seed: 1 here, 0 there; trim_db: 20.0 here, 0.0 there"
+    ):
         prepare(data, tmp_path / "out", Spec(trim_db=20.0), seed=1, workers=1)
 
 
@@ -267,90 +304,3 @@ def test_a_manifest_that_cannot_be_understood_is_named(tmp_path, content):
     (tmp_path / manifests.FILE).write_text(content)
     with pytest.raises(KvoiceError, match="manifest.json is not a manifest"):
         Manifest.load(tmp_path)
-
-
-# --- splits
-
-def people(corpus="demo", females=12, males=12, texts=("a", "b"), **fields):
-    return [Item(corpus, f"{corpus}/{gender}{i}/{text}", f"{corpus}/{gender}{i}", gender, text=text, **fields)
-            for gender, count in (("female", females), ("male", males))
-            for i in range(count) for text in texts]
-
-
-def speakers_by_split(items, **arguments):
-    split = split_of(items, **({"by": "speaker", "seed": 0} | arguments))
-    found = {}
-    for item in items:
-        found.setdefault(split[item.name], set()).add(item.speaker)
-    return found
-
-
-def test_no_speaker_is_in_two_splits_and_each_gender_has_its_share():
-    found = speakers_by_split(people())
-    assert sum(map(len, found.values())) == len(set.union(*found.values())) == 24
-    for gender in ("demo/female", "demo/male"):
-        shares = {name: sum(who.startswith(gender) for who in found[name]) for name in found}
-        assert shares == {"train": 6, "valid": 1, "judge": 3, "test": 2}
-
-
-def test_splits_come_from_the_seed_alone():
-    items = people()
-    assert split_of(items, "speaker", 1) == split_of(items[::-1], "speaker", 1)
-    assert split_of(items, "speaker", 1) != split_of(items, "speaker", 2)
-
-
-def test_a_joined_corpus_of_two_speakers_goes_to_train():
-    found = speakers_by_split(people() + people("tess", 2, 0))
-    assert {who for who in found["train"] if who.startswith("tess")} == {"tess/female0", "tess/female1"}
-    assert sum(map(len, found.values())) == 26
-
-
-def test_small_corpora_alone_are_taken_as_one():
-    found = speakers_by_split(people("a", 2, 0) + people("b", 2, 1))
-    assert {name: len(who) for name, who in found.items()} == {"train": 2, "valid": 1, "judge": 1, "test": 1}
-
-
-def test_a_gender_of_two_speakers_is_shared_out_with_the_other():
-    found = speakers_by_split(people(females=2, males=8))
-    assert {name: len(who) for name, who in found.items()} == {"train": 5, "valid": 1, "judge": 2, "test": 2}
-
-
-def test_two_speakers_are_refused_with_the_way_out():
-    with pytest.raises(KvoiceError, match="2 speakers.*at least four: --split=text"):
-        split_of(people(females=2, males=0), "speaker", 0)
-
-
-def test_by_text_no_text_is_in_two_splits_and_speakers_are_in_all():
-    items = people("tess", 2, 0, texts=[f"Say the word {i}" for i in range(20)])
-    split = split_of(items, "text", 0)
-    of_text = {}
-    for item in items:
-        of_text.setdefault(item.text, set()).add(split[item.name])
-    assert all(len(names) == 1 for names in of_text.values())
-    counts = [list(split.values()).count(name) // 2 for name in ("train", "valid", "judge", "test")]
-    assert counts == [10, 2, 5, 3]
-    assert all(len(who) == 2 for who in speakers_by_split(items, by="text").values())
-
-
-def test_without_texts_the_utterances_of_each_speaker_are_shared_out():
-    items = [Item("f", f"f/{who}/{i}", f"f/{who}") for who in "ab" for i in range(10)]
-    found = speakers_by_split(items, by="text")
-    assert all(who == {"f/a", "f/b"} for who in found.values()) and len(found) == 4
-
-
-def test_two_texts_are_refused():
-    with pytest.raises(KvoiceError, match="2 texts, but four disjoint sets"):
-        split_of(people(), "text", 0)
-
-
-def test_the_splits_of_the_corpus_itself_are_kept():
-    items = people(females=1, males=0, split="test") + people("b", 0, 1, split="judge")
-    assert speakers_by_split(items) == {"test": {"demo/female0"}, "judge": {"b/male0"}}
-
-
-def test_a_corpus_that_puts_a_speaker_into_two_splits_is_refused():
-    items = people(females=1, males=0, texts=["a"], split="test") + people(
-        females=1, males=0, texts=["b"], split="train")
-    with pytest.raises(KvoiceError, match="speaker 'demo/female0' into test and train.*--split=text"):
-        split_of(items, "speaker", 0)
-    assert sorted(split_of(items, "text", 0).values()) == ["test", "train"]

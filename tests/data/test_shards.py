@@ -9,9 +9,17 @@ from kvoice.errors import KvoiceError
 
 def utterance(name="demo/é", samples=1000, seed=0):
     rng = np.random.default_rng(seed)
-    return {"wave": rng.integers(-32768, 32768, samples).astype(np.int16),
-            "f0": rng.random(4).astype(np.float32), "phone": np.arange(4, dtype=np.int32),
-            "speaker": 300, "gender": -1, "emotion": 0, "rate": 4.5, "text": "", "name": name}
+    return {
+        "wave": rng.integers(-32768, 32768, samples).astype(np.int16),
+        "f0": rng.random(4).astype(np.float32),
+        "phone": np.arange(4, dtype=np.int32),
+        "speaker": 300,
+        "gender": -1,
+        "emotion": 0,
+        "rate": 4.5,
+        "text": "",
+        "name": name,
+    }
 
 
 def assert_equal(left, right):
@@ -43,8 +51,10 @@ def test_tensorflow_reads_what_we_write(tmp_path):
     written = utterance()
     shards.write(path, [written, written])
     kinds = {int: tf.int64, float: tf.float32}
-    schema = {name: tf.io.FixedLenFeature([], kinds.get(kind, tf.string))
-              for name, kind in shards.FIELDS.items()}
+    schema = {
+        name: tf.io.FixedLenFeature([], kinds.get(kind, tf.string))
+        for name, kind in shards.FIELDS.items()
+    }
     records = list(tf.data.TFRecordDataset(str(path)))
     parsed = tf.io.parse_single_example(records[1], schema)
     np.testing.assert_array_equal(tf.io.decode_raw(parsed["wave"], tf.int16), written["wave"])

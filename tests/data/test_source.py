@@ -7,7 +7,8 @@ import soundfile
 
 from kvoice import audio
 from kvoice.audio import SPECS, Spec
-from kvoice.data import shards, source as module
+from kvoice.data import shards
+from kvoice.data import source as module
 from kvoice.data.manifest import Manifest
 from kvoice.data.prepare import prepare
 from kvoice.data.source import Source, at_frames
@@ -20,7 +21,7 @@ ALL = ("mel", "wave", "f0")
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """Chirps of 0.12 to 0.5 s, the longest beyond the crop: 4 speakers, half of them with an emotion."""
+    """Chirps of 0.12 to 0.5 s, most beyond the crop; half of the speakers have an emotion."""
     root = tmp_path_factory.mktemp("source")
     for speaker in range(4):
         for take in range(7):
@@ -67,7 +68,7 @@ def test_an_epoch_holds_each_utterance_once(prepared):
     seen = []
     for step in range(len(steps)):  # three epochs
         for row in steps.batch(step)["mel"]:
-            seen += [i for content, i in names.items() if row[:lengths[i]].tobytes() == content]
+            seen += [i for content, i in names.items() if row[: lengths[i]].tobytes() == content]
     epochs = np.reshape(seen, (3, len(steps)))
     np.testing.assert_array_equal(np.sort(epochs), np.arange(len(steps))[None].repeat(3, 0))
     assert np.any(epochs[0] != epochs[1])
@@ -80,8 +81,11 @@ def test_crops_come_from_all_over_an_utterance(prepared):
         for row in steps.batch(step)["mel"]:
             for content, starts in total.items():
                 whole = np.frombuffer(content, np.float32).reshape(-1, SPEC.mels)
-                starts |= {start for start in range(len(whole) - CROP + 1)
-                           if np.array_equal(whole[start:start + CROP], row)}
+                starts |= {
+                    start
+                    for start in range(len(whole) - CROP + 1)
+                    if np.array_equal(whole[start : start + CROP], row)
+                }
     for content, starts in total.items():
         spare = len(content) // 4 // SPEC.mels - CROP
         assert spare < 0 or starts >= {0, spare}
@@ -107,7 +111,7 @@ def test_an_utterance_is_the_mel_of_its_wave(prepared):
         frames = len(whole["mel"])
         assert len(whole["wave"]) == frames * SPEC.hop and len(whole["f0"]) == frames
         wave, _ = audio.read(prepared.parent / whole["name"])
-        np.testing.assert_array_equal(whole["wave"], wave[:frames * SPEC.hop])
+        np.testing.assert_array_equal(whole["wave"], wave[: frames * SPEC.hop])
         np.testing.assert_allclose(whole["mel"], audio.mel(wave, SPEC)[:frames], atol=1e-5)
 
 
@@ -115,7 +119,7 @@ def test_short_utterances_end_in_silence(prepared):
     steps = Source(prepared, "train", SPEC, 60, 8, arrays=ALL)
     batch = steps.batch(0)
     np.testing.assert_array_equal(batch["mel"][:, 50:], np.float32(SPEC.silence))
-    assert not batch["wave"][:, 50 * SPEC.hop:].any() and not batch["f0"][:, 50:].any()
+    assert not batch["wave"][:, 50 * SPEC.hop :].any() and not batch["f0"][:, 50:].any()
     assert np.all(batch["mel"][:, :5].max(-1) > SPEC.silence + 1)
 
 
@@ -123,7 +127,9 @@ def test_labels_name_the_speaker_of_each_row(prepared):
     steps = source(prepared)
     for i in range(len(steps)):
         whole = steps.utterance(i)
-        assert steps.labels["speaker"][whole["speaker"]].split("/")[1] == whole["name"].split("/")[1]
+        assert (
+            steps.labels["speaker"][whole["speaker"]].split("/")[1] == whole["name"].split("/")[1]
+        )
         assert whole["gender"] == -1
 
 
@@ -135,17 +141,22 @@ def test_a_condition_leaves_out_what_has_no_such_label(prepared):
 
 
 def test_a_label_that_the_corpus_lacks_is_refused_with_those_it_has(prepared):
-    with pytest.raises(KvoiceError, match="no utterance with a label 'gender'; it knows speaker, emotion"):
+    with pytest.raises(
+        KvoiceError, match="no utterance with a label 'gender'; it knows speaker, emotion"
+    ):
         source(prepared, condition="gender")
     with pytest.raises(KvoiceError, match="does not know its phones"):
         source(prepared, arrays=("mel", "phone"))
 
 
-@pytest.mark.parametrize("mistake, line", [
-    ({"split": "trian"}, "no split 'trian': did you mean train"),
-    ({"condition": "emotoin"}, "no condition 'emotoin': did you mean emotion"),
-    ({"arrays": ("mel", "wav")}, "no array 'wav': did you mean wave"),
-])
+@pytest.mark.parametrize(
+    "mistake, line",
+    [
+        ({"split": "trian"}, "no split 'trian': did you mean train"),
+        ({"condition": "emotoin"}, "no condition 'emotoin': did you mean emotion"),
+        ({"arrays": ("mel", "wav")}, "no array 'wav': did you mean wave"),
+    ],
+)
 def test_a_wrong_name_gets_a_hint(prepared, mistake, line):
     with pytest.raises(KvoiceError, match=line):
         source(prepared, **mistake)
@@ -158,7 +169,9 @@ def test_speakers_as_labels_need_a_split_by_text(copy):
 
 
 def test_a_manifest_of_another_conditioning_is_refused_by_field(prepared):
-    with pytest.raises(KvoiceError, match="sample_rate_hz: 16000 here, 22050 there; highpass_hz: 30.0 here, 0.0"):
+    with pytest.raises(
+        KvoiceError, match="sample_rate_hz: 16000 here, 22050 there; highpass_hz: 30.0 here, 0.0"
+    ):
         source(prepared, spec=SPECS["speechsplit"])
 
 
@@ -167,11 +180,11 @@ def test_one_corpus_serves_several_mels(prepared):
     mel = source(prepared, spec=spec, arrays=ALL).utterance(0)["mel"]
     assert mel.shape[1] == 40
     wave, _ = audio.read(prepared.parent / source(prepared).utterance(0)["name"])
-    np.testing.assert_allclose(mel, audio.mel(wave, spec)[:len(mel)], atol=1e-5)
+    np.testing.assert_allclose(mel, audio.mel(wave, spec)[: len(mel)], atol=1e-5)
 
 
 def test_a_directory_without_a_corpus_says_what_to_run(tmp_path):
-    with pytest.raises(KvoiceError, match="no prepared corpus .*: run bin/prepare"):
+    with pytest.raises(KvoiceError, match="no prepared corpus .*: run kvoice prepare"):
         source(tmp_path)
 
 
@@ -179,7 +192,9 @@ def test_a_missing_or_truncated_shard_is_named(copy):
     path = next(copy.glob("train-*.tfrecord"))
     shutil.rmtree(copy / "features", ignore_errors=True)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(KvoiceError, match=f"{path.name}: .*truncated.*delete it and run prepare again"):
+    with pytest.raises(
+        KvoiceError, match=f"{path.name}: .*truncated.*delete it and run prepare again"
+    ):
         source(copy)
     path.unlink()
     with pytest.raises(KvoiceError, match=f"{path.name}: this shard is missing: run prepare again"):
@@ -189,7 +204,7 @@ def test_a_missing_or_truncated_shard_is_named(copy):
 def test_a_shard_that_lost_its_last_record_whole_is_noticed(copy):
     path = next(copy.glob("train-*.tfrecord"))
     shutil.rmtree(copy / "features", ignore_errors=True)
-    path.write_bytes(path.read_bytes()[:shards.index(path)[-1]])
+    path.write_bytes(path.read_bytes()[: shards.index(path)[-1]])
     with pytest.raises(KvoiceError, match="the manifest says"):
         source(copy)
 
@@ -206,7 +221,9 @@ def test_a_full_disk_leaves_no_half_of_the_mels(copy, monkeypatch):
 
     shutil.rmtree(copy / "features", ignore_errors=True)
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_room)
-    with pytest.raises(KvoiceError, match="train.npy: cannot be written .No space left on device.: make room"):
+    with pytest.raises(
+        KvoiceError, match="train.npy: cannot be written .No space left on device.: make room"
+    ):
         source(copy)
     assert not list((copy / "features").rglob("*.tmp")) and not list(copy.rglob("*.npy"))
 

@@ -1,0 +1,28 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import os
+import tempfile
+
+
+@contextlib.contextmanager
+def replaced(path):
+    """A binary file under a temporary name, renamed to `path` when the block ends well.
+
+    Raises:
+        OSError: If the disk is full or forbids it; nothing is left behind.
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide the file from others
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
