@@ -179,6 +179,9 @@ class StepModel(backend.TrainStep, keras.Model):
             optimizer = self.optimizer[player]
             if optimizer.use_ema:
                 optimizer.finalize_variable_values(self.players()[player])
+                for variable in self.players()[player]:
+                    # On JAX both would share a buffer, which `predict` gives away.
+                    variable.assign(keras.ops.copy(variable.value))
 
     def get_compile_config(self):
         if not self.compiled:

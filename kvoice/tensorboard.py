@@ -1,0 +1,53 @@
+"""What TensorBoard shows of a run: the losses, mels as pictures, and audio (Keras' has no audio)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvoice import audio
+
+ITERATIONS = 30  # of Griffin-Lim: to follow a training by ear, not to judge it
+
+
+class Summaries(keras.callbacks.Callback):
+    """Writes the scalars of each epoch, and a mel and a wave of each label, to RUN/logs.
+
+    It belongs behind `training.Keeper`: what it writes of an epoch then has a checkpoint, so that
+    a resumed run shows nothing twice.
+
+    Args:
+        run: The run; its model has a verb `generate(count, label, seed)` that returns mels.
+        steps_per_epoch: Steps of an epoch, the axis of the curves.
+    """
+
+    def __init__(self, run, steps_per_epoch):
+        super().__init__()
+        self.run, self.steps_per_epoch = run, steps_per_epoch
+
+    def on_train_begin(self, logs=None):
+        self.writer = tf.summary.create_file_writer(str(self.run.path / "logs"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = (epoch + 1) * self.steps_per_epoch
+        with self.writer.as_default(step=step):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+            for label, name in enumerate(self.run.names or ["sample"]):
+                mel = self.model.generate(1, label if self.run.names else None)
+                tf.summary.image(name, picture(mel, self.run.spec))
+                wave = audio.griffin_lim(mel, self.run.spec, iterations=ITERATIONS)
+                rate = self.run.spec.sample_rate_hz
+                tf.summary.audio(name, wave[:, :, None].clip(-1, 1), rate)
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        self.writer.close()
+
+
+def picture(mels, spec):
+    """Mels as grey pictures, time to the right and low frequencies at the bottom.
+
+    Shapes: mels [n, time, mels] -> [n, mels, time, 1] float32 in [0, 1], the Spec's bounds.
+    """
+    scaled = (np.asarray(mels) - spec.low) / (spec.high - spec.low)
+    return scaled.clip(0, 1).transpose(0, 2, 1)[:, ::-1, :, None].astype(np.float32)
