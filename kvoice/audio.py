@@ -135,7 +135,7 @@ class Spec:
         return hashlib.sha256(fields.encode()).hexdigest()[:12]
 
     def differences(self, other, fields=None):
-        """Lines such as "hop: 256 here, 300 there" for each field (of all, by default) that differs."""
+        """Lines such as "hop: 256 here, 300 there" for each of the fields (all) that differs."""
         names = fields or [field.name for field in dataclasses.fields(self)]
         return [
             f"{name}: {getattr(self, name)} here, {getattr(other, name)} there"
@@ -334,8 +334,7 @@ def istft(spectrum, spec, samples):
 
     Shapes: spectrum [..., frames, 1 + fft // 2] -> [..., samples] float32.
 
-    Source: Griffin & Lim 1984, "Signal estimation from modified short-time Fourier transform", eq.
-    6.
+    Source: Griffin & Lim 1984, "Signal estimation from modified short-time Fourier transform".
     """
     frames = scipy.fft.irfft(spectrum, spec.fft, axis=-1) * window(spec)
     weight = np.broadcast_to(window(spec) ** 2, (frames.shape[-2], spec.fft))
@@ -356,7 +355,7 @@ def _framed(wave, spec):
 
 
 def _overlapped(frames, hop):
-    """Sum of frames [..., frames, size] laid `hop` apart, with zeros up to a whole hop behind it."""
+    """Sum of frames [..., frames, size] laid `hop` apart, then zeros up to a whole hop."""
     *batch, count, size = frames.shape
     parts = -(-size // hop)
     frames = np.pad(frames, [(0, 0)] * (frames.ndim - 1) + [(0, parts * hop - size)])
@@ -471,6 +470,9 @@ def paired(wave, spec):
 def mel_magnitude(wave, spec):
     """Magnitude per mel band, before the logarithm.
 
+    All in float32, for speed: exact to about 1e-6, which for a band near the floor of 1e-5 and
+    115 dB below the loudest of its frame was measured to be up to 0.6 %.
+
     Shapes: wave [..., samples] -> [..., 1 + samples // hop, mels] float32.
     """
     frames, filters = _framed(wave, spec), mel_filters(spec)
@@ -539,8 +541,8 @@ def linear_magnitude(mel_magnitude, spec, rounds=20):
 
     Each round multiplies every bin by what its bands still lack, averaged by their weights there;
     the divergence between wanted and reached bands falls with each. Bins outside all bands are 0.
-    A clipped pseudo-inverse is faster and clearly worse: a third more error in the mel of the wave
-    made from it.
+    A clipped pseudo-inverse is faster and clearly worse: a third more error, at least, in
+    the mel of the wave made from it.
 
     Shapes: mel_magnitude [..., frames, mels] -> [..., frames, 1 + fft // 2] float32.
 
@@ -563,9 +565,7 @@ _F0_PERIODS = 3  # of the lowest frequency in one window
 _F0_CANDIDATES = 6
 _F0_VOICING = 0.5  # periodic share of the energy from which a frame is voiced
 _F0_QUIET = 0.03  # frames whose peak is this share of the loudest are unvoiced, gradually
-_F0_OCTAVE_COST = (
-    0.02  # against halving the frequency: a preference for the shortest of equal periods
-)
+_F0_OCTAVE_COST = 0.02  # of a frequency an octave lower: of equal periods the shortest wins
 _F0_JUMP_COST = 0.35  # per octave and 10 ms
 _F0_SWITCH_COST = 0.14  # voiced <-> unvoiced, per 10 ms
 
@@ -594,14 +594,14 @@ def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
     if not 0 < fmin_hz < fmax_hz <= 1500:
         raise KvoiceError(f"f0 wants 0 < fmin_hz < fmax_hz <= 1500, got {fmin_hz} and {fmax_hz}")
     frames = 1 + len(wave) // hop
-    if np.abs(wave).max(initial=0) < SILENT:
+    narrow = resample(wave, sample_rate_hz, _F0_RATE_HZ)
+    loudest = np.abs(narrow).max(initial=0)
+    if loudest < SILENT:
         return np.zeros(frames, np.float32)
     size = round(_F0_PERIODS * _F0_RATE_HZ / fmin_hz / 2) * 2
     centres = np.round(np.arange(frames) * (hop * _F0_RATE_HZ / sample_rate_hz)).astype(int)
-    narrow = resample(wave, sample_rate_hz, _F0_RATE_HZ)
     narrow = np.pad(narrow, (size // 2, size // 2 + max(0, centres[-1] - len(narrow))))
     views = np.lib.stride_tricks.sliding_window_view(narrow, size)
-    loudest = np.abs(narrow).max()
     blocks = [
         _candidates(views[centres[start : start + _BLOCK_FRAMES]], loudest, fmin_hz, fmax_hz)
         for start in range(0, frames, _BLOCK_FRAMES)
@@ -611,12 +611,10 @@ def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
 
 
 def _candidates(frames, loudest, fmin_hz, fmax_hz):
-    """Frequencies in Hz (first column: 0, unvoiced) and strengths: [frames, 1 + candidates] each."""
+    """Frequencies in Hz (first 0, unvoiced) and strengths: [frames, 1 + candidates] each."""
     size, rate_hz = frames.shape[1], _F0_RATE_HZ * _F0_FINER
     hann = scipy.signal.get_window("hann", size).astype(np.float32)
-    frames = (
-        frames - (frames @ hann / hann.sum())[:, None]
-    )  # the window's mean, so that no offset leaks in
+    frames = frames - (frames @ hann / hann.sum())[:, None]  # an offset would correlate
     shortest, longest = int(rate_hz / fmax_hz) - 1, math.ceil(rate_hz / fmin_hz) + 1
     correlation = _autocorrelation(frames * hann, longest + 1)
     correlation /= np.maximum(correlation[:, :1], 1e-20)

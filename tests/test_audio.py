@@ -1,0 +1,543 @@
+import dataclasses
+import json
+import os
+
+import librosa
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+
+from kvoice import audio
+from kvoice.errors import KvoiceError
+
+PRESETS = sorted(audio.SPECS)
+
+
+def contour_hz(rate_hz, seconds=1.5, base_hz=120.0):
+    """A pitch that swings by 0.4 octaves, per sample."""
+    time = np.arange(int(rate_hz * seconds)) / rate_hz
+    return base_hz * 2 ** (0.4 * np.sin(2 * np.pi * 1.5 * time))
+
+
+def vowel(rate_hz, pitch_hz=None):
+    """Pulses of a glottis through the formants of an open vowel, with a little breath."""
+    pitch_hz = contour_hz(rate_hz) if pitch_hz is None else pitch_hz
+    time = np.arange(len(pitch_hz)) / rate_hz
+    wave = np.diff(np.floor(np.cumsum(pitch_hz) / rate_hz), prepend=0.0)
+    wave = scipy.signal.lfilter([1], [1, -0.97], wave - wave.mean())
+    wave += 0.002 * np.random.default_rng(0).normal(size=len(wave))
+    for centre_hz, width_hz in ((700, 90), (1200, 110), (2600, 160), (3500, 250)):
+        radius = np.exp(-np.pi * width_hz / rate_hz)
+        turn = -2 * radius * np.cos(2 * np.pi * centre_hz / rate_hz)
+        wave = scipy.signal.lfilter([1], [1, turn, radius**2], wave)
+    wave *= 0.55 + 0.45 * np.sin(2 * np.pi * 3 * time)
+    return (0.7 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+def harmonics(pitch_hz, rate_hz, tilt=1.0, snr_db=None):
+    """Harmonics of a pitch per sample, falling by frequency ** -tilt, in white noise."""
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / rate_hz
+    wave = np.zeros(len(pitch_hz))
+    for order in range(1, 41):
+        wave += (order * pitch_hz < 0.45 * rate_hz) * np.sin(order * phase + order**2) / order**tilt
+    wave *= 0.5 / np.abs(wave).max()
+    if snr_db is not None:
+        noise = np.random.default_rng(1).normal(size=len(wave))
+        wave += noise * wave.std() * 10 ** (-snr_db / 20)
+    return wave.astype(np.float32)
+
+
+def noise(rate_hz, seconds=1.0, level=0.1):
+    return (level * np.random.default_rng(2).normal(size=int(rate_hz * seconds))).astype(np.float32)
+
+
+# --- Spec --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("sample_rate_hz", 0),
+        ("fft", 1023),
+        ("window", 2048),
+        ("hop", 2000),
+        ("hop", 0),
+        ("mels", 0),
+        ("mels", 300),
+        ("mels", "80"),
+        ("fmin_hz", -1.0),
+        ("fmin_hz", 9000.0),
+        ("fmax_hz", 12000.0),
+        ("fmax_hz", float("nan")),
+        ("scale", "log"),
+        ("floor", 0.0),
+        ("range_db", 0.0),
+        ("low", 3.0),
+        ("clip", 1),
+        ("preemphasis", 1.0),
+        ("highpass_hz", 12000.0),
+        ("trim_db", -1.0),
+    ],
+)
+def test_spec_names_the_field_that_is_impossible(field, value):
+    with pytest.raises(KvoiceError, match=rf"Spec\.{field}\b") as error:
+        audio.Spec(**{field: value})
+    assert "\n" not in str(error.value)
+
+
+def test_spec_is_one_whether_a_config_says_0_or_0_point_0():
+    assert audio.Spec(fmin_hz=0, fmax_hz=8000).key == audio.Spec(fmin_hz=0.0, fmax_hz=8000.0).key
+
+
+def test_spec_survives_json():
+    for spec in audio.SPECS.values():
+        assert audio.Spec(**json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
+
+
+def test_spec_key_differs_where_any_field_differs():
+    changes = {"hop": 128, "high": 2.5, "clip": True, "scale": "db", "trim_db": 20.0}
+    keys = {audio.Spec(**{field: value}).key for field, value in changes.items()}
+    assert len(keys | {audio.Spec().key}) == 1 + len(changes)
+
+
+def test_spec_differences_name_each_field_once():
+    here, there = audio.Spec(), audio.Spec(hop=300, fmax_hz=7600.0)
+    assert here.differences(there) == [
+        "hop: 256 here, 300 there",
+        "fmax_hz: 8000.0 here, 7600.0 there",
+    ]
+    assert here.differences(there, audio.CONDITIONING) == []
+    assert here.differences(here) == []
+
+
+# --- Files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"])
+def test_read_knows_every_word_length(tmp_path, kind):
+    wave = vowel(22050)
+    soundfile.write(tmp_path / "a.wav", wave, 22050, subtype=kind)
+    got, rate_hz = audio.read(tmp_path / "a.wav")
+    assert rate_hz == 22050 and got.dtype == np.float32
+    np.testing.assert_allclose(got, wave, atol=1 / 128 if kind == "PCM_U8" else 1 / 32768)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
+def test_read_knows_compressed_files(tmp_path, name):
+    wave = vowel(22050)
+    soundfile.write(tmp_path / name, wave, 22050)
+    got, _ = audio.read(tmp_path / name, 22050)
+    assert np.corrcoef(got[: len(wave)], wave[: len(got)])[0, 1] > 0.99
+
+
+def test_read_mixes_channels_down_by_their_average(tmp_path):
+    left, right = vowel(22050), noise(22050, 1.5)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 22050, subtype="FLOAT")
+    np.testing.assert_allclose(audio.read(tmp_path / "a.wav")[0], (left + right) / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100, 96000])
+def test_read_resamples_in_place(tmp_path, rate_hz):
+    def tone(at_hz):
+        return 0.5 * np.sin(2 * np.pi * 440 * np.arange(at_hz) / at_hz)
+
+    soundfile.write(tmp_path / "a.wav", tone(rate_hz), rate_hz, subtype="FLOAT")
+    got, got_hz = audio.read(tmp_path / "a.wav", 22050)
+    assert got_hz == 22050 and len(got) == 22050
+    np.testing.assert_allclose(got[500:-500], tone(22050)[500:-500], atol=1e-3)
+
+
+def unreadable(directory):
+    """Names of bad files, made in the directory, with what the error must say."""
+    soundfile.write(directory / "whole.flac", vowel(22050), 22050)
+    whole = (directory / "whole.flac").read_bytes()
+    contents = {
+        "empty.wav": b"",
+        "noise.wav": b"RIFF" + bytes(range(256)) * 8,
+        "noise.mp3": bytes(range(7, 247)) * 8,
+        "text.wav": b"this is not a sound\n" * 20,
+        "cut.flac": whole[: len(whole) // 2],
+        "pointer.wav": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+    }
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+    (directory / "folder.wav").mkdir()
+    soundfile.write(directory / "none.wav", np.zeros(0), 22050)
+    soundfile.write(directory / "nan.wav", np.array([0, np.nan]), 22050, subtype="FLOAT")
+    return {
+        "missing.wav": "No such file",
+        "folder.wav": "directory",
+        "empty.wav": "empty",
+        "noise.wav": "corrupt",
+        "noise.mp3": "corrupt",
+        "text.wav": "corrupt",
+        "cut.flac": "corrupt",
+        "pointer.wav": "git lfs pull",
+        "none.wav": "no samples",
+        "nan.wav": "NaN",
+    }
+
+
+def test_read_says_which_file_is_bad_and_why(tmp_path):
+    for name, reason in unreadable(tmp_path).items():
+        with pytest.raises(KvoiceError, match=reason) as error:
+            audio.read(tmp_path / name)
+        assert str(tmp_path / name) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_write_returns_a_16_bit_file_bit_for_bit(tmp_path):
+    samples = np.random.default_rng(0).integers(-32768, 32768, 4000).astype(np.int16)
+    samples[:2] = -32768, 32767
+    soundfile.write(tmp_path / "a.wav", samples, 16000)
+    audio.write(tmp_path / "b.wav", *audio.read(tmp_path / "a.wav"))
+    got, rate_hz = soundfile.read(tmp_path / "b.wav", dtype="int16")
+    assert rate_hz == 16000 and soundfile.info(tmp_path / "b.wav").subtype == "PCM_16"
+    np.testing.assert_array_equal(got, samples)
+
+
+def test_write_scales_a_loud_wave_down_and_leaves_a_quiet_one(tmp_path):
+    wave = vowel(22050)
+    for gain, peak in ((3.0, 1.0), (0.1, 0.07)):
+        audio.write(tmp_path / "a.wav", gain * wave, 22050)
+        got, _ = audio.read(tmp_path / "a.wav")
+        assert np.abs(got).max() == pytest.approx(peak, abs=1e-4)
+        np.testing.assert_allclose(got, wave * peak / np.abs(wave).max(), atol=1e-4)
+
+
+@pytest.mark.parametrize("wave", [np.array([0.0, np.inf]), np.array([np.nan]), np.zeros((2, 9))])
+def test_write_refuses_what_is_no_wave_and_keeps_the_old_file(tmp_path, wave):
+    audio.write(tmp_path / "a.wav", np.zeros(10), 22050)
+    before = (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(KvoiceError, match="a.wav"):
+        audio.write(tmp_path / "a.wav", wave, 22050)
+    assert (tmp_path / "a.wav").read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_write_leaves_nothing_half_written_on_a_full_disk(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    audio.write(tmp_path / "a.wav", np.zeros(10), 22050)
+    before = (tmp_path / "a.wav").read_bytes()
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(KvoiceError, match="a.wav.*No space left"):
+        audio.write(tmp_path / "a.wav", np.ones(20), 22050)
+    assert (tmp_path / "a.wav").read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_write_says_that_the_directory_is_missing(tmp_path):
+    with pytest.raises(KvoiceError, match="nowhere.*No such file"):
+        audio.write(tmp_path / "nowhere" / "a.wav", np.zeros(10), 22050)
+
+
+def test_problem_finds_waves_of_no_use_and_passes_speech():
+    wave = vowel(22050)
+    assert audio.problem(wave, 22050) == ""
+    assert audio.problem(wave[:2000], 22050) == "shorter than 0.1 s"
+    assert audio.problem(1e-4 * wave, 22050) == "silent"
+    clipped = np.clip(20 * wave, -1, 1)
+    share = 100 * np.mean(np.abs(clipped) >= 0.999)
+    assert audio.problem(clipped, 22050) == f"{share:.0f} % of the samples clipped"
+
+
+# --- Conditioning ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before, after", [(0, 0), (7000, 0), (0, 12345), (5001, 9999)])
+def test_trimming_cuts_where_librosa_does(before, after):
+    wave = np.pad(vowel(24000), (before, after)) + noise(
+        24000, (before + after) / 24000 + 1.5, 1e-4
+    )
+    expected, _ = librosa.effects.trim(wave, top_db=15)
+    got = audio.condition(wave, audio.Spec(trim_db=15.0))
+    np.testing.assert_array_equal(got, expected)
+    assert len(got) <= len(wave) - (before + after) * 0.7
+
+
+def test_conditioning_keeps_the_length_for_labelled_waves():
+    spec = audio.SPECS["adainvc"]
+    wave = np.pad(vowel(24000), 9000)
+    assert len(audio.condition(wave, spec, trim=False)) == len(wave)
+    assert len(audio.condition(wave, spec)) < len(wave) - 9000
+
+
+def test_preemphasis_subtracts_a_share_of_the_sample_before():
+    wave = noise(24000, 0.1)
+    expected = scipy.signal.lfilter([1, -0.97], [1], wave)
+    got = audio.condition(wave, audio.Spec(preemphasis=0.97))
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_highpass_is_scipys_butterworth_run_both_ways():
+    wave = vowel(16000) + np.float32(0.3)
+    b, a = scipy.signal.butter(5, 30 / 8000, "high")
+    got = audio.condition(wave, audio.SPECS["speechsplit"])
+    assert got.dtype == np.float32 and abs(got.mean()) < 1e-3
+    np.testing.assert_allclose(got, scipy.signal.filtfilt(b, a, wave.astype(float)), atol=1e-5)
+
+
+def test_highpass_takes_waves_shorter_than_its_own_padding():
+    for samples in (1, 2, 10):
+        wave = np.ones(samples, np.float32)
+        assert np.isfinite(audio.condition(wave, audio.SPECS["speechsplit"])).all()
+
+
+# --- Spectra and mels --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_mel_filters_are_librosas(preset):
+    spec = audio.SPECS[preset]
+    expected = librosa.filters.mel(
+        sr=spec.sample_rate_hz,
+        n_fft=spec.fft,
+        n_mels=spec.mels,
+        fmin=spec.fmin_hz,
+        fmax=spec.fmax_hz,
+    )
+    np.testing.assert_allclose(audio.mel_filters(spec), expected.T, atol=1e-8)
+
+
+def librosa_magnitude(wave, spec):
+    spectrum = librosa.stft(
+        wave, n_fft=spec.fft, hop_length=spec.hop, win_length=spec.window, pad_mode="reflect"
+    )
+    filters = librosa.filters.mel(
+        sr=spec.sample_rate_hz,
+        n_fft=spec.fft,
+        n_mels=spec.mels,
+        fmin=spec.fmin_hz,
+        fmax=spec.fmax_hz,
+    )
+    return (filters @ np.abs(spectrum)).T
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_mel_is_librosas(preset):
+    spec = audio.SPECS[preset]
+    wave = np.concatenate([vowel(spec.sample_rate_hz), np.zeros(5000), noise(spec.sample_rate_hz)])
+    wave = wave.astype(np.float32)
+    expected = librosa_magnitude(wave, spec)
+    got = audio.mel_magnitude(wave, spec)
+    assert got.dtype == np.float32 and got.shape == (spec.frames(len(wave)), spec.mels)
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_waveglow_mel_is_the_published_formula():
+    spec = audio.SPECS["waveglow"]
+    wave = np.concatenate([vowel(22050), np.zeros(5000, np.float32), noise(22050)])
+    expected = np.log(np.maximum(1e-5, librosa_magnitude(wave, spec)))
+    assert (expected < np.log(1.1e-5)).any()  # the floor is reached
+    np.testing.assert_allclose(audio.mel(wave, spec), expected, atol=5e-3)
+
+
+def test_speechsplit_mel_is_the_published_formula():
+    spec, wave = audio.SPECS["speechsplit"], vowel(16000)
+    decibels = 20 * np.log10(np.maximum(1e-5, librosa_magnitude(wave, spec))) - 16
+    np.testing.assert_allclose(audio.mel(wave, spec), (decibels + 100) / 100, atol=1e-4)
+
+
+def test_adainvc_mel_is_the_published_formula():
+    spec, wave = audio.SPECS["adainvc"], vowel(24000)
+    decibels = 20 * np.log10(np.maximum(1e-5, librosa_magnitude(wave, spec)))
+    expected = np.clip((decibels - 20 + 100) / 100, 1e-8, 1)
+    np.testing.assert_allclose(audio.mel(wave, spec), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_silence_is_the_mel_of_zeros(preset):
+    spec = audio.SPECS[preset]
+    np.testing.assert_allclose(audio.mel(np.zeros(3000), spec), spec.silence, rtol=1e-6)
+
+
+def test_waveglow_silence_is_the_logarithm_of_the_floor():
+    assert audio.SPECS["waveglow"].silence == pytest.approx(np.log(1e-5), rel=1e-6)
+    assert audio.SPECS["speechsplit"].silence == pytest.approx(-0.16)
+
+
+def test_waveglow_bounds_hold_speech_at_full_scale():
+    spec, wave = audio.SPECS["waveglow"], vowel(22050)
+    features = audio.mel(wave / np.abs(wave).max(), spec)
+    assert spec.low <= features.min() and features.max() < spec.high - 0.5
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_magnitude_inverts_scaled_between_the_bounds(preset):
+    spec = audio.SPECS[preset]
+    magnitudes = np.geomspace(2e-4, 1, 50, dtype=np.float32)
+    got = audio.magnitude(audio.scaled(magnitudes, spec), spec)
+    np.testing.assert_allclose(got, magnitudes, rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_istft_inverts_stft(preset):
+    spec = audio.SPECS[preset]
+    for samples in (1, spec.hop, 5 * spec.hop - 1, 9000):
+        wave = noise(samples, 1.0, 0.3)
+        got = audio.istft(audio.stft(wave, spec), spec, samples)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, wave, atol=1e-5)
+
+
+def test_mel_of_a_batch_is_the_mel_of_each():
+    spec = audio.SPECS["speechsplit"]
+    waves = np.stack([vowel(16000), noise(16000, 1.5)])
+    features = audio.mel(waves, spec)
+    for row, wave in zip(features, waves):
+        np.testing.assert_allclose(row, audio.mel(wave, spec), atol=1e-5)
+    np.testing.assert_allclose(audio.istft(audio.stft(waves, spec), spec, 24000), waves, atol=1e-5)
+
+
+def test_mel_refuses_a_wave_without_samples():
+    with pytest.raises(KvoiceError, match="without samples"):
+        audio.mel(np.zeros(0), audio.Spec())
+
+
+@pytest.mark.parametrize("samples", [256 * 10, 256 * 10 + 255, 256 * 11 - 1, 100])
+def test_paired_wave_and_mel_span_the_same_samples(samples):
+    spec, whole = audio.Spec(), noise(samples, 1.0)
+    wave, features = audio.paired(whole, spec)
+    assert len(features) == samples // spec.hop == spec.frames(samples) - 1
+    assert len(wave) == spec.samples(len(features)) == len(features) * spec.hop
+    np.testing.assert_array_equal(wave, whole[: len(wave)])
+    np.testing.assert_array_equal(features, audio.mel(whole, spec)[: len(features)])
+
+
+# --- Griffin-Lim -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "preset, bound",  # mean distance of log-mels: ln of magnitude; shares of 100 dB
+    [("waveglow", 0.08), ("speechsplit", 0.008), ("adainvc", 0.009)],
+)
+def test_griffin_lim_returns_to_the_mel(preset, bound):
+    spec = audio.SPECS[preset]
+    features = audio.mel(audio.condition(vowel(spec.sample_rate_hz), spec), spec)
+    wave = audio.griffin_lim(features, spec)
+    assert wave.dtype == np.float32 and len(wave) == (len(features) - 1) * spec.hop
+    again = audio.mel(audio.condition(wave, spec, trim=False), spec)
+    assert np.abs(again - features)[2:-2].mean() < bound
+
+
+def inconsistency(wave, size, spec):
+    """Spectral convergence: the share of the wanted magnitude that the wave's spectrum misses."""
+    return np.linalg.norm(np.abs(audio.stft(wave, spec)) - size) / np.linalg.norm(size)
+
+
+def test_momentum_comes_closer_in_the_same_rounds():
+    spec = audio.SPECS["waveglow"]
+    features = audio.mel(vowel(22050), spec)
+    size = audio.linear_magnitude(audio.magnitude(features, spec), spec)
+    plain, fast = (
+        inconsistency(audio.griffin_lim(features, spec, 30, momentum), size, spec)
+        for momentum in (0.0, 0.99)
+    )
+    assert fast < 0.85 * plain < 0.2
+
+
+def test_griffin_lim_undoes_the_preemphasis():
+    spec = audio.SPECS["adainvc"]
+    wave = vowel(24000)
+    got = audio.griffin_lim(audio.mel(audio.condition(wave, spec, trim=False), spec), spec)
+    tilt = [scipy.signal.welch(sound, 24000)[1] for sound in (wave, got)]  # power by frequency
+    low_to_high_db = [10 * np.log10(power[5:20].sum() / power[30:45].sum()) for power in tilt]
+    assert low_to_high_db[1] == pytest.approx(low_to_high_db[0], abs=1)
+
+
+def test_griffin_lim_draws_its_phase_from_the_rng_alone():
+    spec = audio.SPECS["speechsplit"]
+    features = audio.mel(vowel(16000), spec)[:20]
+    first, again, other, fixed, still = (
+        audio.griffin_lim(features, spec, 3, rng=rng and np.random.default_rng(rng))
+        for rng in (1, 1, 2, None, None)
+    )
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(fixed, still)
+    assert np.abs(first - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_linear_magnitude_has_the_wanted_bands_and_beats_the_pseudo_inverse(preset):
+    spec = audio.SPECS[preset]
+    wave = vowel(spec.sample_rate_hz)
+    true, bands = np.abs(audio.stft(wave, spec)), audio.mel_magnitude(wave, spec)
+    filters = audio.mel_filters(spec)
+    size = audio.linear_magnitude(bands, spec)
+    assert size.min() >= 0 and size.dtype == np.float32
+    assert np.linalg.norm(size @ filters - bands) < 2e-3 * np.linalg.norm(bands)
+    clipped = np.maximum(bands @ np.linalg.pinv(filters), 0)
+    heard = filters.any(axis=1)  # nothing is known of the other bins
+    ours, theirs = (np.linalg.norm((guess - true)[:, heard]) for guess in (size, clipped))
+    assert ours < 0.9 * theirs
+
+
+# --- F0 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate_hz, hop", [(22050, 256), (16000, 256), (24000, 300), (48000, 480)])
+@pytest.mark.parametrize(
+    "start_hz, octaves", [(80, 0), (80, 1), (200, 0), (260, -1), (500, 0), (250, 1)]
+)
+def test_f0_is_within_one_percent_in_noise(rate_hz, hop, start_hz, octaves):
+    pitch_hz = start_hz * 2 ** (octaves * np.arange(rate_hz // 2) / (rate_hz / 2))
+    for tilt in (0.5, 2.0):
+        got = audio.f0(harmonics(pitch_hz, rate_hz, tilt, snr_db=20), rate_hz, hop)
+        assert len(got) == 1 + len(pitch_hz) // hop and got.dtype == np.float32
+        true = pitch_hz[np.minimum(np.arange(len(got)) * hop, len(pitch_hz) - 1)]
+        np.testing.assert_allclose(got[3:-3], true[3:-3], rtol=0.01)
+
+
+def test_f0_follows_the_pulses_of_a_vowel():
+    pitch_hz = contour_hz(22050)
+    got = audio.f0(vowel(22050), 22050, 256)[3:-3]
+    true = pitch_hz[np.minimum(np.arange(len(got) + 3) * 256, len(pitch_hz) - 1)][3:]
+    voiced = got > 0
+    assert voiced.mean() > 0.95
+    assert np.abs(got / true - 1)[voiced].max() < 0.02
+    assert np.abs(got / true - 1)[voiced].mean() < 0.005
+
+
+def test_f0_agrees_with_librosas_yin():
+    wave = harmonics(contour_hz(16000, 1.0), 16000, snr_db=20)
+    ours = audio.f0(wave, 16000, 256)
+    yin = librosa.yin(wave, fmin=60, fmax=600, sr=16000, hop_length=256, frame_length=1024)
+    np.testing.assert_allclose(ours[3:-3], yin[3 : len(ours) - 3], rtol=0.02)
+
+
+def test_f0_finds_a_missing_fundamental():
+    time = np.arange(16000) / 16000
+    wave = sum(np.sin(2 * np.pi * 150 * order * time) for order in (3, 4, 5, 6)) / 8
+    np.testing.assert_allclose(audio.f0(wave, 16000, 256)[3:-3], 150, rtol=0.01)
+
+
+def test_f0_of_noise_and_silence_is_unvoiced():
+    assert (audio.f0(noise(22050, 2.0), 22050, 256) == 0).all()
+    assert (audio.f0(np.zeros(22050), 22050, 256) == 0).all()
+    assert (audio.f0(np.full(22050, 0.5), 22050, 256)[3:-3] == 0).all()
+    assert (audio.f0(np.zeros(0), 22050, 256) == 0).all()
+
+
+def test_f0_is_voiced_in_the_vowel_only():
+    hiss = noise(22050, 0.5, 0.02)
+    voiced = audio.f0(np.concatenate([hiss, vowel(22050), hiss]), 22050, 256) > 0
+    frames = np.arange(len(voiced)) * 256 / 22050
+    assert not voiced[(frames < 0.45) | (frames > 2.05)].any()
+    assert voiced[(frames > 0.55) & (frames < 1.95)].mean() > 0.95
+
+
+def test_f0_forgets_the_level():
+    wave = vowel(22050)
+    np.testing.assert_allclose(
+        audio.f0(wave, 22050, 256), audio.f0(0.01 * wave, 22050, 256), rtol=1e-4
+    )
+
+
+def test_f0_stays_in_its_range():
+    wave = harmonics(np.full(16000, 150.0), 16000)
+    low = audio.f0(wave, 16000, 256, fmin_hz=60, fmax_hz=120)[3:-3]
+    np.testing.assert_allclose(low[low > 0], 75, rtol=0.01)
+    with pytest.raises(KvoiceError, match="fmin_hz"):
+        audio.f0(wave, 16000, 256, fmin_hz=600, fmax_hz=60)
