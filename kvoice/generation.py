@@ -1,0 +1,139 @@
+"""A trained model speaks: waves and pictures of each label, and the way between two noises."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import tqdm
+
+from kvoice import audio, plots, runs
+from kvoice.errors import KvoiceError
+
+FADE_S = 0.05  # from one step of an interpolation to the next
+
+
+def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
+    """Writes samples of each label, and for each label the way from the first noise to the second.
+
+    OUTPUT/
+        LABEL_K.wav               sample K of a label
+        samples.png               a row for each label, a column for each noise
+        interpolation_LABEL.wav   `steps` samples on the way between the noises of samples 0 and 1
+        interpolation.png         the same as mels
+        samples.json              what is in the wavs; written last
+
+    Sample K of every label is made from the same noise, so that what differs along a column of the
+    figure is the label alone, and a file is the same whichever other labels are asked for. The same
+    model, seed and backend give the same bytes. No training data is needed.
+
+    Args:
+        model: Generates mels from noise, as `models.voicegan.VoiceGAN` does.
+        spec: Of its mels.
+        names: The names of the labels it is conditional on; [] for a plain model, whose files are
+            named "sample".
+        output: The directory; made if need be.
+        count: Samples of each label.
+        seed: Of the noises.
+        labels: The names wanted; None = all.
+        steps: Of each interpolation, both ends included.
+
+    Returns:
+        The content of samples.json: "sample_rate_hz", "seed", and "files", a list of {"file",
+        "label", and "noise" (K of a sample) or "noises" and "steps"}.
+
+    Raises:
+        KvoiceError: If there is no such label, a number is too small, or the output cannot be a
+            directory.
+    """
+    for name, number, least in (("count", count, 1), ("steps", steps, 2)):
+        if number < least:
+            raise KvoiceError(f"--{name}={number}: must be at least {least}")
+    indices = _indices(names, labels)
+    output = Path(output)
+    try:
+        os.makedirs(output, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise KvoiceError(f"{output}: is a file, expected a directory for the samples") from None
+    noises = model.noise(max(count, 2), seed)
+    way = interpolation(noises[0], noises[1], steps)
+    titles = [names[index] if names else "" for index in indices]
+    stems = [re.sub(r"[^\w.-]+", "-", title) or "sample" for title in titles]
+    samples = [model.decode(noises[:count], index) for index in indices]
+    ways = [model.decode(way, index) for index in indices]
+    plots.mel_image(output / "samples.png", samples, titles, spec)
+    places = [f"{place:.0%}" for place in np.linspace(0, 1, steps)]
+    plots.mel_image(output / "interpolation.png", ways, titles, spec, places)
+
+    files = []
+    with tqdm.tqdm(total=len(indices) * (count + 1), desc="waves", delay=2, leave=False) as bar:
+        for label, stem, mels, between in zip(titles, stems, samples, ways):
+            for k, mel in enumerate(mels):
+                files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
+                wave = audio.griffin_lim(mel, spec)
+                audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
+                bar.update()
+            files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
+                          "steps": steps})
+            wave = crossfaded(audio.griffin_lim(between, spec), round(FADE_S * spec.sample_rate_hz))
+            audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
+            bar.update()
+    made = {"sample_rate_hz": spec.sample_rate_hz, "seed": seed, "files": files}
+    runs.write_json(output / "samples.json", made)
+    return made
+
+
+def _indices(names, labels):
+    """The numbers of the labels wanted; [None] for a model without labels."""
+    if not names and not labels:
+        return [None]
+    unknown = [label for label in labels or [] if label not in names]
+    if unknown:
+        known = f"it knows {', '.join(names)}" if names else "this model has no labels"
+        raise KvoiceError(f"--label={unknown[0]}: the model knows no such label; {known}")
+    return [names.index(label) for label in labels or names]
+
+
+def interpolation(start, end, steps):
+    """Noises on the way from one to another, on the sphere rather than on the straight line.
+
+    With w the angle between them: `(sin((1 - t) w) start + sin(t w) end) / sin(w)` for t from 0 to
+    1. Gaussian noise of n dimensions lies close to the sphere of radius sqrt(n), and two draws are
+    nearly at right angles: the middle of the straight line has a length of sqrt(n / 2), which the
+    generator never saw in training, so that its mels grow faint and average there.
+
+    Shapes: start [noise], end [noise] -> [steps, noise]; the first is `start`, the last `end`.
+
+    Source: Shoemake 1985, "Animating rotation with quaternion curves"; for generative models White
+    2016, arXiv:1609.04468.
+    """
+    t = np.linspace(0, 1, steps)[:, None]
+    cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-6:  # along one line: there is no arc to follow
+        way = (1 - t) * start + t * end
+    else:
+        way = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+    way[[0, -1]] = start, end  # to the last bit
+    return way.astype(np.float32)
+
+
+def crossfaded(waves, fade):
+    """Waves one after the other, each faded into the next over `fade` samples.
+
+    The two gains of a fade sum to 1.
+
+    Shapes: waves [n, samples] -> [n * samples - (n - 1) * fade], with a fade no longer than half a
+    wave.
+    """
+    count, samples = np.shape(waves)
+    fade = min(fade, samples // 2)
+    rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
+    joined = np.zeros(count * samples - (count - 1) * fade, np.float32)
+    for k, wave in enumerate(np.array(waves, np.float32)):
+        if k > 0:
+            wave[:fade] *= rising
+        if k < count - 1:
+            wave[samples - fade:] *= rising[::-1]
+        joined[k * (samples - fade):][:samples] += wave
+    return joined

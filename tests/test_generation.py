@@ -1,0 +1,159 @@
+import json
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from kvoice import audio
+from kvoice.audio import SPECS
+from kvoice.errors import KvoiceError
+from kvoice.generation import crossfaded, generate, interpolation
+
+SPEC = SPECS["waveglow"]
+NAMES = ["angry", "sad"]
+
+
+class Model:
+    """Noise and label to mel: cosines over band and time; each label has a level of its own."""
+
+    def __init__(self, labels=2, frames=16):
+        self.labels, self.frames = labels, frames
+        order = np.arange(1, 9)[:, None, None]
+        bands, times = np.arange(SPEC.mels) / SPEC.mels, np.arange(frames)[:, None] / frames
+        waves = 0.4 * np.cos(np.pi * order * bands) * np.cos(np.pi * (order % 3) * times)
+        self.weights = waves.reshape(8, -1)
+
+    def noise(self, count, seed=0):
+        return np.random.default_rng(seed).standard_normal((count, 8)).astype(np.float32)
+
+    def decode(self, noise, label=None):
+        assert (label is None) == (not self.labels)
+        level = -4 - 2 * (label or 0)
+        return (level + noise @ self.weights).reshape(-1, self.frames, SPEC.mels).astype(np.float32)
+
+
+def content(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("samples")
+    made = generate(Model(), SPEC, NAMES, directory, count=2, seed=3, steps=3)
+    return directory, made
+
+
+def test_the_listing_names_every_wave_and_is_what_was_returned(written):
+    directory, made = written
+    assert json.loads((directory / "samples.json").read_text()) == made
+    assert {each["file"] for each in made["files"]} == {path.name for path in directory.glob("*.wav")}
+    assert made["files"][1] == {"file": "angry_1.wav", "label": "angry", "noise": 1}
+    assert made["files"][-1] == {"file": "interpolation_sad.wav", "label": "sad", "noises": [0, 1], "steps": 3}
+    assert made["seed"] == 3 and made["sample_rate_hz"] == 22050
+
+
+def test_a_wave_sounds_like_the_mel_that_the_model_gave(written):
+    directory, _ = written
+    model = Model()
+    for label, name in enumerate(NAMES):
+        wanted = model.decode(model.noise(2, 3), label)[1]
+        wave, rate_hz = audio.read(directory / f"{name}_1.wav")
+        assert rate_hz == 22050 and len(wave) == 15 * 256
+        assert np.abs(audio.mel(wave, SPEC) - wanted)[2:-2].mean() < 0.3
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_other_sounds(written, tmp_path):
+    generate(Model(), SPEC, NAMES, tmp_path / "a", count=2, seed=3, steps=3)
+    assert content(tmp_path / "a") == content(written[0])
+    generate(Model(), SPEC, NAMES, tmp_path / "b", count=2, seed=4, steps=3)
+    other = content(tmp_path / "b")
+    assert not [name for name, data in content(written[0]).items() if other[name] == data]
+
+
+def test_a_file_does_not_depend_on_what_else_is_asked_for(written, tmp_path):
+    generate(Model(), SPEC, NAMES, tmp_path, count=1, seed=3, labels=["sad"], steps=3)
+    wavs = {path.name: path.read_bytes() for path in tmp_path.glob("*.wav")}
+    assert sorted(wavs) == ["interpolation_sad.wav", "sad_0.wav"]
+    assert wavs.items() <= content(written[0]).items()
+
+
+@pytest.mark.parametrize("name", ["samples.png", "interpolation.png"])
+def test_the_figures_are_not_blank(written, name):
+    pixels = matplotlib.image.imread(written[0] / name)
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 200
+
+
+def test_a_model_without_labels_writes_samples(tmp_path):
+    made = generate(Model(labels=0), SPEC, [], tmp_path, count=1, steps=2)
+    assert [each["file"] for each in made["files"]] == ["sample_0.wav", "interpolation_sample.wav"]
+
+
+def test_names_that_are_paths_stay_in_the_directory(tmp_path):
+    generate(Model(labels=1), SPEC, ["../ravdess/07"], tmp_path / "a" / "b", count=1, steps=2)
+    assert (tmp_path / "a" / "b" / "..-ravdess-07_0.wav").exists()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"labels": ["sad", "glad"]}, "--label=glad: .*it knows angry, sad"),
+    ({"count": 0}, "--count=0: must be at least 1"),
+    ({"steps": 1}, "--steps=1: must be at least 2"),
+])
+def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path, arguments, message):
+    with pytest.raises(KvoiceError, match=message):
+        generate(Model(), SPEC, NAMES, tmp_path / "a", **arguments)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_label_for_a_model_without_labels_is_refused(tmp_path):
+    with pytest.raises(KvoiceError, match="--label=sad: .*this model has no labels"):
+        generate(Model(labels=0), SPEC, [], tmp_path, labels=["sad"])
+
+
+@pytest.mark.parametrize("name", ["file", "file/in"])
+def test_an_output_that_is_a_file_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(KvoiceError, match="is a file, expected a directory"):
+        generate(Model(), SPEC, NAMES, tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+# The way between two noises
+
+
+def test_an_interpolation_begins_and_ends_at_the_noises_themselves():
+    model = Model()
+    start, end = model.noise(2, 5)
+    way = interpolation(start, end, 7)
+    np.testing.assert_array_equal(way[[0, -1]], [start, end])
+    np.testing.assert_array_equal(model.decode(way, 1)[[0, -1]], model.decode(np.stack([start, end]), 1))
+
+
+def test_an_interpolation_keeps_the_length_of_gaussian_noise_in_equal_turns():
+    start, end = np.random.default_rng(0).standard_normal((2, 512))
+    way = interpolation(start, end, 9)
+    np.testing.assert_allclose(np.linalg.norm(way, axis=1), np.sqrt(512), rtol=0.1)
+    assert np.linalg.norm((start + end) / 2) < 0.8 * np.sqrt(512)  # what the straight line does
+    units = np.stack([start, end]) / np.linalg.norm([start, end], axis=1, keepdims=True)
+    way = interpolation(*units, 9)
+    turns = np.arccos(np.sum(way[1:] * way[:-1], axis=1))
+    np.testing.assert_allclose(turns, np.arccos(units[0] @ units[1]) / 8, rtol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1, -1])
+def test_noises_along_one_line_are_interpolated_along_it(factor):
+    start = np.array([1.0, 2.0])
+    np.testing.assert_allclose(interpolation(start, factor * start, 3)[1], (1 + factor) / 2 * start, atol=1e-6)
+
+
+def test_the_gains_of_a_fade_sum_to_one_and_the_rest_is_untouched():
+    np.testing.assert_allclose(crossfaded(np.ones((3, 10)), 4), np.ones(22))
+    waves = np.arange(1.0, 21).reshape(2, 10)
+    joined = crossfaded(waves, 3)
+    assert len(joined) == 17
+    np.testing.assert_array_equal(joined[:7], waves[0, :7])
+    np.testing.assert_array_equal(joined[10:], waves[1, 3:])
+
+
+def test_a_fade_longer_than_half_a_wave_is_cut_short():
+    np.testing.assert_allclose(crossfaded(np.ones((3, 4)), 100), np.ones(8))
