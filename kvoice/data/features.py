@@ -17,16 +17,12 @@ installed): this is the only module that uses tensorflow-io. What its kernels we
 import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from kvoice import audio
 
-_MP3_RATES_HZ = (
-    44100,
-    48000,
-    32000,
-    0,
-)  # by the index in a frame's header; MPEG 2 halves, 2.5 quarters them
+_MP3_RATES_HZ = (44100, 48000, 32000, 0)  # by a frame's index; MPEG 2 halves, 2.5 quarters them
 
 
 def mel(wave, spec):
@@ -39,9 +35,8 @@ def mel(wave, spec):
         wave: float32, conditioned as the Spec says.
         spec: An `audio.Spec`.
     """
-    frames = tf.signal.frame(
-        _mirrored(wave, spec.fft // 2), spec.fft, spec.hop
-    )  # [..., frames, fft]
+    wave = _mirrored(wave, spec.fft // 2)  # [..., samples + fft]
+    frames = tf.signal.frame(wave, spec.fft, spec.hop)  # [..., frames, fft]
     spectrum = tf.signal.rfft(frames * audio.window(spec))  # [..., frames, bins]
     magnitude = tf.tensordot(tf.abs(spectrum), audio.mel_filters(spec), 1)  # [..., frames, mels]
     magnitude = tf.maximum(magnitude, spec.floor)
@@ -54,7 +49,7 @@ def mel(wave, spec):
 
 def _mirrored(wave, edge):
     """The wave with `edge` mirrored samples at both ends, however short it is."""
-    samples = tf.shape(wave)[-1]
+    samples = wave.shape[-1] or tf.shape(wave)[-1]
     period = tf.maximum(2 * (samples - 1), 1)
     before, after = tf.range(-edge, 0) % period, tf.range(samples, samples + edge) % period
     ends = [
@@ -109,7 +104,7 @@ def _read(path, sample_rate_hz):
     """`audio.read` as an operation of the graph."""
 
     def read(name):
-        return audio.read(name.decode(), sample_rate_hz)[0]
+        return audio.read(np.asarray(name).item().decode(), sample_rate_hz)[0]
 
     return tf.ensure_shape(tf.numpy_function(read, [path], tf.float32), [None])
 
