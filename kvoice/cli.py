@@ -147,7 +147,8 @@ def _help(verb, words):
     lines = [f"kvoice {verb}: {summary}", *(f"  {line}".rstrip() for line in examples), "",
              "Flags:"]
     for name in parser:
-        default = f" (default: {parser[name].default})" if parser[name].default else ""
+        value = parser[name].default
+        default = "" if value in ("", []) else f" (default: {value})"
         lines.append(f"  --{name}={parser[name].help}{default}")
     if "model" in parser:
         lines.append("  --config.FIELD=VALUE: a field of the model's config, as often as needed")
@@ -276,7 +277,7 @@ def train(model, data, run, init, overrides):
     directory = _prepared(data, spec, "text" if condition == "speaker" else "speaker")
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
-    from kvoice import generation, runs, training
+    from kvoice import plots, runs, training
     from kvoice.data.source import Source
 
     source, valid = (
@@ -293,11 +294,13 @@ def train(model, data, run, init, overrides):
     steps, done = config["train"]["steps"], run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
-        training.train(run, source, valid, callbacks=[_estimate(steps - done)], init=init,
-                       **config["train"])
-        generation.generate(run.path)
-    print(f"{run.path} is finished: {steps} steps. Next:\n"
-          f"  kvoice generate --run={run.path}\n  kvoice evaluate --run={run.path}")
+        training.train(run, source, valid, init=init, **config["train"],
+                       callbacks=[_estimate(steps - done), *_summaries(run)])
+        plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
+        _samples(run, run.path / "samples")
+    print(f"{run.path} is finished: {steps} steps, samples in {run.path / 'samples'}. Next:\n"
+          f"  kvoice generate --run={run.path} --count=8 --seed=1\n"
+          f"  kvoice evaluate --run={run.path}")
 
 
 def _prepared(data, spec, split):
@@ -334,6 +337,21 @@ def _header(run, source, backend, parameters):
         f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
                                     f"{group['steps']} steps"),
     ])
+
+
+def _summaries(run):
+    """The callback for TensorBoard, where TensorFlow is installed."""
+    if not _installed("tensorflow"):
+        return []
+    from kvoice import tensorboard
+
+    return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"])]
+
+
+def _samples(run, output, **chosen):
+    from kvoice import generation, training
+
+    return generation.generate(training.load(run.path), run.spec, run.names, output, **chosen)
 
 
 def _estimate(steps, after=5):
@@ -378,9 +396,12 @@ def generate(run, output, count, seed, label):
     _required("run", run, "DIR")
     chosen_backend()
 
-    from kvoice import generation
+    from kvoice import runs
 
-    generation.generate(run, output or None, count=count, seed=seed, label=label or None)
+    run = runs.load(run)
+    output = output or run.path / "samples"
+    made = _samples(run, output, count=count, seed=seed, labels=label or None)
+    print(f"{len(made['files'])} wavs and their pictures are in {output}")
 
 
 def evaluate(run, count, seed):
@@ -429,7 +450,8 @@ def _generate_flags(parser):
                         flag_values=parser)
     flags.DEFINE_integer("count", 4, "N: samples of each label", lower_bound=1, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", flag_values=parser)
-    flags.DEFINE_string("label", "", "NAME: only this label; all if not given", flag_values=parser)
+    flags.DEFINE_list("label", "", "NAME,NAME: only these labels; all if not given",
+                      flag_values=parser)
 
 
 def _evaluate_flags(parser):
