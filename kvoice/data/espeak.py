@@ -1,0 +1,131 @@
+"""The corpus `espeak`: the sentences of `demo`, read by the program espeak-ng where it is installed.
+
+Speakers are the program's voice variants in several accents of English, emotions the prosody of SSML. The program is
+run as it is, one process per utterance; its output does not say when which phone sounds, so there is no ground truth
+of F0 and phones.
+"""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import tempfile
+import zlib
+from xml.sax import saxutils
+
+import numpy as np
+
+from kvoice import audio
+from kvoice.data.corpora import Item
+from kvoice.data.phones import SENTENCES
+from kvoice.data.recording import Recording
+from kvoice.errors import KvoiceError
+
+VERSION = "1"
+PROGRAM = "espeak-ng"
+ACCENTS = {"us": "en-us", "gb": "en", "rp": "en-gb-x-rp", "scotland": "en-gb-scotland", "caribbean": "en-029"}
+VARIANTS = ("f1", "m1", "f2", "m2", "f3", "m3", "f4", "m4", "f5", "m5", "m6", "m7")
+SPEAKERS = tuple(f"{variant}-{accent}" for accent in ACCENTS for variant in VARIANTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prosody:
+    """An emotion in the terms of SSML.
+
+    Args:
+        pitch, range, rate: Change in percent.
+        volume: 100 = the program's own.
+    """
+
+    pitch: float = 0.0
+    range: float = 0.0
+    rate: float = 0.0
+    volume: float = 100.0
+
+
+EMOTIONS = {
+    "neutral": Prosody(),
+    "happy": Prosody(pitch=25, range=60, rate=10, volume=105),
+    "sad": Prosody(pitch=-15, range=-60, rate=-20, volume=80),
+    "angry": Prosody(pitch=10, range=50, rate=10, volume=125),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+    """One sentence, read once.
+
+    Args:
+        speaker: One of `SPEAKERS`.
+        emotion: One of `EMOTIONS`.
+        sentence: One of `SENTENCES`.
+        take: Number of the repetition: small changes of pitch and rate.
+    """
+
+    speaker: str
+    emotion: str
+    sentence: str
+    take: int = 0
+
+
+def available():
+    """Whether the program is installed."""
+    return shutil.which(PROGRAM) is not None
+
+
+def utterances(speakers=len(VARIANTS), sentences=tuple(SENTENCES), takes=1):
+    """Every speaker reads every sentence in every emotion, `takes` times.
+
+    Raises:
+        KvoiceError: If the program is missing or has fewer speakers.
+    """
+    _require_program()
+    if speakers > len(SPEAKERS):
+        raise KvoiceError(f"--data=espeak:{speakers}: espeak has {len(SPEAKERS)} speakers; "
+                          f"say espeak:{len(SPEAKERS)} or demo:{speakers}")
+    return [Utterance(speaker, emotion, sentence, take) for speaker in SPEAKERS[:speakers]
+            for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
+
+
+def item(utterance):
+    """The utterance as an item of a corpus."""
+    number = list(SENTENCES).index(utterance.sentence)
+    return Item(corpus="espeak", name=f"espeak/{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}",
+                speaker=f"espeak/{utterance.speaker}", gender="female" if utterance.speaker[0] == "f" else "male",
+                emotion=utterance.emotion, text=utterance.sentence, utterance=utterance)
+
+
+def render(utterance, sample_rate_hz=22050, hop=256):
+    """The utterance as sound, without ground truth.
+
+    Args:
+        utterance: One of `utterances`.
+        sample_rate_hz: Of the wave; the program's own 22,050 Hz are resampled.
+        hop: Not used: there are no frame labels.
+
+    Raises:
+        KvoiceError: If the program is missing or refuses.
+    """
+    _require_program()
+    variant, accent = utterance.speaker.split("-")
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "utterance.wav")
+        command = [PROGRAM, "-m", "-a", "60", "-v", f"{ACCENTS[accent]}+{variant}", "-w", path, _ssml(utterance)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            raise KvoiceError(f"espeak-ng cannot read {utterance}: {result.stderr.strip()}")
+        return Recording(*audio.read(path, sample_rate_hz))
+
+
+def _ssml(utterance):
+    prosody = EMOTIONS[utterance.emotion]
+    rng = np.random.default_rng(zlib.crc32(f"{VERSION} {utterance}".encode()))
+    pitch, rate = rng.normal(0, 3, 2) if utterance.take else (0, 0)
+    return (f'<speak><prosody pitch="{prosody.pitch + pitch:+.0f}%" range="{prosody.range:+.0f}%" '
+            f'rate="{100 + prosody.rate + rate:.0f}%" volume="{prosody.volume:.0f}">'
+            f"{saxutils.escape(utterance.sentence)}</prosody></speak>")
+
+
+def _require_program():
+    if not available():
+        raise KvoiceError("espeak-ng is not installed: apt-get install espeak-ng, or use --data=demo")
