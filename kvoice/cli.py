@@ -70,7 +70,7 @@ def main(words=None):
     except KeyboardInterrupt:
         where = " from the last checkpoint" if verb == "train" else ""
         return _failed(verb, f"stopped; the same command goes on{where}", 130)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # TensorFlow's and HDF5's for a full disk have nothing in common
         line = _system_line(error)
         if not line:
             raise
@@ -85,7 +85,7 @@ def _failed(verb, line, status):
 
 def _system_line(error):
     """One line for a full disk or a file that the system refuses; "" for anything else."""
-    full = os.strerror(errno.ENOSPC)  # HDF5 and TensorFlow keep only this text
+    full = os.strerror(errno.ENOSPC)  # libraries keep only this text
     if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
         where = getattr(error, "filename", None)
         return f"{full}{f': {where}' if where else ''}; make room, then give the same command again"

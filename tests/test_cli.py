@@ -195,7 +195,8 @@ def test_a_stopped_training_says_how_to_go_on(failed, command):
 @pytest.mark.parametrize("error", [
     OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x/log.csv"),
     OSError(f"Can't write data (errno = 28, error message = '{os.strerror(errno.ENOSPC)}')"),
-    RuntimeError(f"runs/x/events; {os.strerror(errno.ENOSPC)}"),
+    RuntimeError(f"write failed: {os.strerror(errno.ENOSPC)}"),
+    Exception(f"runs/x/events; {os.strerror(errno.ENOSPC)}"),  # as TensorFlow's
 ])
 def test_a_full_disk_is_one_line(failed, command, error):
     command(raising(error))
