@@ -564,7 +564,7 @@ _F0_FINER = 4  # the autocorrelation is interpolated this many times before its 
 _F0_PERIODS = 3  # of the lowest frequency in one window
 _F0_CANDIDATES = 6
 _F0_VOICING = 0.5  # periodic share of the energy from which a frame is voiced
-_F0_QUIET = 0.03  # frames whose peak is this share of the loudest are unvoiced, gradually
+_F0_QUIET = 0.03  # share of the file's peak, about, below which a frame is unvoiced: hum, echo
 _F0_OCTAVE_COST = 0.02  # of a frequency an octave lower: of equal periods the shortest wins
 _F0_JUMP_COST = 0.35  # per octave and 10 ms
 _F0_SWITCH_COST = 0.14  # voiced <-> unvoiced, per 10 ms
@@ -600,7 +600,7 @@ def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
         return np.zeros(frames, np.float32)
     size = round(_F0_PERIODS * _F0_RATE_HZ / fmin_hz / 2) * 2
     centres = np.round(np.arange(frames) * (hop * _F0_RATE_HZ / sample_rate_hz)).astype(int)
-    narrow = np.pad(narrow, (size // 2, size // 2 + max(0, centres[-1] - len(narrow))))
+    narrow = np.pad(narrow, size // 2)
     views = np.lib.stride_tricks.sliding_window_view(narrow, size)
     blocks = [
         _candidates(views[centres[start : start + _BLOCK_FRAMES]], loudest, fmin_hz, fmax_hz)

@@ -257,6 +257,15 @@ def test_trimming_cuts_where_librosa_does(before, after):
     assert len(got) <= len(wave) - (before + after) * 0.7
 
 
+def test_trimming_moves_with_the_sound_as_librosas_does():
+    for start in range(3000, 5000, 77):
+        wave = np.zeros(12000, np.float32)
+        wave[start : start + 900] = 0.5
+        expected, _ = librosa.effects.trim(wave, top_db=15)
+        got = audio.condition(wave, audio.Spec(trim_db=15.0))
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_conditioning_keeps_the_length_for_labelled_waves():
     spec = audio.SPECS["adainvc"]
     wave = np.pad(vowel(24000), 9000)
@@ -526,6 +535,32 @@ def test_f0_is_voiced_in_the_vowel_only():
     frames = np.arange(len(voiced)) * 256 / 22050
     assert not voiced[(frames < 0.45) | (frames > 2.05)].any()
     assert voiced[(frames > 0.55) & (frames < 1.95)].mean() > 0.95
+
+
+def test_f0_does_not_track_a_hum_far_below_the_voice():
+    hum = 0.002 * harmonics(np.full(22050, 100.0), 22050)
+    both = audio.f0(np.concatenate([vowel(22050), hum]), 22050, 256)
+    assert (audio.f0(hum, 22050, 256)[3:-3] > 0).all()  # by itself it is a voice
+    assert (both[-80:] == 0).all()
+
+
+def test_f0_path_passes_over_one_frame_of_another_octave():
+    hz = np.tile(np.array([0, 100, 200], np.float32), (9, 1))
+    strength = np.tile(np.array([0.5, 0.9, 0.8], np.float32), (9, 1))
+    strength[4] = 0.5, 0.8, 0.9
+    np.testing.assert_array_equal(audio._cheapest_path(hz, strength, 0.01), 100)
+    strength[4:] = 0.5, 0.7, 0.9  # five frames are no slip
+    path = audio._cheapest_path(hz, strength, 0.01)
+    np.testing.assert_array_equal(path, [100] * 4 + [200] * 5)
+
+
+def test_f0_path_passes_over_one_weak_frame():
+    hz = np.tile(np.array([0, 100], np.float32), (9, 1))
+    strength = np.tile(np.array([0.5, 0.9], np.float32), (9, 1))
+    strength[4] = 0.5, 0.4
+    np.testing.assert_array_equal(audio._cheapest_path(hz, strength, 0.01), 100)
+    strength[4:] = 0.5, 0.2
+    np.testing.assert_array_equal(audio._cheapest_path(hz, strength, 0.01), [100] * 4 + [0] * 5)
 
 
 def test_f0_forgets_the_level():

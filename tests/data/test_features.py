@@ -143,8 +143,10 @@ def test_decode_reads_an_mp3_behind_its_tag(tmp_path, reader):
     path = tmp_path / "a.mp3"
     soundfile.write(path, sound(16000), 16000)
     plain = features.decode(tf.constant(str(path)), 22050)
+    assert features._mp3_rate_hz(path.read_bytes()) == 16000
     tag = b"ID3\4\0\0" + bytes([0, 0, 2, 44]) + b"\xff\xfb\x90\0" * 75  # 300 bytes, like frames
     path.write_bytes(tag + path.read_bytes())
+    assert features._mp3_rate_hz(path.read_bytes()) == 16000
     np.testing.assert_allclose(features.decode(tf.constant(str(path)), 22050), plain, atol=1e-5)
 
 
