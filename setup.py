@@ -8,6 +8,9 @@ import setuptools
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "kvoice" / "__init__.py").read_text())[1]
 
+# Elsewhere pip is left with nothing to resolve but `python_requires`, and says so in one line
+# instead of a page about TensorFlow.
+FITS = "python_version >= '3.11' and python_version < '3.13'"
 JAX = ["jax>=0.4.30"]
 TORCH = ["torch>=2.11"]
 
@@ -21,7 +24,7 @@ setuptools.setup(
     packages=[*setuptools.find_packages(include=["kvoice", "kvoice.*"]), "kvoice.configs"],
     package_dir={"kvoice.configs": "configs"},
     entry_points={"console_scripts": ["kvoice = kvoice.cli:main"]},
-    install_requires=[
+    install_requires=[f"{requirement}; {FITS}" for requirement in [
         "absl-py",
         "google-crc32c",
         "keras>=3.15,<3.16",
@@ -39,7 +42,7 @@ setuptools.setup(
         "tensorflow-probability>=0.24,<0.25",
         "tf-keras>=2.16,<2.17",  # TensorFlow Probability imports it without declaring it
         "tqdm",
-    ],
+    ]],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.17"],
         "jax": JAX,

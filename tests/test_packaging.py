@@ -10,6 +10,8 @@ import sys
 import zipfile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import kvoice
 from kvoice import cli
@@ -43,6 +45,18 @@ def test_a_wheel_gives_one_command(wheel):
 def test_a_wheel_holds_the_version_of_the_package(wheel):
     (metadata,) = wheel.glob("*.dist-info/METADATA")
     assert f"\nVersion: {kvoice.__version__}\n" in metadata.read_text()
+
+
+def test_on_another_python_there_is_nothing_to_resolve_but_its_version(wheel):
+    (metadata,) = wheel.glob("*.dist-info/METADATA")
+    lines = metadata.read_text().splitlines()
+    (wanted,) = (line for line in lines if line.startswith("Requires-Python: "))
+    needed = [Requirement(line.partition(": ")[2]) for line in lines if "Requires-Dist" in line]
+    needed = [r for r in needed if "extra" not in str(r.marker)]
+    assert len(needed) > 10
+    for version in ("3.10", "3.11", "3.12", "3.13"):
+        fits = SpecifierSet(wanted.partition(": ")[2]).contains(version)
+        assert {r.marker.evaluate({"python_version": version}) for r in needed} == {fits}
 
 
 def test_a_wheel_finds_the_configs_inside(wheel, tmp_path):
