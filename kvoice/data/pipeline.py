@@ -1,6 +1,9 @@
 """tf.data of named arrays: training batches, whole utterances of shards, plain sound files."""
 
+import atexit
 import os
+import threading
+import time
 
 import tensorflow as tf
 
@@ -9,6 +12,39 @@ from kvoice.data.manifest import Manifest
 from kvoice.data.source import LABELS
 
 _STEPS = 1 << 48  # more than any run takes
+_AHEAD = 4  # batches made before they are asked for
+
+
+class _Calls:
+    """The calls of Python by threads of tf.data, which must rest before the interpreter ends.
+
+    An iterator that is alive then is still making batches ahead. A thread of it that asks for Python
+    in vain never returns, and the process would wait for it for ever.
+    """
+
+    def __init__(self):
+        self.ending = False
+        self._running, self._last_s = 0, 0.0
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        with self._lock:
+            self._running += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._running -= 1
+            self._last_s = time.monotonic()
+
+    def end(self):
+        """Waits until no thread has called for a while: all is made that is made ahead."""
+        self.ending = True
+        while self._running or time.monotonic() - self._last_s < 0.2:
+            time.sleep(0.02)
+
+
+_CALLS = _Calls()
+atexit.register(_CALLS.end)
 
 
 def batches(source, start=0):
@@ -27,7 +63,8 @@ def batches(source, start=0):
     names = list(first)
 
     def batch(step):
-        made = source.batch(int(step))
+        with _CALLS:
+            made = first if _CALLS.ending else source.batch(int(step))
         return [made[name] for name in names]
 
     def named(step):
@@ -38,8 +75,8 @@ def batches(source, start=0):
 
     return (
         tf.data.Dataset.range(start, _STEPS)
-        .map(named, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .map(named, num_parallel_calls=2, deterministic=True)
+        .prefetch(_AHEAD)
     )
 
 

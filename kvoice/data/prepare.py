@@ -339,7 +339,7 @@ def _run(jobs, work, directory, workers):
                 os.unlink(os.path.join(place, name))
     workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
     with tqdm.tqdm(
-        total=sum(len(job.items) for job in jobs), desc="prepare", unit="utt", delay=2
+        total=sum(len(job.items) for job in jobs), desc="prepare", unit="utt", delay=2, smoothing=0
     ) as bar:
         for job in _done(jobs, work, workers):
             bar.update(len(job.items))

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -51,6 +54,24 @@ def test_batches_from_a_step_on_are_the_same_tail(prepared):
     tail = list(pipeline.batches(source(prepared), start=4).take(3).as_numpy_iterator())
     for expected, batch in zip(whole[4:], tail, strict=True):
         assert_same(batch, expected)
+
+
+UNFINISHED = """
+import time
+import numpy as np
+from kvoice.data import pipeline
+class Slow:
+    def batch(self, step):
+        time.sleep(0.3)
+        return {"mel": np.full([2], step, np.float32)}
+batches = iter(pipeline.batches(Slow()))
+next(batches)
+"""
+
+
+def test_a_program_ends_while_batches_are_in_the_making():
+    # Without care the interpreter waits for ever for a thread that waits for the interpreter.
+    subprocess.run([sys.executable, "-c", UNFINISHED], check=True, timeout=60, capture_output=True)
 
 
 def test_shapes_of_batches_are_static(prepared):

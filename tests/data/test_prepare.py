@@ -10,9 +10,9 @@ import soundfile
 
 from kvoice import audio
 from kvoice.audio import SPECS, Spec
+from kvoice.data import corpora, shards
 from kvoice.data import manifest as manifests
 from kvoice.data import prepare as module
-from kvoice.data import shards
 from kvoice.data.manifest import Manifest
 from kvoice.data.prepare import prepare
 from kvoice.errors import KvoiceError
@@ -25,7 +25,7 @@ def tone(seconds=0.3, rate_hz=22050, hz=150.0, peak=0.3):
     return (peak * np.sin(2 * np.pi * hz * time)).astype(np.float32)
 
 
-def corpus(root, speakers=8, takes=2):
+def folder(root, speakers=8, takes=2):
     """A folder corpus of short tones, one pitch per speaker."""
     for speaker in range(speakers):
         for take in range(takes):
@@ -59,7 +59,7 @@ def contents(directory):
 
 
 def test_a_wave_of_16_bits_passes_unchanged_and_its_f0_is_tracked(tmp_path):
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     prepare(data, tmp_path / "out", SPEC, workers=1)
     found = records(tmp_path / "out")
     assert len(found) == 16
@@ -72,7 +72,7 @@ def test_a_wave_of_16_bits_passes_unchanged_and_its_f0_is_tracked(tmp_path):
 
 
 def test_labels_are_numbers_into_the_manifest(tmp_path):
-    made = prepare(corpus(tmp_path / "c"), tmp_path / "out", SPEC, workers=1)
+    made = prepare(folder(tmp_path / "c"), tmp_path / "out", SPEC, workers=1)
     assert made == Manifest.load(tmp_path / "out")
     assert made.labels["emotion"] == ["happy", "sad"] and made.labels["gender"] == []
     for name, record in records(tmp_path / "out").items():
@@ -84,7 +84,7 @@ def test_labels_are_numbers_into_the_manifest(tmp_path):
 
 def test_conditioning_is_that_of_the_spec(tmp_path):
     root = tmp_path / "c"
-    corpus(root, speakers=4, takes=1)
+    folder(root, speakers=4, takes=1)
     quiet = np.zeros(11025, np.float32)
     soundfile.write(root / "s0" / "long.wav", np.concatenate([quiet, tone(0.5), quiet]), 22050)
     spec = SPECS["adainvc"]
@@ -97,9 +97,21 @@ def test_conditioning_is_that_of_the_spec(tmp_path):
     assert len(record["f0"]) == spec.frames(len(expected))
 
 
+def test_labels_of_every_frame_are_kept_and_their_wave_is_not_trimmed():
+    item = corpora.items("demo:1")[0][0]
+    sound = corpora.recording(item, 22050, 100)
+    labels = {"speaker": ["x", item.speaker], "gender": [item.gender], "emotion": [item.emotion]}
+    made = module.example(item, Spec(trim_db=20.0), label_hop=100, labels=labels)
+    np.testing.assert_allclose(made["wave"] / 32768, sound.wave, atol=1 / 32768)
+    np.testing.assert_array_equal(made["f0"], sound.f0)
+    np.testing.assert_array_equal(made["phone"], sound.phone)
+    assert len(made["phone"]) == 1 + len(made["wave"]) // 100
+    assert (made["speaker"], made["gender"], made["rate"]) == (1, 0, sound.rate)
+
+
 def test_bad_files_are_left_out_and_listed_with_the_reason(tmp_path):
     root = tmp_path / "c"
-    corpus(root)
+    folder(root)
     bad = root / "s0"
     (bad / "empty.wav").write_bytes(b"")
     (bad / "corrupt.wav").write_bytes(b"RIFF" + os.urandom(1000))
@@ -149,7 +161,7 @@ def test_files_of_any_rate_and_width_are_mixed_down_and_resampled(
     tmp_path, rate_hz, subtype, channels
 ):
     root = tmp_path / "c"
-    corpus(root, takes=1)
+    folder(root, takes=1)
     wave = tone(0.5, rate_hz, hz=200)
     soundfile.write(
         root / "s0" / "odd.wav", np.stack([wave] * channels, 1), rate_hz, subtype=subtype
@@ -171,7 +183,7 @@ def test_a_corpus_of_nothing_but_bad_files_is_refused(tmp_path):
 
 def test_two_processes_write_what_one_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECORDS", 3)
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     prepare(data, tmp_path / "one", SPEC, workers=1)
     prepare(data, tmp_path / "two", SPEC, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -209,7 +221,7 @@ def killed_prepare(data, directory):
 
 def test_a_killed_prepare_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECORDS", 3)
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     process = killed_prepare(data, tmp_path / "out")
     with pytest.raises(KvoiceError, match="another prepare is at work there"):
         prepare(data, tmp_path / "out", SPEC, workers=1)
@@ -229,7 +241,7 @@ def test_a_killed_prepare_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypat
 
 def test_a_deleted_or_cut_shard_is_made_again_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECORDS", 3)
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     prepare(data, tmp_path / "out", SPEC, workers=1)
     before = contents(tmp_path / "out")
     first, second, third, *_ = sorted((tmp_path / "out").glob("*.tfrecord"))
@@ -243,7 +255,7 @@ def test_a_deleted_or_cut_shard_is_made_again_and_nothing_else(tmp_path, monkeyp
 
 def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECORDS", 3)
-    data, out = corpus(tmp_path / "c"), tmp_path / "out"
+    data, out = folder(tmp_path / "c"), tmp_path / "out"
     framed, room = shards.framed, [7]
 
     def framed_while_there_is_room(message):
@@ -267,7 +279,7 @@ def test_a_full_disk_is_one_clear_line_and_the_same_command_goes_on(tmp_path, mo
 
 
 def test_a_directory_that_may_not_be_written_is_named(tmp_path):
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     (tmp_path / "file").write_text("")
     with pytest.raises(KvoiceError, match="file.* cannot be written"):
         prepare(data, tmp_path / "file" / "out", SPEC, workers=1)
@@ -277,7 +289,7 @@ def test_a_directory_that_may_not_be_written_is_named(tmp_path):
 
 
 def test_other_arguments_are_refused_by_name(tmp_path):
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     prepare(data, tmp_path / "out", SPEC, workers=1)
     with pytest.raises(
         KvoiceError, match="other arguments: seed: 1 here, 0 there; trim_db: 20.0 here, 0.0 there"
@@ -286,15 +298,15 @@ def test_other_arguments_are_refused_by_name(tmp_path):
 
 
 def test_a_corpus_that_has_changed_is_refused(tmp_path):
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     prepare(data, tmp_path / "out", SPEC, workers=1)
-    corpus(tmp_path / "c", speakers=9)
+    folder(tmp_path / "c", speakers=9)
     with pytest.raises(KvoiceError, match="has changed since"):
         prepare(data, tmp_path / "out", SPEC, workers=1)
 
 
 def test_a_directory_with_other_files_is_refused(tmp_path):
-    data = corpus(tmp_path / "c")
+    data = folder(tmp_path / "c")
     with pytest.raises(KvoiceError, match="holds other files"):
         prepare(data, tmp_path / "c", SPEC, workers=1)
 

@@ -7,7 +7,7 @@ import soundfile
 
 from kvoice import audio
 from kvoice.audio import SPECS, Spec
-from kvoice.data import shards
+from kvoice.data import corpora, shards
 from kvoice.data import source as module
 from kvoice.data.manifest import Manifest
 from kvoice.data.prepare import prepare
@@ -113,6 +113,25 @@ def test_an_utterance_is_the_mel_of_its_wave(prepared):
         wave, _ = audio.read(prepared.parent / whole["name"])
         np.testing.assert_array_equal(whole["wave"], wave[: frames * SPEC.hop])
         np.testing.assert_allclose(whole["mel"], audio.mel(wave, SPEC)[:frames], atol=1e-5)
+
+
+def test_phones_of_the_demo_stand_where_the_sound_is(tmp_path, monkeypatch):
+    items = corpora.items("demo:4")[0]
+    first = [item for item in items if item.text == items[0].text and item.emotion == "happy"]
+    monkeypatch.setattr(corpora, "items", lambda data: (first, []))
+    prepare("demo:4", tmp_path, SPEC, workers=1)
+    steps = source(tmp_path, batch=1, arrays=("mel", "phone"), condition="gender")
+    silent = steps.labels["phone"].index("sil")
+    whole = steps.utterance(0)
+    loudness = np.exp(whole["mel"]).mean(-1)
+    assert loudness[whole["phone"] != silent].mean() > 5 * loudness[whole["phone"] == silent].mean()
+    row = steps.batch(0)
+    start = [
+        start
+        for start in range(len(loudness))
+        if np.array_equal(whole["mel"][start : start + CROP], row["mel"][0])
+    ][0]
+    np.testing.assert_array_equal(row["phone"][0], whole["phone"][start : start + CROP])
 
 
 def test_short_utterances_end_in_silence(prepared):
