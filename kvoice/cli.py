@@ -274,16 +274,12 @@ def train(model, data, run, init, overrides):
 
     spec = audio.Spec(**config["audio"])
     condition = config["model"]["condition"]
-    directory = _prepared(data, spec, "text" if condition == "speaker" else "speaker")
+    directory = _prepared(data, spec, condition)
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
-    from kvoice import plots, runs, training
-    from kvoice.data.source import Source
+    from kvoice import evaluation, plots, runs, training
 
-    source, valid = (
-        Source(directory, split, spec, condition=condition, **config["data"])
-        for split in ("train", "valid")
-    )
+    source, valid = _sources(directory, ("train", "valid"), spec, condition, config["data"])
     known = {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high,
              "labels": len(source.labels[condition]) if condition else 0}
     run = runs.create(
@@ -295,6 +291,7 @@ def train(model, data, run, init, overrides):
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
         training.train(run, source, valid, init=init, **config["train"],
+                       validate=evaluation.quality(source, valid),
                        callbacks=[_estimate(steps - done), *_summaries(run)])
         plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
         _samples(run, run.path / "samples")
@@ -303,16 +300,18 @@ def train(model, data, run, init, overrides):
           f"  kvoice evaluate --run={run.path}")
 
 
-def _prepared(data, spec, split):
+def _prepared(data, spec, condition):
     """The directory with the shards of `data` for this Spec; they are written if they are not there.
 
-    Its name tells apart what cannot share shards: corpora, conditioning and ways to split.
+    Speakers as labels have to be in every split: texts are kept apart then. The name of the
+    directory tells apart what cannot share shards: corpora, conditioning and ways to split.
     """
     from kvoice import audio
     from kvoice.data import manifest, prepare
 
     if data.startswith("prepared:"):
         return data.removeprefix("prepared:")
+    split = "text" if condition == "speaker" else "speaker"
     key = [data, split, *(getattr(spec, field) for field in audio.CONDITIONING)]
     words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
@@ -321,6 +320,12 @@ def _prepared(data, spec, split):
         print(f"preparing {data} in {directory}")
         print(prepare.prepare(data, directory, spec, split=split).report())
     return directory
+
+
+def _sources(directory, splits, spec, condition, group):
+    from kvoice.data.source import Source
+
+    return [Source(directory, split, spec, condition=condition, **group) for split in splits]
 
 
 def _header(run, source, backend, parameters):
@@ -405,16 +410,31 @@ def generate(run, output, count, seed, label):
 
 
 def evaluate(run, count, seed):
-    """Measures a trained run against held-out recordings, and prints the table.
+    """Measures a trained run against recordings that it never heard, and prints the table.
 
     kvoice evaluate --run=runs/voicegan/default
     """
     _required("run", run, "DIR")
     chosen_backend()
 
-    from kvoice import evaluation
+    from kvoice import runs
 
-    evaluation.evaluate(run, count=count, seed=seed)
+    run = runs.load(run)
+    condition = run.config["model"]["condition"]
+    directory = _prepared(run.config["data_spec"], run.spec, condition)
+
+    import keras
+
+    from kvoice import evaluation, training
+
+    train, judge, test = _sources(
+        directory, ("train", "judge", "test"), run.spec, condition, run.config["data"])
+    keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
+    scores = evaluation.voicegan_scores(
+        training.load(run.path), train, judge, test, count=count, seed=seed,
+        untrained=training.model(run))
+    runs.write_json(run.path / "evaluation.json", scores)
+    print(f"{evaluation.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers")
 
 
 # The flags

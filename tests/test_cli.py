@@ -303,6 +303,10 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     line = failed(1, *train, "--config.model.width=5")
     assert "model.width: 4 in the run, 5 now" in line
 
+    assert cli.main(["evaluate", "--run=runs/voicegan/tiny", "--count=8"]) == 0
+    assert "white noise" in capsys.readouterr().out
+    assert (notes / "runs/voicegan/tiny/evaluation.json").exists()
+
     (prepared,) = (notes / "prepared").iterdir()
     prepared.rename(notes / "elsewhere")  # what follows needs no data
     assert cli.main(["generate", "--run=runs/voicegan/tiny", "--output=heard", "--count=1",
