@@ -106,7 +106,7 @@ def _differences(old, new):
 
 
 def create(directory, config, spec, labels, command=""):
-    """Creates a run, or opens the same one again.
+    """Creates a run, or opens the same one again. One without a checkpoint is made anew.
 
     Args:
         directory: The folder; made when absent.
@@ -121,7 +121,7 @@ def create(directory, config, spec, labels, command=""):
     """
     directory = Path(directory)
     config = json.loads(json.dumps(config))  # tuples become lists, as they come back
-    if (directory / "config.json").exists():
+    if (directory / "state.json").exists():
         run = load(directory)
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
@@ -133,7 +133,8 @@ def create(directory, config, spec, labels, command=""):
                 "Give the old values to resume it, or another --run."
             )
         return run
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    empty = not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
+    if not empty and not (directory / "config.json").exists():
         raise KvoiceError(f"{directory}: not empty, and not a run; choose another --run.")
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "spec.json", dataclasses.asdict(spec))

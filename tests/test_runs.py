@@ -19,6 +19,11 @@ def create(directory, config=CONFIG, spec=SPEC, labels=LABELS):
     return runs.create(directory, config, spec, labels, command="bin/train")
 
 
+def begun(directory):
+    """A run with a checkpoint."""
+    runs.write_json(create(directory).path / "state.json", {"step": 2})
+
+
 def test_a_run_comes_back_as_it_was_made(tmp_path):
     made, again = create(tmp_path / "run"), runs.load(tmp_path / "run")
     assert again == made
@@ -30,8 +35,15 @@ def test_a_run_comes_back_as_it_was_made(tmp_path):
 
 
 def test_the_same_values_open_the_same_run(tmp_path):
+    begun(tmp_path / "run")
+    assert create(tmp_path / "run").state == {"step": 2}
+
+
+def test_a_run_that_never_reached_a_checkpoint_is_made_anew(tmp_path):
     create(tmp_path / "run")
-    assert create(tmp_path / "run").config["train"] == CONFIG["train"]
+    again = create(tmp_path / "run", config={**CONFIG, "data_spec": "demo:100"})
+    assert runs.load(tmp_path / "run") == again
+    assert again.config["data_spec"] == "demo:100"
 
 
 @pytest.mark.parametrize("change, name", [
@@ -42,7 +54,7 @@ def test_the_same_values_open_the_same_run(tmp_path):
     ({"labels": {"emotion": ["sad"], "gender": []}}, "labels.emotion"),
 ])
 def test_a_changed_value_is_refused_by_name(tmp_path, change, name):
-    create(tmp_path / "run")
+    begun(tmp_path / "run")
     before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
     with pytest.raises(KvoiceError) as caught:
         create(tmp_path / "run", **change)
