@@ -137,11 +137,13 @@ def create(directory, config, spec, labels, command=""):
     if not empty and not (directory / "config.json").exists():
         raise KvoiceError(f"{directory}: not empty, and not a run; choose another --run.")
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "spec.json", dataclasses.asdict(spec))
-    write_json(directory / "labels.json", labels)
     header = {"format": FORMAT, "command": command, "versions": versions()}
-    write_json(directory / "config.json", {**header, **config})
-    return Run(directory, {**header, **config}, spec, labels)
+    run = Run(directory, {**header, **config}, spec, labels)
+    with run.locked():  # somebody may be on the way to the first checkpoint
+        write_json(directory / "spec.json", dataclasses.asdict(spec))
+        write_json(directory / "labels.json", labels)
+        write_json(directory / "config.json", run.config)
+    return run
 
 
 def load(directory):

@@ -97,6 +97,9 @@ def test_a_second_process_is_locked_out_until_the_first_ends(tmp_path):
     with pytest.raises(KvoiceError, match="another process"):
         with run.locked():
             pass
+    with pytest.raises(KvoiceError, match="another process"):
+        create(run.path, config={**CONFIG, "data_spec": "demo:100"})
+    assert runs.load(run.path) == run
     other.kill()  # as hard as it gets: the lock must not stay behind
     other.join()
     with run.locked():
