@@ -30,14 +30,20 @@ def mel_features(mels):
         mels: Log-mels on any scale, at least two frames each.
 
     Raises:
-        KvoiceError: If the array has another shape.
+        KvoiceError: If the array has another shape, or holds NaN or infinite values.
     """
-    mels = np.asarray(mels, np.float64)
-    if mels.ndim != 3 or mels.shape[1] < 2:
+    mels = np.asarray(mels)
+    if mels.ndim != 3 or not len(mels) or mels.shape[1] < 2:
         raise KvoiceError(f"mels of shape [clips, time, mels] with two frames or more are wanted, "
                           f"got {list(mels.shape)}")
-    movement = np.abs(np.diff(mels, axis=1)).mean(axis=1)
-    return np.concatenate([mels.mean(axis=1), mels.std(axis=1), movement], axis=1)
+    if not np.isfinite(mels).all():
+        raise KvoiceError("a mel holds NaN or infinite values")
+    return np.stack([_statistics(mel.astype(np.float64)) for mel in mels])
+
+
+def _statistics(mel):
+    movement = np.abs(np.diff(mel, axis=0)).mean(axis=0)
+    return np.concatenate([mel.mean(axis=0), mel.std(axis=0), movement])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +56,9 @@ class MelSpace:
     like the first), and scaled so that the clips of the fit have total variance 1.
 
     That gives the Frechet distance two marks that hold for every corpus: 0 for the same
-    distribution, 1 for one that always gives the average clip. A feature that never varies in the
-    reference is outside the space.
+    distribution, 1 for one that always gives the average clip. Real clips move very much alike, so
+    that a wrong texture (blur, grain) costs more than a lack of variety: read the distance together
+    with `diversity`. A feature that never varies in the reference is outside the space.
 
     Attributes:
         mean: Of the features in the reference, [features].

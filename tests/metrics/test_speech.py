@@ -47,10 +47,15 @@ def test_the_features_tell_speech_from_its_frames_in_random_order():
     assert np.all(others[2] > 1.2 * parts[2])
 
 
-@pytest.mark.parametrize("shape", [(20, 12), (3, 1, 12)])
+@pytest.mark.parametrize("shape", [(20, 12), (3, 1, 12), (0, 20, 12)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(KvoiceError, match=r"\[clips, time, mels\].*got \[" + str(shape[0])):
         mel_features(np.zeros(shape))
+
+
+def test_a_mel_with_nan_is_refused():
+    with pytest.raises(KvoiceError, match="NaN"):
+        mel_features(np.full((1, 20, 12), np.nan))
 
 
 # The space
