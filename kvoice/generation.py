@@ -108,13 +108,13 @@ def interpolation(start, end, steps):
     2016, arXiv:1609.04468.
     """
     t = np.linspace(0, 1, steps)[:, None]
+    start, end = (np.asarray(noise, np.float64) for noise in (start, end))
     cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:  # along one line: there is no arc to follow
         way = (1 - t) * start + t * end
     else:
         way = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
-    way[[0, -1]] = start, end  # to the last bit
     return way.astype(np.float32)
 
 

@@ -3,6 +3,7 @@ import types
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import scipy.stats
 
 from kvoice import audio, evaluation
@@ -99,7 +100,7 @@ def test_noise_and_an_untrained_model_are_far_off(good):
         assert rows[row]["frechet"]["all"] > 10 * rows["real train"]["frechet"]["all"]
     # The noise is as loud as its test clip, which tells something of the label; one grey clip cannot.
     assert rows["untrained"]["confirmed"]["all"]["share"] < 0.45
-    assert rows["untrained"]["diversity"]["all"] == 0
+    assert rows["untrained"]["diversity"]["all"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_collapse_to_one_clip_for_each_label_shows():
@@ -186,17 +187,31 @@ def test_the_score_of_an_epoch_works_without_labels():
 # The judge
 
 
-def test_the_judge_is_not_thrown_off_by_blur_and_grain():
+def test_the_judge_hears_unknown_clips():
     heard, unknown = crops(JUDGE, 240), crops(TEST, 120)
     judge = Judge(heard["mel"], heard["emotion"])
-    blurred = worn(unknown["mel"], np.random.default_rng(0))
-    assert np.mean(judge(blurred) == unknown["emotion"]) > 0.85
+    assert np.mean(judge(unknown["mel"]) == unknown["emotion"]) > 0.9
 
 
-def test_the_judge_learns_rare_labels_as_well_as_frequent_ones():
-    labels = np.repeat([0, 1], [230, 10])
-    judge = Judge(clips(labels, 0), labels)
-    assert np.mean(judge(clips(np.ones(50, int), 1)) == 1) > 0.85
+def levels(labels, spread, grain, seed):
+    """Grain on a level that is 2 higher for label 1."""
+    rng = np.random.default_rng(seed)
+    labels = np.asarray(labels)[:, None, None]
+    level = -6 + 2 * labels + rng.normal(0, spread, labels.shape)
+    return level + (np.asarray(grain)[labels]) * rng.normal(0, 1, (len(labels), FRAMES, SPEC.mels))
+
+
+def test_the_judge_does_not_rely_on_a_texture_that_blur_takes_away():
+    labels = np.arange(200) % 2
+    judge = Judge(levels(labels, 0.7, (0.05, 0.1), 0), labels)
+    blurred = scipy.ndimage.gaussian_filter(levels(labels, 0.7, (0.05, 0.1), 1), (0, 1, 1))
+    assert np.mean(judge(blurred) == labels) > 0.8
+
+
+def test_the_judge_is_fair_to_rare_labels():
+    labels = np.repeat([0, 1], [400, 40])
+    judge = Judge(levels(labels, 2, (0.1, 0.1), 0), labels)
+    assert np.mean(judge(levels(np.ones(200, int), 2, (0.1, 0.1), 1)) == 1) > 0.5
 
 
 def test_a_judge_of_one_label_is_refused():

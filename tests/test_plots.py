@@ -41,6 +41,7 @@ def test_all_mels_share_one_scale_in_decibels(drawn):
     assert {image.get_clim() for image in shown} == {(loudest - plots.RANGE_DB, loudest)}
     expected = 20 / np.log(10) * mels[1, 2].T  # bands upwards, time to the right
     np.testing.assert_allclose(shown[5].get_array(), expected, atol=1e-4)
+    assert shown[5].origin == "lower"
 
 
 def test_the_axes_are_seconds_and_kilohertz_and_the_rows_are_named(drawn):
