@@ -81,7 +81,7 @@ def test_a_perfect_model_scores_like_real_speech(good):
     rows = good["rows"]
     assert rows["generated"]["frechet"]["all"] < 2 * rows["real train"]["frechet"]["all"]
     assert rows["generated"]["diversity"]["all"] == pytest.approx(1, abs=0.1)
-    assert rows["generated"]["novelty"]["all"] == pytest.approx(1, abs=0.1)
+    assert rows["generated"]["novelty"]["all"] == pytest.approx(1, abs=0.2)
     assert rows["generated"]["confirmed"]["all"]["share"] > 0.9
 
 

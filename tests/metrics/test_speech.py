@@ -69,10 +69,9 @@ def test_the_reference_has_mean_zero_and_total_variance_one():
 
 def test_the_coordinates_are_the_principal_components_of_scikit_learn():
     from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
 
     features = mel_features(clips())
-    expected = PCA(COMPONENTS).fit_transform(StandardScaler().fit_transform(features))
+    expected = PCA(COMPONENTS).fit_transform(features)
     expected /= np.sqrt(expected.var(axis=0).sum())
     points = MelSpace.fit(clips()).points(clips())
     assert points.shape == (200, COMPONENTS)
@@ -84,13 +83,6 @@ def test_the_unit_of_the_mel_cancels():
     np.testing.assert_allclose(
         np.abs(MelSpace.fit(decibels).points(decibels)), np.abs(MelSpace.fit(clips()).points(clips())),
         atol=1e-6)
-
-
-def test_a_band_that_is_always_silent_does_no_harm():
-    real = clips()
-    real[:, :, 0] = -11.5
-    points = MelSpace.fit(real).points(clips(seed=1))
-    assert np.isfinite(points).all()
 
 
 def test_a_reference_without_differences_is_refused():
@@ -140,15 +132,22 @@ def test_always_the_average_clip_is_at_distance_one():
     assert frechet(points, np.zeros_like(points)) == pytest.approx(1)
 
 
-def test_other_clips_of_the_same_kind_are_nearer_than_noise_or_shuffled_frames():
+def test_real_clips_are_near_and_noise_shuffled_frames_and_one_pattern_are_far():
     space = MelSpace.fit(clips())
     rng = np.random.default_rng(5)
-    real, held_out = (space.points(clips(seed=seed)) for seed in (1, 2))
-    noise = space.points(rng.normal(-6, 1, clips().shape))
-    shuffled = space.points(rng.permuted(clips(seed=3), axis=1))
-    assert frechet(real, held_out) < 0.1
-    assert frechet(shuffled, held_out) > 5 * frechet(real, held_out)
-    assert frechet(noise, held_out) > 5 * frechet(real, held_out)
+    held_out = space.points(clips(seed=2))
+    near = frechet(space.points(clips(seed=1)), held_out)
+    assert near < 0.1
+    for far in (rng.normal(-6, 1, clips().shape), rng.permuted(clips(seed=3), axis=1),
+                np.repeat(clips(1), 200, axis=0)):
+        assert frechet(space.points(far), held_out) > 5 * near
+
+
+def test_a_little_grain_costs_less_than_a_collapse():
+    space = MelSpace.fit(clips())
+    grainy = clips(seed=1) + np.random.default_rng(0).normal(0, 0.2, clips().shape)
+    held_out = space.points(clips(seed=2))
+    assert frechet(space.points(grainy), held_out) < 0.3 * frechet(np.zeros_like(held_out), held_out)
 
 
 @pytest.mark.parametrize("sizes", [(5, 6), (1, 1)])
