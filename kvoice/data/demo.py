@@ -1,27 +1,35 @@
 """The built-in corpus: sentences read by synthetic voices in four emotions, with exact labels.
 
-Every utterance is a pure function of its four fields and `VERSION`: the same one gives the same bytes.
+Nothing to download, and the truth is known: F0, phones, speaker, gender, emotion, rate, text. All
+speakers read the same sentences in all emotions. An utterance is a pure function of its fields and
+of `VERSION`:
 
-    wave = render(utterances(speakers=4)[0]).wave
+    sound = render(Utterance("ada", "happy", "We will meet you at the old railway station."))
 
-An emotion is a way of speaking (`MANNERS`): level, range and shape of the melody, rate, loudness, and the quality
-of the voice. Speakers and takes differ so much that means of F0, energy and rate alone do not tell the emotions.
+An emotion is a manner of speaking (`MANNERS`): level, range and shape of the melody, rate,
+loudness, quality of the voice. Speakers and takes differ so much that mean F0, energy and rate
+together do not tell the emotions apart; melody and voice quality do.
 """
 
 import dataclasses
+import difflib
+import functools
+import re
 import zlib
 
 import numpy as np
 
-from kvoice.data import synthesis
+from kvoice.data import articulation, synthesis
+from kvoice.data.articulation import times_s
 from kvoice.data.corpora import Item
 from kvoice.data.phones import INVENTORY, PHONES, SENTENCES
 from kvoice.data.recording import Recording
-from kvoice.data.synthesis import TRACK_HZ, Glottis, Tracks
+from kvoice.data.synthesis import TRACK_HZ, Glottis
+from kvoice.errors import KvoiceError
 
-VERSION = "1"
+VERSION = "1"  # raise it with any change of the sound: prepared corpora are told apart by it
 MINIMUM_S = 1.95  # models crop 160 frames of 256 samples at 22,050 Hz = 1.86 s
-FLOOR = 3e-4  # amplitude of the room's noise
+ROOM = 3e-4  # amplitude of the background noise
 
 
 # --- Voices
@@ -47,35 +55,47 @@ class Voice:
     glottis: Glottis
 
 
-_NAMED = {"female": ("ada", "beth", "cora", "dina", "elsa", "faye", "gwen", "hana", "iris", "june", "kira", "lena"),
-          "male": ("abel", "boris", "carl", "dean", "emil", "finn", "gus", "hugo", "ivan", "jonas", "karl", "leo")}
+NAMED = {
+    "female": ("ada", "beth", "cora", "dina", "elsa", "faye",
+               "gwen", "hana", "iris", "june", "kira", "lena"),
+    "male": ("abel", "boris", "carl", "dean", "emil", "finn",
+             "gus", "hugo", "ivan", "jonas", "karl", "leo"),
+}
 
 
+@functools.cache
 def voice(name):
-    """The speaker of that name: a named one, or a sampled one such as "f013" or "m013"."""
-    gender = "female" if name in _NAMED["female"] or name[0] == "f" and name[1:].isdigit() else "male"
-    rng = np.random.default_rng(zlib.crc32(f"{VERSION} {name}".encode()))
+    """The speaker of a name: one of `NAMED`, or a sampled one such as "f013" or "m013".
+
+    Raises:
+        KvoiceError: If there is none of that name.
+    """
+    gender = next((gender for gender, names in NAMED.items()
+                   if name in names or re.fullmatch(gender[0] + r"\d{3,}", name)), None)
+    if gender is None:
+        known = [*NAMED["female"], *NAMED["male"]]
+        close = difflib.get_close_matches(name, known, 1) or ["ada"]
+        raise KvoiceError(f"demo has no speaker {name!r}: did you mean {close[0]}? "
+                          "Sampled speakers are f013, m013 and so on")
+    rng = _rng("voice", name)
     female = gender == "female"
     return Voice(
         name=name, gender=gender,
         f0_hz=(200 if female else 115) * 2 ** (rng.uniform(-2.5, 2.5) / 12),
         formant_scale=(1.17 if female else 1.0) * rng.uniform(0.94, 1.06),
-        rate=rng.uniform(0.93, 1.07),
+        rate=rng.uniform(0.95, 1.05),
         glottis=Glottis(open_quotient=(0.66 if female else 0.58) + rng.uniform(-0.05, 0.05),
-                        tilt_hz=4000 * 2 ** rng.uniform(-0.4, 0.4),
-                        breath=0.10 * 2 ** rng.uniform(-0.7, 0.7),
-                        jitter=0.004 * 2 ** rng.uniform(-0.5, 0.5),
+                        tilt_hz=3000 * 2 ** rng.uniform(-0.4, 0.4),
+                        breath=0.15 * 2 ** rng.uniform(-0.7, 0.7),
+                        jitter=0.003 * 2 ** rng.uniform(-0.5, 0.5),
                         shimmer=0.04 * 2 ** rng.uniform(-0.5, 0.5)))
 
 
 def voices(count=24):
     """The first `count` speakers, women and men by turns: the 24 named ones, then sampled ones."""
-    named = [name for pair in zip(_NAMED["female"], _NAMED["male"]) for name in pair]
+    named = [name for pair in zip(NAMED["female"], NAMED["male"]) for name in pair]
     sampled = [f"{'fm'[i % 2]}{i // 2 + 1:03d}" for i in range(len(named), count)]
     return [voice(name) for name in (named + sampled)[:count]]
-
-
-SPEAKERS = tuple(voices())
 
 
 # --- Emotions
@@ -88,7 +108,7 @@ class Manner:
         level_st: Of the melody, semitones.
         range_factor: Of the melody's movements.
         accent_lag_s: From the middle of an accented vowel to the peak of its accent.
-        end_st: Movement of the melody over the last quarter of a second, before the range.
+        end_st: Movement of the melody at the end of the sentence, before the range's factor.
         rate: Factor.
         loudness: Peak of the wave, full scale = 1.
         smile: Factor of the formants.
@@ -101,7 +121,7 @@ class Manner:
     accent_lag_s: float = 0.0
     end_st: float = -3.0
     rate: float = 1.0
-    loudness: float = 0.5
+    loudness: float = 0.46
     smile: float = 1.0
     open_quotient: float = 0.0
     tilt: float = 1.0
@@ -111,15 +131,28 @@ class Manner:
 
 MANNERS = {
     "neutral": Manner(),
-    "happy": Manner(level_st=2.5, range_factor=1.7, accent_lag_s=0.05, end_st=1.5, rate=1.05, loudness=0.55,
-                    smile=1.05, tilt=1.6),
-    "sad": Manner(level_st=-1.0, range_factor=0.45, end_st=-2.0, rate=0.88, loudness=0.40, smile=0.98,
-                  open_quotient=0.12, tilt=0.4, breath=3.0, jitter=1.5),
-    "angry": Manner(level_st=1.5, range_factor=1.3, accent_lag_s=-0.04, end_st=-5.0, rate=1.08, loudness=0.62,
-                    smile=1.0, open_quotient=-0.18, tilt=3.0, breath=0.5, jitter=3.0),
+    "happy": Manner(level_st=4.0, range_factor=1.7, accent_lag_s=0.05, end_st=1.5, rate=1.10,
+                    loudness=0.52, smile=1.05, tilt=1.5),
+    "sad": Manner(level_st=-1.5, range_factor=0.45, end_st=-2.0, rate=0.82, loudness=0.35,
+                  smile=0.98, open_quotient=0.12, tilt=0.3, breath=2.6, jitter=1.5),
+    "angry": Manner(level_st=2.0, range_factor=1.3, accent_lag_s=-0.04, end_st=-5.0, rate=1.08,
+                    loudness=0.72, open_quotient=-0.18, tilt=4.0, breath=0.5, jitter=3.0),
 }
 
 EMOTIONS = tuple(MANNERS)
+
+
+def manner(utterance):
+    """The emotion as this speaker renders it, in this take."""
+    plain = MANNERS[utterance.emotion]
+    speaker = _rng("habit", utterance.speaker, utterance.emotion).standard_normal(4)
+    take = _rng("manner", utterance).standard_normal(4)
+    return dataclasses.replace(
+        plain,
+        level_st=plain.level_st + 0.7 * speaker[0] + 0.6 * take[0],
+        range_factor=plain.range_factor * np.exp(0.08 * (speaker[1] + take[1])),
+        rate=plain.rate * np.exp(0.035 * (speaker[2] + take[2])),
+        loudness=np.clip(plain.loudness * np.exp(0.10 * (speaker[3] + take[3])), 0.3, 0.8))
 
 
 # --- Utterances
@@ -143,16 +176,17 @@ class Utterance:
 
 def utterances(speakers=24, sentences=tuple(SENTENCES), takes=1):
     """Every speaker reads every sentence in every emotion, `takes` times."""
-    return [Utterance(voice.name, emotion, sentence, take)
-            for voice in voices(speakers) for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
+    return [Utterance(speaker.name, emotion, sentence, take) for speaker in voices(speakers)
+            for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
 
 
 def item(utterance):
     """The utterance as an item of a corpus."""
     number = list(SENTENCES).index(utterance.sentence)
-    return Item(corpus="demo", name=f"demo/{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}",
-                speaker=f"demo/{utterance.speaker}", gender=voice(utterance.speaker).gender,
-                emotion=utterance.emotion, text=utterance.sentence, utterance=utterance)
+    name = f"{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}"
+    return Item(corpus="demo", name=f"demo/{name}", speaker=f"demo/{utterance.speaker}",
+                gender=voice(utterance.speaker).gender, emotion=utterance.emotion,
+                text=utterance.sentence, utterance=utterance)
 
 
 def render(utterance, sample_rate_hz=22050, hop=256):
@@ -162,167 +196,84 @@ def render(utterance, sample_rate_hz=22050, hop=256):
         utterance: One of `utterances`.
         sample_rate_hz: Of the wave.
         hop: Samples from one frame label to the next.
+
+    Raises:
+        KvoiceError: If the utterance names an unknown speaker, emotion or sentence.
     """
-    rng = np.random.default_rng(zlib.crc32(f"{VERSION} {utterance}".encode()))
-    speaker, manner = voice(utterance.speaker), _manner(utterance, rng)
-    marked, ends_s = _timing(utterance.sentence, speaker.rate * manner.rate, rng)
-    names = [name.rstrip("1") for name in marked]
-    tracks = _tracks(names, marked, ends_s, speaker, manner, rng)
-    sound = synthesis.wave(tracks, _glottis(speaker.glottis, manner), speaker.formant_scale, sample_rate_hz, rng)
-    sound *= manner.loudness / np.abs(sound).max()
-    sound += FLOOR * rng.standard_normal(len(sound))
-    frames_s = np.arange(1 + len(sound) // hop) * hop / sample_rate_hz
-    moments = np.minimum(np.round(frames_s * TRACK_HZ).astype(int), len(tracks.f0_hz) - 1)
-    phone = np.array([PHONES.index(name) for name in names])[np.searchsorted(ends_s[:-1], frames_s, side="right")]
+    _refuse_unknown(utterance)
+    speaker, way, rng = voice(utterance.speaker), manner(utterance), _rng("sound", utterance)
+    phones, ends_s = timing(utterance.sentence, speaker.rate * way.rate, rng)
+    f0_hz = np.clip(speaker.f0_hz * 2 ** (melody_st(phones, ends_s, way, rng) / 12), 60, 500)
+    tracks = articulation.tracks(phones, ends_s, f0_hz, speaker.formant_scale * way.smile)
+    wave = synthesis.wave(tracks, _glottis(speaker.glottis, way), speaker.formant_scale,
+                          sample_rate_hz, rng)
+    wave *= way.loudness / np.abs(wave).max()
+    wave += ROOM * rng.standard_normal(len(wave))
+    frames_s = np.arange(1 + len(wave) // hop) * hop / sample_rate_hz
+    moments = np.minimum(np.round(frames_s * TRACK_HZ).astype(int), len(f0_hz) - 1)
+    number = np.array([PHONES.index(name.rstrip("1")) for name in phones], np.int32)
     return Recording(
-        wave=sound.astype(np.float32), sample_rate_hz=sample_rate_hz,
-        f0=np.where(synthesis.voiced(tracks), tracks.f0_hz, 0)[moments].astype(np.float32),
-        phone=phone.astype(np.int32), rate=(len(names) - 2) / (ends_s[-2] - ends_s[0]))
+        wave=wave.astype(np.float32), sample_rate_hz=sample_rate_hz,
+        f0=np.where(synthesis.voiced(tracks), f0_hz, 0)[moments].astype(np.float32),
+        phone=number[np.searchsorted(ends_s[:-1], frames_s, side="right")],
+        rate=float((len(phones) - 2) / (ends_s[-2] - ends_s[0])))
 
 
-def _manner(utterance, rng):
-    """The emotion as this speaker renders it in this take."""
-    manner = MANNERS[utterance.emotion]
-    habit = np.random.default_rng(zlib.crc32(f"{VERSION} {utterance.speaker} {utterance.emotion}".encode()))
-    speaker, take = habit.standard_normal(4), rng.standard_normal(4)
-    return dataclasses.replace(
-        manner,
-        level_st=manner.level_st + 0.8 * speaker[0] + 0.6 * take[0],
-        range_factor=manner.range_factor * np.exp(0.08 * speaker[1] + 0.08 * take[1]),
-        rate=manner.rate * np.exp(0.04 * speaker[2] + 0.04 * take[2]),
-        loudness=np.clip(manner.loudness * np.exp(0.12 * speaker[3] + 0.12 * take[3]), 0.3, 0.8))
+def _refuse_unknown(utterance):
+    for field, known in (("emotion", EMOTIONS), ("sentence", SENTENCES)):
+        given = getattr(utterance, field)
+        if given not in known:
+            close = difflib.get_close_matches(given, known, 1) or list(known)[:1]
+            raise KvoiceError(f"demo has no {field} {given!r}: did you mean {close[0]!r}?")
 
 
-def _glottis(glottis, manner):
-    return Glottis(open_quotient=glottis.open_quotient + manner.open_quotient, tilt_hz=glottis.tilt_hz * manner.tilt,
-                   breath=glottis.breath * manner.breath, jitter=glottis.jitter * manner.jitter,
-                   shimmer=glottis.shimmer * manner.jitter ** 0.5)
+def _rng(*fields):
+    """A generator that depends on nothing but the fields and the version."""
+    return np.random.default_rng(zlib.crc32(f"{VERSION} {fields}".encode()))
+
+
+def _glottis(glottis, way):
+    return Glottis(open_quotient=glottis.open_quotient + way.open_quotient,
+                   tilt_hz=glottis.tilt_hz * way.tilt, breath=glottis.breath * way.breath,
+                   jitter=glottis.jitter * way.jitter, shimmer=glottis.shimmer * way.jitter ** 0.5)
 
 
 # --- Timing and melody
 
-def _timing(sentence, rate, rng):
-    """(the phones with their accents, when each ends in s): silence, the sentence, silence.
+def timing(sentence, rate, rng):
+    """(the phones with silence around them, when each ends in s).
 
-    Vowels are longer with an accent, and everything from the last vowel on.
+    Accented vowels are longer, and so is everything from the last vowel on.
     """
-    marked = SENTENCES[sentence]
-    names = [name.rstrip("1") for name in marked]
-    last = max(i for i, name in enumerate(names) if INVENTORY[name].kind == "vowel")
-    seconds = np.array([INVENTORY[name].ms for name in names]) / 1000
-    seconds *= [1.2 if name.endswith("1") else 1.0 for name in marked]
-    seconds[last:] *= 1.4
-    seconds *= np.exp(0.08 * rng.standard_normal(len(names))) / rate
+    phones = SENTENCES[sentence]
+    inventory = [INVENTORY[name.rstrip("1")] for name in phones]
+    seconds = np.array([phone.ms for phone in inventory]) / 1000
+    seconds *= [1.2 if name.endswith("1") else 1.0 for name in phones]
+    seconds[max(i for i, phone in enumerate(inventory) if phone.kind == "vowel"):] *= 1.4
+    seconds *= np.exp(0.08 * rng.standard_normal(len(seconds))) / rate
     before, after = rng.uniform(0.10, 0.16), rng.uniform(0.14, 0.22)
     after = max(after, MINIMUM_S - before - seconds.sum())
-    return ["sil", *marked, "sil"], np.cumsum([before, *seconds, after])
+    return ("sil", *phones, "sil"), np.cumsum([before, *seconds, after])
 
 
-def _melody_st(marked, ends_s, manner, rng):
-    """The melody, in semitones about the voice's level: declination, accents, end. Shapes: -> [time].
+def melody_st(phones, ends_s, way, rng):
+    """The melody in semitones about the voice's level: declination, accents, end, drift.
 
-    Args:
-        marked: Phones with their accents, silence around them.
-        ends_s: When each ends.
+    Shapes: `phones`, `ends_s` [phones] -> [time].
     """
-    time_s = np.arange(round(ends_s[-1] * TRACK_HZ)) / TRACK_HZ
-    first, last = ends_s[0], ends_s[-2]
-    through = np.clip((time_s - first) / (last - first), 0, 1)
-    melody = 1.5 - 3.0 * through
-    for i in [i for i, name in enumerate(marked) if name.endswith("1")]:
-        peak_s = (ends_s[i - 1] + ends_s[i]) / 2 + manner.accent_lag_s + 0.01 * rng.standard_normal()
-        width_s = np.where(time_s < peak_s, 0.15, 0.20)
-        height = rng.normal(4.0, 0.7) - 1.2 * (peak_s - first) / (last - first)
-        melody += height * np.cos(np.pi / 2 * np.clip((time_s - peak_s) / width_s, -1, 1)) ** 2
-    ending = np.clip((time_s - last + 0.30) / 0.25, 0, 1)
-    melody += manner.end_st * ending ** 2 * (3 - 2 * ending)
-    drift = np.interp(time_s * 6, np.arange(64), 0.25 * rng.standard_normal(64))
-    return manner.level_st + manner.range_factor * melody + drift
+    now_s, first_s, last_s = times_s(ends_s), ends_s[0], ends_s[-2]
+    melody = np.interp(now_s, [first_s, last_s], [1.5, -1.5])
+    for i, name in enumerate(phones):
+        if name.endswith("1"):
+            peak_s = (ends_s[i - 1] + ends_s[i]) / 2 + way.accent_lag_s + rng.normal(0, 0.01)
+            height = rng.normal(4.0, 0.7) - 1.2 * (peak_s - first_s) / (last_s - first_s)
+            width_s = np.where(now_s < peak_s, 0.15, 0.20)
+            phase = np.clip((now_s - peak_s) / width_s, -1, 1)
+            melody += height * np.cos(np.pi / 2 * phase) ** 2
+    ending = np.clip((now_s - last_s + 0.30) / 0.25, 0, 1)
+    melody += way.end_st * ending ** 2 * (3 - 2 * ending)
+    drift = np.interp(now_s * 6, np.arange(64), rng.normal(0, 0.25, 64))
+    return articulation.smooth(way.level_st + way.range_factor * melody + drift, 0.04)
 
 
-# --- Articulation
-
-def _tracks(names, marked, ends_s, speaker, manner, rng):
-    """The `Tracks` of phones that end at given times."""
-    melody = _smooth(_melody_st(marked, ends_s, manner, rng), 0.04)
-    formants_hz = _formants_hz(names, ends_s) * speaker.formant_scale * manner.smile
-    voice, breath, noise, noises = _loudness(names, marked, ends_s)
-    nasal = _held(ends_s, [INVENTORY[name].kind == "nasal" for name in names])
-    return Tracks(f0_hz=np.clip(speaker.f0_hz * 2 ** (melody / 12), 60, 500), voice=voice, breath=breath,
-                  nasal=_smooth(nasal, 0.04), formants_hz=formants_hz, noise=noise, noises=noises)
-
-
-def _formants_hz(names, ends_s):
-    """F1 to F4 of a man. Shapes: -> [time, 4].
-
-    Each phone holds its targets in its middle; in between, the formants glide. The targets of a consonant lie
-    between its own locus and the vowels around it.
-    """
-    starts_s = np.concatenate([[0], ends_s[:-1]])
-    times_s, targets = [], []
-    for i, name in enumerate(names):
-        phone, start_s, length_s = INVENTORY[name], starts_s[i], ends_s[i] - starts_s[i]
-        if phone.kind == "silence":
-            continue
-        first, last = (0.3, 0.7) if phone.kind == "vowel" else (0.25, phone.open_share or 0.75)
-        times_s += [start_s + first * length_s, start_s + last * length_s]
-        targets += [phone.formants_hz, phone.to_hz or phone.formants_hz]
-        if phone.kind != "vowel":
-            targets[-2:] = [_locus(phone, *_vowels_around(names, i))] * 2
-    grid_s = np.arange(round(ends_s[-1] * TRACK_HZ)) / TRACK_HZ
-    tracks = [np.exp(_smooth(np.interp(grid_s, times_s, column), 0.03)) for column in np.log(targets).T]
-    return np.stack([*tracks, np.full(len(grid_s), 3500.0)], -1)
-
-
-def _vowels_around(names, i):
-    """The formants at the end of the last vowel before a phone and at the start of the next one after it."""
-    before = [INVENTORY[name] for name in names[:i] if INVENTORY[name].kind == "vowel"][-1:]
-    after = [INVENTORY[name] for name in names[i + 1:] if INVENTORY[name].kind == "vowel"][:1]
-    first = after[0].formants_hz if after else (before[0].to_hz or before[0].formants_hz)
-    return (before[0].to_hz or before[0].formants_hz) if before else first, first
-
-
-def _locus(phone, before, after):
-    """Where the formants of a consonant point to; F1 tells how far the mouth is closed, whatever the vowels."""
-    vowels = 0.35 * np.array(before) + 0.65 * np.array(after)
-    hold = np.array([float(phone.hold > 0), phone.hold, phone.hold])
-    return tuple(hold * phone.formants_hz + (1 - hold) * vowels)
-
-
-def _loudness(names, marked, ends_s):
-    """(voice [time], breath [time], noise [time, kinds], noises [kinds, 2]) of `Tracks`."""
-    kinds = sorted({name for name in names if INVENTORY[name].noise})
-    voice, breath = np.zeros((2, round(ends_s[-1] * TRACK_HZ)))
-    noise = np.zeros((len(voice), len(kinds)))
-    edges = np.round(np.concatenate([[0], ends_s]) * TRACK_HZ).astype(int)
-    for name, mark, start, end in zip(names, marked, edges, edges[1:]):
-        phone = INVENTORY[name]
-        opened = start + round(phone.open_share * (end - start))
-        effort = 1.2 if mark.endswith("1") else 0.8 if name == "AX" else 1.0
-        voice[start:end] = phone.voice * effort
-        if name == "HH":
-            breath[start:end] = 0.8
-        if phone.kind == "stop":
-            noise[opened:opened + 10, kinds.index(name)] = phone.noise
-            breath[opened:end] = 0.2 if phone.voice else 1.0
-            voice[opened:end] *= 2
-        elif phone.noise:
-            noise[opened:end, kinds.index(name)] = phone.noise
-    widths_s = [0.006 if INVENTORY[name].kind == "stop" else 0.03 for name in kinds]
-    noise = np.stack([_smooth(column, width) for column, width in zip(noise.T, widths_s)], -1)
-    fade = np.interp(np.arange(len(voice)) / TRACK_HZ, [ends_s[0], ends_s[-2] - 0.12, ends_s[-2]], [1.1, 0.9, 0.5])
-    return (_smooth(voice, 0.02) * fade, _smooth(breath, 0.02), noise,
-            np.array([[INVENTORY[name].centre_hz, INVENTORY[name].width_hz] for name in kinds]))
-
-
-def _held(ends_s, values):
-    """A value per phone -> a track. Shapes: -> [time]."""
-    time_s = np.arange(round(ends_s[-1] * TRACK_HZ)) / TRACK_HZ
-    return np.array(values, float)[np.searchsorted(ends_s[:-1], time_s, side="right")]
-
-
-def _smooth(track, width_s):
-    """The track under a Hann window of that width. Shapes: [time] -> [time]."""
-    window = np.hanning(round(width_s * TRACK_HZ) + 2)
-    half = len(window) // 2
-    return np.convolve(np.pad(track, (half, len(window) - 1 - half), mode="edge"), window / window.sum(), "valid")
+SPEAKERS = tuple(voices())

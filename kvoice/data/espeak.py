@@ -1,8 +1,8 @@
-"""The corpus `espeak`: the sentences of `demo`, read by the program espeak-ng where it is installed.
+"""The corpus `espeak`: the sentences of `demo`, read by the program espeak-ng if it is installed.
 
-Speakers are the program's voice variants in several accents of English, emotions the prosody of SSML. The program is
-run as it is, one process per utterance; its output does not say when which phone sounds, so there is no ground truth
-of F0 and phones.
+Speakers are the program's voice variants in several accents of English, emotions the prosody of
+SSML. The program is run as it is, one process per utterance. Its output does not say when which
+phone sounds, so there is no ground truth of F0 and phones.
 """
 
 import dataclasses
@@ -23,7 +23,9 @@ from kvoice.errors import KvoiceError
 
 VERSION = "1"
 PROGRAM = "espeak-ng"
-ACCENTS = {"us": "en-us", "gb": "en", "rp": "en-gb-x-rp", "scotland": "en-gb-scotland", "caribbean": "en-029"}
+AMPLITUDE = "60"  # of 200: leaves room for angry
+ACCENTS = {"us": "en-us", "gb": "en", "rp": "en-gb-x-rp", "scotland": "en-gb-scotland",
+           "caribbean": "en-029"}
 VARIANTS = ("f1", "m1", "f2", "m2", "f3", "m3", "f4", "m4", "f5", "m5", "m6", "m7")
 SPEAKERS = tuple(f"{variant}-{accent}" for accent in ACCENTS for variant in VARIANTS)
 
@@ -90,8 +92,9 @@ def utterances(speakers=len(VARIANTS), sentences=tuple(SENTENCES), takes=1):
 def item(utterance):
     """The utterance as an item of a corpus."""
     number = list(SENTENCES).index(utterance.sentence)
-    return Item(corpus="espeak", name=f"espeak/{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}",
-                speaker=f"espeak/{utterance.speaker}", gender="female" if utterance.speaker[0] == "f" else "male",
+    name = f"{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}"
+    return Item(corpus="espeak", name=f"espeak/{name}", speaker=f"espeak/{utterance.speaker}",
+                gender="female" if utterance.speaker[0] == "f" else "male",
                 emotion=utterance.emotion, text=utterance.sentence, utterance=utterance)
 
 
@@ -110,7 +113,8 @@ def render(utterance, sample_rate_hz=22050, hop=256):
     variant, accent = utterance.speaker.split("-")
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "utterance.wav")
-        command = [PROGRAM, "-m", "-a", "60", "-v", f"{ACCENTS[accent]}+{variant}", "-w", path, _ssml(utterance)]
+        command = [PROGRAM, "-m", "-a", AMPLITUDE, "-v", f"{ACCENTS[accent]}+{variant}",
+                   "-w", path, _ssml(utterance)]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             raise KvoiceError(f"espeak-ng cannot read {utterance}: {result.stderr.strip()}")
@@ -120,7 +124,7 @@ def render(utterance, sample_rate_hz=22050, hop=256):
 def _ssml(utterance):
     prosody = EMOTIONS[utterance.emotion]
     rng = np.random.default_rng(zlib.crc32(f"{VERSION} {utterance}".encode()))
-    pitch, rate = rng.normal(0, 3, 2) if utterance.take else (0, 0)
+    pitch, rate = rng.uniform(-8, 8, 2) if utterance.take else (0, 0)
     return (f'<speak><prosody pitch="{prosody.pitch + pitch:+.0f}%" range="{prosody.range:+.0f}%" '
             f'rate="{100 + prosody.rate + rate:.0f}%" volume="{prosody.volume:.0f}">'
             f"{saxutils.escape(utterance.sentence)}</prosody></speak>")
@@ -128,4 +132,5 @@ def _ssml(utterance):
 
 def _require_program():
     if not available():
-        raise KvoiceError("espeak-ng is not installed: apt-get install espeak-ng, or use --data=demo")
+        raise KvoiceError("espeak-ng is not installed: apt-get install espeak-ng, "
+                          "or use --data=demo")

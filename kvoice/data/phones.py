@@ -1,7 +1,7 @@
 """The phones of the built-in corpus `demo`, and its sentences transcribed into them.
 
-Names are those of ARPAbet with AX for schwa. The formants are a man's (`Voice.formant_scale` = 1), after the
-measurements of Peterson & Barney 1952 and Hillenbrand et al. 1995 and the loci of Klatt 1980, rounded.
+Names are those of ARPAbet, with AX for schwa. The formants are a man's (`Voice.formant_scale` = 1),
+rounded from Peterson & Barney 1952 and Hillenbrand et al. 1995 (vowels) and Klatt 1980 (loci).
 """
 
 import dataclasses
@@ -40,11 +40,11 @@ def _vowel(ms, *formants_hz, to=()):
 
 
 def _glide(ms, *formants_hz, hold):
-    return Phone("glide", ms, formants_hz, hold=hold, voice=0.7)
+    return Phone("glide", ms, formants_hz, hold=hold, voice=0.65)
 
 
 def _nasal(ms, *formants_hz, hold):
-    return Phone("nasal", ms, formants_hz, hold=hold, voice=0.55)
+    return Phone("nasal", ms, formants_hz, hold=hold, voice=0.35)
 
 
 def _fricative(ms, *formants_hz, hold, voice=0.0, noise, at):
@@ -52,61 +52,61 @@ def _fricative(ms, *formants_hz, hold, voice=0.0, noise, at):
                  centre_hz=at[0], width_hz=at[1])
 
 
-def _stop(ms, *formants_hz, hold, voice=0.0, noise, at, open_share, kind="stop"):
+def _stop(ms, *formants_hz, hold, voice=0.0, noise, at, opens, kind="stop"):
     return Phone(kind, ms, formants_hz, hold=hold, voice=voice, noise=noise,
-                 centre_hz=at[0], width_hz=at[1], open_share=open_share)
+                 centre_hz=at[0], width_hz=at[1], open_share=opens)
 
 
 INVENTORY = {
     "sil": Phone("silence", 120, hold=0.0, voice=0.0),
     # vowels
-    "IY": _vowel(105, 290, 2250, 2950),
-    "IH": _vowel(75, 400, 1920, 2560),
-    "EH": _vowel(85, 560, 1780, 2500),
-    "AE": _vowel(120, 680, 1700, 2430),
-    "AA": _vowel(120, 740, 1150, 2480),
-    "AO": _vowel(120, 590, 900, 2480),
-    "UH": _vowel(75, 450, 1080, 2300),
-    "UW": _vowel(105, 320, 1000, 2250),
-    "AH": _vowel(85, 630, 1220, 2480),
-    "AX": _vowel(50, 490, 1420, 2450),
-    "ER": _vowel(105, 470, 1300, 1690),
+    "IY": _vowel(90, 290, 2250, 2950),
+    "IH": _vowel(65, 400, 1920, 2560),
+    "EH": _vowel(75, 560, 1780, 2500),
+    "AE": _vowel(105, 680, 1700, 2430),
+    "AA": _vowel(105, 740, 1150, 2480),
+    "AO": _vowel(105, 590, 900, 2480),
+    "UH": _vowel(65, 450, 1080, 2300),
+    "UW": _vowel(90, 320, 1000, 2250),
+    "AH": _vowel(75, 630, 1220, 2480),
+    "AX": _vowel(45, 490, 1420, 2450),
+    "ER": _vowel(90, 470, 1300, 1690),
     # diphthongs
-    "EY": _vowel(135, 490, 1880, 2520, to=(330, 2200, 2800)),
-    "OW": _vowel(135, 530, 1050, 2400, to=(380, 850, 2350)),
-    "AY": _vowel(155, 730, 1200, 2480, to=(370, 2050, 2620)),
-    "AW": _vowel(155, 740, 1350, 2450, to=(430, 920, 2350)),
-    "OY": _vowel(165, 540, 880, 2450, to=(370, 2020, 2600)),
+    "EY": _vowel(115, 490, 1880, 2520, to=(330, 2200, 2800)),
+    "OW": _vowel(115, 530, 1050, 2400, to=(380, 850, 2350)),
+    "AY": _vowel(135, 730, 1200, 2480, to=(370, 2050, 2620)),
+    "AW": _vowel(135, 740, 1350, 2450, to=(430, 920, 2350)),
+    "OY": _vowel(145, 540, 880, 2450, to=(370, 2020, 2600)),
     # glides
-    "W": _glide(65, 300, 680, 2250, hold=0.9),
-    "Y": _glide(60, 280, 2220, 2980, hold=0.9),
-    "R": _glide(70, 340, 1120, 1520, hold=0.85),
-    "L": _glide(65, 350, 1080, 2750, hold=0.75),
+    "W": _glide(55, 300, 680, 2250, hold=0.9),
+    "Y": _glide(50, 280, 2220, 2980, hold=0.9),
+    "R": _glide(60, 340, 1120, 1520, hold=0.85),
+    "L": _glide(55, 350, 1080, 2750, hold=0.75),
     # nasals
-    "M": _nasal(70, 270, 950, 2200, hold=0.55),
-    "N": _nasal(65, 270, 1600, 2550, hold=0.7),
-    "NG": _nasal(75, 270, 2050, 2550, hold=0.5),
+    "M": _nasal(60, 270, 950, 2200, hold=0.55),
+    "N": _nasal(55, 270, 1600, 2550, hold=0.7),
+    "NG": _nasal(65, 270, 2050, 2550, hold=0.5),
     # fricatives
-    "F": _fricative(100, 330, 1050, 2200, hold=0.6, noise=0.10, at=(7500, 5000)),
-    "TH": _fricative(95, 330, 1350, 2600, hold=0.7, noise=0.08, at=(7000, 3500)),
-    "S": _fricative(105, 330, 1600, 2600, hold=0.75, noise=0.55, at=(6300, 1300)),
-    "SH": _fricative(110, 310, 1900, 2600, hold=0.85, noise=0.60, at=(3100, 900)),
-    "HH": _fricative(60, 500, 1500, 2500, hold=0.0, noise=0.0, at=(1500, 1500)),
-    "V": _fricative(60, 310, 1050, 2200, hold=0.6, voice=0.4, noise=0.04, at=(7500, 5000)),
-    "DH": _fricative(45, 310, 1350, 2600, hold=0.7, voice=0.45, noise=0.03, at=(7000, 3500)),
-    "Z": _fricative(75, 310, 1600, 2600, hold=0.75, voice=0.3, noise=0.28, at=(6300, 1300)),
-    "ZH": _fricative(75, 300, 1900, 2600, hold=0.85, voice=0.3, noise=0.28, at=(3100, 900)),
+    "F": _fricative(85, 330, 1050, 2200, hold=0.6, noise=0.10, at=(7500, 5000)),
+    "TH": _fricative(85, 330, 1350, 2600, hold=0.7, noise=0.08, at=(7000, 3500)),
+    "S": _fricative(90, 330, 1600, 2600, hold=0.75, noise=0.55, at=(6300, 1300)),
+    "SH": _fricative(95, 310, 1900, 2600, hold=0.85, noise=0.60, at=(3100, 900)),
+    "HH": _fricative(50, 500, 1500, 2500, hold=0.0, noise=0.0, at=(1500, 1500)),
+    "V": _fricative(50, 310, 1050, 2200, hold=0.6, voice=0.4, noise=0.04, at=(7500, 5000)),
+    "DH": _fricative(40, 310, 1350, 2600, hold=0.7, voice=0.45, noise=0.03, at=(7000, 3500)),
+    "Z": _fricative(65, 310, 1600, 2600, hold=0.75, voice=0.3, noise=0.28, at=(6300, 1300)),
+    "ZH": _fricative(65, 300, 1900, 2600, hold=0.85, voice=0.3, noise=0.28, at=(3100, 900)),
     # stops: closed, then a burst, then breath until the voice sets in
-    "P": _stop(105, 320, 900, 2200, hold=0.55, noise=0.20, at=(900, 1200), open_share=0.55),
-    "T": _stop(105, 320, 1750, 2650, hold=0.7, noise=0.60, at=(4400, 1600), open_share=0.5),
-    "K": _stop(110, 320, 1950, 2350, hold=0.4, noise=0.45, at=(1900, 800), open_share=0.5),
-    "B": _stop(70, 300, 900, 2200, hold=0.55, voice=0.3, noise=0.12, at=(800, 1000), open_share=0.8),
-    "D": _stop(65, 300, 1750, 2650, hold=0.7, voice=0.3, noise=0.30, at=(4200, 1600), open_share=0.75),
-    "G": _stop(70, 300, 1950, 2350, hold=0.4, voice=0.3, noise=0.25, at=(1900, 800), open_share=0.75),
-    "CH": _stop(130, 310, 1850, 2600, hold=0.85, noise=0.60, at=(3200, 900), open_share=0.4,
+    "P": _stop(90, 320, 900, 2200, hold=0.55, noise=0.20, at=(900, 1200), opens=0.55),
+    "T": _stop(90, 320, 1750, 2650, hold=0.7, noise=0.60, at=(4400, 1600), opens=0.5),
+    "K": _stop(95, 320, 1950, 2350, hold=0.4, noise=0.45, at=(1900, 800), opens=0.5),
+    "B": _stop(60, 260, 900, 2200, hold=0.55, voice=0.18, noise=0.12, at=(800, 1000), opens=0.8),
+    "D": _stop(55, 260, 1750, 2650, hold=0.7, voice=0.18, noise=0.30, at=(4200, 1600), opens=0.75),
+    "G": _stop(60, 260, 1950, 2350, hold=0.4, voice=0.18, noise=0.25, at=(1900, 800), opens=0.75),
+    "CH": _stop(115, 310, 1850, 2600, hold=0.85, noise=0.60, at=(3200, 900), opens=0.4,
                 kind="affricate"),
-    "JH": _stop(95, 300, 1850, 2600, hold=0.85, voice=0.3, noise=0.35, at=(3200, 900),
-                open_share=0.45, kind="affricate"),
+    "JH": _stop(85, 300, 1850, 2600, hold=0.85, voice=0.18, noise=0.35, at=(3200, 900),
+                opens=0.45, kind="affricate"),
 }
 
 PHONES = tuple(INVENTORY)

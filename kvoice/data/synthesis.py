@@ -1,12 +1,13 @@
-"""A source-filter speech synthesiser: articulation over time -> a wave, for the built-in corpus `demo`.
+"""A source-filter synthesiser: movements of mouth and glottis -> a wave, for the corpus `demo`.
 
-The voice is built pulse by pulse, each in the frequency domain: glottal pulse times vocal tract, put at its exact
-(fractional) time. So there is no aliasing, F0 is exact at any rate, and each pulse has its own vocal tract. Noise
-(breath, frication, bursts) is white noise shaped in short overlapping frames.
+The voice is built pulse by pulse, each in the frequency domain: glottal pulse times vocal tract,
+put at its exact, fractional time. So nothing aliases, F0 is exact at any rate, and each pulse has a
+vocal tract of its own. Noise (breath, frication, bursts) is white noise shaped in short overlapping
+frames.
 
-Source: the idea of a pulse per period as in WORLD (Morise et al. 2016); glottal pulse: Doval, d'Alessandro &
-Henrich 2003, "The voice source as a causal/anticausal linear filter"; vocal tract: the cascade of Klatt 1980, as
-analogue resonances.
+Source: a response per period as in WORLD (Morise, Yokomori & Ozawa 2016); the glottal pulse of
+Doval, d'Alessandro & Henrich 2003, "The voice source as a causal/anticausal linear filter"; the
+cascade of Klatt 1980. Differs: analogue resonances, so that spectra do not depend on the rate.
 """
 
 import dataclasses
@@ -16,10 +17,12 @@ from scipy import fft
 
 TRACK_HZ = 1000  # rate of all tracks
 HIGHER_FORMANTS_HZ = (4500, 5500, 6500, 7500, 8500, 9500, 10500)
-BANDWIDTHS_HZ = (70.0, 90.0, 140.0, 220.0)  # of F1 to F4
+WIDTHS_HZ, WIDTHS_PER_HZ = (35, 50, 50, 50), (0.09, 0.03, 0.03, 0.03)  # bandwidths of F1 to F4
+HIGHER_WIDTH_HZ, NASAL_WIDTH_HZ = 250.0, 100.0
 NASAL_POLE_HZ, NASAL_ZERO_HZ = 300.0, 750.0
-PULSE_S, LEAD_S = 0.060, 0.018  # a pulse's response, and its part before the closing of the glottis
+PULSE_S, LEAD_S = 0.060, 0.018  # a pulse's response, and its part before the glottis closes
 NOISE_HOP_S = 0.004
+BREATH, NOISE = 0.015, 0.025  # levels against the voice
 VOICED = 0.08  # amplitude of voicing from which on a moment counts as voiced
 
 
@@ -105,22 +108,30 @@ def _voiced(tracks, glottis, formant_scale, sample_rate_hz, rng):
     start = np.floor((times_s - LEAD_S) * sample_rate_hz).astype(int)
     delay_s = (times_s - start / sample_rate_hz).astype(np.float32)
     spectra = _pulse_spectrum(hz, f0_hz, glottis)
-    spectra *= tract(hz, _at(times_s, tracks.formants_hz), _at(times_s, tracks.nasal), formant_scale)
+    spectra *= tract(hz, _at(times_s, tracks.formants_hz), _at(times_s, tracks.nasal),
+                     formant_scale)
     spectra *= np.exp(-2j * np.pi * hz * delay_s[:, None])
-    spectra *= amplitudes[:, None] * sample_rate_hz / 22050
+    spectra *= (amplitudes * np.float32(sample_rate_hz / 22050))[:, None]
     responses = fft.irfft(spectra, size, axis=-1)
     return _added(responses, start, _samples(tracks, sample_rate_hz))
 
 
 def _pulses(tracks, glottis, rng):
-    """When the glottis closes, how strongly, and F0 then. Shapes: -> [pulses] s, [pulses], [pulses] Hz."""
-    cycles = np.cumsum(tracks.f0_hz) / TRACK_HZ
-    times_s = np.interp(np.arange(1, cycles[-1]), cycles, np.arange(1, len(cycles) + 1) / TRACK_HZ)
+    """(when the glottis closes in s, how strongly, F0 then in Hz). Shapes: -> [pulses] each."""
+    ends_s, cycles = _cycles(tracks)
+    times_s = np.interp(np.arange(1, cycles[-1]), cycles, ends_s)
     f0_hz = _at(times_s, tracks.f0_hz)
-    times_s = times_s + glottis.jitter * rng.standard_normal(len(times_s)) / f0_hz
-    amplitudes = _at(times_s, tracks.voice) * np.exp(glottis.shimmer * rng.standard_normal(len(times_s)))
+    times_s = times_s + rng.normal(0, glottis.jitter, len(times_s)) / f0_hz
+    amplitudes = _at(times_s, tracks.voice) * np.exp(rng.normal(0, glottis.shimmer, len(times_s)))
     sounding = amplitudes > 1e-3
-    return times_s[sounding], amplitudes[sounding].astype(np.float32), f0_hz[sounding].astype(np.float32)
+    return (times_s[sounding], amplitudes[sounding].astype(np.float32),
+            f0_hz[sounding].astype(np.float32))
+
+
+def _cycles(tracks):
+    """(ends of the tracks' steps in s, periods of F0 until then). Shapes: -> [time] each."""
+    steps = np.arange(1, len(tracks.f0_hz) + 1)
+    return steps / TRACK_HZ, np.cumsum(tracks.f0_hz) / TRACK_HZ
 
 
 def _pulse_spectrum(hz, f0_hz, glottis):
@@ -138,25 +149,28 @@ def tract(hz, formants_hz, nasal, formant_scale):
 
     Shapes: `hz` [bins], `formants_hz` [times, 4], `nasal` [times] -> [times, bins] complex64.
     """
-    response = (1 / _resonances(hz, np.array([HIGHER_FORMANTS_HZ]) * formant_scale, [350.0] * 7))
-    widths_hz = np.array(BANDWIDTHS_HZ)
-    response = response / _resonances(hz, formants_hz, widths_hz * formant_scale)
+    higher_hz = np.array([HIGHER_FORMANTS_HZ]) * formant_scale
+    widths_hz = WIDTHS_HZ + np.array(WIDTHS_PER_HZ) * formants_hz
+    response = 1 / _resonances(hz, higher_hz, np.full_like(higher_hz, HIGHER_WIDTH_HZ))
+    response = response / _resonances(hz, formants_hz, widths_hz)
     if nasal.any():
-        shift_hz = (NASAL_ZERO_HZ - NASAL_POLE_HZ) * formant_scale * nasal[:, None]
         pole_hz = np.full((len(nasal), 1), NASAL_POLE_HZ * formant_scale)
-        response *= _resonances(hz, pole_hz + shift_hz, [100.0]) / _resonances(hz, pole_hz, [100.0])
+        zero_hz = pole_hz * (NASAL_ZERO_HZ / NASAL_POLE_HZ) ** nasal[:, None]  # cancels it at 0
+        width_hz = np.full_like(pole_hz, NASAL_WIDTH_HZ)
+        response *= _resonances(hz, zero_hz, width_hz) / _resonances(hz, pole_hz, width_hz)
     return response
 
 
 def _resonances(hz, centres_hz, widths_hz):
     """The denominator of a cascade of resonances, 1 at 0 Hz.
 
-    Shapes: `hz` [bins], `centres_hz` [times, resonances], `widths_hz` [resonances] -> [times, bins].
+    Shapes: `hz` [bins], `centres_hz` and `widths_hz` [times, resonances] -> [times, bins].
     """
     product = np.ones((len(centres_hz), len(hz)), np.complex64)
-    for centre_hz, width_hz in zip(np.asarray(centres_hz, np.float32).T, widths_hz):
-        ratio = hz / centre_hz[:, None]
-        product *= (1 - ratio ** 2) + 1j * ratio * (np.float32(width_hz) / centre_hz[:, None])
+    for centre_hz, width_hz in zip(centres_hz.T[:, :, None].astype(np.float32),
+                                   widths_hz.T[:, :, None].astype(np.float32)):
+        ratio = hz / centre_hz
+        product *= (1 - ratio ** 2) + 1j * ratio * (width_hz / centre_hz)
     return product
 
 
@@ -165,38 +179,44 @@ def _resonances(hz, centres_hz, widths_hz):
 def _noisy(tracks, glottis, formant_scale, sample_rate_hz, rng):
     samples = _samples(tracks, sample_rate_hz)
     hop = round(NOISE_HOP_S * sample_rate_hz)
-    size = fft.next_fast_len(6 * hop, real=True)
-    hz = fft.rfftfreq(size, 1 / sample_rate_hz).astype(np.float32)
     start = np.arange(-hop, samples, hop)
-    times_s = np.maximum(start + hop, 0) / sample_rate_hz
-    white = rng.standard_normal(start[-1] + 3 * hop).astype(np.float32) * np.sqrt(sample_rate_hz / 22050)
-    white *= _flutter(tracks, start[-1] + 3 * hop, hop, sample_rate_hz)
+    white = rng.standard_normal(start[-1] + 3 * hop).astype(np.float32)
+    white *= np.sqrt(sample_rate_hz / 22050) * _flutter(tracks, len(white), hop, sample_rate_hz)
     window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(white, 2 * hop)[::hop][:len(start)] * window
-    shape = _breath_spectrum(hz, tracks, glottis, times_s, formant_scale)
-    shape += _at(times_s, tracks.noise).astype(np.float32) @ _noise_spectra(hz, tracks.noises * formant_scale)
-    return _added(fft.irfft(fft.rfft(frames, size) * shape, size, axis=-1), start, samples)
+    size = fft.next_fast_len(6 * hop, real=True)
+    hz = fft.rfftfreq(size, 1 / sample_rate_hz).astype(np.float32)
+    times_s = (start + hop) / sample_rate_hz
+    spectra = _breath_spectra(hz, tracks, glottis, times_s, formant_scale)
+    noise = _at(times_s, tracks.noise).astype(np.float32)
+    spectra += noise @ _noise_spectra(hz, tracks.noises * formant_scale)
+    return _added(fft.irfft(fft.rfft(frames, size) * spectra, size, axis=-1), start, samples)
 
 
 def _flutter(tracks, samples, lead, sample_rate_hz):
     """Noise in a voiced sound comes in puffs, one per period. Shapes: -> [samples]."""
     times_s = (np.arange(samples) - lead) / sample_rate_hz
-    cycles = np.interp(times_s, np.arange(1, len(tracks.f0_hz) + 1) / TRACK_HZ, np.cumsum(tracks.f0_hz) / TRACK_HZ)
-    depth = np.interp(times_s, np.arange(len(tracks.voice)) / TRACK_HZ, np.minimum(tracks.voice, 1.0))
-    return (1 + 0.7 * depth * np.cos(2 * np.pi * cycles)).astype(np.float32)
+    cycles = np.interp(times_s, *_cycles(tracks))
+    depth = 0.7 * np.minimum(_at(times_s, tracks.voice), 1)
+    return (1 + depth * np.cos(2 * np.pi * cycles)).astype(np.float32)
 
 
-def _breath_spectrum(hz, tracks, glottis, times_s, formant_scale):
+def _breath_spectra(hz, tracks, glottis, times_s, formant_scale):
     """Breath through the vocal tract. Shapes: -> [times, bins]."""
-    amplitude = 0.02 * _at(times_s, tracks.breath + glottis.breath * tracks.voice)
+    amplitude = BREATH * _at(times_s, tracks.breath + glottis.breath * tracks.voice)
     through = np.abs(tract(hz, _at(times_s, tracks.formants_hz), np.zeros(1), formant_scale))
-    return amplitude[:, None].astype(np.float32) * through * (hz / (hz + 700))
+    return amplitude[:, None].astype(np.float32) * through * _without_rumble(hz) * (1 + hz / 6000)
 
 
 def _noise_spectra(hz, noises):
     """Shapes: `noises` [kinds, 2] -> [kinds, bins]."""
     centre_hz, width_hz = noises.T[:, :, None]
-    return (0.025 / (1 + ((hz - centre_hz) / width_hz) ** 2) * (hz / (hz + 300))).astype(np.float32)
+    peak = 1 / (1 + ((hz - centre_hz) / width_hz) ** 2)
+    return (NOISE * peak * _without_rumble(hz)).astype(np.float32)
+
+
+def _without_rumble(hz):
+    return hz / (hz + 500)
 
 
 def _added(pieces, start, samples):
