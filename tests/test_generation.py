@@ -118,6 +118,18 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, name):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.backend
+def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
+    from kvoice.models.voicegan import VoiceGAN
+
+    gan = VoiceGAN(shape=(32, 80), low=SPEC.low, high=SPEC.high, labels=2, condition="emotion", noise=8, width=2)
+    for name in "ab":
+        generate(gan, SPEC, NAMES, tmp_path / name, count=1, labels=["sad"], steps=2)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    wave, _ = audio.read(tmp_path / "a" / "sad_0.wav")
+    assert len(wave) == 31 * 256 and np.abs(wave).max() > 0
+
+
 # The way between two noises
 
 
