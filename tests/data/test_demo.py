@@ -34,7 +34,7 @@ def db(wave):
 def tracked_f0_hz(wave, sample_rate_hz, centre, expected_hz):
     """The peak of the normalised autocorrelation within a third of an octave of the expected F0.
 
-    That near, and nowhere else, so that octave errors of this simple tracker are not the renderer's.
+    Nowhere else, so that octave errors of this simple tracker are not the renderer's.
     """
     half = round(1.5 * sample_rate_hz / expected_hz)
     piece = wave[centre - half:centre + half].astype(float)
@@ -134,7 +134,8 @@ def test_voiced_frames_are_those_of_voiced_phones():
     assert np.mean(np.concatenate(unvoiced)) < 0.05
 
 
-@pytest.mark.parametrize("sample_rate_hz, hop", [(22050, 256), (16000, 256), (24000, 300), (48000, 512)])
+@pytest.mark.parametrize("sample_rate_hz, hop",
+                         [(22050, 256), (16000, 256), (24000, 300), (48000, 512)])
 def test_labels_have_a_frame_per_hop_at_any_rate(sample_rate_hz, hop):
     sound = rendered("gus", "happy", sample_rate_hz=sample_rate_hz, hop=hop)
     usual = rendered("gus", "happy")

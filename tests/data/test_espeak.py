@@ -14,7 +14,8 @@ TEXT = list(espeak.SENTENCES)[2]
 def test_without_the_program_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert not espeak.available()
-    for attempt in (espeak.utterances, lambda: espeak.render(espeak.Utterance("f1-us", "sad", TEXT))):
+    utterance = espeak.Utterance("f1-us", "sad", TEXT)
+    for attempt in (espeak.utterances, lambda: espeak.render(utterance)):
         with pytest.raises(KvoiceError, match="apt-get install espeak-ng, or use --data=demo"):
             attempt()
 
