@@ -155,9 +155,9 @@ class Judge:
 
     Linear discriminant analysis with a shrunken covariance on `cues`, all labels equally likely
     beforehand. It learns from each clip as it is and from two `worn` copies: a judge that never met
-    a blurred or grainy clip decides on the blur alone (of real `demo` clips, blurred by one frame
-    and band, one without copies calls nearly all angry). Level counts: models work at fixed bounds,
-    and loudness is part of an emotion.
+    a blurred or grainy clip decides by that alone (real `demo` clips that are blurred by one frame
+    and band are nearly all one emotion to it). Level counts: models work at fixed bounds, and
+    loudness is part of an emotion.
 
     Cues, number of coefficients and classifier were chosen once, by cross-validation over the
     speakers of the split `judge` of `demo`, on clips as they are and worn, against statistics of
@@ -229,7 +229,7 @@ def wilson(hits, count):
 
 
 def _within(points, labels):
-    """Diversity of the points of one label, averaged over the labels; NaN where each has but one."""
+    """Diversity of the points of one label, averaged over the labels; NaN if each has but one."""
     groups = [points[labels == label] for label in np.unique(labels)]
     groups = [speech.diversity(group) for group in groups if len(group) > 1]
     return float(np.mean(groups)) if groups else math.nan
@@ -280,8 +280,8 @@ def table(scores):
     for row, values in scores["rows"].items():
         lines.append(_line(row, *_cells(values, "all")))
     if scores["names"]:
-        lines += ["", _line("generated, by label", "Frechet", "diversity", "", "label heard (95 %)")
-                  + "  heard as"]
+        titles = ("Frechet", "diversity", "", "label heard (95 %)")
+        lines += ["", _line("generated, by label", *titles) + "  heard as"]
         values = scores["rows"]["generated"]
         for name in scores["names"]:
             total = max(1, sum(scores["confusion"][name].values()))
@@ -299,4 +299,6 @@ def _cells(values, name):
     numbers = [values[column].get(name) for column in ("frechet", "diversity", "novelty")]
     cells = ["" if number is None else f"{number:.3f}" for number in numbers]
     heard = values.get("confirmed", {}).get(name)
-    return [*cells, heard and f"{heard['share']:.0%} ({heard['low']:.0%}-{heard['high']:.0%})" or ""]
+    if heard is None:
+        return [*cells, ""]
+    return [*cells, f"{heard['share']:.0%} ({heard['low']:.0%}-{heard['high']:.0%})"]

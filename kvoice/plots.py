@@ -102,7 +102,8 @@ def curves(path, table):
     figure = Figure((3.4 * wide, 2.2 * high + 0.3), layout="constrained")
     grid = figure.subplots(high, wide, sharex=True, squeeze=False)
     for axis, name in zip(grid.flat, names):
-        for column, label, colour in ((name, "training", "C0"), (f"val_{name}", "validation", "C1")):
+        for column, label, colour in (
+                (name, "training", "C0"), (f"val_{name}", "validation", "C1")):
             if column in table:
                 steps, values = np.asarray(table["step"], float), np.asarray(table[column], float)
                 known = np.isfinite(values)
@@ -112,7 +113,7 @@ def curves(path, table):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="0.9")
         axis.tick_params(labelsize="small", colors=_GREY)
-        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         if f"val_{name}" in table:
             axis.legend(fontsize="small", frameon=False)
     for axis in grid.flat[len(names):]:

@@ -9,7 +9,9 @@ import scipy.stats
 from kvoice import audio, evaluation
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import Judge, crops, quality, table, voicegan_scores, white_noise, wilson, worn
+from kvoice.evaluation import (
+    Judge, crops, quality, table, voicegan_scores, white_noise, wilson, worn,
+)
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "calm", "sad"]
@@ -43,7 +45,8 @@ class Source:
     def batch(self, step):
         emotion = np.random.default_rng([self.seed, step]).permutation(np.arange(20) % self.kinds)
         unknown = np.full(20, -1)
-        return {"mel": clips(emotion, [self.seed, step, 1]), "emotion": emotion, "speaker": unknown, "gender": unknown}
+        mels = clips(emotion, [self.seed, step, 1])
+        return {"mel": mels, "emotion": emotion, "speaker": unknown, "gender": unknown}
 
 
 TRAIN, VALID, JUDGE, TEST = (Source(seed) for seed in range(4))
@@ -55,7 +58,8 @@ def model(made=clips, condition="emotion"):
         assert (labels is None) == (condition == "")
         return made(np.arange(count) % 3 if labels is None else labels, seed + 100)
 
-    return types.SimpleNamespace(condition=condition, labels=3 if condition else 0, generate=generate)
+    labels = 3 if condition else 0
+    return types.SimpleNamespace(condition=condition, labels=labels, generate=generate)
 
 
 def collapsed(labels, seed):
@@ -98,14 +102,15 @@ def test_noise_and_an_untrained_model_are_far_off(good):
     rows = good["rows"]
     for row in "white noise", "untrained":
         assert rows[row]["frechet"]["all"] > 10 * rows["real train"]["frechet"]["all"]
-    # The noise is as loud as its test clip, which tells something of the label; one grey clip cannot.
+    # The noise is as loud as its test clip, which tells something of the label; grey cannot.
     assert rows["untrained"]["confirmed"]["all"]["share"] < 0.45
     assert rows["untrained"]["diversity"]["all"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_collapse_to_one_clip_for_each_label_shows():
     rows = scores(collapsed)["rows"]
-    assert rows["generated"]["diversity"] == pytest.approx(dict.fromkeys(["all", *NAMES], 0), abs=1e-6)
+    none = dict.fromkeys(["all", *NAMES], 0)
+    assert rows["generated"]["diversity"] == pytest.approx(none, abs=1e-6)
     assert rows["generated"]["frechet"]["all"] > 3 * rows["real train"]["frechet"]["all"]
 
 
@@ -118,15 +123,17 @@ def test_copies_of_the_training_clips_show():
 
 def test_a_model_that_ignores_its_label_is_found_out():
     found = scores(deaf)
-    assert found["rows"]["generated"]["confirmed"]["all"]["share"] < 0.1
+    generated, real = (found["rows"][row] for row in ("generated", "real train"))
+    assert generated["confirmed"]["all"]["share"] < 0.1
     assert found["confusion"]["angry"]["calm"] > 0.8 * sum(found["confusion"]["angry"].values())
-    assert found["rows"]["generated"]["frechet"]["angry"] > found["rows"]["real train"]["frechet"]["angry"] * 3
+    assert generated["frechet"]["angry"] > 3 * real["frechet"]["angry"]
 
 
 def test_shares_and_confusion_count_the_same_clips(good):
     for name in NAMES:
         confirmed = good["rows"]["generated"]["confirmed"][name]
-        assert good["confusion"][name][name] == pytest.approx(confirmed["share"] * confirmed["clips"])
+        hits = confirmed["share"] * confirmed["clips"]
+        assert good["confusion"][name][name] == pytest.approx(hits)
         assert sum(good["confusion"][name].values()) == confirmed["clips"]
         assert confirmed["low"] <= confirmed["share"] <= confirmed["high"]
 

@@ -46,9 +46,11 @@ def written(tmp_path_factory):
 def test_the_listing_names_every_wave_and_is_what_was_returned(written):
     directory, made = written
     assert json.loads((directory / "samples.json").read_text()) == made
-    assert {each["file"] for each in made["files"]} == {path.name for path in directory.glob("*.wav")}
+    listed = {each["file"] for each in made["files"]}
+    assert listed == {path.name for path in directory.glob("*.wav")}
     assert made["files"][1] == {"file": "angry_1.wav", "label": "angry", "noise": 1}
-    assert made["files"][-1] == {"file": "interpolation_sad.wav", "label": "sad", "noises": [0, 1], "steps": 3}
+    assert made["files"][-1] == {
+        "file": "interpolation_sad.wav", "label": "sad", "noises": [0, 1], "steps": 3}
     assert made["seed"] == 3 and made["sample_rate_hz"] == 22050
 
 
@@ -122,7 +124,8 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, name):
 def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
     from kvoice.models.voicegan import VoiceGAN
 
-    gan = VoiceGAN(shape=(32, 80), low=SPEC.low, high=SPEC.high, labels=2, condition="emotion", noise=8, width=2)
+    gan = VoiceGAN(shape=(32, 80), low=SPEC.low, high=SPEC.high, labels=2, condition="emotion",
+                   noise=8, width=2)
     for name in "ab":
         generate(gan, SPEC, NAMES, tmp_path / name, count=1, labels=["sad"], steps=2)
     assert content(tmp_path / "a") == content(tmp_path / "b")
@@ -138,7 +141,8 @@ def test_an_interpolation_begins_and_ends_at_the_noises_themselves():
     start, end = model.noise(2, 5)
     way = interpolation(start, end, 7)
     np.testing.assert_array_equal(way[[0, -1]], [start, end])
-    np.testing.assert_array_equal(model.decode(way, 1)[[0, -1]], model.decode(np.stack([start, end]), 1))
+    ends = model.decode(np.stack([start, end]), 1)
+    np.testing.assert_array_equal(model.decode(way, 1)[[0, -1]], ends)
 
 
 def test_an_interpolation_keeps_the_length_of_gaussian_noise_in_equal_turns():
@@ -155,7 +159,8 @@ def test_an_interpolation_keeps_the_length_of_gaussian_noise_in_equal_turns():
 @pytest.mark.parametrize("factor", [1, -1])
 def test_noises_along_one_line_are_interpolated_along_it(factor):
     start = np.array([1.0, 2.0])
-    np.testing.assert_allclose(interpolation(start, factor * start, 3)[1], (1 + factor) / 2 * start, atol=1e-6)
+    middle = interpolation(start, factor * start, 3)[1]
+    np.testing.assert_allclose(middle, (1 + factor) / 2 * start, atol=1e-6)
 
 
 def test_the_gains_of_a_fade_sum_to_one_and_the_rest_is_untouched():

@@ -82,7 +82,7 @@ def test_the_picture_is_not_blank_and_the_same_each_time(tmp_path):
     (np.zeros((0, 1, 4, 80)), [], (), r"got \[0, 1, 4, 80\]"),
     (np.full((1, 1, 4, 80), np.nan), ["a"], (), "NaN"),
 ])
-def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(tmp_path, mels, titles, columns, message):
+def test_what_cannot_be_drawn_is_refused_before_writing(tmp_path, mels, titles, columns, message):
     with pytest.raises(KvoiceError, match=message):
         plots.mel_image(tmp_path / "a.png", mels, titles, SPEC, columns)
     assert not list(tmp_path.iterdir())
@@ -94,7 +94,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_curve_and_its_validation_share_a_panel_and_gaps_are_left_out(drawn):
-    table = {"step": [1, 2, 3], "loss": [3, 2, 1], "val_loss": [4, float("nan"), 2], "val_frechet": [9, 8, 7]}
+    table = {"step": [1, 2, 3], "loss": [3, 2, 1], "val_loss": [4, float("nan"), 2],
+             "val_frechet": [9, 8, 7]}
     loss, frechet = (axis for axis in drawn(plots.curves, table).axes if axis.lines)
     assert loss.get_title("left") == "loss" and frechet.get_title("left") == "frechet"
     assert [line.get_label() for line in loss.lines] == ["training", "validation"]
@@ -110,7 +111,8 @@ def test_curves_are_drawn_from_the_log_of_a_run(tmp_path):
     assert matplotlib.image.imread(tmp_path / "curves.png")[..., :3].min() < 0.5
 
 
-@pytest.mark.parametrize("content, message", [(None, "cannot be read"), ("step,loss\n1,x\n", "no.* a log of numbers")])
+@pytest.mark.parametrize("content, message", [
+    (None, "cannot be read"), ("step,loss\n1,x\n", "not a log of numbers")])
 def test_a_log_that_is_none_is_refused_by_name(tmp_path, content, message):
     if content:
         (tmp_path / "log.csv").write_text(content)

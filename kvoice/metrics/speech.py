@@ -2,8 +2,8 @@
 
 All three questions are asked in one space, `MelSpace`, whose definition is frozen under the name
 `VERSION`: numbers of the same version and corpus can be compared, others cannot. The space is plain
-statistics, no trained network, so that it needs no download and can be recomputed by anyone. It says
-whether sounds have the right spectra, levels and amount of movement; it does not hear words.
+statistics, no trained network, so that it needs no download and can be recomputed by anyone. It
+says whether sounds have the right spectra, levels and amount of movement; it does not hear words.
 """
 
 import dataclasses
