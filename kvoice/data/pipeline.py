@@ -18,8 +18,8 @@ _AHEAD = 4  # batches made before they are asked for
 class _Calls:
     """The calls of Python by threads of tf.data, which must rest before the interpreter ends.
 
-    An iterator that is alive then is still making batches ahead. A thread of it that asks for Python
-    in vain never returns, and the process would wait for it for ever.
+    An iterator that is alive then is still making batches ahead. A thread of it that asks for
+    Python in vain never returns, and the process would wait for it for ever.
     """
 
     def __init__(self):
@@ -73,10 +73,13 @@ def batches(source, start=0):
             name: tf.ensure_shape(array, first[name].shape) for name, array in zip(names, arrays)
         }
 
+    options = tf.data.Options()
+    options.autotune.enabled = False  # nothing is left to tune, and its thread ends slowly
     return (
         tf.data.Dataset.range(start, _STEPS)
         .map(named, num_parallel_calls=2, deterministic=True)
         .prefetch(_AHEAD)
+        .with_options(options)
     )
 
 

@@ -173,11 +173,12 @@ def example(item, spec, label_hop, labels):
     """
     sound = corpora.recording(item, spec.sample_rate_hz, label_hop)
     labelled = sound.f0 is not None or sound.phone is not None
-    _refuse_useless(sound.wave, spec)
     wave = audio.condition(
         sound.wave, dataclasses.replace(spec, preemphasis=0.0), trim=not labelled
     )
-    _refuse_useless(wave, spec)
+    reason = audio.problem(wave, spec.sample_rate_hz)
+    if reason:
+        raise KvoiceError(reason)
     f0 = audio.f0(wave, spec.sample_rate_hz, label_hop) if sound.f0 is None else sound.f0
     wave = audio.condition(wave, dataclasses.replace(spec, trim_db=0.0, highpass_hz=0.0))
     return {
@@ -224,12 +225,6 @@ def fingerprint(items):
 
 def _size(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
-
-
-def _refuse_useless(wave, spec):
-    reason = audio.problem(wave, spec.sample_rate_hz)
-    if reason:
-        raise KvoiceError(reason)
 
 
 def _summary_path(directory, job):

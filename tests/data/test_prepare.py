@@ -147,6 +147,14 @@ def test_bad_files_are_left_out_and_listed_with_the_reason(tmp_path):
     assert "left out      1: silent" in made.report()
 
 
+def test_clipping_is_found_behind_the_filters(tmp_path):
+    root = tmp_path / "c"
+    folder(root)
+    soundfile.write(root / "s0" / "clipped.wav", np.clip(tone(0.5, 16000, peak=5.0), -1, 1), 16000)
+    made = prepare(f"folder:{root}", tmp_path / "out", SPECS["speechsplit"], workers=1)
+    assert [os.path.basename(skip["file"]) for skip in made.skipped] == ["clipped.wav"]
+
+
 @pytest.mark.parametrize(
     "rate_hz, subtype, channels",
     [
