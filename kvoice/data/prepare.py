@@ -332,7 +332,7 @@ def _run(jobs, work, directory, workers):
         for name in os.listdir(place):
             if name.endswith(".tmp"):  # left by a prepare that was killed
                 os.unlink(os.path.join(place, name))
-    workers = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    workers = min(workers or os.cpu_count(), len(jobs))
     with tqdm.tqdm(
         total=sum(len(job.items) for job in jobs), desc="prepare", unit="utt", delay=2, smoothing=0
     ) as bar:
