@@ -7,7 +7,9 @@
 
 Sizes after activation maximisation with a GAN prior (80 x 160 mels from a 512-d noise, widths 64 to
 512); loss after Gulrajani et al. 2017, arXiv:1704.00028, class head after Choi et al. 2018
-(StarGAN), arXiv:1711.09020.
+(StarGAN), arXiv:1711.09020. The default differs from them where ten minutes on two cores demand it:
+width 24, two critic steps instead of five, ten times the rates, an average of the weights. At equal
+time it was nearer to real speech than five critic steps at half these rates.
 """
 
 import dataclasses
@@ -19,13 +21,18 @@ from kvoice import audio
 VARIANTS = {
     "": {},
     "paper": {
-        "model": {"width": 64},
+        "model": {"width": 64, "n_critic": 5},
         "data": {"batch": 640},
-        "train": {"steps": 100_000, "steps_per_epoch": 1000},
+        "train": {
+            "steps": 100_000,
+            "steps_per_epoch": 1000,
+            "rates": {"critic": 1e-4, "generator": 1e-4},
+            "ema": 0.0,
+        },
     },
     "tiny": {
         "model": {"width": 4},
-        "data": {"batch": 20},
+        "data": {"batch": 8},
         "train": {"steps": 6, "steps_per_epoch": 3},
     },
 }
@@ -37,7 +44,7 @@ def config(variant=""):
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
             "crop_frames": 160,
-            "batch": 80,  # 16 for each of the n_critic steps of the critic
+            "batch": 32,  # 16 for each of the n_critic steps of the critic
             "seed": 0,
         },
         "model": {  # models.voicegan.VoiceGAN
@@ -45,19 +52,19 @@ def config(variant=""):
             "condition": "emotion",  # or gender, speaker, "" for none
             "noise": 512,
             "width": 24,
-            "n_critic": 5,
+            "n_critic": 2,
             "penalty": 10.0,
             "class_weight": 1.0,
             "seed": 0,
         },
         "train": {  # training.train
-            "steps": 400,
-            "steps_per_epoch": 50,
-            "rates": {"critic": 1e-4, "generator": 1e-4},
+            "steps": 2400,
+            "steps_per_epoch": 200,
+            "rates": {"critic": 1e-3, "generator": 1e-3},
             "beta_1": 0.5,
             "beta_2": 0.9,
             "clip_norm": 0.0,  # 0 = no clipping
-            "ema": 0.0,  # momentum of the average of the weights, 0 = no average
+            "ema": 0.99,  # momentum of the average of the weights, 0 = no average
             "precision": "float32",
             "jit": False,
             "seed": 0,

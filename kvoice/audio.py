@@ -23,6 +23,7 @@ import scipy.fft
 import scipy.signal
 
 from kvoice.errors import KvoiceError
+from kvoice.files import replaced
 
 SILENT = 1e-4  # a peak of -80 dBFS: nothing that could be heard
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
@@ -234,22 +235,10 @@ def write(path, wave, sample_rate_hz):
     content = io.BytesIO()
     soundfile.write(content, samples, int(sample_rate_hz), format="WAV", subtype="PCM_16")
     try:
-        _replace(path, content.getvalue())
+        with replaced(path) as file:
+            file.write(content.getvalue())
     except OSError as error:
         raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _replace(path, content):
-    """Writes bytes to a temporary file beside `path`, then renames it."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
 
 
 def problem(wave, sample_rate_hz):

@@ -284,7 +284,8 @@ def train(model, data, run, init, overrides):
              "labels": len(source.labels[condition]) if condition else 0}
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
-        {"model_name": name, "variant": variant, "data_spec": data, "data": config["data"],
+        {"model_name": name, "variant": variant, "data_spec": data,
+         "corpus": source.manifest.items, "data": config["data"],
          "model": config["model"] | known, "train": config["train"]},
         spec, source.labels, command=shlex.join(["kvoice", "train", *sys.argv[2:]]))
     steps, done = config["train"]["steps"], run.state.get("step", 0)
@@ -304,21 +305,26 @@ def _prepared(data, spec, condition):
     """The directory with the shards of `data` for this Spec; they are written if they are not there.
 
     Speakers as labels have to be in every split: texts are kept apart then. The name of the
-    directory tells apart what cannot share shards: corpora, conditioning and ways to split.
+    directory tells apart what cannot share shards: corpora and their files, conditioning and ways to
+    split.
     """
     from kvoice import audio
-    from kvoice.data import manifest, prepare
+    from kvoice.data import corpora, manifest, prepare
 
     if data.startswith("prepared:"):
         return data.removeprefix("prepared:")
     split = "text" if condition == "speaker" else "speaker"
-    key = [data, split, *(getattr(spec, field) for field in audio.CONDITIONING)]
+    items, _ = corpora.items(data)
+    key = [prepare.fingerprint(items), split, *(getattr(spec, f) for f in audio.CONDITIONING)]
     words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
     directory = f"prepared/{words}-{digest}"
-    if not os.path.exists(os.path.join(directory, manifest.FILE)):
+    new = not os.path.exists(os.path.join(directory, manifest.FILE))
+    if new:
         print(f"preparing {data} in {directory}")
-        print(prepare.prepare(data, directory, spec, split=split).report())
+    made = prepare.prepare(data, directory, spec, split=split)  # at once where nothing is missing
+    if new:
+        print(made.report())
     return directory
 
 
@@ -418,6 +424,7 @@ def evaluate(run, count, seed):
     chosen_backend()
 
     from kvoice import runs
+    from kvoice.files import write_json
 
     run = runs.load(run)
     condition = run.config["model"]["condition"]
@@ -429,11 +436,13 @@ def evaluate(run, count, seed):
 
     train, judge, test = _sources(
         directory, ("train", "judge", "test"), run.spec, condition, run.config["data"])
+    if train.manifest.items != run.config["corpus"]:
+        raise KvoiceError(f"{run.config['data_spec']}: has changed since {run.path} was trained on it")
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
     scores = evaluation.voicegan_scores(
         training.load(run.path), train, judge, test, count=count, seed=seed,
         untrained=training.model(run))
-    runs.write_json(run.path / "evaluation.json", scores)
+    write_json(run.path / "evaluation.json", scores)
     print(f"{evaluation.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers")
 
 

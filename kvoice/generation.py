@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from kvoice import audio, plots, runs
+from kvoice import audio, plots
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 
 FADE_S = 0.05  # from one step of an interpolation to the next
 
@@ -79,7 +80,7 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
             audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
             bar.update()
     made = {"sample_rate_hz": spec.sample_rate_hz, "seed": seed, "files": files}
-    runs.write_json(output / "samples.json", made)
+    write_json(output / "samples.json", made)
     return made
 
 

@@ -4,9 +4,6 @@ Figures are drawn without pyplot: no window, no global state, the same bytes for
 """
 
 import csv
-import io
-import os
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kvoice import audio
 from kvoice.errors import KvoiceError
+from kvoice.files import replaced
 
 RANGE_DB = 80.0  # shown below the loudest point of a figure
 _TICKS_HZ = (500, 1000, 2000, 4000, 8000, 16000)
@@ -142,13 +140,8 @@ def log(path):
 
 def _save(figure, path):
     """Writes a figure as PNG under a temporary name, then renames it."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_bytes(content.getvalue())
-        os.replace(temporary, path)
+        with replaced(path) as file:
+            figure.savefig(file, format="png", dpi=120)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error

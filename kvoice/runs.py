@@ -17,22 +17,14 @@ import dataclasses
 import fcntl
 import importlib.metadata
 import json
-import os
 import platform
 from pathlib import Path
 
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 
 FORMAT = 1
-
-
-def write_json(path, value):
-    """Writes JSON under a temporary name, then renames it: never half a file."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(temporary, path)
 
 
 def versions():

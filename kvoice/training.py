@@ -8,15 +8,16 @@ started again goes on from its last checkpoint and passes through the same losse
 import contextlib
 import csv
 import importlib.util
+import io
 import math
 import os
-import shutil
 
 import keras
 import numpy as np
 
 from kvoice import runs
 from kvoice.errors import KvoiceError
+from kvoice.files import replaced, write_json
 from kvoice.models import MODELS
 from kvoice.players import OptimizerGroup
 
@@ -296,10 +297,9 @@ class Keeper(keras.callbacks.Callback):
             name, value = next(iter(scores.items()))
             if math.isfinite(value) and (best is None or value < best["value"]):
                 best = {"name": name, "value": value, "step": step, "weights": "best.weights.h5"}
-                temporary = self.checkpoints / ".best.weights.h5"
-                shutil.copyfile(weights, temporary)
-                os.replace(temporary, self.checkpoints / best["weights"])
-        runs.write_json(
+                with replaced(self.checkpoints / best["weights"]) as file:
+                    file.write(weights.read_bytes())
+        write_json(
             self.run.path / "state.json",
             {
                 "step": step,
@@ -331,10 +331,10 @@ class Keeper(keras.callbacks.Callback):
 
     def _write_log(self):
         log = self.run.path / "log.csv"
-        temporary = log.with_name(".log.csv.tmp")
         names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, names, restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        os.replace(temporary, log)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, restval="")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        with replaced(log) as file:
+            file.write(text.getvalue().encode())

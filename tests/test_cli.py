@@ -165,7 +165,7 @@ def test_overrides_take_the_type_of_their_field():
         "--config.model.condition=", "--config.train.ema=1"])
     assert config["train"]["steps"] == 9
     assert config["train"]["jit"] is True
-    assert config["train"]["rates"] == {"critic": 2e-4, "generator": 1e-4}
+    assert config["train"]["rates"] == {"critic": 2e-4, "generator": 1e-3}
     assert config["model"]["condition"] == ""
     assert config["train"]["ema"] == 1.0 and isinstance(config["train"]["ema"], float)
 

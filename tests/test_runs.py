@@ -5,6 +5,7 @@ import pytest
 
 from kvoice import audio, runs
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 
 CONFIG = {
     "model_name": "voicegan", "variant": "tiny", "data_spec": "demo",
@@ -21,7 +22,7 @@ def create(directory, config=CONFIG, spec=SPEC, labels=LABELS):
 
 def begun(directory):
     """A run with a checkpoint."""
-    runs.write_json(create(directory).path / "state.json", {"step": 2})
+    write_json(create(directory).path / "state.json", {"step": 2})
 
 
 def test_a_run_comes_back_as_it_was_made(tmp_path):

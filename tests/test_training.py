@@ -12,6 +12,7 @@ import pytest
 import kvoice
 from kvoice import audio, runs, training
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 
 pytestmark = pytest.mark.backend
 
@@ -100,9 +101,9 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
 def test_a_kill_between_the_log_and_the_state_writes_no_row_twice(tmp_path):
     run = create(tmp_path / "run")
     train(run)
-    runs.write_json(run.path / "state.json", {**run.state, "step": 4})
+    write_json(run.path / "state.json", {**run.state, "step": 4})
     (run.path / "checkpoints" / "step-0000006.weights.h5").unlink()
-    runs.write_json(run.path / "state.json", {**run.state, "weights": "step-0000004.weights.h5"})
+    write_json(run.path / "state.json", {**run.state, "weights": "step-0000004.weights.h5"})
     before = rows(run)
     train(run)
     assert rows(run) == before

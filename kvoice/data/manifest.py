@@ -6,8 +6,8 @@ import os
 
 from kvoice.audio import CONDITIONING
 from kvoice.data.corpora import hint
-from kvoice.data.files import replaced
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -134,9 +134,3 @@ class Manifest:
 
     def _total(self, field):
         return sum(split[field] for split in self.splits.values())
-
-
-def write_json(path, content):
-    """Writes JSON, whole or not at all."""
-    with replaced(path) as file:
-        file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())

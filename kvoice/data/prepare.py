@@ -28,9 +28,10 @@ import tqdm
 from kvoice import audio
 from kvoice.data import corpora, shards
 from kvoice.data.corpora import SPLITS
-from kvoice.data.manifest import ARGUMENTS, FILE, Manifest, write_json
+from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.data.splits import split_of
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 
 RECORDS = 64  # utterances per shard
 WORK = ".prepare"  # summaries of finished shards, until the manifest is written

@@ -18,8 +18,8 @@ import struct
 import google_crc32c
 import numpy as np
 
-from kvoice.data.files import replaced
 from kvoice.errors import KvoiceError
+from kvoice.files import replaced
 
 FIELDS = {
     "wave": np.dtype("<i2"),  # [samples], 32768 = full scale

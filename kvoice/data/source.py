@@ -18,9 +18,9 @@ import tqdm
 from kvoice import audio
 from kvoice.data import shards
 from kvoice.data.corpora import hint
-from kvoice.data.files import replaced
 from kvoice.data.manifest import Manifest
 from kvoice.errors import KvoiceError
+from kvoice.files import replaced
 
 ARRAYS = ("mel", "wave", "f0", "phone")
 LABELS = ("speaker", "gender", "emotion")

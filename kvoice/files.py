@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import contextlib
+import json
 import os
 import tempfile
 
@@ -26,3 +27,9 @@ def replaced(path):
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def write_json(path, content):
+    """Writes JSON, whole or not at all."""
+    with replaced(path) as file:
+        file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
