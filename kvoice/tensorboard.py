@@ -34,10 +34,10 @@ class Summaries(keras.callbacks.Callback):
                 tf.summary.scalar(name, value)
             for label, name in enumerate(self.run.names or ["sample"]):
                 mel = self.model.generate(1, label if self.run.names else None)
-                tf.summary.image(name, picture(mel, self.run.spec))
+                tf.summary.image(f"mel/{name}", picture(mel, self.run.spec))
                 wave = audio.griffin_lim(mel, self.run.spec, iterations=ITERATIONS)
                 rate = self.run.spec.sample_rate_hz
-                tf.summary.audio(name, wave[:, :, None].clip(-1, 1), rate)
+                tf.summary.audio(f"audio/{name}", wave[:, :, None].clip(-1, 1), rate)
         self.writer.flush()
 
     def on_train_end(self, logs=None):

@@ -1,4 +1,5 @@
 import csv
+import importlib.util
 import os
 import signal
 import subprocess
@@ -96,6 +97,35 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
     assert rows(killed) == rows(whole)  # every loss, validation included, and no row twice
     for a, b in zip(everything(killed), everything(whole), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}[keras.backend.backend()]
+
+
+@pytest.mark.skipif(importlib.util.find_spec(OTHER) is None, reason=f"{OTHER} is not installed")
+def test_what_one_backend_trained_speaks_and_learns_on_another(tmp_path):
+    run = create(tmp_path / "run", ema=0.5)
+    script = f"""
+        import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from test_training import *
+        training.feed = training.generated
+        run = runs.load({str(run.path)!r})
+        train(run)
+        np.save(run.path / "raw.npy", training.load(run.path, average=False).generate(2, label=1))
+        np.save(run.path / "average.npy", training.load(run.path).generate(2, label=1))
+    """
+    environment = {**os.environ, "KERAS_BACKEND": OTHER}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, env=environment)
+    raw, average = (np.load(run.path / f"{name}.npy") for name in ("raw", "average"))
+
+    saved = keras.saving.load_model(run.path / "model.keras")
+    np.testing.assert_allclose(saved.generate(2, label=1), raw, atol=1e-4)
+    np.testing.assert_allclose(kvoice.load(run.path).generate(2, label=1), average, atol=1e-4)
+    steps = int(saved.optimizer["critic"].iterations)
+    assert steps == 6 * MODEL["n_critic"]
+    logs = saved.train_on_batch(Noise().batch(6), return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
+    assert int(saved.optimizer["critic"].iterations) == steps + MODEL["n_critic"]
 
 
 def test_a_kill_between_the_log_and_the_state_writes_no_row_twice(tmp_path):
