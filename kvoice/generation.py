@@ -12,6 +12,7 @@ from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
 FADE_S = 0.05  # from one step of an interpolation to the next
+EDGE_S = 0.01  # at both ends of a file: a crop of speech begins and ends in the middle of a sound
 
 
 def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
@@ -71,12 +72,13 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
         for label, stem, mels, between in zip(titles, stems, samples, ways):
             for k, mel in enumerate(mels):
                 files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
-                wave = audio.griffin_lim(mel, spec)
+                wave = faded(audio.griffin_lim(mel, spec), round(EDGE_S * spec.sample_rate_hz))
                 audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
                 bar.update()
             files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
                           "steps": steps})
             wave = crossfaded(audio.griffin_lim(between, spec), round(FADE_S * spec.sample_rate_hz))
+            wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
             audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
             bar.update()
     made = {"sample_rate_hz": spec.sample_rate_hz, "seed": seed, "files": files}
@@ -138,3 +140,12 @@ def crossfaded(waves, fade):
             wave[samples - fade:] *= rising[::-1]
         joined[k * (samples - fade):][:samples] += wave
     return joined
+
+
+def faded(wave, fade):
+    """A wave [samples] that rises from zero over `fade` samples, and falls to zero at its end."""
+    rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
+    wave = np.array(wave, np.float32)
+    wave[:fade] *= rising
+    wave[len(wave) - fade:] *= rising[::-1]
+    return wave

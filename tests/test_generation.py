@@ -7,7 +7,7 @@ import pytest
 from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.generation import crossfaded, generate, interpolation
+from kvoice.generation import crossfaded, faded, generate, interpolation
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "sad"]
@@ -174,3 +174,16 @@ def test_the_gains_of_a_fade_sum_to_one_and_the_rest_is_untouched():
 
 def test_a_fade_longer_than_half_a_wave_is_cut_short():
     np.testing.assert_allclose(crossfaded(np.ones((3, 4)), 100), np.ones(8))
+
+
+def test_a_file_begins_and_ends_in_silence(written):
+    directory, made = written
+    for each in made["files"]:
+        wave, _ = audio.read(directory / each["file"])
+        assert wave[0] == wave[-1] == 0
+        assert np.abs(wave).max() > 0.01
+
+
+def test_only_the_ends_of_a_wave_fade():
+    wave = faded(np.ones(10), 3)
+    np.testing.assert_allclose(wave, [0, 0.5, 1, 1, 1, 1, 1, 1, 0.5, 0], atol=1e-6)
