@@ -2,11 +2,13 @@ import types
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-from kvoice import audio, tensorboard
 
 tf = pytest.importorskip("tensorflow")
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
+
+from kvoice import audio, tensorboard  # noqa: E402
+
 SPEC = audio.SPECS["waveglow"]
 
 

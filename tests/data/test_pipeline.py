@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from kvoice import audio
-from kvoice.audio import SPECS, Spec
-from kvoice.data import pipeline
-from kvoice.data.prepare import prepare
-from kvoice.data.source import Source
-from kvoice.errors import KvoiceError
+pytest.importorskip("tensorflow")
+
+from kvoice import audio  # noqa: E402
+from kvoice.audio import SPECS, Spec  # noqa: E402
+from kvoice.data import pipeline  # noqa: E402
+from kvoice.data.prepare import prepare  # noqa: E402
+from kvoice.data.source import Source  # noqa: E402
+from kvoice.errors import KvoiceError  # noqa: E402
 
 SPEC = SPECS["waveglow"]
 
