@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def failed(capsys):
     """Runs a command that must fail with a status, and gives its one line on stderr."""
     def line(status, *words):
+        capsys.readouterr()  # progress bars of what went before
         assert cli.main(list(words)) == status
         (text,) = capsys.readouterr().err.splitlines()
         return text
