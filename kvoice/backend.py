@@ -187,9 +187,35 @@ elif BACKEND == "jax":
                 total = function(x).sum()
             return total, child.changes(parent)
 
-        gradient, changes = jax.grad(pure, has_aux=True)(x)
+        gradient, changes = _differentiable_gradient(pure, x)
         parent.state_mapping.update(changes)
         return gradient
+
+    def _differentiable_gradient(function, x):
+        """`jax.grad(function, has_aux=True)(x)`, whose own derivative avoids slow operations.
+
+        The derivative of a gradient in the direction u is the gradient of the slope along u. That
+        way only ordinary convolutions come up, where reverse mode over reverse mode needs some
+        that XLA is slow at: the penalty of a four-layer critic took 0.06 s instead of 0.42 s on
+        two cores.
+        """
+        function, outer = jax.closure_convert(function, x)
+
+        @jax.custom_vjp
+        def gradient(x, outer):
+            return jax.grad(function, has_aux=True)(x, *outer)
+
+        def forward(x, outer):
+            return gradient(x, outer), (x, outer)
+
+        def backward(saved, direction):
+            def slope(x, outer):
+                return jax.jvp(lambda x: function(x, *outer)[0], (x,), direction[:1])[1]
+
+            return jax.grad(slope, argnums=(0, 1))(*saved)
+
+        gradient.defvjp(forward, backward)
+        return gradient(x, outer)
 
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""

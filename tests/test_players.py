@@ -172,6 +172,31 @@ def test_input_gradient_can_be_differentiated_again():
     assert weights(model)[0] == pytest.approx(1 - 0.01 * 4 * 3, rel=1e-5)
 
 
+def test_input_gradient_may_draw_random_numbers_and_its_penalty_reaches_every_variable():
+    # d/dx (noise * left * x) = noise * left: its gradient by left is the noise, which moves on.
+    class Noisy(Duel):
+        def train_on(self, batch):
+            def loss():
+                def value(x):
+                    noise = keras.random.uniform((), 1, 2, seed=self.random)
+                    return noise * self.left(x) * self.right(x) ** 2
+
+                slope = ops.mean(backend.input_gradient(value, batch["x"]))
+                return slope, {"slope": slope}
+
+            value, terms = self.update("left", loss)
+            value, _ = self.update("right", loss)
+            return {"loss": value, "noise": terms["slope"]}
+
+    model = duel(left=0.1, right=0.0, kind=Noisy)
+    first = model.train_on_batch(BATCH, return_dict=True)["noise"]  # 3 * noise * left * right^2
+    assert weights(model)[0] == pytest.approx(1 - 0.1 * first, rel=1e-5)
+    left = weights(model)[0]
+    model.reset_metrics()
+    second = model.train_on_batch(BATCH, return_dict=True)["noise"]
+    assert 3 * left < second < 6 * left and second / left != pytest.approx(first)
+
+
 @pytest.mark.skipif(backend.BACKEND != "jax", reason="only JAX could lose the update")
 def test_an_untracked_optimizer_is_refused_instead_of_losing_its_updates():
     model = duel()
