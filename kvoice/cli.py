@@ -68,8 +68,8 @@ def main(words=None):
     except KvoiceError as error:
         return _failed(verb, error, 1)
     except KeyboardInterrupt:
-        where = " from the last checkpoint" if verb == "train" else ""
-        return _failed(verb, f"stopped; the same command goes on{where}", 130)
+        how = {"train": "goes on from the last checkpoint", "prepare": "goes on"}
+        return _failed(verb, f"stopped; the same command {how.get(verb, 'starts again')}", 130)
     except Exception as error:  # TensorFlow's and HDF5's for a full disk have nothing in common
         line = _system_line(error)
         if not line:
@@ -149,7 +149,8 @@ def _help(verb, words):
     for name in parser:
         value = parser[name].default
         default = "" if value in ("", []) else f" (default: {value})"
-        lines.append(f"  --{name}={parser[name].help}{default}")
+        text = parser[name].help.split(";\n")[0]  # absl adds how to repeat a flag
+        lines.append(f"  --{name}={text}{default}")
     if "model" in parser:
         lines.append("  --config.FIELD=VALUE: a field of the model's config, as often as needed")
         for word in words:
@@ -277,28 +278,48 @@ def train(model, data, run, init, overrides):
     directory = _prepared(data, spec, condition)
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
-    from kvoice import evaluation, plots, runs, training
+    from kvoice import evaluation, runs, training
 
+    if init:
+        training.load(init)  # before anything is made
     source, valid = _sources(directory, ("train", "valid"), spec, condition, config["data"])
+    names = source.labels[condition] if condition else []
+    if len(names) == 1:
+        raise KvoiceError(f"{data}: {condition} is {names[0]} everywhere, nothing to tell apart; "
+                          "use another --config.model.condition, or an empty one")
     known = {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high,
-             "labels": len(source.labels[condition]) if condition else 0}
+             "labels": len(names)}
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
-        {"model_name": name, "variant": variant, "data_spec": data,
+        {"model_name": name, "variant": variant, "data_spec": data, "init": init,
          "corpus": source.manifest.items, "data": config["data"],
          "model": config["model"] | known, "train": config["train"]},
-        spec, source.labels, command=shlex.join(["kvoice", "train", *sys.argv[2:]]))
+        spec, source.labels,
+        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
     steps, done = config["train"]["steps"], run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
         training.train(run, source, valid, init=init, **config["train"],
                        validate=evaluation.quality(source, valid),
                        callbacks=[_estimate(steps - done), *_summaries(run)])
-        plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
-        _samples(run, run.path / "samples")
-    print(f"{run.path} is finished: {steps} steps, samples in {run.path / 'samples'}. Next:\n"
+    _complete(run)
+    best = run.state["best"] or run.state
+    print(f"{run.path} is finished: {steps} steps, the best at {best['step']}; samples of it in "
+          f"{run.path / 'samples'}. Next:\n"
           f"  kvoice generate --run={run.path} --count=8 --seed=1\n"
           f"  kvoice evaluate --run={run.path}")
+
+
+def _complete(run):
+    """Writes what a run holds at its end, as far as it is missing."""
+    from kvoice import plots, training
+
+    if not (run.path / "model.keras").exists():
+        training.save(run)
+    if not (run.path / "curves.png").exists():
+        plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
+    if not (run.path / "samples" / "samples.json").exists():
+        _samples(run, run.path / "samples")
 
 
 def _prepared(data, spec, condition):
@@ -315,6 +336,12 @@ def _prepared(data, spec, condition):
         return data.removeprefix("prepared:")
     split = "text" if condition == "speaker" else "speaker"
     items, _ = corpora.items(data)
+    if condition and not any(getattr(item, condition) for item in items):
+        known = [name for name in ("speaker", "gender", "emotion")
+                 if any(getattr(item, name) for item in items)]
+        raise KvoiceError(f"{data}: no {condition} is known of any utterance, so that none can be "
+                          f"learned; choose --config.model.condition among {', '.join(known)}, or "
+                          "leave it empty")
     key = [prepare.fingerprint(items), split, *(getattr(spec, f) for f in audio.CONDITIONING)]
     words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
@@ -326,6 +353,20 @@ def _prepared(data, spec, condition):
     if new:
         print(made.report())
     return directory
+
+
+def _shards_of(run):
+    """A directory below prepared/ with the corpus of a run, so that its files are not needed."""
+    from kvoice import audio
+    from kvoice.data.manifest import FILE, Manifest
+
+    for path in sorted(pathlib.Path("prepared").glob(f"*/{FILE}")):
+        manifest = Manifest.load(path.parent)
+        split = "text" if run.config["model"]["condition"] == "speaker" else "speaker"
+        same = all(getattr(manifest, f) == getattr(run.spec, f) for f in audio.CONDITIONING)
+        if same and (manifest.items, manifest.split) == (run.config["corpus"], split):
+            return path.parent
+    return None
 
 
 def _sources(directory, splits, spec, condition, group):
@@ -340,11 +381,13 @@ def _header(run, source, backend, parameters):
     condition = run.config["model"]["condition"]
     labels = f"conditional on {condition} ({', '.join(run.names)})" if condition else "unconditional"
     group, done = run.config["train"], run.state.get("step", 0)
+    begun = run.state.get("backend", backend)
     return "\n".join([
         f"model    {run.config['model_name']}: {parameters:,} parameters, {labels}",
         f"corpus   {source.manifest.data}: {len(source)} utterances of {len(speakers)} speakers, "
         f"{seconds / 60:.1f} min, to train on",
-        f"backend  {backend}, {group['precision']}",
+        f"backend  {backend}, {group['precision']}" + (
+            f"; begun on {begun}, whose random numbers were others" if begun != backend else ""),
         f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
                                     f"{group['steps']} steps"),
     ])
@@ -395,7 +438,11 @@ def prepare(data, output, spec, split, seed, workers):
 
     made = prepare.prepare(data, output, audio.SPECS[spec], split=split, seed=seed,
                            workers=workers or None)
-    print(f"{made.report()}\nNext:\n  kvoice train --model=voicegan --data=prepared:{output}")
+    print(made.report())
+    if spec == "waveglow":  # the Spec of the models that there are
+        condition = "speaker" if split == "text" else ""
+        override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
+        print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")
 
 
 def generate(run, output, count, seed, label):
@@ -410,7 +457,7 @@ def generate(run, output, count, seed, label):
     from kvoice import runs
 
     run = runs.load(run)
-    output = output or run.path / "samples"
+    output = output or run.path / "generated" / f"seed-{seed}"
     made = _samples(run, output, count=count, seed=seed, labels=label or None)
     print(f"{len(made['files'])} wavs and their pictures are in {output}")
 
@@ -428,7 +475,7 @@ def evaluate(run, count, seed):
 
     run = runs.load(run)
     condition = run.config["model"]["condition"]
-    directory = _prepared(run.config["data_spec"], run.spec, condition)
+    directory = _shards_of(run) or _prepared(run.config["data_spec"], run.spec, condition)
 
     import keras
 
@@ -468,18 +515,18 @@ def _prepare_flags(parser):
                       "waves are for", flag_values=parser)
     flags.DEFINE_enum("split", "speaker", ("speaker", "text"), "what no two splits "
                       "share", flag_values=parser)
-    flags.DEFINE_integer("seed", 0, "N: of the split", flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the split", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("workers", 0, "N: processes, 0 = one for each processor", lower_bound=0,
                          flag_values=parser)
 
 
 def _generate_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
-    flags.DEFINE_string("output", "", "DIR: where the files go; RUN/samples if not given",
+    flags.DEFINE_string("output", "", "DIR: where the files go; RUN/generated/seed-N if not given",
                         flag_values=parser)
     flags.DEFINE_integer("count", 4, "N: samples of each label", lower_bound=1, flag_values=parser)
-    flags.DEFINE_integer("seed", 0, "N: of the noise", flag_values=parser)
-    flags.DEFINE_list("label", "", "NAME,NAME: only these labels; all if not given",
+    flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
+    flags.DEFINE_multi_string("label", [], "NAME: only this label, as often as needed; all if not given",
                       flag_values=parser)
 
 
@@ -487,7 +534,7 @@ def _evaluate_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
     flags.DEFINE_integer("count", 512, "N: samples that are measured", lower_bound=2,
                          flag_values=parser)
-    flags.DEFINE_integer("seed", 0, "N: of the noise", flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
 
 
 VERBS = {

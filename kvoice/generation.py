@@ -60,7 +60,7 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
     noises = model.noise(max(count, 2), seed)
     way = interpolation(noises[0], noises[1], steps)
     titles = [names[index] if names else "" for index in indices]
-    stems = [re.sub(r"[^\w.-]+", "-", title) or "sample" for title in titles]
+    stems = [_stems(names or [""])[index or 0] for index in indices]
     samples = [model.decode(noises[:count], index) for index in indices]
     ways = [model.decode(way, index) for index in indices]
     plots.mel_image(output / "samples.png", samples, titles, spec)
@@ -90,11 +90,26 @@ def _indices(names, labels):
     """The numbers of the labels wanted; [None] for a model without labels."""
     if not names and not labels:
         return [None]
-    unknown = [label for label in labels or [] if label not in names]
-    if unknown:
-        known = f"it knows {', '.join(names)}" if names else "this model has no labels"
-        raise KvoiceError(f"--label={unknown[0]}: the model knows no such label; {known}")
-    return [names.index(label) for label in labels or names]
+    if not labels:
+        return list(range(len(names)))
+    indices = []
+    for label in labels:
+        fit = [i for i, n in enumerate(names) if n == label]
+        fit = fit or [i for i, n in enumerate(names) if n.split("/")[-1] == label]  # its speaker
+        if len(fit) != 1:
+            known = f"it knows {', '.join(names)}" if names else "this model has no labels"
+            raise KvoiceError(f"--label={label}: the model knows no such label; {known}")
+        indices += fit
+    return list(dict.fromkeys(indices))
+
+
+def _stems(titles):
+    """Names of files for labels, without what no file system likes, and no two the same."""
+    stems = []
+    for title in titles:
+        stem = re.sub(r"[^\w.-]+", "-", title) or "sample"
+        stems.append(stem if stem not in stems else f"{stem}-{len(stems)}")
+    return stems
 
 
 def interpolation(start, end, steps):

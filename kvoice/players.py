@@ -129,13 +129,15 @@ class StepModel(backend.TrainStep, keras.Model):
     * `players() -> {name: [variables]}`: who is trained by which optimizer,
     * `train_on(batch) -> {term: scalar}`: one step, which calls `self.update(player, loss)`,
     * `eval_on(batch) -> {term: scalar}`: the same terms, nothing changed,
-    * `terms`: the names of those terms, "loss" among them.
+    * `terms`: the names of those terms, "loss" among them,
+    * `parts`: into how many equal parts a step divides its batch, if more than one.
 
     Everything that a `.weights.h5` of it holds is enough to go on exactly: the layers, the
     optimizers, and the states of the random generators, which Keras would leave out.
     """
 
     terms = ("loss",)
+    parts = 1
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -9,7 +9,9 @@
         log.csv          one row for each epoch
         logs/            TensorBoard
         samples/         what `generate` wrote
-        model.keras      the finished model
+        evaluation.json  what `evaluate` measured
+        curves.png       the log as pictures
+        model.keras      the finished model: the best epoch, its weights averaged
 """
 
 import contextlib
@@ -102,7 +104,8 @@ def create(directory, config, spec, labels, command=""):
 
     Args:
         directory: The folder; made when absent.
-        config: `model_name`, `variant`, `data_spec` and the groups `data`, `model`, `train`.
+        config: `model_name`, `variant`, `data_spec`, `corpus` (a fingerprint of its files) and the
+            groups `data`, `model`, `train`.
         spec: The Spec of the features.
         labels: Label -> list of names.
         command: The command line, kept for the reader.
@@ -119,6 +122,12 @@ def create(directory, config, spec, labels, command=""):
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
         changed = [line.removeprefix("config.") for line in _differences(kept, asked)]
+        same = made["data_spec"] == config["data_spec"]
+        if same and made.get("corpus") != config.get("corpus"):
+            raise KvoiceError(
+                f"{directory}: the files of {made['data_spec']} have changed since this run began; "
+                "give it another --run."
+            )
         if changed:
             raise KvoiceError(
                 f"{directory}: this run was made with other values ({'; '.join(changed)}). "

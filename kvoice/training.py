@@ -7,10 +7,12 @@ started again goes on from its last checkpoint and passes through the same losse
 
 import contextlib
 import csv
+import errno
 import importlib.util
 import io
 import math
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -61,6 +63,7 @@ def load(directory, best=True, average=True):
     _load_weights(built, run.path / "checkpoints" / weights)
     if average:
         built.average_weights()
+    built.names = run.names
     return built
 
 
@@ -96,7 +99,8 @@ def train(
         The model, with its last raw weights.
 
     Raises:
-        KvoiceError: If the run is finished, held by another process, or a loss is not finite.
+        KvoiceError: If a value does not fit, the run is finished, held by another process, the disk
+            is full, or a loss is not finite.
     """
     if precision not in ("float32", "mixed_bfloat16"):
         raise KvoiceError(
@@ -108,6 +112,13 @@ def train(
     ).items():
         if value < 1:
             raise KvoiceError(f"train.{name}: {value} must be at least 1.")
+    for name, value in {
+        "clip_norm": clip_norm, "seed": seed, **{f"rates.{p}": r for p, r in rates.items()}
+    }.items():
+        if value < 0:
+            raise KvoiceError(f"train.{name}: {value} must not be negative.")
+    if not 0 <= ema < 1:
+        raise KvoiceError(f"train.ema: {ema} must be from 0 (no average) to below 1.")
     if steps % steps_per_epoch:
         raise KvoiceError(
             f"train.steps: {steps} must be a multiple of train.steps_per_epoch: {steps_per_epoch}."
@@ -123,10 +134,16 @@ def train(
         with _precision(precision):
             built = model(run)
         _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit)
+        size = len(next(iter(source.batch(0).values())))
+        if size % built.parts:
+            raise KvoiceError(
+                f"data.batch: {size} must be a multiple of {built.parts}: the {built.parts} steps "
+                "that a player takes share it in equal parts."
+            )
         if state:
             _load_weights(built, run.path / "checkpoints" / state["weights"])
         elif init:
-            built.set_weights(load(init, average=False).get_weights())
+            _begin_from(built, init)
         start = state.get("step", 0)
         keeper = Keeper(run, steps_per_epoch, keep, validate)
         built.fit(
@@ -139,9 +156,40 @@ def train(
             shuffle=False,
             verbose=verbose,
         )
-        built.save(run.path / "model.tmp.keras")
-        os.replace(run.path / "model.tmp.keras", run.path / "model.keras")
+        save(run)
     return built
+
+
+def save(run):
+    """Writes the model that `load` gives, the best epoch's average, to RUN/model.keras."""
+    temporary = run.path / "model.tmp.keras"
+    finished = load(run.path)
+    _check_room(run.path, finished)
+    finished.save(temporary)
+    os.replace(temporary, run.path / "model.keras")
+
+
+def _begin_from(built, directory):
+    other = load(directory, average=False)
+    try:
+        built.set_weights(other.get_weights())
+    except ValueError:
+        raise KvoiceError(
+            f"--init={directory}: its weights do not fit this model; train with the same "
+            "config.model, audio and labels."
+        ) from None
+
+
+def _check_room(directory, built):
+    """Refuses to write where a file would not fit: HDF5 ends the process when the disk is full.
+
+    Raises:
+        OSError: ENOSPC.
+    """
+    variables = built.variables + built.optimizer.variables
+    size = sum(4 * math.prod(variable.shape) for variable in variables) + 2**20
+    if shutil.disk_usage(directory).free < 2 * size:  # the newest and the best
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 @contextlib.contextmanager
@@ -321,6 +369,7 @@ class Keeper(keras.callbacks.Callback):
         return {name: float(value) for name, value in scores.items()}
 
     def _save(self, path):
+        _check_room(path.parent, self.model)
         temporary = path.with_name(f".{path.name}")
         try:
             self.model.save_weights(temporary)

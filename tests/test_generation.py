@@ -187,3 +187,13 @@ def test_a_file_begins_and_ends_in_silence(written):
 def test_only_the_ends_of_a_wave_fade():
     wave = faded(np.ones(10), 3)
     np.testing.assert_allclose(wave, [0, 0.5, 1, 1, 1, 1, 1, 1, 0.5, 0], atol=1e-6)
+
+
+def test_names_that_differ_in_punctuation_keep_files_of_their_own(tmp_path):
+    names = ["col/a b", "col/a-b"]
+    made = generate(Model(), SPEC, names, tmp_path, count=1, steps=2)
+    listed = [each["file"] for each in made["files"]]
+    assert len(set(listed)) == 4 == len(list(tmp_path.glob("*.wav")))
+    again = generate(Model(), SPEC, names, tmp_path / "one", count=1, steps=2, labels=["a-b"])
+    for each in again["files"]:  # the same names when asked for alone, by the speaker's name
+        assert (tmp_path / "one" / each["file"]).read_bytes() == (tmp_path / each["file"]).read_bytes()

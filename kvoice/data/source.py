@@ -58,6 +58,10 @@ class Source:
         self.arrays = tuple(arrays)
         self.manifest = Manifest.load(directory)
         self.manifest.check(spec, directory)
+        sizes = (("crop_frames", crop_frames, 1), ("batch", batch, 1), ("seed", seed, 0))
+        for name, value, least in sizes:
+            if value < least:
+                raise KvoiceError(f"data.{name}: {value} must be at least {least}")
         self._check(condition)
         self._shards = [shards.Shard(path) for path in self.manifest.shards(directory, split)]
         self._table = self._cached_table()
@@ -150,7 +154,7 @@ class Source:
         if condition == "speaker" and self.manifest.split == "speaker":
             raise KvoiceError(
                 f"{self.directory}: condition=speaker needs every speaker in every split, this "
-                "corpus was split by speaker: prepare it again with --split=text"
+                "corpus was split by speaker: prepare it again with `kvoice prepare --split=text`"
             )
 
     def _labelled(self, condition):
@@ -268,7 +272,8 @@ def _cache(path):
             yield file
     except OSError as error:
         raise KvoiceError(
-            f"{path}: cannot be written ({error.strerror}): make room there and start again"
+            f"{path}: cannot be written ({error.strerror}): mels are kept beside the shards; make "
+            "room there, or copy the corpus to where it can be written"
         ) from error
 
 

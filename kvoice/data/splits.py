@@ -95,7 +95,8 @@ def _leak(by, group, splits):
 
 def _too_few(by, count):
     way_out = (
-        "--split=text splits by text instead (the judge then knows the speakers)"
+        "`kvoice prepare --split=text` splits by text instead, for --data=prepared:DIR (the judge "
+        "then knows the speakers)"
         if by == "speaker"
         else "give each utterance a split in the metadata.csv of folder:"
     )

@@ -129,8 +129,12 @@ class VoiceGAN(StepModel):
             raise ValueError(f"condition: {condition!r} does not go with {labels} labels.")
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
-        if n_critic < 1:
-            raise ValueError(f"n_critic: {n_critic} must be at least 1.")
+        for name, value in dict(noise=noise, width=width, n_critic=n_critic).items():
+            if value < 1:
+                raise ValueError(f"{name}: {value} must be at least 1.")
+        for name, value in dict(penalty=penalty, class_weight=class_weight, seed=seed).items():
+            if value < 0:
+                raise ValueError(f"{name}: {value} must not be negative.")
         self._config = dict(
             shape=shape, low=low, high=high, labels=labels, condition=condition, domain=domain,
             noise=noise, width=width, n_critic=n_critic, penalty=penalty,
@@ -139,6 +143,8 @@ class VoiceGAN(StepModel):
         self.domain, self.condition, self.labels = domain, condition, labels
         self.low, self.high, self.noise_size = low, high, noise
         self.n_critic, self.penalty, self.class_weight = n_critic, penalty, class_weight
+        self.parts = n_critic
+        self.names = []  # of the labels, where they are known: `kvoice.load` tells them
         generator, critic = DOMAINS[domain]
         self.generator = generator(noise, labels, shape, width)
         self.critic = critic(labels, shape, width)
@@ -171,16 +177,27 @@ class VoiceGAN(StepModel):
         return rng.standard_normal((count, self.noise_size)).astype("float32")
 
     def decode(self, noise, label=None, batch=64):
-        """Noises [n, noise] and labels (one int, or [n]) -> items in the unit of the Spec, NumPy.
+        """Noises [n, noise] and labels -> items in the unit of the Spec, NumPy.
+
+        Args:
+            noise: As `noise` draws them, at least one.
+            label: One of `names`, its index, or an index for each noise.
+            batch: Items at a time.
 
         Raises:
-            ValueError: If the model is conditional and no label is given, or a label is none of
-                `labels`.
+            ValueError: If the model is conditional and no label is given, a label is none of
+                the model's, or there is no noise.
         """
+        if len(noise) < 1:
+            raise ValueError("count: at least one item is to be generated.")
         inputs = {"noise": np.asarray(noise, "float32")}
         if self.labels:
             if label is None:
                 raise ValueError(f"label: this model is conditional on {self.condition}.")
+            if isinstance(label, str):
+                if label not in self.names:
+                    raise ValueError(f"label: {label!r} is none of {', '.join(self.names)}.")
+                label = self.names.index(label)
             label = np.broadcast_to(np.asarray(label, "int32"), len(inputs["noise"]))
             if label.min() < 0 or label.max() >= self.labels:
                 raise ValueError(f"label: must be from 0 to {self.labels - 1}.")
@@ -189,7 +206,7 @@ class VoiceGAN(StepModel):
         return self.low + (self.high - self.low) * made["image"]
 
     def generate(self, count, label=None, seed=0):
-        """`count` items of a label (an int, or [count] ints), in the unit of the Spec.
+        """`count` items of a label (a name, an index, or [count] indices), in the Spec's unit.
 
         Shapes: -> NumPy float32 [count, time, mels].
         """

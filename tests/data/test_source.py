@@ -183,7 +183,7 @@ def test_a_wrong_name_gets_a_hint(prepared, mistake, line):
 
 def test_speakers_as_labels_need_a_split_by_text(copy):
     dataclasses.replace(Manifest.load(copy), split="speaker").save(copy)
-    with pytest.raises(KvoiceError, match="prepare it again with --split=text"):
+    with pytest.raises(KvoiceError, match="prepare it again with .*--split=text"):
         source(copy, condition="speaker")
 
 
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_no_half_of_the_mels(copy, monkeypatch):
     shutil.rmtree(copy / "features", ignore_errors=True)
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_room)
     with pytest.raises(
-        KvoiceError, match="train.npy: cannot be written .No space left on device.: make room"
+        KvoiceError, match="train.npy: cannot be written .No space left on device.: mels .* make"
     ):
         source(copy)
     assert not list((copy / "features").rglob("*.tmp")) and not list(copy.rglob("*.npy"))
