@@ -5,7 +5,8 @@
 
 Batches are synthetic, so that no corpus and no TensorFlow are needed. Each setting runs in a process
 of its own, and the settings take turns for several rounds, so that a slow minute of the machine does
-not fall on one of them. With --peak_tflops (of the chip, in the precision measured) the share of the
+not fall on one of them. "plain torch" is the same step written without Keras: every setting's
+ratio_to_plain_torch is that step's time divided by its own, above 1 where kvoice is faster. With --peak_tflops (of the chip, in the precision measured) the share of the
 peak is reported as well: three times the multiplications of a forward pass for each backward pass,
 five for the gradient penalty.
 """
@@ -29,6 +30,7 @@ SETTINGS = {
     "jax, bfloat16": ("jax", "mixed_bfloat16", True),
     "torch": ("torch", "float32", False),
     "torch, bfloat16": ("torch", "mixed_bfloat16", False),
+    "plain torch": ("torch", "float32", False),
 }
 
 
@@ -64,42 +66,146 @@ def flops(model, batch):
     return 2 * items * step
 
 
-def timed(variant, steps, precision, jit):
-    """Runs in a process of its own; prints one JSON line."""
+def by_kvoice(model, batch, jit):
+    """Compiles the model; returns train(count, tick), which calls tick(loss) after each step."""
     import keras
 
-    from kvoice import cli
-    from kvoice.models import VoiceGAN
     from kvoice.players import OptimizerGroup
 
-    config = cli.configuration("voicegan", variant)
-    keras.config.set_dtype_policy(precision)
-    spec, data = config["audio"], config["data"]
-    shape = (data["crop_frames"], spec["mels"])
-    model = VoiceGAN(shape=shape, low=spec["low"], high=spec["high"], labels=4, **config["model"])
     adam = {p: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9) for p in model.players()}
-    backend = keras.backend.backend()
     model.compile(OptimizerGroup(adam), jit_compile=jit)
-    rng = np.random.default_rng(0)
-    batch = {
-        "mel": rng.uniform(spec["low"], spec["high"], (data["batch"], *shape)).astype("float32"),
-        "emotion": rng.integers(0, 4, data["batch"]).astype("int32"),
-    }
-
-    class Clock(keras.callbacks.Callback):
-        times = []
-
-        def on_train_batch_end(self, step, logs=None):
-            float(logs["loss"])  # waits for the device
-            self.times.append(time.perf_counter())
 
     def feed():
         while True:
             yield (batch,)
 
+    def train(count, tick):
+        clock = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda step, logs: tick(logs["loss"])
+        )
+        model.fit(feed(), steps_per_epoch=count, shuffle=False, verbose=0, callbacks=[clock])
+
+    return train
+
+
+def plain_networks(shape, noise, labels, width):
+    """`mel_generator` and the parts (body, value, logits) of `mel_critic` as torch modules."""
+    from torch import nn
+
+    time, mels = (size // 16 for size in shape)
+    sizes = [8 * width, 4 * width, 2 * width, width, 1]
+    up = [
+        nn.Linear(noise + labels, sizes[0] * time * mels, bias=False),
+        nn.Unflatten(1, (sizes[0], time, mels)),
+    ]
+    for wide, narrow in zip(sizes, sizes[1:]):
+        up += [
+            nn.BatchNorm2d(wide, eps=1e-5, momentum=0.1),  # Keras calls this momentum .9
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False),
+        ]
+    up += [nn.BatchNorm2d(1, eps=1e-5, momentum=0.1), nn.Sigmoid()]
+    down = []
+    sizes = sizes[::-1]
+    for narrow, wide in zip(sizes, sizes[1:]):
+        down += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.LeakyReLU(0.2)]
+    value = nn.Conv2d(sizes[-1], 1, 1)
+    logits = nn.Sequential(nn.Flatten(), nn.Linear(sizes[-1] * time * mels, labels))
+    return nn.Sequential(*up), nn.ModuleList([nn.Sequential(*down), value, logits])
+
+
+def by_plain_torch(model, batch):
+    """The model's step as written for torch alone; returns train(count, tick) like `by_kvoice`."""
+    import torch
+    from torch.nn import functional as F
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    low, high, noise, labels = model.low, model.high, model.noise_size, model.labels
+    shape, width = (model.get_config()[key] for key in ("shape", "width"))
+    networks = plain_networks(shape, noise, labels, width)
+    generator, critic = (network.to(device) for network in networks)
+    weights = [list(network.parameters()) for network in networks]
+    counted = sum(w.numel() for w in sum(weights, []))
+    assert counted == sum(int(np.prod(w.shape)) for w in model.trainable_variables), counted
+    adam_g, adam_c = (torch.optim.Adam(w, 1e-4, betas=(0.5, 0.9)) for w in weights)
+
+    def judge(image):
+        body, value, logits = critic
+        x = body(image)
+        return value(x).mean((1, 2, 3)), logits(x)
+
+    def fakes(label):
+        label = label[torch.randperm(len(label), device=device)]
+        z = torch.randn(len(label), noise, device=device)
+        return generator(torch.cat([z, F.one_hot(label, labels)], 1)), label
+
+    def critic_step(real, label):
+        with torch.no_grad():
+            fake, _ = fakes(label)
+        value, logits = judge(torch.cat([real, fake]))
+        real_value, fake_value = value.chunk(2)
+        share = torch.rand(len(real), 1, 1, 1, device=device)
+        between = (share * real + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(judge(between)[0].sum(), between, create_graph=True)
+        norm = (slope.square().sum((1, 2, 3)) + 1e-12).sqrt()
+        loss = fake_value.mean() - real_value.mean() + model.penalty * (norm - 1).square().mean()
+        loss = loss + model.class_weight * F.cross_entropy(logits[: len(real)], label)
+        adam_c.zero_grad()
+        loss.backward()
+        adam_c.step()
+        return loss
+
+    def generator_step(label):
+        fake, label = fakes(label)
+        value, logits = judge(fake)
+        loss = -value.mean() + model.class_weight * F.cross_entropy(logits, label)
+        adam_g.zero_grad()
+        loss.backward(inputs=weights[0])  # no gradients by the critic's weights
+        adam_g.step()
+
+    def train(count, tick):
+        items = len(batch["mel"]) // model.n_critic
+        for _ in range(count):
+            mel = torch.as_tensor(batch["mel"]).to(device)[:, None]
+            real = ((mel - low) / (high - low)).clamp(0, 1).split(items)
+            label = torch.as_tensor(batch["emotion"]).to(device).long().split(items)
+            for i in range(model.n_critic):
+                loss = critic_step(real[i], label[i])
+            generator_step(label[i])
+            tick(loss.detach())
+
+    return train
+
+
+def timed(name, variant, steps):
+    """Runs in a process of its own; prints one JSON line."""
+    import keras
+
+    from kvoice import cli
+    from kvoice.models import VoiceGAN
+
+    backend, precision, jit = SETTINGS[name]
+    config = cli.configuration("voicegan", variant)
+    keras.config.set_dtype_policy(precision)
+    spec, data = config["audio"], config["data"]
+    shape = (data["crop_frames"], spec["mels"])
+    model = VoiceGAN(shape=shape, low=spec["low"], high=spec["high"], labels=4, **config["model"])
+    rng = np.random.default_rng(0)
+    batch = {
+        "mel": rng.uniform(spec["low"], spec["high"], (data["batch"], *shape)).astype("float32"),
+        "emotion": rng.integers(0, 4, data["batch"]).astype("int32"),
+    }
+    plain = name == "plain torch"
+    train = by_plain_torch(model, batch) if plain else by_kvoice(model, batch, jit)
+    ticks = []
+
+    def tick(loss):
+        float(loss)  # waits for the device
+        ticks.append(time.perf_counter())
+
     start = time.perf_counter()
-    model.fit(feed(), steps_per_epoch=steps + 1, shuffle=False, verbose=0, callbacks=[Clock()])
-    times = np.diff([start, *Clock.times])
+    train(steps + 1, tick)
+    times = np.diff([start, *ticks])
     memory = None
     if backend == "jax":
         import jax
@@ -121,8 +227,7 @@ def main():
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        _, precision, jit = SETTINGS[options.one]
-        return timed(options.variant, options.steps, precision, jit)
+        return timed(options.one, options.variant, options.steps)
 
     settings = [n for n, (b, _, _) in SETTINGS.items() if importlib.util.find_spec(b)]
     found = {name: [] for name in settings}
@@ -148,13 +253,13 @@ def main():
             row["peak_gib"] = rounds[0]["peak_bytes"] / 2**30
         if options.peak_tflops:
             row["share_of_peak"] = row["tflops"] / options.peak_tflops
-    first = next(iter(table.values()))["step_s"]
-    for row in table.values():
-        row["ratio_to_first"] = row["step_s"] / first
+    if "plain torch" in table:
+        for row in table.values():
+            row["ratio_to_plain_torch"] = table["plain torch"]["step_s"] / row["step_s"]
     measure.write(
         f"train_step_{options.variant or 'default'}",
         {"variant": options.variant or "default", "batch": found[settings[0]][0]["batch"],
-         "settings": table},
+         "rounds": options.rounds, "steps": options.steps, "settings": table},
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -298,13 +299,21 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     assert "kvoice generate --run=runs/voicegan/tiny" in shown
     assert list((notes / "runs/voicegan/tiny/samples").rglob("*.wav"))
 
-    assert cli.main(train) == 0  # nothing is left to do, and nothing is lost
+    # As if it had been killed behind its last checkpoint: what is missing is made.
+    run = notes / "runs/voicegan/tiny"
+    shutil.rmtree(run / "samples")
+    for name in ("model.keras", "curves.png"):
+        (run / name).unlink()
+    assert cli.main(train) == 0
     assert "is finished" in capsys.readouterr().out
+    assert {"model.keras", "curves.png", "samples"} <= {path.name for path in run.iterdir()}
 
     line = failed(1, *train, "--config.model.width=5")
     assert "model.width: 4 in the run, 5 now" in line
 
+    (notes / "wavs").rename(notes / "gone")  # its shards are enough
     assert cli.main(["evaluate", "--run=runs/voicegan/tiny", "--count=8"]) == 0
+    (notes / "gone").rename(notes / "wavs")
     assert "white noise" in capsys.readouterr().out
     assert (notes / "runs/voicegan/tiny/evaluation.json").exists()
 
@@ -315,6 +324,30 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     assert list((notes / "heard").rglob("*happy*.wav"))
     assert not list((notes / "heard").rglob("*sad*.wav"))
     assert "happy" in failed(1, "generate", "--run=runs/voicegan/tiny", "--label=hapy")
+
+
+def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(notes, monkeypatch, failed):
+    monkeypatch.chdir(notes)
+    line = failed(1, "train", "--model=voicegan:tiny", *SMALL, "--config.model.condition=gender",
+                  "--run=runs/none")
+    assert "folder:wavs: no gender is known" in line
+    assert "--config.model.condition among speaker, emotion" in line
+    assert not (notes / "runs/none").exists()
+
+
+def test_a_start_that_is_no_run_is_named_before_anything_is_made(notes, monkeypatch, failed):
+    monkeypatch.chdir(notes)
+    line = failed(1, "train", "--model=voicegan:tiny", *SMALL, "--run=runs/new", "--init=nowhere")
+    assert "nowhere: not a run" in line
+    assert not (notes / "runs/new").exists()
+
+
+@pytest.mark.parametrize("word, name", [("--config.data.batch=0", "data.batch"),
+                                        ("--config.data.seed=-1", "data.seed")])
+def test_a_value_that_makes_no_batch_is_named(notes, monkeypatch, failed, word, name):
+    monkeypatch.chdir(notes)
+    assert name in failed(1, "train", "--model=voicegan:tiny", *SMALL, "--run=runs/new", word)
+    assert not (notes / "runs/new").exists()
 
 
 def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
