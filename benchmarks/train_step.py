@@ -3,12 +3,13 @@
     python benchmarks/train_step.py                        # the default variant, what is installed
     python benchmarks/train_step.py --variant=paper --peak_tflops=989   # on a GPU
 
-Batches are synthetic, so that no corpus and no TensorFlow are needed. Each setting runs in a process
-of its own, and the settings take turns for several rounds, so that a slow minute of the machine does
-not fall on one of them. "plain torch" is the same step written without Keras: every setting's
-ratio_to_plain_torch is that step's time divided by its own, above 1 where kvoice is faster. With --peak_tflops (of the chip, in the precision measured) the share of the
-peak is reported as well: three times the multiplications of a forward pass for each backward pass,
-five for the gradient penalty.
+Batches are synthetic, so that no corpus and no TensorFlow are needed. Each setting runs in a
+process of its own, and the settings take turns for several rounds, so that a slow minute of the
+machine does not fall on one of them. "plain torch" is the same step written without Keras: each
+row's ratio_to_plain_torch is that step's time divided by its own, above 1 where kvoice is faster.
+With --peak_tflops (of the chip, in the precision measured) the share of the peak is reported as
+well: three times the multiplications of a forward pass for each backward pass, five for the
+gradient penalty.
 """
 
 import argparse
