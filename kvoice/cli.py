@@ -440,7 +440,7 @@ def prepare(data, output, spec, split, seed, workers):
                            workers=workers or None)
     print(made.report())
     if spec == "waveglow":  # the Spec of the models that there are
-        condition = "speaker" if split == "text" else ""
+        condition = "speaker" if split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")
 

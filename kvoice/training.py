@@ -146,16 +146,20 @@ def train(
             _begin_from(built, init)
         start = state.get("step", 0)
         keeper = Keeper(run, steps_per_epoch, keep, validate)
-        built.fit(
-            feed(source, start),
-            steps_per_epoch=steps_per_epoch,
-            initial_epoch=start // steps_per_epoch,
-            epochs=steps // steps_per_epoch,
-            validation_data=valid and Batches(valid, valid_steps),
-            callbacks=[StopOnNonFinite(start), keeper, *callbacks],
-            shuffle=False,
-            verbose=verbose,
-        )
+        try:
+            built.fit(
+                feed(source, start),
+                steps_per_epoch=steps_per_epoch,
+                initial_epoch=start // steps_per_epoch,
+                epochs=steps // steps_per_epoch,
+                validation_data=valid and Batches(valid, valid_steps),
+                callbacks=[StopOnNonFinite(start), keeper, *callbacks],
+                shuffle=False,
+                verbose=verbose,
+            )
+        except BaseException:
+            print()  # ends the line of the progress bar
+            raise
         save(run)
     return built
 
