@@ -1,17 +1,20 @@
 """Corpora: what `--data` names, turned into a list of utterances with their labels.
 
 `NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `espeak`, `folder:DIR`,
-`ravdess:DIR`, `tess:DIR`. A path may contain ":" but not "+".
+`ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`. A path may contain ":" but not "+".
 
 Nothing is read here but names (and metadata.csv): `recording` reads or renders one utterance. Every
 corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
 "corpus/speaker", so that corpora can be joined.
 """
 
+import bisect
+import collections
 import csv
 import dataclasses
 import difflib
 import filecmp
+import functools
 import importlib
 import os
 import re
@@ -25,6 +28,7 @@ GENDERS = ("female", "male")
 SPLITS = ("train", "valid", "judge", "test")
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 RENDERED = ("demo", "espeak")
+ASSIGNED = ("tess-ravdess",)  # corpora that say themselves which split an utterance is in
 
 _EMOTION_WORDS = {word: word for word in EMOTIONS} | {
     "neutrality": "neutral",
@@ -320,13 +324,13 @@ _RAVDESS_TEXTS = ("Kids are talking by the door", "Dogs are sitting by the door"
 _RAVDESS_NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
 
 
-def _ravdess(root):
+def _ravdess(root, repeated=False):
     """`Actor_NN/03-01-EE-II-SS-RR-NN.wav`: modality, channel, emotion, intensity, statement,
     repetition, actor (odd = male).
 
     Songs and the sound of videos are left out (a video repeats the sound of its audio file), as
     are second copies: archives of it hold the tree twice, and one actor's two repetitions of one
-    sentence are the same bytes.
+    sentence are the same bytes (kept where `repeated`).
 
     Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391.
     """
@@ -350,7 +354,8 @@ def _ravdess(root):
         elif stem in found:
             skipped.append(Skipped(path, "a second copy"))
         elif (
-            first_take != stem
+            not repeated
+            and first_take != stem
             and first_take in found
             and filecmp.cmp(path, found[first_take].path, shallow=False)
         ):
@@ -413,4 +418,90 @@ def _tess(root):
     return list(found.values()), skipped
 
 
-_READERS = {"folder": _folder, "ravdess": _ravdess, "tess": _tess}
+_PROTOCOL_EMOTIONS = ("neutral", "happy", "sad", "angry")
+_TESS_WORDS = 200
+
+
+def _tess_ravdess(root):
+    """TESS and RAVDESS in any folders, as a published protocol of emotion classification has them.
+
+    Four emotions: neutral (RAVDESS' calm is counted as neutral), happy, sad, angry. 2464 clips where
+    both are complete, 1600 of TESS and 864 of RAVDESS: 2000 train, 232 valid, 232 test, none judge.
+
+    TESS: of its 200 words in alphabetical order the first 160 train, the next 20 valid, the last 20
+    test. The rank of a word is that among all words of the corpus, so that a file which a copy lacks
+    moves no word into another split. RAVDESS: actors 1 to 20 train, 21 and 22 valid, 23 and 24 test.
+
+    The sets are not disjoint: both speakers of TESS are in all three, 160 of the 232 test clips are
+    theirs, and both sentences of RAVDESS are too. Numbers of this protocol compare with others of
+    it; what a classifier makes of new speakers shows in the 72 test clips of RAVDESS alone.
+
+    The one pair of takes with the same bytes is kept, as published (both train).
+
+    Source: the earlier work on activation maximisation over voices (see `models.classifier`).
+    """
+    readers = {"TESS": _tess, "RAVDESS": functools.partial(_ravdess, repeated=True)}
+    found, not_of = [], {}
+    for corpus, reader in readers.items():
+        try:
+            own, left_out = reader(root)
+        except KvoiceError as error:
+            raise KvoiceError(
+                f"--data=tess-ravdess:{root}: {corpus} is missing: {error}: "
+                "put TESS and RAVDESS both below one directory"
+            ) from None
+        found += own
+        not_of[corpus] = {skip.file: skip.reason for skip in left_out}
+    skipped = []
+    for file in sorted(not_of["TESS"].keys() & not_of["RAVDESS"].keys()):  # each skips the other's
+        if _TESS_NAME.fullmatch(_stem(file)):
+            reason = not_of["TESS"][file]
+        elif _RAVDESS_NAME.fullmatch(_stem(file)):
+            reason = not_of["RAVDESS"][file]
+        else:
+            reason = "a name neither of TESS nor of RAVDESS"
+        skipped.append(Skipped(file, reason))
+    words = _tess_words(root, [item for item in found if item.corpus == "tess"])
+    used = []
+    for item in found:
+        emotion = "neutral" if item.emotion == "calm" else item.emotion
+        if emotion not in _PROTOCOL_EMOTIONS:
+            skipped.append(Skipped(item.path, "an emotion that the protocol does not use"))
+            continue
+        if item.corpus == "tess":
+            split = _thresholds(bisect.bisect_left(words, _tess_word(item)), 160, 180)
+        else:
+            split = _thresholds(int(item.speaker[-2:]) - 1, 20, 22)
+        used.append(dataclasses.replace(item, emotion=emotion, split=split))
+    return used, skipped
+
+
+def _thresholds(rank, valid, test):
+    return "train" if rank < valid else "valid" if rank < test else "test"
+
+
+def _tess_word(item):
+    return item.text.rpartition(" ")[2]
+
+
+def _tess_words(root, items):
+    """The 200 words of TESS in alphabetical order.
+
+    They are the ones that most speakers and emotions have: a stray spelling moves no other word.
+    """
+    counts = collections.Counter(_tess_word(item) for item in sorted(items, key=_tess_word))
+    if len(counts) < _TESS_WORDS:
+        raise KvoiceError(
+            f"--data=tess-ravdess:{root}: TESS has {len(counts)} of its {_TESS_WORDS} words there, "
+            "and the protocol splits it by their order: download the rest, or split what there is "
+            f"otherwise with --data=tess:{root}+ravdess:{root}"
+        )
+    return sorted(word for word, _ in counts.most_common(_TESS_WORDS))
+
+
+_READERS = {
+    "folder": _folder,
+    "ravdess": _ravdess,
+    "tess": _tess,
+    "tess-ravdess": _tess_ravdess,
+}

@@ -21,7 +21,8 @@ class Manifest:
     Attributes:
         data: What `--data` said.
         seed: Of the split.
-        split: "speaker": no speaker is in two splits; "text": no text is.
+        split: "speaker": no speaker is in two splits; "text": no text is; "corpus": as the corpus
+            itself says.
         sample_rate_hz: Of the waves, like the next three as in the Spec they were conditioned by.
         trim_db: Not applied to utterances that came with frame labels.
         highpass_hz: 0 = none.
@@ -31,7 +32,7 @@ class Manifest:
         labels: Names by number: "speaker", "gender", "emotion", "phone"; [] where unknown.
         splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records",
             "bytes"}), "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion":
-            {name: utterances}}).
+            {name: utterances}}). A corpus that assigns its own may leave some empty.
         skipped: What was left out: a list of {"file", "reason"}.
     """
 
@@ -105,7 +106,10 @@ class Manifest:
         if split not in self.splits:
             raise KvoiceError(f"there is no split {split!r}: {hint(split, self.splits)}")
         if not self.splits[split]["utterances"]:
-            raise KvoiceError(f"{directory}: the split {split!r} holds no utterance")
+            others = ", ".join(name for name, own in self.splits.items() if own["utterances"])
+            raise KvoiceError(
+                f"{directory}: the split {split!r} holds no utterance: choose among {others}"
+            )
         return [os.path.join(directory, entry["file"]) for entry in self.splits[split]["shards"]]
 
     def report(self):

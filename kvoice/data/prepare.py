@@ -26,10 +26,9 @@ import numpy as np
 import tqdm
 
 from kvoice import audio
-from kvoice.data import corpora, shards
+from kvoice.data import corpora, shards, splits
 from kvoice.data.corpora import SPLITS
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
-from kvoice.data.splits import split_of
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
@@ -37,7 +36,7 @@ RECORDS = 64  # utterances per shard
 WORK = ".prepare"  # summaries of finished shards, until the manifest is written
 
 
-def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_hop=None):
+def prepare(data, directory, spec, split=None, seed=0, workers=None, label_hop=None):
     """Writes the shards and the manifest of a corpus, or what is missing of them.
 
     Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); they
@@ -48,7 +47,8 @@ def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_
         data: What `--data` says; see `corpora`.
         directory: Where to; made if need be.
         spec: The `audio.Spec` whose conditioning is applied.
-        split: "speaker": no speaker is in two splits; "text": no text is.
+        split: "speaker": no speaker is in two splits; "text": no text is; "corpus": each utterance
+            is where the corpus itself says; None = `splits.default(data)`.
         seed: Of the split.
         workers: Processes; None = one per processor, 1 = none besides this one.
         label_hop: Samples from one frame label to the next; None = `spec.hop`.
@@ -60,8 +60,9 @@ def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_
         KvoiceError: If the corpus cannot be found or split, the directory holds another one,
             another prepare is at work there, or the disk is full.
     """
-    if split not in ("speaker", "text"):
-        raise KvoiceError(f"--split={split}: expected speaker or text")
+    split = split or splits.default(data)
+    if split not in splits.WAYS:
+        raise KvoiceError(f"--split={split}: expected one of {', '.join(splits.WAYS)}")
     items, left_out = corpora.items(data)
     label_hop = label_hop or spec.hop
     arguments = {
@@ -80,7 +81,7 @@ def prepare(data, directory, spec, split="speaker", seed=0, workers=None, label_
     work = functools.partial(
         write_shard, directory=directory, spec=spec, label_hop=label_hop, labels=labels
     )
-    jobs = jobs_of(items, split_of(items, split, seed))
+    jobs = jobs_of(items, splits.split_of(items, split, seed))
     try:
         _refuse_foreign(directory)
         os.makedirs(os.path.join(directory, WORK), exist_ok=True)
@@ -234,7 +235,7 @@ def _summary_path(directory, job):
 
 def _manifest(directory, jobs, arguments, labels, left_out):
     """The manifest of finished shards."""
-    splits, skipped = {}, [dataclasses.asdict(skip) for skip in left_out]
+    contents, skipped = {}, [dataclasses.asdict(skip) for skip in left_out]
     for name in SPLITS:
         own = [(job, summary(directory, job)) for job in jobs if job.split == name]
         counts = {
@@ -244,7 +245,7 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             )
             for field in ("speaker", "gender", "emotion")
         }
-        splits[name] = {
+        contents[name] = {
             "shards": [
                 {"file": job.file, "records": noted["records"], "bytes": noted["bytes"]}
                 for job, noted in own
@@ -257,12 +258,12 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             },
         }
         skipped += [skip for _, noted in own for skip in noted["skipped"]]
-    if not any(split["utterances"] for split in splits.values()):
+    if not any(split["utterances"] for split in contents.values()):
         raise KvoiceError(
             f"{arguments['data']}: none of its {len(skipped)} files can be used, for instance "
             f"{skipped[0]['file']}: {skipped[0]['reason']}"
         )
-    return Manifest(**arguments, labels=labels, splits=splits, skipped=skipped)
+    return Manifest(**arguments, labels=labels, splits=contents, skipped=skipped)
 
 
 # --- At work in a directory

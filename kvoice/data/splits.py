@@ -1,14 +1,35 @@
-"""Which utterances train, validate, judge and test: four sets without a speaker in common."""
+"""Which utterances train, validate, judge and test: four sets without a speaker in common.
+
+Or without a text in common, or as the corpus itself says, whatever its sets have in common.
+"""
 
 import collections
 import zlib
 
 import numpy as np
 
-from kvoice.data.corpora import SPLITS
+from kvoice.data.corpora import ASSIGNED, SPLITS
 from kvoice.errors import KvoiceError
 
 SHARES = {"valid": 0.10, "test": 0.15, "judge": 0.25}  # the rest is train
+WAYS = ("speaker", "text", "corpus")
+
+
+def default(data, condition=""):
+    """The way in which a corpus is split where nobody says one, of `WAYS`.
+
+    Args:
+        data: What `--data` says; see `corpora`.
+        condition: The label that is learned: "speaker", "gender", "emotion" or "". Speakers that
+            are learned have to be in every split, so that texts are kept apart then.
+
+    Returns:
+        "corpus" where one of the corpora assigns its utterances to splits itself, whatever the
+        label.
+    """
+    if any(part.partition(":")[0] in ASSIGNED for part in data.split("+")):
+        return "corpus"
+    return "text" if condition == "speaker" else "speaker"
 
 
 def split_of(items, by, seed):
@@ -18,17 +39,27 @@ def split_of(items, by, seed):
     than four speakers is shared out together with the larger one. A corpus of fewer than four
     speakers goes to train whole when it is joined to a larger one. By text, the texts are shared
     out; where texts are unknown, the utterances of each speaker. What the corpus itself assigned
-    (`Item.split`) stays.
+    (`Item.split`) stays. By corpus, nothing else counts: speakers and texts may be in several
+    splits, and splits be empty.
 
     Args:
         items: Of `corpora.items`.
-        by: "speaker" or "text".
-        seed: Of the draw.
+        by: One of `WAYS`.
+        seed: Of the draw; by corpus, nothing is drawn.
 
     Raises:
         KvoiceError: If there are fewer than four speakers (or texts), or the corpus puts one into
-            two splits.
+            two splits; by corpus, if an utterance has no split of its own.
     """
+    if by == "corpus":
+        for item in items:
+            if not item.split:
+                raise KvoiceError(
+                    f"{item.name} has no split of its own, as --split=corpus wants: give every "
+                    "utterance one in the metadata.csv of folder:, or say --split=speaker or "
+                    "--split=text"
+                )
+        return {item.name: item.split for item in items}
     group = {
         item.name: item.speaker if by == "speaker" else item.text.strip().casefold() or item.name
         for item in items
@@ -89,8 +120,11 @@ def _row_of_splits(count):
 
 
 def _leak(by, group, splits):
-    way_out = "give it one, or allow it with --split=text" if by == "speaker" else "give it one"
-    return f"metadata.csv puts the {by} {group!r} into {' and '.join(sorted(splits))}: {way_out}"
+    allowed = "--split=text or --split=corpus" if by == "speaker" else "--split=corpus"
+    return (
+        f"the corpus itself puts the {by} {group!r} into {' and '.join(sorted(splits))}: "
+        f"allow it with {allowed}, or give it one split (in the metadata.csv of folder:)"
+    )
 
 
 def _too_few(by, count):

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -195,6 +196,54 @@ def test_two_processes_write_what_one_writes(tmp_path, monkeypatch):
     prepare(data, tmp_path / "one", SPEC, workers=1)
     prepare(data, tmp_path / "two", SPEC, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_splits_of_the_corpus_itself_leak_where_they_say_so_and_one_may_be_empty(tmp_path):
+    data = folder(tmp_path / "c", speakers=2, takes=3)
+    (tmp_path / "c" / "metadata.csv").write_text(
+        "path,split\n"
+        + "".join(
+            f"s{speaker}/{emotion}/{take}.wav,{split}\n"
+            for speaker in (0, 1)
+            for take, emotion, split in
+            [(0, "happy", "train"), (1, "sad", "valid"), (2, "happy", "test")]
+        )
+    )
+    with pytest.raises(KvoiceError, match="speaker 'c/s0' into test and train.*--split=corpus"):
+        prepare(data, tmp_path / "out", SPEC, workers=1)
+    made = prepare(data, tmp_path / "out", SPEC, split="corpus", workers=1)
+    assert made == Manifest.load(tmp_path / "out") and made.split == "corpus"
+    counts = {name: (own["utterances"], own["speakers"]) for name, own in made.splits.items()}
+    both = ["c/s0", "c/s1"]
+    assert counts == {"train": (2, both), "valid": (2, both), "judge": (0, []), "test": (2, both)}
+    assert re.search(r"judge +0 utterances +0.00 h +0 speakers", made.report())
+    with pytest.raises(KvoiceError, match="'judge' holds no .* choose among train, valid, test$"):
+        made.shards(tmp_path / "out", "judge")
+
+
+def test_the_protocol_of_tess_and_ravdess_is_split_as_it_says_unless_told_otherwise(tmp_path):
+    words = [f"{a}{b}{c}" for a in "bcdfg" for b in "aeiou" for c in "klmnprst"]
+    (tmp_path / "c").mkdir()
+    for name in [
+        *(f"OAF_{word}_{('fear', 'sad')[i % 20 == 0]}" for i, word in enumerate(words)),
+        *(f"03-01-02-01-01-01-{actor}" for actor in (20, 22, 24)),
+    ]:
+        soundfile.write(tmp_path / "c" / f"{name}.wav", tone(), 22050)
+    data = f"tess-ravdess:{tmp_path / 'c'}"
+    made = prepare(data, tmp_path / "out", SPEC, workers=1)
+    assert made.split == "corpus"
+    counts = {name: own["utterances"] for name, own in made.splits.items()}
+    assert counts == {"train": 8 + 1, "valid": 1 + 1, "judge": 0, "test": 1 + 1}
+    assert made.labels["emotion"] == ["neutral", "sad"]
+    assert made.labels["speaker"] == ["ravdess/20", "ravdess/22", "ravdess/24", "tess/OAF"]
+    assert "left out    190: an emotion that the protocol does not use" in made.report()
+    with pytest.raises(KvoiceError, match="'tess/OAF' into .*--split=corpus"):
+        prepare(data, tmp_path / "other", SPEC, split="speaker", workers=1)
+
+
+def test_an_unknown_way_to_split_is_refused(tmp_path):
+    with pytest.raises(KvoiceError, match="--split=gender: expected one of speaker, text, corpus"):
+        prepare("demo", tmp_path / "out", SPEC, split="gender")
 
 
 # --- stopped and started again

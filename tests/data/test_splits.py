@@ -1,7 +1,7 @@
 import pytest
 
 from kvoice.data.corpora import Item
-from kvoice.data.splits import split_of
+from kvoice.data.splits import WAYS, default, split_of
 from kvoice.errors import KvoiceError
 
 
@@ -110,7 +110,45 @@ def test_a_corpus_that_puts_a_speaker_into_two_splits_is_refused():
         females=1, males=0, texts=["b"], split="train"
     )
     with pytest.raises(
-        KvoiceError, match="speaker 'demo/female0' into test and train.*--split=text"
+        KvoiceError,
+        match="speaker 'demo/female0' into test and train.*--split=text or --split=corpus",
     ):
         split_of(items, "speaker", 0)
     assert sorted(split_of(items, "text", 0).values()) == ["test", "train"]
+
+
+def test_a_text_that_the_corpus_puts_into_two_splits_is_refused_but_by_corpus():
+    items = people(females=1, males=0, split="test") + people("b", 0, 1, split="train")
+    with pytest.raises(KvoiceError, match="text 'a' into test and train.*--split=corpus"):
+        split_of(items, "text", 0)
+    assert split_of(items, "corpus", 0) == {item.name: item.split for item in items}
+
+
+def test_by_corpus_every_utterance_is_where_the_corpus_says_and_a_leak_is_no_error():
+    items = people(females=1, males=0, texts=["a"], split="test") + people(
+        females=1, males=0, texts=["b"], split="train"
+    )
+    assert split_of(items, "corpus", 0) == {"demo/female0/a": "test", "demo/female0/b": "train"}
+
+
+def test_by_corpus_the_first_utterance_without_a_split_is_named_with_the_way_out():
+    items = people("a", 1, 0, split="train") + people("b", 1, 1)
+    with pytest.raises(KvoiceError, match="b/female0/a has no split.*metadata.csv.*--split=speaker"):
+        split_of(items, "corpus", 0)
+
+
+@pytest.mark.parametrize(
+    "data, condition, way",
+    [
+        ("demo", "emotion", "speaker"),
+        ("demo", "", "speaker"),
+        ("demo:100", "speaker", "text"),
+        ("tess:a-b+ravdess:tess-ravdess", "emotion", "speaker"),
+        ("tess-ravdess:a", "emotion", "corpus"),
+        ("tess-ravdess:a", "speaker", "corpus"),
+        ("folder:x+tess-ravdess:a", "emotion", "corpus"),
+    ],
+)
+def test_a_corpus_that_assigns_its_splits_is_split_as_it_says(data, condition, way):
+    assert default(data, condition) == way
+    assert way in WAYS
