@@ -1,21 +1,27 @@
-"""Pictures: grids of mels and curves of a training, as PNG files. The only user of matplotlib.
+"""Pictures: mels, still and moving, and curves and tables of scores. The only user of matplotlib.
 
 Figures are drawn without pyplot: no window, no global state, the same bytes for the same numbers.
 """
 
 import csv
+import io
 
+import matplotlib
 import numpy as np
+import PIL.Image
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
 RANGE_DB = 80.0  # shown below the loudest point of a figure
+FRAME_MS, LAST_MS = 600, 2000  # how long a frame of an animation stands, and its last one
 _TICKS_HZ = (500, 1000, 2000, 4000, 8000, 16000)
 _GREY = "0.35"
+_MAP = "magma"
 
 
 def mel_image(path, mels, titles, spec, columns=()):
@@ -34,26 +40,91 @@ def mel_image(path, mels, titles, spec, columns=()):
         KvoiceError: If titles and rows, or columns and mels in a row, differ in number, there is
             nothing to draw, or a value is not finite.
     """
-    mels = np.asarray(mels)  # [rows, columns, T, M]
-    if mels.ndim != 4 or not mels.size:
-        raise KvoiceError(f"{path}: a grid of mels, [rows, columns, time, mels], is wanted, got "
-                          f"{list(mels.shape)}")
-    if len(titles) != len(mels) or columns and len(columns) != mels.shape[1]:
-        raise KvoiceError(f"{path}: {mels.shape[0]} rows of {mels.shape[1]} mels do not go with "
+    decibels = _decibels(path, mels, "a grid of mels, [rows, columns, time, mels]", spec)
+    rows, wide = decibels.shape[:2]
+    if len(titles) != rows or columns and len(columns) != wide:
+        raise KvoiceError(f"{path}: {rows} rows of {wide} mels do not go with "
                           f"{len(titles)} titles and {len(columns)} columns")
+    _save(_mel_figure(decibels, titles, columns, decibels.max(), spec), path)
+
+
+def mel_animation(path, mels, captions, spec, columns=()):
+    """Draws rows of mels one after the other, on one colour scale, as a GIF that loops for ever.
+
+    Each frame stands for 0.6 s, the last one for 2 s. Nothing but the mels and the caption moves.
+
+    Shapes: mels: frames of [items, time, mels] each; up to about four items are well seen.
+
+    Args:
+        path: The GIF file; replaced whole or not at all.
+        mels: Frames of mels on the scale of the Spec.
+        captions: What stands above each frame.
+        spec: Says what the axes are.
+        columns: The name of each item; () = none.
+
+    Raises:
+        KvoiceError: If captions and frames, or columns and mels in a frame, differ in number, there
+            is nothing to draw, a value is not finite, or the file cannot be written.
+    """
+    decibels = _decibels(path, mels, "frames of mels, [frames, items, time, mels]", spec)
+    frames, items = decibels.shape[:2]
+    if len(captions) != frames or columns and len(columns) != items:
+        raise KvoiceError(f"{path}: {frames} frames of {items} mels do not go with "
+                          f"{len(captions)} captions and {len(columns)} columns")
+    figure = _mel_figure(decibels[:1], [""], columns, decibels.max(), spec)
+    figure.set_dpi(130)
+    title = figure.suptitle("Mg", fontsize="medium", parse_math=False)  # as high as any
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    figure.set_layout_engine("none")  # what is drawn stays where it is
+    images = [axis.images[0] for axis in figure.axes if axis.images]
+    pictures = []
+    for frame, caption in zip(decibels, captions):
+        title.set_text(caption)
+        for image, item in zip(images, frame):
+            image.set_data(item.T)
+        canvas.draw()
+        pictures.append(np.array(canvas.buffer_rgba())[..., :3])
+    first, *others = (PIL.Image.fromarray(picture).quantize(
+        palette=_palette(), dither=PIL.Image.Dither.NONE) for picture in pictures)
+    content = io.BytesIO()
+    first.save(content, "GIF", save_all=True, append_images=others, loop=0,
+               duration=[FRAME_MS] * len(others) + [LAST_MS])
+    _write(content, path)
+
+
+def _palette(levels=96, greys=16):
+    """Colours for a GIF: those of a mel, so that frames share them, and greys for the letters."""
+    colours = matplotlib.colormaps[_MAP](np.linspace(0, 1, levels))[:, :3]
+    colours = np.concatenate([colours, np.repeat(np.linspace(0, 1, greys)[:, None], 3, axis=1)])
+    image = PIL.Image.new("P", (1, 1))
+    image.putpalette(np.round(255 * colours).astype(np.uint8).tobytes())
+    return image
+
+
+def _decibels(path, mels, wanted, spec):
+    """Mels in dB, [N, N, time, mels]; what has another shape or no finite values is refused."""
+    mels = np.asarray(mels)
+    if mels.ndim != 4 or not mels.size:
+        raise KvoiceError(f"{path}: {wanted}, is wanted, got {list(mels.shape)}")
     if not np.isfinite(mels).all():
         raise KvoiceError(f"{path}: not drawn, a mel holds NaN or infinite values")
-    decibels = 20 * np.log10(np.maximum(audio.magnitude(mels, spec), 1e-10))
-    seconds = mels.shape[2] * spec.hop / spec.sample_rate_hz
+    return 20 * np.log10(np.maximum(audio.magnitude(mels, spec), 1e-10))
+
+
+def _mel_figure(decibels, titles, columns, loudest, spec):
+    """A grid of mels, `RANGE_DB` deep below `loudest`, in dB."""
+    rows, items, frames, _ = decibels.shape
+    seconds = frames * spec.hop / spec.sample_rate_hz
     wide = min(2.6, max(1.3, 0.95 * seconds))
-    figure = Figure((1.2 + wide * mels.shape[1], 0.6 + 1.25 * mels.shape[0]), layout="constrained")
+    figure = Figure((1.2 + wide * items, 0.6 + 1.25 * rows), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
-    grid = figure.subplots(*mels.shape[:2], sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, items, sharex=True, sharey=True, squeeze=False)
     for row, title, axes in zip(decibels, titles, grid):
         for image, axis in zip(row, axes):
             shown = axis.imshow(
-                image.T, origin="lower", aspect="auto", interpolation="nearest", cmap="magma",
-                vmin=decibels.max() - RANGE_DB, vmax=decibels.max(),
+                image.T, origin="lower", aspect="auto", interpolation="nearest", cmap=_MAP,
+                vmin=loudest - RANGE_DB, vmax=loudest,
                 extent=(0, seconds, -0.5, spec.mels - 0.5))
         axes[0].set_ylabel(f"{title}\nkHz" if title else "kHz")
     for axis, column in zip(grid[0], columns):
@@ -66,10 +137,11 @@ def mel_image(path, mels, titles, spec, columns=()):
     grid[0, 0].set_yticks(bands, [f"{each / 1000:g}" for each in hz])
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     figure.supxlabel("time, s", fontsize="medium")
-    bar = figure.colorbar(shown, ax=grid, label="level, dB", pad=0.01, fraction=0.05, aspect=30)
+    bar = figure.colorbar(shown, ax=grid, label="level, dB", pad=0.01, fraction=0.05,
+                          aspect=min(30, 12 * rows))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize="small", colors=_GREY, length=2)
-    _save(figure, path)
+    return figure
 
 
 def mel_ticks(spec):
@@ -108,9 +180,7 @@ def curves(path, table):
                 axis.plot(steps[known], values[known], colour, label=label, lw=1.5,
                           marker="." if known.sum() < 30 else "")
         axis.set_title(name.replace("_", " "), fontsize="medium", loc="left")
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", color="0.9")
-        axis.tick_params(labelsize="small", colors=_GREY)
+        _plain(axis)
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         if f"val_{name}" in table:
             axis.legend(fontsize="small", frameon=False)
@@ -138,10 +208,160 @@ def log(path):
         raise KvoiceError(f"{path}: not a log of numbers: {error}") from None
 
 
+def score_curves(path, steps, curves, target):
+    """Draws how probable a target became over the steps of an ascent: medians and 10-90% bands.
+
+    The axis is logarithmic from step 1 on, as snapshots are, and linear below, so that step 0 shows.
+
+    Shapes: curves: each [snapshots, starts].
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        steps: Of the snapshots, rising from 0 or more.
+        curves: Who heard it -> probabilities of the target.
+        target: The name of the target.
+
+    Raises:
+        KvoiceError: If the steps do not rise, there is no curve, or one does not hold a row of
+            probabilities for each step.
+    """
+    steps = np.asarray(steps, float)
+    if steps.ndim != 1 or not steps.size or steps[0] < 0 or not (np.diff(steps) > 0).all():
+        raise KvoiceError(f"{path}: steps that rise from 0 are wanted, got {steps.tolist()}")
+    if not curves:
+        raise KvoiceError(f"{path}: there is no curve to draw")
+    figure = Figure((6.4, 3.2), layout="constrained")
+    axis = figure.subplots()
+    for k, (title, values) in enumerate(curves.items()):
+        values = np.asarray(values, float)
+        if values.ndim != 2 or len(values) != len(steps) or not values.size:
+            raise KvoiceError(f"{path}: {title}: [{len(steps)} snapshots, starts] are wanted, got "
+                              f"{list(values.shape)}")
+        if not ((values >= 0) & (values <= 1)).all():
+            raise KvoiceError(f"{path}: {title}: not drawn, a value is no probability")
+        low, median, high = np.percentile(values, (10, 50, 90), axis=1)
+        axis.fill_between(steps, low, high, color=f"C{k}", alpha=0.18, lw=0)
+        axis.plot(steps, median, f"C{k}", marker="o", ms=3.5, lw=1.6, label=title, clip_on=False)
+    starts = values.shape[1]
+    axis.set_xscale("symlog", linthresh=1, linscale=0.5)
+    shown = steps[np.linspace(0, len(steps) - 1, min(len(steps), 14)).round().astype(int)]
+    axis.set_xticks(shown, [f"{step:g}" for step in shown])
+    axis.minorticks_off()
+    axis.set_xlim(steps[0], max(steps[-1], 1))
+    axis.set_ylim(0, 1)
+    axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axis.set_title(f"probability of {target}", fontsize="medium", loc="left", parse_math=False)
+    axis.set_title("median" + (f" and 10–90% of {starts} starts" if starts > 1 else ""),
+                   fontsize="small", loc="right", color=_GREY)
+    axis.set_xlabel("step of the ascent")
+    axis.legend(fontsize="small", frameon=False, loc="best")
+    _plain(axis)
+    _save(figure, path)
+
+
+def confusion(path, counts, names):
+    """Draws a confusion matrix: in each cell the share of its row, in %, and the count.
+
+    Shapes: counts [true, heard].
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        counts: How often what was heard as what.
+        names: Of the rows, which are the columns' too.
+
+    Raises:
+        KvoiceError: If there is not a row and a column for each name, or a count is below zero.
+    """
+    counts = np.asarray(counts, float)
+    if counts.shape != (len(names), len(names)) or not counts.size:
+        raise KvoiceError(f"{path}: a row and a column for each of {len(names)} names are wanted, "
+                          f"got {list(counts.shape)}")
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        raise KvoiceError(f"{path}: not drawn, a count is below zero or no number")
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    size = 0.85 * len(names)
+    figure = Figure((1.3 + size, 0.8 + 0.75 * size), layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(counts.shape):
+        text = f"{shares[row, column]:.0%}" if total[row] else "–"
+        axis.text(column, row, f"{text}\n{counts[row, column]:g}", ha="center", va="center",
+                  fontsize="small", color="white" if shares[row, column] > 0.55 else "0.15")
+    axis.set_xticks(range(len(names)), names, parse_math=False)
+    axis.set_yticks(range(len(names)), names, parse_math=False)
+    axis.set_xlabel("heard")
+    axis.set_ylabel("true")
+    axis.xaxis.set_ticks_position("top")
+    axis.xaxis.set_label_position("top")
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    _save(figure, path)
+
+
+def reliability(path, bins):
+    """Draws how sure a classifier was against how often it was right, and how many clips that is.
+
+    Above, a point for each bin, with the line to the diagonal, where it is as often right as it is
+    sure; below, the clips of each bin.
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        bins: Each a dict of the mean "confidence", the "accuracy" and the "count" of its clips;
+            None, or a bin whose values are None, is empty.
+
+    Raises:
+        KvoiceError: If all bins are empty, or a value is not a share.
+    """
+    full = [each for each in bins if each and each["count"] and each["confidence"] is not None]
+    if not full:
+        raise KvoiceError(f"{path}: there is no bin to draw")
+    sure, right, count = np.array([(each["confidence"], each["accuracy"], each["count"])
+                                   for each in full], float).T
+    if not ((sure >= 0) & (sure <= 1) & (right >= 0) & (right <= 1) & (count > 0)).all():
+        raise KvoiceError(f"{path}: not drawn, a confidence or an accuracy is no share")
+    figure = Figure((4.4, 4.8), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.plot((0, 1), (0, 1), color="0.6", lw=1, ls="--", label="as right as sure")
+    above.vlines(sure, np.minimum(sure, right), np.maximum(sure, right), color="C1", lw=4,
+                 alpha=0.35, label="gap")
+    above.plot(sure, right, "C0o-", ms=5, lw=1.4, label="this classifier", clip_on=False, zorder=3)
+    error = (count * np.abs(sure - right)).sum() / count.sum()
+    above.set_title(f"expected calibration error {error:.1%}", fontsize="medium", loc="left")
+    above.set_ylabel("right")
+    above.set_ylim(0, 1)
+    above.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    above.legend(fontsize="small", frameon=False, loc="upper left")
+    bars = below.bar(sure, count, 0.6 / max(len(bins), 2), color="C0", alpha=0.7)
+    below.bar_label(bars, [f"{each:g}" for each in count], fontsize="x-small", padding=1)
+    below.set_ylim(0, 1.25 * count.max())
+    below.set_ylabel("clips")
+    below.set_xlabel("sure")
+    below.set_xlim(0, 1)
+    below.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    for axis in (above, below):
+        _plain(axis)
+    _save(figure, path)
+
+
+def _plain(axis):
+    """Only what helps to read a value."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="0.9")
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize="small", colors=_GREY)
+
+
 def _save(figure, path):
-    """Writes a figure as PNG under a temporary name, then renames it."""
+    """Writes a figure as PNG, whole or not at all."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    _write(content, path)
+
+
+def _write(content, path):
     try:
         with replaced(path) as file:
-            figure.savefig(file, format="png", dpi=120)
+            file.write(content.getvalue())
     except OSError as error:
         raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error

@@ -2,6 +2,7 @@ import io
 
 import matplotlib.image
 import numpy as np
+import PIL.Image
 import pytest
 
 from kvoice import plots
@@ -123,3 +124,153 @@ def test_a_log_that_is_none_is_refused_by_name(tmp_path, content, message):
 def test_curves_without_steps_are_refused(tmp_path):
     with pytest.raises(KvoiceError, match="column step.*got loss"):
         plots.curves(tmp_path / "a.png", {"loss": [1]})
+
+
+STEPS = [0, 1, 2, 4, 6, 10, 16, 27, 44, 71, 115, 186, 300]
+
+
+def frames(path):
+    """The frames of a GIF as RGB, and how long each stands in ms."""
+    with PIL.Image.open(path) as image:
+        pictures, times = [], []
+        for k in range(image.n_frames):
+            image.seek(k)
+            times.append(image.info["duration"])
+            pictures.append(np.asarray(image.convert("RGB"), int))
+        return np.array(pictures), times
+
+
+def test_an_animation_stands_still_at_its_end_and_loops_for_ever(tmp_path):
+    path = tmp_path / "a.gif"
+    plots.mel_animation(path, grid(4, 2), ["a", "b", "c", "d"], SPEC, ["x", "y"])
+    assert frames(path)[1] == [600, 600, 600, 2000]
+    with PIL.Image.open(path) as image:
+        assert image.format == "GIF" and image.info["loop"] == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["a.gif"]
+
+
+def test_all_frames_share_one_colour_scale_and_one_place(tmp_path):
+    quiet, loud = np.full((2, 2, 40, SPEC.mels), -6.0), np.full((2, 2, 40, SPEC.mels), -6.0)
+    loud[1, 1] = 0  # the second item, in the second frame
+    plots.mel_animation(tmp_path / "a.gif", loud, ["a long caption", ""], SPEC)
+    (before, after), _ = frames(tmp_path / "a.gif")
+    moved = np.argwhere((before != after).any(axis=-1))
+    below = moved[moved[:, 0] > 0.2 * len(before)]  # the caption is above
+    assert 0.45 < below[:, 1].min() / before.shape[1] < below[:, 1].max() / before.shape[1] < 0.92
+    plots.mel_animation(tmp_path / "a.gif", quiet, ["a", "b"], SPEC)
+    (alone, _), _ = frames(tmp_path / "a.gif")
+    middle = len(before) // 2, before.shape[1] // 4
+    assert before[middle].sum() < alone[middle].sum()  # dark beside what is louder in a later frame
+
+
+def test_an_animation_keeps_a_colour_that_is_rare(tmp_path):
+    mels = np.random.default_rng(0).normal(-6, 0.5, (3, 1, 40, SPEC.mels))
+    mels[1, 0, 18:22, 36:44] = 0  # the only loud place
+    plots.mel_animation(tmp_path / "a.gif", mels, ["a", "b", "c"], SPEC)
+    pictures, _ = frames(tmp_path / "a.gif")
+    loudest = 255 * np.array(matplotlib.colormaps["magma"](1.0)[:3])
+    assert np.abs(pictures[1, :, :200] - loudest).max(axis=-1).min() <= 8  # left of the colour bar
+
+
+def test_an_animation_of_an_ascent_is_light_enough_for_a_page(tmp_path):
+    noise = np.random.default_rng(0).normal(-6, 0.5, (14, 4, 160, SPEC.mels))  # packs worst
+    plots.mel_animation(tmp_path / "a.gif", noise, [f"step {k}" for k in range(14)], SPEC)
+    assert (tmp_path / "a.gif").stat().st_size < 2e6
+
+
+@pytest.mark.parametrize("mels, captions, columns, message", [
+    (grid(), ["a"], (), "2 frames of 3 mels .* 1 captions"),
+    (grid(), ["a", "b"], ["x"], "1 columns"),
+    (grid()[0], ["a", "b"], (), r"\[frames, items, time, mels\], is wanted, got \[3, 40, 80\]"),
+    (np.full((1, 1, 4, 80), np.inf), ["a"], (), "infinite"),
+])
+def test_what_cannot_move_is_refused_before_writing(tmp_path, mels, captions, columns, message):
+    with pytest.raises(KvoiceError, match=message):
+        plots.mel_animation(tmp_path / "a.gif", mels, captions, SPEC, columns)
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_are_medians_within_the_middle_of_the_starts(drawn):
+    heard = np.linspace(0, 1, 13)[:, None] * np.linspace(0.5, 1, 11)
+    figure = drawn(plots.score_curves, STEPS, {"classifier": heard, "judge": heard / 2}, "a$b$")
+    (axis,) = figure.axes
+    classifier, judge = axis.lines
+    np.testing.assert_allclose(classifier.get_xydata(),
+                               np.stack([STEPS, 0.75 * np.linspace(0, 1, 13)], axis=1))
+    np.testing.assert_allclose(judge.get_ydata()[-1], 0.375)
+    band = axis.collections[0].get_paths()[0].vertices
+    at_the_end = band[band[:, 0] == 300, 1]
+    assert (at_the_end.min(), at_the_end.max()) == pytest.approx((0.55, 0.95))
+    assert axis.get_title("left") == "probability of a$b$"
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["classifier", "judge"]
+
+
+def test_step_zero_has_a_place_of_its_own_on_the_axis(drawn):
+    (axis,) = drawn(plots.score_curves, STEPS, {"classifier": np.full((13, 2), 0.5)}, "sad").axes
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == [str(step) for step in STEPS]
+    places = axis.transData.transform([(step, 0) for step in (0, 1, 2, 300)])[:, 0]
+    assert places[0] < places[1] < places[2] and places[1] - places[0] < 0.5 * places[3]
+
+
+@pytest.mark.parametrize("steps, curves, message", [
+    ([0, 1, 1], {"judge": np.zeros((3, 2))}, "steps that rise"),
+    ([], {"judge": np.zeros((0, 2))}, "steps that rise"),
+    ([0, 1], {}, "no curve"),
+    ([0, 1], {"judge": np.zeros((3, 2))}, r"judge: \[2 snapshots, starts\] .* got \[3, 2\]"),
+    ([0, 1], {"judge": np.array([[0.5], [1.5]])}, "judge: .*no probability"),
+    ([0, 1], {"judge": np.array([[0.5], [np.nan]])}, "judge: .*no probability"),
+])
+def test_scores_that_are_none_are_refused(tmp_path, steps, curves, message):
+    with pytest.raises(KvoiceError, match=f"a.png: .*{message}"):
+        plots.score_curves(tmp_path / "a.png", steps, curves, "angry")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_confusion_counts_in_rows(drawn):
+    (axis,) = drawn(plots.confusion, [[3, 1], [0, 0]], ["angry", "sad"]).axes
+    cells = {text.get_position()[::-1]: text.get_text() for text in axis.texts}
+    assert cells == {(0, 0): "75%\n3", (0, 1): "25%\n1", (1, 0): "–\n0", (1, 1): "–\n0"}
+    np.testing.assert_allclose(axis.images[0].get_array(), [[0.75, 0.25], [0, 0]])
+    assert axis.get_ylabel() == "true" and axis.get_xlabel() == "heard"
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["angry", "sad"]
+
+
+@pytest.mark.parametrize("counts, message", [
+    ([[1, 2]], r"2 names .* got \[1, 2\]"), ([[1, -1], [0, 1]], "below zero")])
+def test_a_confusion_that_is_none_is_refused(tmp_path, counts, message):
+    with pytest.raises(KvoiceError, match=message):
+        plots.confusion(tmp_path / "a.png", counts, ["angry", "sad"])
+
+
+BINS = [None, {"confidence": None, "accuracy": None, "count": 0},
+        {"confidence": 0.5, "accuracy": 0.75, "count": 10},
+        {"confidence": 0.9, "accuracy": 0.7, "count": 40}]
+
+
+def test_reliability_shows_the_gap_and_the_clips_of_each_bin_that_has_some(drawn):
+    above, below = drawn(plots.reliability, BINS).axes
+    diagonal, points = above.lines
+    np.testing.assert_array_equal(diagonal.get_xydata(), [[0, 0], [1, 1]])
+    np.testing.assert_array_equal(points.get_xydata(), [[0.5, 0.75], [0.9, 0.7]])
+    assert above.get_title("left").endswith(" 21.0%")  # (10 * 0.25 + 40 * 0.2) / 50
+    assert [bar.get_height() for bar in below.patches] == [10, 40]
+    assert [text.get_text() for text in below.texts] == ["10", "40"]
+
+
+@pytest.mark.parametrize("bins, message", [
+    (BINS[:2], "no bin"), ([{"confidence": 1.5, "accuracy": 1, "count": 1}], "no share")])
+def test_a_reliability_that_is_none_is_refused(tmp_path, bins, message):
+    with pytest.raises(KvoiceError, match=message):
+        plots.reliability(tmp_path / "a.png", bins)
+
+
+@pytest.mark.parametrize("function, arguments", [
+    (plots.score_curves, (STEPS, {"judge": np.full((13, 1), 0.5)}, "angry")),
+    (plots.confusion, ([[3, 1], [0, 2]], ["angry", "sad"])),
+    (plots.reliability, (BINS,)),
+])
+def test_pictures_of_scores_are_drawn_and_the_same_each_time(tmp_path, function, arguments):
+    for name in ("a.png", "b.png"):
+        function(tmp_path / name, *arguments)
+    assert matplotlib.image.imread(tmp_path / "a.png")[..., :3].min() < 0.5
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
