@@ -425,16 +425,17 @@ _TESS_WORDS = 200
 def _tess_ravdess(root):
     """TESS and RAVDESS in any folders, as a published protocol of emotion classification has them.
 
-    Four emotions: neutral (RAVDESS' calm is counted as neutral), happy, sad, angry. 2464 clips where
+    Four emotions: neutral (RAVDESS' calm counts as neutral), happy, sad, angry. 2464 clips where
     both are complete, 1600 of TESS and 864 of RAVDESS: 2000 train, 232 valid, 232 test, none judge.
 
     TESS: of its 200 words in alphabetical order the first 160 train, the next 20 valid, the last 20
-    test. The rank of a word is that among all words of the corpus, so that a file which a copy lacks
-    moves no word into another split. RAVDESS: actors 1 to 20 train, 21 and 22 valid, 23 and 24 test.
+    test. A word is ranked among all words of the corpus, so that a file which a copy lacks moves no
+    word into another split. RAVDESS: actors 1 to 20 train, 21 and 22 valid, 23 and 24 test.
 
-    The sets are not disjoint: both speakers of TESS are in all three, 160 of the 232 test clips are
-    theirs, and both sentences of RAVDESS are too. Numbers of this protocol compare with others of
-    it; what a classifier makes of new speakers shows in the 72 test clips of RAVDESS alone.
+    The sets leak, as published: both speakers of TESS are in all three (160 of the 232 test clips
+    are of speakers that were trained on), and so are both sentences of RAVDESS. Numbers of this
+    protocol compare with others of it only; how a classifier fares with new speakers shows in the
+    72 test clips of RAVDESS alone.
 
     The one pair of takes with the same bytes is kept, as published (both train).
 

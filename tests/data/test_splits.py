@@ -133,7 +133,8 @@ def test_by_corpus_every_utterance_is_where_the_corpus_says_and_a_leak_is_no_err
 
 def test_by_corpus_the_first_utterance_without_a_split_is_named_with_the_way_out():
     items = people("a", 1, 0, split="train") + people("b", 1, 1)
-    with pytest.raises(KvoiceError, match="b/female0/a has no split.*metadata.csv.*--split=speaker"):
+    line = "b/female0/a has no split.*metadata.csv.*--split=speaker"
+    with pytest.raises(KvoiceError, match=line):
         split_of(items, "corpus", 0)
 
 
