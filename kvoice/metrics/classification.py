@@ -161,10 +161,10 @@ def calibration(probabilities, truth, bins=10):
     probabilities, truth = _checked(probabilities, truth)
     if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
         raise KvoiceError(f"bins has to be a whole number from 1 on, got {bins!r}")
-    confidence = probabilities.max(axis=1)
+    confidence = np.minimum(probabilities.max(axis=1), 1)  # sums round above 1
     right = probabilities.argmax(axis=1) == truth
     limits = np.arange(bins + 1) / bins
-    number = np.minimum(np.searchsorted(limits[1:], confidence), bins - 1)  # sums round above 1
+    number = np.searchsorted(limits[1:], confidence)
     return [
         {"low": float(limits[m]), "high": float(limits[m + 1]),
          "confidence": float(confidence[inside].mean()) if inside.any() else None,

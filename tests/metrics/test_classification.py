@@ -155,9 +155,10 @@ def test_a_classifier_that_means_what_it_says_has_no_calibration_error():
     assert expected_calibration_error(calibration(said, [0] * 8)) == pytest.approx(0.25)
 
 
-def test_a_probability_that_rounds_above_one_is_in_the_last_bin():
+def test_a_probability_that_rounds_above_one_is_one():
     bins = calibration([[1 + 1e-7, 0]], [0])
     assert [each["count"] for each in bins] == [0] * 9 + [1]
+    assert bins[9]["confidence"] == 1
 
 
 def test_one_bin_compares_mean_confidence_and_accuracy():
