@@ -3,6 +3,7 @@
     bin/train --model=voicegan         default: some ten minutes on two cores, then samples of
                                        each emotion in runs/voicegan/default/samples
     bin/train --model=voicegan:paper   the published sizes, for a GPU
+    bin/train --model=voicegan:wave    waves of 0.74 s instead of mels, some thirty minutes
     bin/train --model=voicegan:tiny    seconds, to see that everything runs
 
 Sizes after activation maximisation with a GAN prior (80 x 160 mels from a 512-d noise, widths 64 to
@@ -28,6 +29,15 @@ VARIANTS = {
             "steps_per_epoch": 1000,
             "rates": {"critic": 1e-4, "generator": 1e-4},
             "ema": 0.0,
+        },
+    },
+    "wave": {
+        "model": {"domain": "wave", "noise": 100, "width": 16},
+        "data": {"crop_frames": 64, "batch": 32},  # 16,384 samples
+        "train": {
+            "steps": 3000,
+            "steps_per_epoch": 250,
+            "rates": {"critic": 3e-4, "generator": 3e-4},
         },
     },
     "tiny": {

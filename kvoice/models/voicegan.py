@@ -1,7 +1,7 @@
 """VoiceGAN: a conditional Wasserstein GAN that speaks from noise.
 
 A generator turns noise (and a label: an emotion, a gender, a speaker) into a patch of
-log-mel spectrogram, against a critic with gradient penalty and a class head.
+log-mel spectrogram, or into a wave, against a critic with gradient penalty and a class head.
 
 Sources:
     Gulrajani et al. 2017, arXiv:1704.00028 (WGAN-GP): the critic's loss, five critic steps for
@@ -12,14 +12,31 @@ Sources:
     activation maximisation over voices. Differs: no batch normalisation in the critic, no
     sigmoid on its output, fixed bounds instead of a per-clip scale, the Wasserstein loss
     instead of a squared error, no bias before a batch normalisation.
+    Donahue, McAuley & Puckette 2018, arXiv:1802.04208 (WaveGAN): the networks of the waves, with
+    the sizes of its table 3 and 4 at `width=64`, those of the official code for 32,768 samples.
+    Differs: noise from N(0, 1) instead of uniform, a label beside it and the class head, one fixed
+    full scale for all waves.
 """
+
+import dataclasses
+from collections.abc import Callable
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from kvoice import backend, losses
+from kvoice.layers.phase_shuffle import PhaseShuffle
 from kvoice.players import StepModel
+
+
+def _condition(noise, labels):
+    """The inputs of a generator, and both joined: noise and one-hot label [batch, noise + labels]."""
+    inputs = {"noise": keras.Input((noise,), name="noise")}
+    if not labels:
+        return inputs, inputs["noise"]
+    inputs["label"] = keras.Input((labels,), name="label")
+    return inputs, layers.Concatenate()([inputs["noise"], inputs["label"]])
 
 
 def mel_generator(noise, labels, shape, width):
@@ -32,12 +49,7 @@ def mel_generator(noise, labels, shape, width):
     -> dict of the activations `up_0` ... `up_3` and `image` [batch, time, mels].
     """
     time, mels = shape
-    z = keras.Input((noise,), name="noise")
-    inputs = {"noise": z}
-    x = z
-    if labels:
-        inputs["label"] = keras.Input((labels,), name="label")
-        x = layers.Concatenate()([z, inputs["label"]])
+    inputs, x = _condition(noise, labels)
     x = layers.Dense(time // 16 * (mels // 16) * 8 * width, use_bias=False)(x)
     x = layers.Reshape((time // 16, mels // 16, 8 * width))(x)  # [B, T/16, M/16, 8W]
     outputs = {}
@@ -77,7 +89,101 @@ def mel_critic(labels, shape, width):
     return keras.Model(image, outputs, name="critic")
 
 
-DOMAINS = {"mel": (mel_generator, mel_critic)}
+WAVE_STRIDES = {16_384: (4, 4, 4, 4, 4), 32_768: (4, 4, 4, 4, 4, 2)}  # 16 steps -> samples
+WAVE_KERNEL = 25
+
+
+def wave_generator(noise, labels, shape, width):
+    """Noise and label -> wave in [-1, 1], by one dense and five or six transposed convolutions.
+
+    At `width=64`: [16, 1024] -> 512 -> 256 -> 128 -> 64 -> 1 channels, kernel 25, each step four
+    times as long; for 32,768 samples [16, 2048] -> 1024 -> ... -> 64 -> 1, the last step twice as
+    long. ReLU between them, no normalisation.
+
+    The convolutions are full and cut to "same" by a layer of their own: of 25 - 4 = 21 surplus
+    steps the first 10 go, as in TensorFlow; Keras on torch would take 11, and be a step off.
+
+    Shapes: `noise` [batch, noise], `label` [batch, labels] one-hot (absent when labels = 0)
+    -> dict of the activations `up_0` ... `up_4` (`up_5`) and `image` [batch, samples].
+    """
+    strides = WAVE_STRIDES[shape[0]]
+    channels = [width * 2**i for i in reversed(range(len(strides)))]  # 16 W, 8 W ... W
+    inputs, x = _condition(noise, labels)
+    x = layers.Dense(16 * channels[0])(x)
+    x = layers.Reshape((16, channels[0]))(x)  # [B, 16, 16W]
+    outputs = {}
+    for i, (filters, stride) in enumerate(zip([*channels[1:], 1], strides)):
+        x = layers.ReLU()(x)
+        outputs[f"up_{i}"] = x
+        x = layers.Conv1DTranspose(filters, WAVE_KERNEL, stride, "valid")(x)
+        surplus = WAVE_KERNEL - stride
+        x = layers.Cropping1D((surplus // 2, surplus - surplus // 2))(x)  # stride times T
+    x = layers.Activation("tanh", dtype="float32")(x)  # [B, S, 1]
+    outputs["image"] = layers.Reshape(shape, dtype="float32")(x)  # [B, S]
+    return keras.Model(inputs, outputs, name="generator")
+
+
+def wave_critic(labels, shape, width):
+    """Wave -> one critic value and the class logits, by five or six strided convolutions.
+
+    At `width=64`: 64, 128, 256, 512, 1024 (2048) channels, kernel 25, each a quarter as long (the
+    sixth half), LeakyReLU .2, no normalisation; in training a phase shuffle of 2 behind each of
+    the first four. Value and logits are a dense layer each over the whole last map.
+
+    Shapes: `image` [batch, samples] -> dict of the activations `down_0` ... `down_4` (`down_5`)
+    before their shuffle, `value` [batch] and `logits` [batch, labels] (absent when labels = 0).
+    """
+    image = keras.Input(shape, name="image")
+    x = layers.Reshape((*shape, 1))(image)  # [B, S, 1]
+    outputs = {}
+    for i, stride in enumerate(WAVE_STRIDES[shape[0]]):
+        x = layers.Conv1D(width * 2**i, WAVE_KERNEL, stride, "same")(x)  # T / stride
+        x = layers.LeakyReLU(0.2)(x)
+        outputs[f"down_{i}"] = x
+        if i < 4:
+            x = PhaseShuffle(2, seed=i)(x)
+    x = layers.Flatten()(x)  # [B, 16 * 16W]
+    value = layers.Dense(1, dtype="float32")(x)
+    outputs["value"] = layers.Reshape((), dtype="float32")(value)  # [B]
+    if labels:
+        outputs["logits"] = layers.Dense(labels, dtype="float32")(x)
+    return keras.Model(image, outputs, name="critic")
+
+
+def _fault_of_mel(shape):
+    if len(shape) != 2 or any(size < 16 or size % 16 for size in shape):
+        return f"{shape} (frames, mels) must be multiples of 16: set data.crop_frames and audio.mels so"
+    return ""
+
+
+def _fault_of_wave(shape):
+    if len(shape) == 1 and shape[0] in WAVE_STRIDES:
+        return ""
+    samples = " x ".join(f"{size}" for size in shape)
+    return f"{samples} samples must be 16,384 or 32,768 (data.crop_frames=64 or 128 at a hop of 256)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """What is generated.
+
+    Args:
+        generator: (noise, labels, shape, width) -> the network whose `image` is in [lowest, 1].
+        critic: (labels, shape, width) -> the network that judges such images.
+        lowest: The lowest value of an image: 0 for a sigmoid, -1 for a tanh.
+        fault: shape -> what is wrong with it, or "".
+    """
+
+    generator: Callable
+    critic: Callable
+    lowest: float
+    fault: Callable
+
+
+DOMAINS = {
+    "mel": Domain(mel_generator, mel_critic, 0.0, _fault_of_mel),
+    "wave": Domain(wave_generator, wave_critic, -1.0, _fault_of_wave),
+}
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
@@ -91,9 +197,11 @@ class VoiceGAN(StepModel):
             -mean D(fake) + class_weight * CE(C(fake), y), fakes made with a permutation of y.
 
     Args:
-        shape: Of one item: (time in frames, mels), both multiples of 16.
-        low: The value of the Spec's mel that the generator's 0 stands for.
-        high: The value that its 1 stands for. Real mels are clipped to [low, high].
+        shape: Of one item: (time in frames, mels), both multiples of 16; or (samples,), 16,384 or
+            32,768.
+        low: The value that the generator's lowest output stands for: 0 in a mel, -1 in a wave.
+        high: The value that its 1 stands for. Real items are clipped to [low, high]. Low and high
+            are the bounds of the Spec's mel; -1 and 1 for waves, which are then as they are.
         labels: The number of labels of the condition; 0 makes the plain GAN.
         condition: The named array that holds the labels ("emotion", "gender", "speaker"), or "".
         domain: A key of `DOMAINS`: which named array is generated.
@@ -120,11 +228,8 @@ class VoiceGAN(StepModel):
         shape = tuple(shape)
         if domain not in DOMAINS:
             raise ValueError(f"domain: {domain!r} is none of {', '.join(DOMAINS)}.")
-        if any(size < 16 or size % 16 for size in shape):
-            raise ValueError(
-                f"shape: {shape} (frames, mels) must be multiples of 16: set "
-                "data.crop_frames and audio.mels so."
-            )
+        if fault := DOMAINS[domain].fault(shape):
+            raise ValueError(f"shape: {fault}.")
         if bool(labels) != bool(condition):
             raise ValueError(f"condition: {condition!r} does not go with {labels} labels.")
         if not low < high:
@@ -145,9 +250,9 @@ class VoiceGAN(StepModel):
         self.n_critic, self.penalty, self.class_weight = n_critic, penalty, class_weight
         self.parts = n_critic
         self.names = []  # of the labels, where they are known: `kvoice.load` tells them
-        generator, critic = DOMAINS[domain]
-        self.generator = generator(noise, labels, shape, width)
-        self.critic = critic(labels, shape, width)
+        self.generator = DOMAINS[domain].generator(noise, labels, shape, width)
+        self.critic = DOMAINS[domain].critic(labels, shape, width)
+        self._lowest = DOMAINS[domain].lowest
         self._random = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -161,12 +266,12 @@ class VoiceGAN(StepModel):
         """Noise and label -> the generated item and every activation on its way.
 
         Shapes: `noise` [batch, noise], `label` [batch] int (unless plain) -> dict with the
-        generator's activations, `image` in [0, 1], the item in the unit of the Spec under the
-        name of the domain (`mel` [batch, time, mels]), and the critic's activations, `value`
-        and `logits` for it.
+        generator's activations, `image` in [0, 1] (a wave in [-1, 1]), the item in the unit of the
+        Spec under the name of the domain (`mel` [batch, time, mels], `wave` [batch, samples]), and
+        the critic's activations, `value` and `logits` for it.
         """
         made = self._generated(batch["noise"], batch.get("label"), training)
-        item = self.low + (self.high - self.low) * made["image"]
+        item = self._item(made["image"])
         return {**made, self.domain: item, **self.critic(made["image"], training=training)}
 
     # Verbs
@@ -203,12 +308,12 @@ class VoiceGAN(StepModel):
                 raise ValueError(f"label: must be from 0 to {self.labels - 1}.")
             inputs["label"] = np.eye(self.labels, dtype="float32")[label]
         made = self.generator.predict(inputs, batch_size=batch, verbose=0)
-        return self.low + (self.high - self.low) * made["image"]
+        return self._item(made["image"])
 
     def generate(self, count, label=None, seed=0):
         """`count` items of a label (a name, an index, or [count] indices), in the Spec's unit.
 
-        Shapes: -> NumPy float32 [count, time, mels].
+        Shapes: -> NumPy float32 [count, time, mels], or waves [count, samples].
         """
         return self.decode(self.noise(count, seed), label)
 
@@ -230,9 +335,14 @@ class VoiceGAN(StepModel):
         return self._generated(noise, label, training)["image"], label
 
     def _image(self, batch):
-        """The real items scaled to [0, 1]."""
-        scaled = (batch[self.domain] - self.low) / (self.high - self.low)
-        return ops.clip(scaled, 0.0, 1.0)
+        """The real items, scaled to what the generator makes: [0, 1], waves [-1, 1]."""
+        scaled = (batch[self.domain] - self.low) / (self.high - self.low)  # low 0, high 1
+        return self._lowest + (1.0 - self._lowest) * ops.clip(scaled, 0.0, 1.0)
+
+    def _item(self, image):
+        """What an image stands for in the unit of the Spec: the inverse of `_image`."""
+        share = (image - self._lowest) / (1.0 - self._lowest)
+        return self.low + (self.high - self.low) * share
 
     def critic_loss(self, batch, training=True):
         """The critic's loss and its terms on a batch of real items."""

@@ -1,0 +1,64 @@
+"""Phase shuffle: the layer that keeps a critic of waves from listening to the phase alone."""
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class PhaseShuffle(layers.Layer):
+    """Shifts each item along time by a random whole number of steps, in training only.
+
+    Transposed convolutions leave artefacts at a fixed phase. A critic that may look at the exact
+    phase tells generated waves by these alone, and then teaches nothing else. One shift is drawn
+    for each item, uniformly from -n ... n, the same for all channels; what is missing at the
+    border is the reflection of the item at its first or last step.
+
+    Shapes: [batch, time, channels] -> the same.
+
+    Args:
+        n: The largest shift, in steps; time must be longer. 0 shifts nothing.
+        seed: Of the shifts. Two layers of one critic should not share it.
+
+    Raises:
+        ValueError: If n is negative, or time is no longer than n.
+
+    Source: Donahue, McAuley & Puckette 2018, arXiv:1802.04208, section 3.3. Differs: the official
+    code shifts all items of a batch by the same draw.
+    """
+
+    def __init__(self, n=2, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if n < 0:
+            raise ValueError(f"n: {n} must not be negative.")
+        self.n, self.seed = n, seed
+        self._random = keras.random.SeedGenerator(seed)
+
+    def build(self, shape):
+        if shape[1] is not None and shape[1] <= self.n:
+            raise ValueError(f"n: {self.n} must be less than the {shape[1]} steps of time.")
+        self.built = True
+
+    def call(self, x, training=False):
+        if not training or not self.n:
+            return x
+        count = ops.shape(x)[0]
+        shift = keras.random.randint((count, 1), -self.n, self.n + 1, seed=self._random)
+        return shifted(x, shift)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n, "seed": self.seed}
+
+
+def shifted(x, shift):
+    """Items moved along time, each by its own number of steps, reflected at both ends.
+
+    Shapes: x [batch, time, channels], shift [batch, 1] int, |shift| < time -> [batch, time,
+    channels]; step t of an item is step |t - shift|, mirrored at the last step where it is beyond.
+    """
+    last = x.shape[1] - 1
+    place = ops.expand_dims(ops.arange(last + 1, dtype="int32"), 0) - ops.cast(shift, "int32")
+    place = last - ops.abs(last - ops.abs(place))  # [B, T]: reflected at 0, then at the last step
+    return ops.take_along_axis(x, ops.expand_dims(place, -1), axis=1)
