@@ -53,6 +53,7 @@ def config(variant=""):
     values = ml_collections.ConfigDict({
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
+            "split": "train",  # whose speakers it learns from
             "crop_frames": 160,
             "batch": 32,  # 16 for each of the n_critic steps of the critic
             "seed": 0,
@@ -71,6 +72,7 @@ def config(variant=""):
             "steps": 2400,
             "steps_per_epoch": 200,
             "rates": {"critic": 1e-3, "generator": 1e-3},
+            "decay": 1.0,  # factor on the rates after each epoch
             "beta_1": 0.5,
             "beta_2": 0.9,
             "clip_norm": 0.0,  # 0 = no clipping

@@ -456,6 +456,22 @@ def paired(wave, spec):
     return wave, features
 
 
+def as_mels(items, domain, spec):
+    """Items of a domain as mels: mels as they are; of waves, the frames that pair with them.
+
+    Shapes: items [n, time, mels] for "mel", [n, frames * hop] for "wave" -> [n, time, mels].
+    """
+    return np.asarray(items) if domain == "mel" else mel(items, spec)[:, :-1]
+
+
+def as_waves(items, domain, spec):
+    """Items of a domain as waves: of mels, those of `griffin_lim`; waves as they are.
+
+    Shapes: items [n, time, mels] -> [n, (time - 1) * hop]; [n, samples] -> the same.
+    """
+    return griffin_lim(items, spec) if domain == "mel" else np.asarray(items)
+
+
 def mel_magnitude(wave, spec):
     """Magnitude per mel band, before the logarithm.
 

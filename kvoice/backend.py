@@ -7,6 +7,9 @@ A model writes its training step once, in stateful style, as
 * `input_gradient(function, x)`: the gradient with respect to an input, which can be
   differentiated again (for gradient penalties).
 
+and with a third outside of training: `input_value_and_grad(function, models)`, the compiled
+gradient of a function of trained models by their input (activation maximisation).
+
 `TrainStep` turns that step into the `train_step` that Keras expects from TensorFlow, from
 torch, and from JAX, where a step must be a pure function of all state. There the step runs
 inside a `keras.StatelessScope` that holds the whole state of the trainer, and the new values
@@ -68,6 +71,30 @@ if BACKEND == "tensorflow":
             total = tf.reduce_sum(function(x))
         return tape.gradient(total, x)
 
+    def input_value_and_grad(function, models):
+        """The value of a function of trained models, and its gradient by the input.
+
+        For use outside of a training step. The models are read as they are when it is called, in
+        inference: nothing of them changes.
+
+        Args:
+            function: (x, *rest) -> (scalar, aux), where `aux` is any structure of tensors.
+            models: The Keras models (or layers) whose variables `function` reads.
+
+        Returns:
+            A function (x, *rest) -> ((scalar, aux), gradient by x) of arrays, compiled where the
+            backend compiles: once for each shape.
+        """
+
+        @tf.function
+        def graded(x, *rest):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                value, aux = function(x, *rest)
+            return (value, aux), tape.gradient(value, x)
+
+        return lambda *arrays: graded(*map(tf.convert_to_tensor, arrays))
+
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
 
@@ -101,6 +128,16 @@ elif BACKEND == "torch":
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
         return gradient
+
+    def input_value_and_grad(function, models):
+        def graded(*arrays):
+            x, *rest = map(keras.ops.convert_to_tensor, arrays)
+            x = x.detach().requires_grad_(True)
+            value, aux = function(x, *rest)
+            (gradient,) = torch.autograd.grad(value, x)
+            return tree.map_structure(lambda t: t.detach(), (value, aux)), gradient
+
+        return graded
 
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
@@ -190,6 +227,17 @@ elif BACKEND == "jax":
         gradient, changes = _differentiable_gradient(pure, x)
         parent.state_mapping.update(changes)
         return gradient
+
+    def input_value_and_grad(function, models):
+        variables = list({id(v): v for model in models for v in model.variables}.values())
+
+        # The weights are arguments: as constants XLA would fold them, which takes long.
+        def pure(x, values, *rest):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values))):
+                return function(x, *rest)
+
+        graded = jax.jit(jax.value_and_grad(pure, has_aux=True))
+        return lambda x, *rest: graded(x, [v.value for v in variables], *rest)
 
     def _differentiable_gradient(function, x):
         """`jax.grad(function, has_aux=True)(x)`, whose own derivative avoids slow operations.

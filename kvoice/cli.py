@@ -29,6 +29,10 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc")
+PRIORS = ("typical", "zero", "none")
+LEARNT = ("train", "judge")  # splits that a model may learn from: judges have speakers of their own
+LINEAR = ("train", "judge", "test")  # splits that an ascent is judged with
+SHOWN = 20  # files whose labels `classify` prints
 EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 _HERE = pathlib.Path(__file__).resolve().parent
@@ -274,25 +278,30 @@ def train(model, data, run, init, overrides):
     from kvoice import audio
 
     spec = audio.Spec(**config["audio"])
-    condition = config["model"]["condition"]
+    condition, domain = config["model"]["condition"], config["model"]["domain"]
     directory = _prepared(data, spec, condition)
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
-    from kvoice import evaluation, runs, training
+    from kvoice import runs, training
 
     if init:
         training.load(init)  # before anything is made
-    source, valid = _sources(directory, ("train", "valid"), spec, condition, config["data"])
+    splits = (config["data"]["split"], "valid")
+    if splits[0] not in LEARNT:
+        raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
+    source, valid = _sources(directory, splits, spec, condition, config["data"], domain)
     names = source.labels[condition] if condition else []
     if len(names) == 1:
         raise KvoiceError(f"{data}: {condition} is {names[0]} everywhere, nothing to tell apart; "
                           "use another --config.model.condition, or an empty one")
-    known = {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high,
-             "labels": len(names)}
+    known = {
+        "mel": {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high},
+        "wave": {"shape": [spec.samples(source.crop_frames)], "low": -1.0, "high": 1.0},
+    }.get(domain, {}) | {"labels": len(names)}
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
-         "corpus": source.manifest.items, "data": config["data"],
+         "corpus": source.manifest.items, "speakers": source.speakers, "data": config["data"],
          "model": config["model"] | known, "train": config["train"]},
         spec, source.labels,
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
@@ -300,14 +309,31 @@ def train(model, data, run, init, overrides):
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
         training.train(run, source, valid, init=init, **config["train"],
-                       validate=evaluation.quality(source, valid),
+                       validate=_quality(run, directory, splits),
                        callbacks=[_estimate(steps - done), *_summaries(run)])
     _complete(run)
     best = run.state["best"] or run.state
-    print(f"{run.path} is finished: {steps} steps, the best at {best['step']}; samples of it in "
-          f"{run.path / 'samples'}. Next:\n"
-          f"  kvoice generate --run={run.path} --count=8 --seed=1\n"
+    print(f"{run.path} is finished: {steps} steps, the best at {best['step']}. Next:\n"
           f"  kvoice evaluate --run={run.path}")
+    if name == "voicegan":
+        print(f"  kvoice generate --run={run.path} --count=8 --seed=1\n"
+              f"Samples of it are in {run.path / 'samples'}")
+    if name == "classifier":
+        print(f"  kvoice classify --run={run.path} --input=FILE_OR_DIR")
+
+
+def _quality(run, directory, splits):
+    """What a run is asked at the end of each epoch, as a function of its model."""
+    condition, group = run.config["model"]["condition"], run.config["data"]
+    if run.config["model_name"] == "classifier":
+        from kvoice import classification
+
+        domain = run.config["model"]["domain"]
+        (valid,) = _sources(directory, splits[1:], run.spec, condition, group, domain)
+        return classification.quality(valid)
+    from kvoice import evaluation
+
+    return evaluation.quality(*_sources(directory, splits, run.spec, condition, group))
 
 
 def _complete(run):
@@ -318,23 +344,23 @@ def _complete(run):
         training.save(run)
     if not (run.path / "curves.png").exists():
         plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
-    if not (run.path / "samples" / "samples.json").exists():
+    heard = (run.path / "samples" / "samples.json").exists()
+    if run.config["model_name"] == "voicegan" and not heard:
         _samples(run, run.path / "samples")
 
 
 def _prepared(data, spec, condition):
     """The directory with the shards of `data` for this Spec; they are written if they are not there.
 
-    Speakers as labels have to be in every split: texts are kept apart then. The name of the
-    directory tells apart what cannot share shards: corpora and their files, conditioning and ways to
+    `splits.default` says how they are split. The name of the directory tells apart what cannot share shards: corpora and their files, conditioning and ways to
     split.
     """
     from kvoice import audio
-    from kvoice.data import corpora, manifest, prepare
+    from kvoice.data import corpora, manifest, prepare, splits
 
     if data.startswith("prepared:"):
         return data.removeprefix("prepared:")
-    split = "text" if condition == "speaker" else "speaker"
+    split = splits.default(data, condition)
     items, _ = corpora.items(data)
     if condition and not any(getattr(item, condition) for item in items):
         known = [name for name in ("speaker", "gender", "emotion")
@@ -358,33 +384,34 @@ def _prepared(data, spec, condition):
 def _shards_of(run):
     """A directory below prepared/ with the corpus of a run, so that its files are not needed."""
     from kvoice import audio
+    from kvoice.data import splits
     from kvoice.data.manifest import FILE, Manifest
 
+    split = splits.default(run.config["data_spec"], run.config["model"]["condition"])
     for path in sorted(pathlib.Path("prepared").glob(f"*/{FILE}")):
         manifest = Manifest.load(path.parent)
-        split = "text" if run.config["model"]["condition"] == "speaker" else "speaker"
         same = all(getattr(manifest, f) == getattr(run.spec, f) for f in audio.CONDITIONING)
         if same and (manifest.items, manifest.split) == (run.config["corpus"], split):
             return path.parent
     return None
 
 
-def _sources(directory, splits, spec, condition, group):
+def _sources(directory, splits, spec, condition, group, domain="mel"):
     from kvoice.data.source import Source
 
-    return [Source(directory, split, spec, condition=condition, **group) for split in splits]
+    return [Source(directory, spec=spec, condition=condition, arrays=(domain,),
+                   **group | {"split": split}) for split in splits]
 
 
 def _header(run, source, backend, parameters):
-    seconds = source.manifest.splits["train"]["seconds"]
-    speakers = source.manifest.splits["train"]["speakers"]
+    seconds = source.manifest.splits[source.split]["seconds"]
     condition = run.config["model"]["condition"]
     labels = f"conditional on {condition} ({', '.join(run.names)})" if condition else "unconditional"
     group, done = run.config["train"], run.state.get("step", 0)
     begun = run.state.get("backend", backend)
     return "\n".join([
         f"model    {run.config['model_name']}: {parameters:,} parameters, {labels}",
-        f"corpus   {source.manifest.data}: {len(source)} utterances of {len(speakers)} speakers, "
+        f"corpus   {source.manifest.data}: {len(source)} utterances of {len(source.speakers)} speakers, "
         f"{seconds / 60:.1f} min, to train on",
         f"backend  {backend}, {group['precision']}" + (
             f"; begun on {begun}, whose random numbers were others" if begun != backend else ""),
@@ -463,34 +490,183 @@ def generate(run, output, count, seed, label):
 
 
 def evaluate(run, count, seed):
-    """Measures a trained run against recordings that it never heard, and prints the table.
+    """Measures a run against recordings that it never heard, and prints the table.
 
     kvoice evaluate --run=runs/voicegan/default
+    kvoice evaluate --run=runs/classifier/default      accuracy, confusion, calibration
+    kvoice evaluate --run=runs/maximize/default        the ascent with and without its prior
     """
     _required("run", run, "DIR")
     chosen_backend()
 
-    from kvoice import runs
-    from kvoice.files import write_json
+    from kvoice import maximize, runs
 
+    if content := maximize.load(run):
+        return _evaluate_maximization(pathlib.Path(run), content, count or 100, seed)
     run = runs.load(run)
+    how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier}
+    how[run.config["model_name"]](run, count or 512, seed)
+
+
+def _corpus_of(run):
+    """The directory with the shards of a run's corpus.
+
+    Raises:
+        KvoiceError: If the corpus is not what the run was trained on any more.
+    """
+    from kvoice.data.manifest import Manifest
+
     condition = run.config["model"]["condition"]
     directory = _shards_of(run) or _prepared(run.config["data_spec"], run.spec, condition)
+    if Manifest.load(directory).items != run.config["corpus"]:
+        raise KvoiceError(f"{run.config['data_spec']}: has changed since {run.path} was trained on it")
+    return directory
+
+
+def _evaluate_voicegan(run, count, seed):
+    directory, condition = _corpus_of(run), run.config["model"]["condition"]
 
     import keras
 
     from kvoice import evaluation, training
+    from kvoice.files import write_json
 
     train, judge, test = _sources(
         directory, ("train", "judge", "test"), run.spec, condition, run.config["data"])
-    if train.manifest.items != run.config["corpus"]:
-        raise KvoiceError(f"{run.config['data_spec']}: has changed since {run.path} was trained on it")
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
     scores = evaluation.voicegan_scores(
         training.load(run.path), train, judge, test, count=count, seed=seed,
         untrained=training.model(run))
     write_json(run.path / "evaluation.json", scores)
     print(f"{evaluation.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers")
+
+
+def _evaluate_classifier(run, count, seed):
+    """Whole files of every split; `count` and `seed` do not matter, all are heard."""
+    directory, group = _corpus_of(run), run.config["model"]
+
+    from kvoice import classification, plots, training
+    from kvoice.data.manifest import Manifest
+    from kvoice.files import write_json
+
+    splits = [name for name, split in Manifest.load(directory).splits.items() if split["utterances"]]
+    sources = _sources(
+        directory, splits, run.spec, group["condition"], run.config["data"], group["domain"])
+    scores = classification.scores(
+        training.load(run.path), dict(zip(splits, sources)), run.config["speakers"])
+    for split, each in scores["splits"].items():
+        plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], scores["names"])
+        plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
+    write_json(run.path / "evaluation.json", scores)
+    print(f"{classification.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
+          "confusion and calibration are beside it as pictures")
+
+
+def _evaluate_maximization(folder, content, count, seed):
+    from kvoice import ascent, maximize, priors, report, runs, training
+    from kvoice.files import write_json
+
+    generator, classifier, judge = (content[name] and runs.load(content[name]["run"])
+                                    for name in ("generator", "classifier", "judge"))
+    maximize.check(generator, classifier, judge)
+    directory = _corpus_of(classifier)
+    frames = generator.config["data"]["crop_frames"]
+    sources = dict(zip(LINEAR, _sources(
+        directory, LINEAR, generator.spec, classifier.config["model"]["condition"],
+        generator.config["data"] | {"crop_frames": frames})))
+    if common := set(sources["judge"].speakers) & {*generator.config["speakers"],
+                                                   *classifier.config["speakers"]}:
+        raise KvoiceError(f"the judge's split shares speakers with the generator or the classifier "
+                          f"({', '.join(sorted(common)[:3])}): train those on the split train")
+    models = [training.load(run.path) for run in (generator, classifier)]
+    path = ascent.Path(*models, generator.spec)
+    targets = maximize.chosen(models[1].names, content["asked"]["targets"])
+    labels = maximize.told(*models, targets, content["asked"]["label"])
+    scores = priors.compare(path, judge and training.load(judge.path), sources, targets, labels,
+                            count=count, seed=seed, steps=content["most_steps"])
+    scores["tables"] = priors.tables(scores)
+    write_json(folder / "evaluation.json", scores)
+    report.maximization(folder)
+    print("\n\n".join(map(priors.text, scores["tables"])))
+    print(f"\n{folder / 'evaluation.json'} holds the numbers, {folder / 'index.html'} shows them")
+
+
+def classify(run, input, output):  # noqa: A002  the name of the flag
+    """Says what a trained classifier hears in a sound file, or in all those of a folder.
+
+    kvoice classify --run=runs/classifier/default --input=me.wav
+    kvoice classify --run=runs/classifier/default --input=recordings --output=heard.csv
+    """
+    _required("run", run, "DIR")
+    _required("input", input, "FILE_OR_DIR")
+    chosen_backend()
+
+    from kvoice import classification, runs
+
+    run = runs.load(run)
+    if run.config["model_name"] != "classifier":
+        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of "
+                          "classifier")
+    paths = classification.files(input)
+
+    from kvoice import training
+
+    rows, left_out = classification.classify(training.load(run.path), run.spec, paths, output)
+    for row in rows[:SHOWN]:
+        odds = ", ".join(f"{name} {row[name]}" for name in run.names)
+        print(f"{row['file']}: {row['label']}   ({odds})")
+    if len(rows) > SHOWN:
+        print(f"... and {len(rows) - SHOWN} more")
+    for line in left_out:
+        print(f"left out: {line}")
+    if not rows:
+        raise KvoiceError(f"{input}: no file of it could be used")
+    if output:
+        print(f"{len(rows)} files in {output}")
+
+
+def maximize(generator, classifier, target, judge, start, strength, label, prior, count, seed, steps,
+             run):
+    """Changes the noise of a generator until a classifier hears an emotion; shows and plays it.
+
+    kvoice maximize --generator=runs/voicegan/plain --classifier=runs/classifier/default \\
+        --judge=runs/classifier/judge --target=angry
+    kvoice maximize --generator=runs/voicegan/default --classifier=runs/classifier/default \\
+        --target=happy --start=me.wav --strength=0.5 --run=runs/maximize/me
+    """
+    _required("generator", generator, "RUN")
+    _required("classifier", classifier, "RUN")
+    backend = chosen_backend()
+
+    from kvoice import runs
+
+    runs_of = {name: path and runs.load(path) for name, path in
+               (("generator", generator), ("classifier", classifier), ("judge", judge))}
+
+    from kvoice import maximize as maximization
+    from kvoice import training
+
+    maximization.check(*(each or None for each in runs_of.values()))
+    maximization.chosen(runs_of["classifier"].names, target)
+    models = {name: training.load(each.path) for name, each in runs_of.items() if each}
+    about = {"command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])}
+    for name, each in runs_of.items():
+        about[name] = each and {
+            "run": str(each.path), "names": each.names,
+            **{field: each.config["model"][field] for field in ("domain", "condition", "architecture")
+               if field in each.config["model"]}} or None
+    result = maximization.maximize(
+        models["generator"], models["classifier"], runs_of["generator"].spec, run, about, target,
+        models.get("judge"), start, label, strength, count, seed, prior, steps)
+    for each in result["targets"]:
+        agreed = "; ".join(f"{who} {share['before']:.0%} -> {share['after']:.0%}"
+                           for who, share in each["agreed"].items() if share)
+        print(f"{each['target']:10} heard by {agreed}")
+    if result["start"]:
+        print(f"{start}: from second {result['start']['second']}, reproduced within "
+              f"{result['start']['error_db']} dB")
+    print(f"{pathlib.Path(run) / 'index.html'} shows and plays it. Next:\n"
+          f"  kvoice evaluate --run={run}")
 
 
 # The flags
@@ -532,9 +708,37 @@ def _generate_flags(parser):
 
 def _evaluate_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
-    flags.DEFINE_integer("count", 512, "N: samples that are measured", lower_bound=2,
-                         flag_values=parser)
+    flags.DEFINE_integer("count", 0, "N: samples that are measured; 0 = 512, of an ascent 100 for "
+                         "each target", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
+
+
+def _classify_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained classifier", flag_values=parser)
+    flags.DEFINE_string("input", "", "FILE_OR_DIR: what it listens to", flag_values=parser)
+    flags.DEFINE_string("output", "", "FILE: a CSV table with the probabilities", flag_values=parser)
+
+
+def _maximize_flags(parser):
+    flags.DEFINE_string("generator", "", "RUN: a trained voicegan", flag_values=parser)
+    flags.DEFINE_string("classifier", "", "RUN: the trained classifier that is maximised",
+                        flag_values=parser)
+    flags.DEFINE_string("judge", "", "RUN: another classifier, which only listens: of speakers that "
+                        "neither learned from", flag_values=parser)
+    flags.DEFINE_multi_string("target", [], "NAME: what is to be heard, as often as needed; all labels "
+                              "if not given", flag_values=parser)
+    flags.DEFINE_string("start", "", "FILE: a recording to begin from, instead of noise",
+                        flag_values=parser)
+    flags.DEFINE_float("strength", 1.0, "X: how far of the way to go, 0 to 1", flag_values=parser)
+    flags.DEFINE_string("label", "", "NAME: what a conditional generator is told; the target if not "
+                        "given, for a recording what fits it best", flag_values=parser)
+    flags.DEFINE_enum("prior", "typical", PRIORS, "what keeps the noise: at typical length, pulled to "
+                      "zero as published, or nothing", flag_values=parser)
+    flags.DEFINE_integer("count", 16, "N: starts for each target", lower_bound=1, flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
+    flags.DEFINE_integer("steps", 300, "N: of the ascent, at most", lower_bound=1, flag_values=parser)
+    flags.DEFINE_string("run", "runs/maximize/default", "DIR: where everything goes",
+                        flag_values=parser)
 
 
 VERBS = {
@@ -542,4 +746,6 @@ VERBS = {
     "prepare": (prepare, _prepare_flags),
     "generate": (generate, _generate_flags),
     "evaluate": (evaluate, _evaluate_flags),
+    "classify": (classify, _classify_flags),
+    "maximize": (maximize, _maximize_flags),
 }

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.metrics import speech
+from kvoice.metrics.classification import wilson
 
 REFERENCE = 2048  # training clips at most that fit the space, and that copies are looked for in
 JUDGED = 2048  # clips at most that the judge learns from
@@ -48,9 +49,10 @@ def quality(train, valid, count=256, seed=0):
 
     def validate(model):
         labels = real[model.condition] if model.condition else np.zeros(count, int)
-        made = space.points(model.generate(count, labels if model.condition else None, seed))
+        asked = labels if model.condition else None
+        made = space.points(generated(model, valid.spec, count, asked, seed))
         return {"frechet": speech.frechet(made, points),
-                "diversity": _within(made, labels) / _within(points, labels)}
+                "diversity": within(made, labels) / within(points, labels)}
 
     return validate
 
@@ -97,13 +99,13 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
     labels = real[condition] if condition else np.zeros(count, int)
     asked = labels if condition else None
     clips = {
-        "generated": model.generate(count, asked, seed),
+        "generated": generated(model, test.spec, count, asked, seed),
         "real train": known["mel"][:count],
         "real test": real["mel"],
         "white noise": white_noise(real["mel"], test.spec, np.random.default_rng(seed)),
     }
     if untrained is not None:
-        clips["untrained"] = untrained.generate(count, asked, seed)
+        clips["untrained"] = generated(untrained, test.spec, count, asked, seed)
     intended = dict.fromkeys(clips, labels)
     if condition:
         intended["real train"] = known[condition][:count]
@@ -127,6 +129,11 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
                    for j, other in enumerate(names)}
             for i, name in enumerate(names)}
     return scores
+
+
+def generated(model, spec, count, labels, seed):
+    """Mels of `count` items of a generator, whichever domain is its own: [count, time, mels]."""
+    return audio.as_mels(model.generate(count, labels, seed), model.domain, spec)
 
 
 def crops(source, count):
@@ -216,20 +223,11 @@ def worn(mels, rng):
         + rng.uniform(0, grain) * rng.standard_normal(np.shape(mel)) for mel in mels])
 
 
-def wilson(hits, count):
-    """The 95 % interval (low, high) of a share of `hits` in `count` independent trials.
+def within(points, labels):
+    """Diversity of the points of one label, averaged over the labels; NaN if each has but one.
 
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    Shapes: points [n, components], labels [n] -> a float.
     """
-    z = 1.959964
-    share, spread = hits / count, z * z / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _within(points, labels):
-    """Diversity of the points of one label, averaged over the labels; NaN if each has but one."""
     groups = [points[labels == label] for label in np.unique(labels)]
     groups = [speech.diversity(group) for group in groups if len(group) > 1]
     return float(np.mean(groups)) if groups else math.nan
@@ -240,7 +238,7 @@ def _distances(points, intended, names):
     real, real_intended = points["real test"], intended["real test"]
     rows = {}
     for row, each in points.items():
-        varied = _within(each, intended[row]) / _within(real, real_intended)
+        varied = within(each, intended[row]) / within(real, real_intended)
         rows[row] = {"frechet": {"all": speech.frechet(each, real)},
                      "diversity": {"all": None if math.isnan(varied) else varied}}
         for i, name in enumerate(names):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from kvoice import audio, plots
+from kvoice import audio, plots, sphere
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
@@ -30,8 +30,8 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
     model, seed and backend give the same bytes. No training data is needed.
 
     Args:
-        model: Generates mels from noise, as `models.voicegan.VoiceGAN` does.
-        spec: Of its mels.
+        model: Generates mels or waves from noise, as `models.voicegan.VoiceGAN` does.
+        spec: Of what it generates.
         names: The names of the labels it is conditional on; [] for a plain model, whose files are
             named "sample".
         output: The directory; made if need be.
@@ -58,32 +58,37 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
     except (FileExistsError, NotADirectoryError):
         raise KvoiceError(f"{output}: is a file, expected a directory for the samples") from None
     noises = model.noise(max(count, 2), seed)
-    way = interpolation(noises[0], noises[1], steps)
+    way = sphere.between(noises[0], noises[1], np.linspace(0, 1, steps))
     titles = [names[index] if names else "" for index in indices]
     stems = [_stems(names or [""])[index or 0] for index in indices]
     samples = [model.decode(noises[:count], index) for index in indices]
     ways = [model.decode(way, index) for index in indices]
-    plots.mel_image(output / "samples.png", samples, titles, spec)
+    plots.mel_image(output / "samples.png", _mels(samples, model, spec), titles, spec)
     places = [f"{place:.0%}" for place in np.linspace(0, 1, steps)]
-    plots.mel_image(output / "interpolation.png", ways, titles, spec, places)
+    plots.mel_image(output / "interpolation.png", _mels(ways, model, spec), titles, spec, places)
 
     files = []
     with tqdm.tqdm(total=len(indices) * (count + 1), desc="waves", delay=2, leave=False) as bar:
-        for label, stem, mels, between in zip(titles, stems, samples, ways):
-            for k, mel in enumerate(mels):
+        for label, stem, items, between in zip(titles, stems, samples, ways):
+            for k in range(len(items)):
                 files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
-                wave = faded(audio.griffin_lim(mel, spec), round(EDGE_S * spec.sample_rate_hz))
+                (wave,) = audio.as_waves(items[k : k + 1], model.domain, spec)
+                wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
                 audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
                 bar.update()
             files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
                           "steps": steps})
-            wave = crossfaded(audio.griffin_lim(between, spec), round(FADE_S * spec.sample_rate_hz))
+            wave = crossfaded(audio.as_waves(between, model.domain, spec), round(FADE_S * spec.sample_rate_hz))
             wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
             audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
             bar.update()
     made = {"sample_rate_hz": spec.sample_rate_hz, "seed": seed, "files": files}
     write_json(output / "samples.json", made)
     return made
+
+
+def _mels(rows, model, spec):
+    return [audio.as_mels(items, model.domain, spec) for items in rows]
 
 
 def _indices(names, labels):
@@ -110,30 +115,6 @@ def _stems(titles):
         stem = re.sub(r"[^\w.-]+", "-", title) or "sample"
         stems.append(stem if stem not in stems else f"{stem}-{len(stems)}")
     return stems
-
-
-def interpolation(start, end, steps):
-    """Noises on the way from one to another, on the sphere rather than on the straight line.
-
-    With w the angle between them: `(sin((1 - t) w) start + sin(t w) end) / sin(w)` for t from 0 to
-    1. Gaussian noise of n dimensions lies close to the sphere of radius sqrt(n), and two draws are
-    nearly at right angles: the middle of the straight line has a length of sqrt(n / 2), which the
-    generator never saw in training, so that its mels grow faint and average there.
-
-    Shapes: start [noise], end [noise] -> [steps, noise]; the first is `start`, the last `end`.
-
-    Source: Shoemake 1985, "Animating rotation with quaternion curves"; for generative models White
-    2016, arXiv:1609.04468.
-    """
-    t = np.linspace(0, 1, steps)[:, None]
-    start, end = (np.asarray(noise, np.float64) for noise in (start, end))
-    cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    if np.sin(angle) < 1e-6:  # along one line: there is no arc to follow
-        way = (1 - t) * start + t * end
-    else:
-        way = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
-    return way.astype(np.float32)
 
 
 def crossfaded(waves, fade):

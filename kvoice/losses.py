@@ -50,3 +50,34 @@ def label_cross_entropy(logits, label):
     return ops.mean(
         keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
     )
+
+
+def activation(logits, target):
+    """What activation maximisation lowers: `mean(other logits) - logit of the target`, per item.
+
+    Logits rather than probabilities: their slope does not vanish where the classifier is sure.
+
+    Shapes: `logits` [batch, labels], two labels or more, `target` [batch] int -> [batch].
+
+    Source: Nguyen et al. 2016, arXiv:1605.09304 (through a generator); differs: the mean of the
+    other logits is pushed down too, as the earlier activation maximisation over voices did.
+    """
+    labels = logits.shape[-1]
+    one = ops.one_hot(target, labels)
+    wanted = ops.sum(one * logits, axis=-1)  # [B]
+    return (ops.sum(logits, axis=-1) - wanted) / (labels - 1) - wanted
+
+
+def typical_norm(noise):
+    """How far the length of a noise is from that of a draw from N(0, 1), per item.
+
+    With n values, `|noise|^2` of a draw has mean n and standard deviation sqrt(2 n); this is half
+    of the squared number of deviations from there, the negative log-density of the length up to a
+    constant. It is 0 for every noise of typical length, whatever its direction, while a pull to
+    zero leaves the sphere of radius sqrt(n) where the generator was trained.
+
+    Shapes: `noise` [batch, n] -> [batch].
+    """
+    size = noise.shape[-1]
+    deviations = (ops.sum(ops.square(noise), axis=-1) - size) / (2 * size) ** 0.5
+    return ops.square(deviations) / 2

@@ -72,7 +72,7 @@ def mel_animation(path, mels, captions, spec, columns=()):
         raise KvoiceError(f"{path}: {frames} frames of {items} mels do not go with "
                           f"{len(captions)} captions and {len(columns)} columns")
     figure = _mel_figure(decibels[:1], [""], columns, decibels.max(), spec)
-    figure.set_dpi(130)
+    figure.set_dpi(120)
     title = figure.suptitle("Mg", fontsize="medium", parse_math=False)  # as high as any
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -104,8 +104,8 @@ def create(directory, config, spec, labels, command=""):
 
     Args:
         directory: The folder; made when absent.
-        config: `model_name`, `variant`, `data_spec`, `corpus` (a fingerprint of its files) and the
-            groups `data`, `model`, `train`.
+        config: `model_name`, `variant`, `data_spec`, `corpus` (a fingerprint of its files),
+            `speakers` (whom it learns from) and the groups `data`, `model`, `train`.
         spec: The Spec of the features.
         labels: Label -> list of names.
         command: The command line, kept for the reader.

@@ -6,17 +6,15 @@ import tensorflow as tf
 
 from kvoice import audio
 
-ITERATIONS = 30  # of Griffin-Lim: to follow a training by ear, not to judge it
-
 
 class Summaries(keras.callbacks.Callback):
-    """Writes the scalars of each epoch, and a mel and a wave of each label, to RUN/logs.
+    """Writes the scalars of each epoch to RUN/logs, and of generators a mel and a wave per label.
 
     It belongs behind `training.Keeper`: what it writes of an epoch then has a checkpoint, so that
     a resumed run shows nothing twice.
 
     Args:
-        run: The run; its model has a verb `generate(count, label, seed)` that returns mels.
+        run: The run; where its model has a verb `generate(count, label, seed)`, it is heard.
         steps_per_epoch: Steps of an epoch, the axis of the curves.
     """
 
@@ -32,13 +30,17 @@ class Summaries(keras.callbacks.Callback):
         with self.writer.as_default(step=step):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
-            for label, name in enumerate(self.run.names or ["sample"]):
-                mel = self.model.generate(1, label if self.run.names else None)
-                tf.summary.image(f"mel/{name}", picture(mel, self.run.spec))
-                wave = audio.griffin_lim(mel, self.run.spec, iterations=ITERATIONS)
-                rate = self.run.spec.sample_rate_hz
-                tf.summary.audio(f"audio/{name}", wave[:, :, None].clip(-1, 1), rate)
+            if hasattr(self.model, "generate"):
+                self._heard()
         self.writer.flush()
+
+    def _heard(self):
+        spec, domain = self.run.spec, self.model.domain
+        for label, name in enumerate(self.run.names or ["sample"]):
+            item = self.model.generate(1, label if self.run.names else None)
+            tf.summary.image(f"mel/{name}", picture(audio.as_mels(item, domain, spec), spec))
+            wave = audio.as_waves(item, domain, spec)
+            tf.summary.audio(f"audio/{name}", wave[:, :, None].clip(-1, 1), spec.sample_rate_hz)
 
     def on_train_end(self, logs=None):
         self.writer.close()

@@ -69,7 +69,8 @@ def load(directory, best=True, average=True):
 
 def train(
     run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
-    rates, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps, verbose=1,
+    rates, decay, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps,
+    verbose=1,
 ):
     """Trains a run to its last step, or goes on where it stopped.
 
@@ -84,6 +85,7 @@ def train(
         steps: Training steps in all.
         steps_per_epoch: Steps between two checkpoints.
         rates: Player -> learning rate.
+        decay: Factor on all rates after each epoch; 1 = constant.
         beta_1: Of Adam, for all players.
         beta_2: Of Adam.
         clip_norm: The largest global norm of a player's gradient; 0 = no clipping.
@@ -117,6 +119,8 @@ def train(
     }.items():
         if value < 0:
             raise KvoiceError(f"train.{name}: {value} must not be negative.")
+    if not 0 < decay <= 1:
+        raise KvoiceError(f"train.decay: {decay} must be above 0 and at most 1 (constant rates).")
     if not 0 <= ema < 1:
         raise KvoiceError(f"train.ema: {ema} must be from 0 (no average) to below 1.")
     if steps % steps_per_epoch:
@@ -146,6 +150,9 @@ def train(
             _begin_from(built, init)
         start = state.get("step", 0)
         keeper = Keeper(run, steps_per_epoch, keep, validate)
+        if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its players
+            schedule = keras.callbacks.LearningRateScheduler(lambda epoch: decay**epoch)
+            callbacks = [schedule, *callbacks]
         try:
             built.fit(
                 feed(source, start),

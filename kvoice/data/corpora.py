@@ -192,7 +192,7 @@ def _directory(name, where):
     return path
 
 
-def _audio_files(root):
+def audio_files(root):
     """Paths of the audio files below `root`, relative to it and sorted.
 
     Hidden files and folders are not followed: macOS leaves `._NAME` beside NAME in archives.
@@ -230,7 +230,7 @@ def _folder(root):
 
     A row of metadata.csv wins over what the folders say, field by field.
     """
-    files = _audio_files(root)
+    files = audio_files(root)
     if not files:
         raise _unrecognised(
             "a folder of speakers",
@@ -336,7 +336,7 @@ def _ravdess(root, repeated=False):
     """
     expected = "Actor_NN/03-01-05-01-01-01-NN.wav (speech, audio only)"
     found, skipped = {}, []
-    for file in _audio_files(root):
+    for file in audio_files(root):
         path, stem = os.path.join(root, file), _stem(file)
         fields = _RAVDESS_NAME.fullmatch(stem)
         if not fields:
@@ -389,7 +389,7 @@ def _tess(root):
     Source: Pichora-Fuller & Dupuis 2020, doi:10.5683/SP2/E8H2MF.
     """
     found, skipped = {}, []
-    for file in _audio_files(root):
+    for file in audio_files(root):
         path = os.path.join(root, file)
         fields = _TESS_NAME.fullmatch(_stem(file))
         if not fields:

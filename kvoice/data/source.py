@@ -77,6 +77,11 @@ class Source:
         """Names by number, for "speaker", "gender", "emotion" and "phone"."""
         return self.manifest.labels
 
+    @property
+    def speakers(self):
+        """The names of the speakers of the split."""
+        return self.manifest.splits[self.split]["speakers"]
+
     def __len__(self):
         """Utterances in an epoch."""
         return len(self._rows)

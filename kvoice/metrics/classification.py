@@ -10,6 +10,8 @@ Labels are numbers, probabilities those of all labels for each clip. Everything 
 numbers of Python, fit for JSON, except the matrix.
 """
 
+import math
+
 import numpy as np
 
 from kvoice.errors import KvoiceError
@@ -255,3 +257,15 @@ def _checked(probabilities, truth):
                           f"{probabilities[clip].tolist()} for clip {clip}: logits go through a "
                           "softmax first")
     return probabilities, truth
+
+
+def wilson(hits, count):
+    """The 95 % interval (low, high) of a share of `hits` in `count` independent trials.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    z = 1.959964
+    share, spread = hits / count, z * z / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -245,7 +245,7 @@ class VoiceGAN(StepModel):
             noise=noise, width=width, n_critic=n_critic, penalty=penalty,
             class_weight=class_weight, seed=seed,
         )
-        self.domain, self.condition, self.labels = domain, condition, labels
+        self.shape, self.domain, self.condition, self.labels = shape, domain, condition, labels
         self.low, self.high, self.noise_size = low, high, noise
         self.n_critic, self.penalty, self.class_weight = n_critic, penalty, class_weight
         self.parts = n_critic
@@ -271,7 +271,7 @@ class VoiceGAN(StepModel):
         the critic's activations, `value` and `logits` for it.
         """
         made = self._generated(batch["noise"], batch.get("label"), training)
-        item = self._item(made["image"])
+        item = self.item(made["image"])
         return {**made, self.domain: item, **self.critic(made["image"], training=training)}
 
     # Verbs
@@ -308,7 +308,7 @@ class VoiceGAN(StepModel):
                 raise ValueError(f"label: must be from 0 to {self.labels - 1}.")
             inputs["label"] = np.eye(self.labels, dtype="float32")[label]
         made = self.generator.predict(inputs, batch_size=batch, verbose=0)
-        return self._item(made["image"])
+        return self.item(made["image"])
 
     def generate(self, count, label=None, seed=0):
         """`count` items of a label (a name, an index, or [count] indices), in the Spec's unit.
@@ -339,7 +339,7 @@ class VoiceGAN(StepModel):
         scaled = (batch[self.domain] - self.low) / (self.high - self.low)  # low 0, high 1
         return self._lowest + (1.0 - self._lowest) * ops.clip(scaled, 0.0, 1.0)
 
-    def _item(self, image):
+    def item(self, image):
         """What an image stands for in the unit of the Spec: the inverse of `_image`."""
         share = (image - self._lowest) / (1.0 - self._lowest)
         return self.low + (self.high - self.low) * share

@@ -1,0 +1,386 @@
+"""Pushes generated speech, or a recording, toward a label, and shows the way there.
+
+OUTPUT/
+    maximization.json          what was done, with the probabilities at every snapshot; written last
+    noise.npz                  for each target: the noises at the snapshots, [snapshots, starts, noise]
+    TARGET_K.wav               start K at the strength asked for
+    TARGET_K_step-N.wav        start K at a snapshot, for the first `HEARD` starts
+    TARGET_K_strength-S.wav    start K at a setting of the dial, for the same starts
+    TARGET.png, TARGET.gif     mels before and after, and on the way
+    TARGET_scores.png          what classifier and judge hear, over the steps
+    start.wav, start_reconstruction.wav     a recording that was the start, and its inversion
+    index.html                 all of it
+"""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import tqdm
+
+from kvoice import audio, plots, report, runs, sphere
+from kvoice.ascent import Path as AscentPath
+from kvoice.ascent import ascend, invert
+from kvoice.errors import KvoiceError
+from kvoice.files import write_json
+from kvoice.generation import EDGE_S, faded
+
+FORMAT = 1
+FILE = "maximization.json"
+HEARD = 2  # starts of each target with wavs of every snapshot
+SHOWN = 4  # starts of each target in the pictures
+DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+# --- What goes together
+
+
+def check(generator, classifier, judge=None):
+    """Refuses runs that do not go together, before anything is loaded.
+
+    Args:
+        generator: The `Run` of a voicegan.
+        classifier: The `Run` of a classifier, which is maximised.
+        judge: The `Run` of another classifier, or None.
+
+    Raises:
+        KvoiceError: If one of them is another model, has another Spec (its fields are named), knows
+            one label only, or the judge is the classifier, hears other labels or learned from a
+            speaker that the generator or the classifier learned from too.
+    """
+    for run, wanted in ((generator, "voicegan"), (classifier, "classifier"), (judge, "classifier")):
+        if run is None:
+            continue
+        model = run.config["model_name"]
+        if model != wanted:
+            raise KvoiceError(f"{run.path}: is a run of {model}, expected one of {wanted}")
+        if differences := run.spec.differences(generator.spec):
+            raise KvoiceError(f"{run.path}: has another Spec than {generator.path} "
+                              f"({'; '.join(differences)}): train both on the same audio")
+        if wanted == "classifier" and len(run.names) < 2:
+            raise KvoiceError(f"{run.path}: was trained on one class only "
+                              f"({', '.join(run.names)}): there is nothing to tell apart")
+    if judge is None:
+        return
+    condition = classifier.config["model"]["condition"]
+    if judge.path.resolve() == classifier.path.resolve():
+        raise KvoiceError(f"{judge.path}: is the classifier that is maximised; a judge is another")
+    if judge.config["model"]["condition"] != condition or judge.names != classifier.names:
+        raise KvoiceError(f"{judge.path}: hears {judge.config['model']['condition']} "
+                          f"({', '.join(judge.names)}), the classifier {condition} "
+                          f"({', '.join(classifier.names)})")
+    for run in (generator, classifier):
+        if common := _common_lessons(run, judge):
+            raise KvoiceError(
+                f"{judge.path}: learned from speakers that {run.path} learned from too "
+                f"({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}): train a judge on "
+                "speakers of its own, with `kvoice train --model=classifier:judge`")
+
+
+def _common_lessons(run, judge):
+    """Speakers whom both learned from; where a speaker is the label, those of the same split."""
+    one, two = run.config, judge.config
+    if two["model"]["condition"] == "speaker":  # splits by text: other sentences of the same voices
+        same = (one["corpus"], one["data"]["split"]) == (two["corpus"], two["data"]["split"])
+        return sorted(two["speakers"]) if same else []
+    return sorted(set(one["speakers"]) & set(two["speakers"]))
+
+
+def chosen(names, targets):
+    """The numbers of the labels wanted; all for none.
+
+    Raises:
+        KvoiceError: If there is no such label; the line lists those that there are.
+    """
+    for target in targets:
+        if target not in names:
+            raise KvoiceError(f"--target={target}: the classifier knows no such label; it knows "
+                              f"{', '.join(names)}")
+    return [names.index(target) for target in dict.fromkeys(targets or names)]
+
+
+def told(generator, classifier, targets, label=""):
+    """The label that a generator is told for each target: its number, or None for a plain one.
+
+    It is the target itself where both know it, so that an ascent improves on what the generator
+    makes of that label; `label` is another for all.
+
+    Raises:
+        KvoiceError: If the generator wants a label and none is known, or does not know the one given.
+    """
+    if label and label not in generator.names:
+        known = ", ".join(generator.names)
+        raise KvoiceError(f"--label={label}: " + (f"the generator knows {known}" if known else
+                          "the generator was trained without labels"))
+    if not generator.labels:
+        return [None] * len(targets)
+    words = [label or classifier.names[target] for target in targets]
+    if not set(words) <= set(generator.names):
+        raise KvoiceError(f"the generator is conditional on {generator.condition}, the classifier "
+                          f"hears {classifier.condition}: give --label=NAME, one of "
+                          f"{', '.join(generator.names)}")
+    return [generator.names.index(word) for word in words]
+
+
+# --- From a recording
+
+
+def window_of(path, generator, spec):
+    """The stretch of a recording that a generator's window covers: the one with most energy.
+
+    Shapes: -> item [time, mels] or [samples], wave [samples], and its first second.
+
+    Raises:
+        KvoiceError: If the recording is shorter than the window, or cannot be used.
+    """
+    wave, _ = audio.read(path, spec.sample_rate_hz)
+    wave = audio.condition(wave, spec)
+    if reason := audio.problem(wave, spec.sample_rate_hz):
+        raise KvoiceError(f"{path}: {reason}")
+    frames = generator.shape[0] if generator.domain == "mel" else generator.shape[0] // spec.hop
+    samples = spec.samples(frames)
+    if len(wave) < samples:
+        raise KvoiceError(
+            f"{path}: {len(wave) / spec.sample_rate_hz:.2f} s is shorter than the generator's window "
+            f"of {samples / spec.sample_rate_hz:.2f} s: choose a longer recording")
+    energy = np.append(0, np.cumsum(wave.astype(np.float64) ** 2))
+    starts = np.arange(0, len(wave) - samples + 1, spec.hop)
+    start = int(starts[np.argmax(energy[starts + samples] - energy[starts])])
+    wave = wave[start : start + samples]
+    item = wave if generator.domain == "wave" else audio.paired(wave, spec)[1]
+    return item, wave, start / spec.sample_rate_hz
+
+
+def level_error_db(one, other, spec):
+    """Root mean square difference of two mels [time, mels] in dB."""
+    levels = (20 * np.log10(np.maximum(audio.magnitude(mel, spec), spec.floor)) for mel in (one, other))
+    return float(np.sqrt(np.mean(np.square(next(levels) - next(levels)))))
+
+
+def inverted(path, clip, count, seed, spec, label=None):
+    """Noises that reproduce a recording, from `count` starts, the closest first.
+
+    A conditional generator is tried under all of its labels by turns, unless `label` names one.
+
+    Returns:
+        noise [count, noise], labels [count] or None, and a dict fit for JSON: "file", "second",
+        "error_db", with the waves of the window and of its reconstruction under "_waves".
+    """
+    generator = path.generator
+    item, wave, second = window_of(clip, generator, spec)
+    labels = None
+    if generator.labels:
+        labels = np.arange(count) % generator.labels
+        if label is not None:
+            labels = np.full(count, label)
+    noise, _, order = invert(path, item, generator.noise(count, seed), labels)
+    labels = None if labels is None else labels[order]
+    made = generator.decode(noise[:1], None if labels is None else labels[:1])
+    mels = (audio.as_mels(each, generator.domain, spec)[0] for each in (item[None], made))
+    about = {"file": os.fspath(clip), "second": round(second, 3),
+             "error_db": round(level_error_db(*mels, spec), 2),
+             "_waves": (wave, audio.as_waves(made, generator.domain, spec)[0])}
+    return noise, labels, about
+
+
+# --- The folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Listener:
+    """A classifier as a listener to items of a generator's domain.
+
+    Args:
+        model: A `models.classifier.Classifier`.
+        domain: Of the items.
+        spec: Of both.
+    """
+
+    model: object
+    domain: str
+    spec: audio.Spec
+
+    def __call__(self, items):
+        """The probabilities of its labels: [n, ...] -> [n, labels]."""
+        if self.domain != self.model.domain:
+            convert = audio.as_mels if self.model.domain == "mel" else audio.as_waves
+            items = convert(items, self.domain, self.spec)
+        return self.model.probabilities(items)
+
+
+def maximize(generator, classifier, spec, output, about, targets=(), judge=None, start="", label="",
+             strength=1.0, count=16, seed=0, prior="typical", steps=300):
+    """Runs the ascent toward each target and writes the folder; what is in it, the module says.
+
+    Args:
+        generator: A trained `models.voicegan.VoiceGAN`.
+        classifier: The trained `models.classifier.Classifier` that is maximised.
+        spec: The `audio.Spec` of all.
+        output: The folder; one of the same settings is made again.
+        about: What is kept beside the results: "generator", "classifier", "judge" (the runs), the
+            command.
+        targets: Names of the classifier's labels; none = all.
+        judge: Another trained classifier that listens and is not climbed, or None.
+        start: A recording to begin from; "" = from noise.
+        label: What a conditional generator is told; "" = the target (of a recording, what fits).
+        strength: How far of the way each start goes: 0 = not at all, 1 = to its end.
+        count: Starts of each target.
+        seed: Of the noises.
+        prior: A key of `ascent.PRIORS`.
+        steps: Of the ascent, at most.
+
+    Returns:
+        The content of maximization.json.
+
+    Raises:
+        KvoiceError: If something does not fit, by its name.
+    """
+    if not 0 <= strength <= 1:
+        raise KvoiceError(f"--strength={strength}: must be from 0 (the start) to 1 (the whole way)")
+    targets = chosen(classifier.names, targets)
+    if not (start and generator.labels and not label):
+        labels = told(generator, classifier, targets, label)
+    path = AscentPath(generator, classifier, spec)
+    settings = about | {
+        "prior": prior, "strength": strength, "seed": seed, "count": count, "most_steps": steps,
+        "asked": {"start": os.fspath(start), "label": label,
+                  "targets": [classifier.names[target] for target in targets]}}
+    output = _folder(output, settings)
+    beginning = None
+    noise = generator.noise(count, seed)
+    if start:
+        given = generator.names.index(label) if label else None
+        noise, fitting, beginning = inverted(path, start, count, seed, spec, given)
+        labels = [fitting] * len(targets)
+    per_start = None if not generator.labels else np.concatenate(
+        [np.broadcast_to(each, count) for each in labels])
+    wanted = np.repeat(targets, count)
+    found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, prior, steps)
+    listeners = {"classifier": Listener(classifier, generator.domain, spec)}
+    if judge is not None:
+        listeners["judge"] = Listener(judge, generator.domain, spec)
+
+    made, noises = [], {}
+    with tqdm.tqdm(total=len(targets), desc="sounds and pictures", delay=2, leave=False) as bar:
+        for i, target in enumerate(targets):
+            rows = np.s_[i * count : (i + 1) * count]
+            own = None if per_start is None else per_start[rows]
+            noises[classifier.names[target]] = found.values[:, rows]
+            made.append(_shown(
+                output, generator, listeners, spec, classifier.names, target, own, found.steps,
+                found.values[:, rows], found.stopped[rows], strength))
+            bar.update()
+    with open(output / "noise.npz", "wb") as file:
+        np.savez_compressed(file, **noises)
+    if beginning:
+        for name, wave in zip(("wave", "reconstruction"), beginning.pop("_waves")):
+            beginning[name] = {"wave": "start.wav"}.get(name, "start_reconstruction.wav")
+            audio.write(output / beginning[name], _eased(wave, spec), spec.sample_rate_hz)
+    result = {"format": FORMAT, **settings, "versions": runs.versions(), "start": beginning,
+              "sample_rate_hz": spec.sample_rate_hz, "targets": made}
+    write_json(output / FILE, result)
+    report.maximization(output)
+    return result
+
+
+def load(folder):
+    """The content of a folder's maximization.json; None where it holds none.
+
+    Raises:
+        KvoiceError: If it cannot be understood.
+    """
+    try:
+        content = json.loads((Path(folder) / FILE).read_text())
+    except OSError:
+        return None
+    except json.JSONDecodeError as error:
+        raise KvoiceError(f"{Path(folder) / FILE}: broken ({error}); run `kvoice maximize` again") from None
+    if content.get("format") != FORMAT:
+        raise KvoiceError(f"{Path(folder) / FILE}: format {content.get('format')}, expected {FORMAT}")
+    return content
+
+
+def _folder(output, settings):
+    """The folder, made; another maximisation or other files there are refused."""
+    output = Path(output)
+    there = load(output)
+    if there is not None:
+        names = [n for n in settings if n != "command" and there.get(n) != json.loads(json.dumps(settings[n]))]
+        if names:
+            changed = "; ".join(f"{n}: {there.get(n)} there, {settings[n]} now" for n in names)
+            raise KvoiceError(f"{output}: holds a maximisation with other settings ({changed}); "
+                              "choose another --run")
+    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise KvoiceError(f"{output}: not empty, and not a maximisation; choose another --run")
+    output.mkdir(parents=True, exist_ok=True)
+    return output
+
+
+def _shown(output, generator, listeners, spec, names, target, labels, steps, noises, stopped, strength):
+    """Writes what is seen and heard of one target; its entry in maximization.json."""
+    name, domain = names[target], generator.domain
+    count = noises.shape[1]
+
+    def decoded(noise):
+        return generator.decode(noise, labels)
+
+    def odds(items):
+        return {who: listener(items)[:, target] for who, listener in listeners.items()}
+
+    items = [decoded(noise) for noise in noises]  # [snapshots][starts, ...]
+    heard = [{who: listener(each) for who, listener in listeners.items()} for each in items]
+    curves = {who: np.stack([each[who][:, target] for each in heard]) for who in listeners}
+    agreed = {who: {moment: float(np.mean(each[who].argmax(axis=1) == target))
+                    for moment, each in (("before", heard[0]), ("after", heard[-1]))}
+              for who in listeners}
+    mels = np.stack([audio.as_mels(each[:SHOWN], domain, spec) for each in items])
+    last = int(stopped.max())
+    plots.mel_image(output / f"{name}.png", mels[[0, -1]], ["step 0", f"step {last}"], spec)
+    plots.score_curves(output / f"{name}_scores.png", list(steps), curves, name)
+    shown = [i for i, step in enumerate(steps) if i == 0 or steps[i - 1] < last]
+    captions = [f"step {steps[i]}: {name} {np.mean(curves['classifier'][i][:SHOWN]):.2f}" for i in shown]
+    plots.mel_animation(output / f"{name}.gif", mels[shown], captions, spec)
+
+    def written(files, items):
+        for file, wave in zip(files, audio.as_waves(items, domain, spec)):
+            audio.write(output / file, _eased(wave, spec), spec.sample_rate_hz)
+
+    results = decoded(sphere.between(noises[0], noises[-1], strength))
+    files = [f"{name}_{k}.wav" for k in range(count)]
+    written(files, results)
+    waves, dials = [], []
+    settings = sorted({*DIAL, strength})
+    turned = [decoded(sphere.between(noises[0], noises[-1], setting)) for setting in settings]
+    turned_odds = [odds(each) for each in turned]
+    for k in range(min(HEARD, count)):
+        # Behind the step at which a start was done, nothing changes any more.
+        own = [i for i in range(len(steps)) if i == 0 or steps[i - 1] < stopped[k]]
+        snapshots = [f"{name}_{k}_step-{steps[i]:03d}.wav" for i in own]
+        written(snapshots, np.stack([items[i][k] for i in own]))
+        waves.append({"start": k, "files": snapshots + [None] * (len(steps) - len(own))})
+        dial = [f"{name}_{k}_strength-{setting:.2f}.wav" for setting in settings]
+        written(dial, np.stack([each[k] for each in turned]))
+        dials.append({
+            "start": k, "strengths": settings, "files": dial,
+            "probability": [float(each["classifier"][k]) for each in turned_odds],
+            "judge_probability": [float(each["judge"][k]) for each in turned_odds]
+            if "judge" in listeners else None})
+    return {
+        "target": name, "label": "" if labels is None else _word(generator, labels),
+        "steps": [int(step) for step in steps], "stopped": [int(step) for step in stopped],
+        "probability": np.round(curves["classifier"], 4).tolist(),
+        "judge_probability": np.round(curves["judge"], 4).tolist() if "judge" in listeners else None,
+        "agreed": {who: agreed.get(who) for who in ("classifier", "judge")},
+        "figure": f"{name}.png", "curve": f"{name}_scores.png", "animation": f"{name}.gif",
+        "results": files, "waves": waves, "dial": dials}
+
+
+def _word(generator, labels):
+    """The names of the labels that the generator was told."""
+    return ", ".join(dict.fromkeys(generator.names[label] for label in labels))
+
+
+def _eased(wave, spec):
+    return faded(wave, round(EDGE_S * spec.sample_rate_hz))

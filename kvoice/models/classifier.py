@@ -1,0 +1,240 @@
+"""Classifier: hears the emotion, gender or speaker in a crop of speech.
+
+Five architectures of the earlier work on activation maximisation over voices, as targets for
+`maximize` and as judges: on mels a CNN, a WaveNet and an LSTM, on waves a WaveNet and an LSTM. They
+stand in `ARCHITECTURES`, with the published sizes in `configs/classifier.py`.
+
+Sources:
+    Krizhevsky, Sutskever & Hinton 2012 (convolutions that begin with 11 x 11), van den Oord et al.
+    2016, arXiv:1609.03499 (WaveNet), Hochreiter & Schmidhuber 1997 (LSTM).
+    Differs from the earlier work: logits go to the cross-entropy, where a softmax came in between;
+    mels keep fixed bounds, where every clip was scaled to its own range, which threw its level
+    away; waves keep their level too; LSTMs are in inference mode when they are maximised; the
+    training clips may be worn (`wear`), so that it is not the grain of a recording that decides.
+    Where the earlier work is silent: both directions of a "bi" WaveNet are two stacks, the kernels
+    of the convolutions behind it span 3 frames or 9 samples, and means over time end every network.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kvoice import losses
+from kvoice.layers.wavenet import WaveNet
+from kvoice.players import StepModel
+
+
+def pooled(x, channels, kernel, pool, rank):
+    """A convolution, then maximum pooling, batch normalisation and ReLU; rank 1 or 2."""
+    convolution, pooling = {1: (layers.Conv1D, layers.MaxPooling1D),
+                            2: (layers.Conv2D, layers.MaxPooling2D)}[rank]
+    x = convolution(channels, kernel, padding="same")(x)
+    x = pooling(pool)(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def both_ways(x, depth, residual, gate, skip):
+    """What a WaveNet hears of the past and another of the future: [batch, time, 2 * skip]."""
+    return layers.Concatenate()([
+        WaveNet(depth, residual, gate, skip, backwards=way)(x) for way in (False, True)])
+
+
+def recurrent(x, depth, width, heard):
+    """`depth` bidirectional LSTMs of `width` cells each way, and their mean over time."""
+    for i in range(depth):
+        x = layers.Bidirectional(layers.LSTM(width, return_sequences=True))(x)
+        heard[f"lstm_{i}"] = x  # [B, T, 2 W]
+    return layers.GlobalAveragePooling1D()(x)
+
+
+def mel_cnn(x, width, depth, heard):
+    """11 x 11 convolution, then `depth` of 3 x 3, each twice as wide: 64, 128, 256, 512 published.
+
+    Shapes: `x` [batch, time, mels] -> [batch, 2^depth * width].
+    """
+    x = layers.Reshape((-1, x.shape[-1], 1))(x)  # [B, T, M, 1]
+    for i in range(depth + 1):
+        x = pooled(x, 2**i * width, 3 if i else 11, 2, rank=2)  # half T and M
+        heard[f"block_{i}"] = x
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def mel_wavenet(x, width, depth, heard):
+    """A WaveNet each way over the frames (16 residual, 8 gate, 16 skip), then three convolutions.
+
+    Shapes: `x` [batch, time, mels] -> [batch, 8 * width].
+    """
+    x = heard["wavenet"] = both_ways(x, depth, width, width // 2, width)  # [B, T, 2 W]
+    for i in range(3):
+        x = heard[f"block_{i}"] = pooled(x, 2 ** (i + 1) * width, 3, 2, rank=1)  # half T
+    return layers.GlobalAveragePooling1D()(x)
+
+
+def mel_lstm(x, width, depth, heard):
+    """Bidirectional LSTMs over the frames: 5 of 128 published.
+
+    Shapes: `x` [batch, time, mels] -> [batch, 2 * width].
+    """
+    return recurrent(x, depth, width, heard)
+
+
+def wave_wavenet(x, width, depth, heard):
+    """A WaveNet each way over the samples (16, 4, 8), then three convolutions, each pooled by 8.
+
+    Shapes: `x` [batch, samples] -> [batch, 8 * width].
+    """
+    x = layers.Reshape((-1, 1))(x)  # [B, T, 1]
+    x = heard["wavenet"] = both_ways(x, depth, width, width // 4, width // 2)  # [B, T, W]
+    for i in range(3):
+        x = heard[f"block_{i}"] = pooled(x, 2 ** (i + 1) * width, 9, 8, rank=1)  # an eighth of T
+    return layers.GlobalAveragePooling1D()(x)
+
+
+def wave_lstm(x, width, depth, heard):
+    """Three convolutions, each pooled by 8, then bidirectional LSTMs: 5 of 256 published.
+
+    Shapes: `x` [batch, samples] -> [batch, 2 * width].
+    """
+    x = layers.Reshape((-1, 1))(x)  # [B, T, 1]
+    for i in range(3):
+        x = heard[f"block_{i}"] = pooled(x, 2**i * width // 8, 9, 8, rank=1)  # an eighth of T
+    return recurrent(x, depth, width, heard)
+
+
+ARCHITECTURES = {
+    ("mel", "cnn"): mel_cnn, ("mel", "wavenet"): mel_wavenet, ("mel", "lstm"): mel_lstm,
+    ("wave", "wavenet"): wave_wavenet, ("wave", "lstm"): wave_lstm,
+}
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class Classifier(StepModel):
+    """Tells one label of a crop; trained by the cross-entropy of its logits.
+
+    Args:
+        shape: Of one crop: (frames, mels), or (samples,). Crops of other lengths may be classified.
+        low: The value of the Spec's mel that becomes 0; -1 for waves.
+        high: The value that becomes 1. Real mels are clipped to [low, high].
+        labels: How many there are to tell apart, two or more.
+        condition: The named array that holds them ("emotion", "gender", "speaker").
+        domain: The named array that it hears: "mel" or "wave".
+        architecture: "cnn" (mels only), "wavenet" or "lstm".
+        width: Channels, as each architecture counts them.
+        depth: Layers, as each architecture counts them.
+        wear: How worn the training clips are at most: each is blended with its average over three
+            neighbours (by a random share) and gets noise of up to `wear` times its own spread; 0 =
+            as they are.
+        seed: Of the wear.
+
+    Raises:
+        ValueError: If an argument does not fit, by its name.
+    """
+
+    terms = ("loss", "accuracy")
+
+    def __init__(
+        self, *, shape, low, high, labels, condition="emotion", domain="mel", architecture="cnn",
+        width=16, depth=3, wear=0.0, seed=0, **kwargs,
+    ):
+        super().__init__(**kwargs)
+        shape = tuple(shape)
+        if (domain, architecture) not in ARCHITECTURES:
+            known = ", ".join(f"{a} on {d}" for d, a in ARCHITECTURES)
+            raise ValueError(f"architecture: {architecture!r} on domain {domain!r} is none of "
+                             f"{known}.")
+        if not condition:
+            raise ValueError("condition: must name what is to be told: emotion, gender or speaker.")
+        if labels < 2:
+            raise ValueError(f"labels: {labels} must be at least 2: one class is nothing to tell.")
+        if not low < high:
+            raise ValueError(f"low: {low} must be below high: {high}.")
+        for name, value, least in (
+                ("width", width, 4), ("depth", depth, 1), ("wear", wear, 0), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name}: {value} must be at least {least}.")
+        self._config = dict(
+            shape=shape, low=low, high=high, labels=labels, condition=condition, domain=domain,
+            architecture=architecture, width=width, depth=depth, wear=wear, seed=seed)
+        self.shape, self.low, self.high, self.labels = shape, low, high, labels
+        self.condition, self.domain, self.architecture = condition, domain, architecture
+        self.wear = wear
+        self.names = []  # of the labels, where they are known: `kvoice.load` tells them
+        x = keras.Input((None, *shape[1:]), name=domain)
+        outputs = {}
+        pooled_over_time = ARCHITECTURES[domain, architecture](x, width, depth, outputs)
+        outputs["embedding"] = pooled_over_time
+        outputs["logits"] = layers.Dense(labels, dtype="float32")(pooled_over_time)
+        self.network = keras.Model(x, outputs, name="network")
+        self._random = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def players(self):
+        return {"classifier": self.network.trainable_variables}
+
+    def call(self, batch, training=False):
+        """Crops -> every activation on the way, the logits, and the probabilities.
+
+        Shapes: `mel` [batch, time, mels] or `wave` [batch, samples], in the unit of the Spec ->
+        dict with `logits` and `probabilities` [batch, labels] and the `embedding` before them.
+        """
+        heard = self.network(self._scaled(batch[self.domain]), training=training)
+        return {**heard, "probabilities": ops.softmax(heard["logits"])}
+
+    # Verbs
+
+    def logits(self, items):
+        """The logits of crops in the unit of the Spec, as tensors: what is to be maximised.
+
+        Shapes: `items` [batch, time, mels] or [batch, samples] -> [batch, labels].
+        """
+        return self.network(self._scaled(items), training=False)["logits"]
+
+    def probabilities(self, items, batch=64):
+        """The probability of each label in each crop, NumPy.
+
+        Shapes: `items` [n, time, mels] or [n, samples], in the unit of the Spec -> [n, labels].
+        """
+        scaled = ops.convert_to_numpy(self._scaled(ops.convert_to_tensor(items, "float32")))
+        logits = self.network.predict(scaled, batch_size=batch, verbose=0)["logits"]
+        odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return odds / odds.sum(axis=-1, keepdims=True)
+
+    # Training
+
+    def _scaled(self, items):
+        """Mels to [0, 1], waves as they are."""
+        if self.domain == "wave":
+            return items
+        return ops.clip((items - self.low) / (self.high - self.low), 0.0, 1.0)
+
+    def _worn(self, items):
+        """Each crop blurred by a random share and under random grain."""
+        axes = tuple(range(1, len(items.shape)))
+        shape = (ops.shape(items)[0],) + (1,) * len(axes)
+        share, grain = (keras.random.uniform(shape, seed=self._random) for _ in range(2))
+        pool = ops.average_pool(items[..., None], 3, 1, "same")[..., 0]
+        items = items + share * (pool - items)
+        spread = ops.std(items, axis=axes, keepdims=True)
+        noise = keras.random.normal(ops.shape(items), seed=self._random)
+        return items + self.wear * grain * spread * noise
+
+    def loss_and_terms(self, batch, training):
+        """The cross-entropy in nats, and the share of crops whose label is the most likely."""
+        items = self._scaled(batch[self.domain])
+        if training and self.wear:
+            items = self._worn(items)
+        logits = self.network(items, training=training)["logits"]
+        label = batch[self.condition]
+        right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(label, "int32")), "float32")
+        return losses.label_cross_entropy(logits, label), {"accuracy": ops.mean(right)}
+
+    def train_on(self, batch):
+        loss, terms = self.update("classifier", lambda: self.loss_and_terms(batch, training=True))
+        return {"loss": loss, **terms}
+
+    def eval_on(self, batch):
+        loss, terms = self.loss_and_terms(batch, training=False)
+        return {"loss": loss, **terms}
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
