@@ -47,6 +47,6 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.17"],
         "jax": JAX,
         "torch": TORCH,
-        "test": ["librosa>=0.11", "pytest>=8", *JAX, *TORCH],
+        "test": ["librosa>=0.11", "playwright>=1.60", "pytest>=8", *JAX, *TORCH],
     },
 )

@@ -57,7 +57,8 @@ def _filled(path, fill):
     try:
         return fill(made)
     except KeyError as error:
-        raise KvoiceError(f"{path}: {error} is missing; was it written by another version?") from error
+        raise KvoiceError(f"{path}: {error} is missing; was it written by another "
+                          "version?") from error
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise KvoiceError(f"{path}: cannot be understood ({error}); was it written by another "
                           "version?") from error
@@ -119,8 +120,9 @@ def _summary(made, judged):
 def _opening(made):
     """What was done, in two sentences."""
     count, condition = made["count"], made["classifier"]["condition"] or "target"
-    begun = (f"{count} random noises" if count > 1 else "a random noise") if not made["start"] else (
-        "the noise whose generated voice comes closest to a recording")
+    begun = f"{count} random noises" if count > 1 else "a random noise"
+    if made["start"]:
+        begun = "the noise whose generated voice comes closest to a recording"
     heard = ("A judge, another classifier that had no part in this, then heard the same voices."
              if made["judge"] else
              "No second classifier heard the result: that this one agrees was the aim, and proves "
@@ -146,7 +148,7 @@ def _target(target, judged, file):
     """What there is to see and to hear of one target."""
     name, steps, agreed = target["target"], target["steps"], target["agreed"]
     told = f"The generator was told “{target['label']}”. " if target["label"] else ""
-    judge = "; the judge in {before:.0%} and in {after:.0%}".format(**agreed["judge"]) if judged else ""
+    judge = "; the judge in {before:.0%} and in {after:.0%}" if judged else ""
     key = [f"Below each player, the probability of {name}: ", _tag("b", "C"), " for the classifier",
            *([", ", _tag("b", "J"), " for the judge"] if judged else []), "."]
     ways = [_row(name, wave["start"], wave["files"], [f"step {step}" for step in steps],
@@ -160,7 +162,7 @@ def _target(target, judged, file):
     content = [
         _tag("p", f"{told}The classifier hears {name} in {agreed['classifier']['before']:.0%} of "
              f"{len(target['stopped'])} starts, and in {agreed['classifier']['after']:.0%} of what "
-             f"became of them{judge}."),
+             f"became of them{judge.format(**agreed['judge'] or {})}."),
         _tag("figure", _wide(f"{name}, mels", file.image(
             target["figure"], "Mels of generated voices at step 0 and at the end of the ascent "
             f"towards {name}")), _tag("figcaption", "Mels at step 0 and at the end.")),
@@ -178,7 +180,8 @@ def _target(target, judged, file):
     if dials:
         shares = [f"{share:g}" for share in target["dial"][0]["strengths"]]
         content += [_tag("h3", "Listen: intensity"),
-                    _tag("p", "From the start, 0, to the end of the ascent, 1.", class_="key"),
+                    _tag("p", "From the start, 0, to the end of the ascent, 1. ",
+                         *([] if ways else key), class_="key"),
                     _players(f"{name}, intensity", shares, dials)]
     return content
 
@@ -204,13 +207,14 @@ def _origin(made):
         about += [" / ".join(part["names"])] if part.get("names") else []
         return [_tag("code", part["run"]), f" ({', '.join(about)})"]
 
+    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     facts = [
         ("Generator", run(made["generator"])), ("Classifier", run(made["classifier"])),
         ("Judge", run(made["judge"]) if made["judge"] else ["none"]),
         ("Prior", [made["prior"]]), ("Strength", [f"{made['strength']:g}"]),
         ("Seed", [made["seed"]]), ("Starts", [made["count"]]),
         ("Sample rate", [f"{made['sample_rate_hz']} Hz"]),
-        ("Versions", [", ".join(f"{name} {version}" for name, version in made["versions"].items())]),
+        ("Versions", [versions]),
     ]
     words = [piece for word in made["command"].split(" ") for piece in (_tag("span", word), " ")]
     return [_tag("dl", *(_tag("div", _tag("dt", name), _tag("dd", *value))
@@ -243,7 +247,7 @@ class _Files:
             raise KvoiceError(f"{self.folder / 'maximization.json'}: names {name}, which is not in "
                               "its folder")
         if not (self.folder / place).is_file():
-            raise KvoiceError(f"{self.folder / place}: is named in maximization.json, but not there")
+            raise KvoiceError(f"{self.folder / place}: named in maximization.json, but not there")
         return quote(name)
 
     def audio(self, name, label, **attributes):
@@ -314,11 +318,11 @@ html { color-scheme: light dark; -webkit-text-size-adjust: 100%; scroll-behavior
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
-main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; overflow-wrap: anywhere; }
 h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .5rem; }
 h3 { font-size: 1.05rem; margin: 1.75rem 0 .25rem; }
-p { margin: .25rem 0 .75rem; max-width: 46rem; overflow-wrap: anywhere; }
+p { margin: .25rem 0 .75rem; max-width: 46rem; }
 a { color: var(--link); }
 .lead { font-size: 1.1rem; }
 .notice { background: var(--notice); border-radius: .4rem; padding: .6rem .9rem; }
@@ -334,10 +338,10 @@ img { display: block; max-width: 100%; height: auto; background: #fff; border-ra
   padding: .4rem; border: 1px solid var(--line); }
 .curve { width: 40rem; }
 .wide { overflow-x: auto; max-width: 100%; }
-.wide img { min-width: 36rem; }
+.wide img { max-width: max(100%, 36rem); }
 .pair { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 .pair audio { display: block; width: 19rem; max-width: 100%; margin-top: .3rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; overflow-wrap: normal; font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .75rem; text-align: left; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; font-size: .85rem; }
@@ -363,9 +367,9 @@ tbody th { font-weight: 600; }
 dl { margin: 1rem 0; }
 dl div { display: grid; grid-template-columns: 8rem 1fr; gap: .1rem 1rem; padding: .3rem 0; }
 dt { color: var(--soft); }
-dd { margin: 0; overflow-wrap: anywhere; }
+dd { margin: 0; }
 pre { background: var(--sheet); border-radius: .4rem; padding: .8rem 1rem; white-space: pre-wrap; }
-pre span { display: inline-block; max-width: 100%; overflow-wrap: anywhere; }
+pre span { display: inline-block; max-width: 100%; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
   font-size: .9em; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }

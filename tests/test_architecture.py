@@ -16,7 +16,7 @@ RANKS = [
     {"audio", "backend"},
     {"data", "layers", "losses", "players"},
     {"models", "metrics", "runs", "plots"},
-    {"training", "generation", "evaluation", "tensorboard"},
+    {"training", "generation", "evaluation", "report", "tensorboard"},
     {"cli"},
     {"", "__main__"},
 ]
