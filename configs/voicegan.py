@@ -32,8 +32,8 @@ VARIANTS = {
         },
     },
     "wave": {
-        "model": {"domain": "wave", "noise": 100, "width": 16},
-        "data": {"crop_frames": 64, "batch": 32},  # 16,384 samples
+        "model": {"domain": "wave", "noise": 100, "width": 16, "n_critic": 3},
+        "data": {"crop_frames": 64, "batch": 48},  # 16,384 samples, 16 items for each critic step
         "train": {
             "steps": 3000,
             "steps_per_epoch": 250,

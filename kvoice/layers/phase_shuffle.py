@@ -42,7 +42,7 @@ class PhaseShuffle(layers.Layer):
         if not training or not self.n:
             return x
         count = ops.shape(x)[0]
-        shift = keras.random.randint((count, 1), -self.n, self.n + 1, seed=self._random)
+        shift = keras.random.randint((count,), -self.n, self.n + 1, seed=self._random)
         return shifted(x, shift)
 
     def compute_output_shape(self, shape):
@@ -55,10 +55,17 @@ class PhaseShuffle(layers.Layer):
 def shifted(x, shift):
     """Items moved along time, each by its own number of steps, reflected at both ends.
 
-    Shapes: x [batch, time, channels], shift [batch, 1] int, |shift| < time -> [batch, time,
-    channels]; step t of an item is step |t - shift|, mirrored at the last step where it is beyond.
+    Step t of an item is its step |t - shift|, mirrored at the last one where it lies beyond. Taken
+    as rows of all items at once: on TensorFlow, element by element cost a training step half as
+    much again.
+
+    Shapes: x [batch, time, channels], shift [batch] int, |shift| < time -> [batch, time, channels].
     """
-    last = x.shape[1] - 1
-    place = ops.expand_dims(ops.arange(last + 1, dtype="int32"), 0) - ops.cast(shift, "int32")
-    place = last - ops.abs(last - ops.abs(place))  # [B, T]: reflected at 0, then at the last step
-    return ops.take_along_axis(x, ops.expand_dims(place, -1), axis=1)
+    time, channels = x.shape[1:]
+    last = time - 1
+    place = ops.arange(time, dtype="int32") - ops.cast(shift, "int32")[:, None]  # [B, T]
+    place = last - ops.abs(last - ops.abs(place))
+    first = time * ops.arange(ops.shape(x)[0], dtype="int32")  # row of each item
+    rows = ops.reshape(place + first[:, None], (-1,))  # [B * T]
+    taken = ops.take(ops.reshape(x, (-1, channels)), rows, axis=0)
+    return ops.reshape(taken, (-1, time, channels))  # [B, T, C]
