@@ -72,12 +72,12 @@ def _page(made, tables, folder):
     if made["format"] != FORMAT:
         raise ValueError(f"its format is {made['format']}, this version reads {FORMAT}")
     targets, start, judged = made["targets"], made["start"], bool(made["judge"])
-    file = _Files(folder, sum(len(row["files"]) for target in targets
-                              for row in [*target["waves"], *target["dial"]]))
+    file = _Files(folder, sum(len(files) for target in targets for files in (
+        target["results"], *(row["files"] for row in (*target["waves"], *target["dial"])))))
     title = f"Activation maximisation: {', '.join(target['target'] for target in targets)}"
     sections = [("evaluation", "Evaluation", tables)] if tables else []
     sections += [("recording", "The recording", _recording(start, file))] if start else []
-    sections += [(_anchor(k), target["target"], _target(target, judged, file))
+    sections += [(_anchor(k), target["target"], _target(target, judged, made["strength"], file))
                  for k, target in enumerate(targets)]
     sections.append(("origin", "How it was made", _origin(made)))
     body = [
@@ -144,7 +144,7 @@ def _recording(start, file):
     ]
 
 
-def _target(target, judged, file):
+def _target(target, judged, strength, file):
     """What there is to see and to hear of one target."""
     name, steps, agreed = target["target"], target["steps"], target["agreed"]
     told = f"The generator was told “{target['label']}”. " if target["label"] else ""
@@ -183,13 +183,21 @@ def _target(target, judged, file):
                     _tag("p", "From the start, 0, to the end of the ascent, 1. ",
                          *([] if ways else key), class_="key"),
                     _players(f"{name}, intensity", shares, dials)]
-    return content
+    results = [_tag("figure", _tag("figcaption", f"start {k}"),
+                    file.audio(wave, f"{name}, start {k}, at strength {strength:g}"))
+               for k, wave in enumerate(target["results"])]
+    return [*content, _tag("details", _tag(
+        "summary", f"Listen: all {len(results)} starts, at strength {strength:g}"),
+        _tag("div", *results, class_="pair"))]
 
 
 def _row(name, start, files, places, heard, judged, file, note=""):
     """Players, and under each what the classifier and the judge hear in it."""
     cells = []
     for k, (wave, place, probability) in enumerate(zip(files, places, heard, strict=True)):
+        if wave is None:  # behind the step at which this start was done
+            cells.append(_tag("td", "unchanged", class_="score"))
+            continue
         scores = [("C", "classifier", probability)]
         scores += [("J", "judge", judged[k])] if judged else []
         cells.append(_tag("td", file.audio(wave, f"{name}, start {start}, {place}"), *(

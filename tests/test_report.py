@@ -56,6 +56,7 @@ def ascent(tmp_path):
                            "judge": {"before": 0.19, "after": 0.94} if judged else None},
                 "figure": picture(f"{file}.png"), "curve": picture(f"{file}_scores.png"),
                 "animation": picture(f"{file}.gif"),
+                "results": [wave(f"{file}_{k}.wav") for k in range(count)],
                 "waves": [{"start": k, "files": [wave(f"{file}_{k}_step-{step:03}.wav")
                                                  for step in STEPS]} for k in range(shown)],
                 "dial": [{"start": k, "strengths": STRENGTHS,
@@ -255,6 +256,17 @@ def test_waves_and_steps_that_differ_in_number_are_refused(ascent, tmp_path):
         report.maximization(tmp_path)
 
 
+def test_behind_the_step_at_which_a_start_was_done_nothing_is_played(ascent, tmp_path):
+    ascent(targets=["sad"])
+    made = json.loads((tmp_path / "maximization.json").read_text())
+    players = len(Page(report.maximization(tmp_path)).all("audio"))
+    made["targets"][0]["waves"][1]["files"][-1] = None
+    (tmp_path / "maximization.json").write_text(json.dumps(made))
+    page = Page(report.maximization(tmp_path))
+    assert len(page.all("audio")) == players - 1
+    assert (tmp_path / "index.html").read_text().count(">unchanged<") == 1
+
+
 def test_a_failed_write_leaves_the_old_page(ascent, tmp_path, monkeypatch):
     ascent()
     path = report.maximization(tmp_path)
@@ -272,8 +284,8 @@ def test_a_failed_write_leaves_the_old_page(ascent, tmp_path, monkeypatch):
 
 def test_a_page_with_more_players_than_a_browser_bears_loads_none_ahead(
         ascent, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "EAGER", 13)
-    ascent(targets=["sad"])  # 14 players
+    monkeypatch.setattr(report, "EAGER", 16)
+    ascent(targets=["sad"])  # 17 players
     assert {each["preload"] for each in Page(report.maximization(tmp_path)).all("audio")} == {
         "none"}
 

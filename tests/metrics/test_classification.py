@@ -3,12 +3,13 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.metrics
 
 from kvoice.errors import KvoiceError
 from kvoice.metrics.classification import (
     FLOOR, accuracy, balanced_accuracy, brier, calibration, confusion, expected_calibration_error,
-    f1, log_loss)
+    f1, log_loss, wilson)
 
 MATRIX = np.array([[8, 2, 0], [1, 3, 0], [0, 1, 5]])
 
@@ -223,3 +224,9 @@ def test_bins_without_a_clip_are_refused():
     with pytest.raises(KvoiceError, match="bins that hold clips"):
         expected_calibration_error([{"low": 0, "high": 1, "confidence": None, "accuracy": None,
                                      "count": 0}])
+
+
+@pytest.mark.parametrize("hits, count", [(0, 10), (7, 10), (512, 512), (130, 512)])
+def test_the_interval_is_that_of_scipy(hits, count):
+    expected = scipy.stats.binomtest(hits, count).proportion_ci(0.95, "wilson")
+    np.testing.assert_allclose(wilson(hits, count), expected, atol=1e-6)

@@ -4,12 +4,15 @@ import pytest
 from keras import ops
 
 from kvoice import backend
-from kvoice.models.voicegan import VoiceGAN
+from kvoice.models.voicegan import VoiceGAN, wave_critic, wave_generator
 from kvoice.players import OptimizerGroup
 
 pytestmark = pytest.mark.backend
 
 LABELS = 3
+WAVE = dict(domain="wave", shape=(16_384,), low=-1.0, high=1.0, width=1)
+DOMAINS = {"mel": {}, "wave": WAVE}
+every_domain = pytest.mark.parametrize("domain", DOMAINS)
 
 
 def gan(compiled=True, rate=1e-3, **changes):
@@ -27,6 +30,7 @@ def batch(count=8, seed=0):
     rng = np.random.default_rng(seed)
     return {
         "mel": rng.uniform(-9, 1, (count, 32, 16)).astype("float32"),
+        "wave": rng.uniform(-0.5, 0.5, (count, 16_384)).astype("float32"),
         "emotion": rng.integers(0, LABELS, count).astype("int32"),
         "speaker": np.zeros(count, "int32"),
     }
@@ -60,6 +64,97 @@ def test_call_holds_every_activation_at_its_shape():
     }
 
 
+def affine(*sizes):
+    """Parameters of a chain of layers, each (values that an output sums, outputs)."""
+    return sum(summed * outputs + outputs for summed, outputs in sizes)
+
+
+@pytest.mark.parametrize("samples, channels, labels", [
+    (16_384, (1024, 512, 256, 128, 64), 0),
+    (16_384, (1024, 512, 256, 128, 64), 4),
+    (32_768, (2048, 1024, 512, 256, 128, 64), 4),
+])
+def test_the_published_sizes_of_waves_have_their_parameters(samples, channels, labels):
+    generator = wave_generator(100, labels, (samples,), 64)
+    convolutions = [(25 * c, d) for c, d in zip(channels, (*channels[1:], 1))]
+    assert generator.count_params() == affine((100 + labels, 16 * channels[0]), *convolutions)
+    critic = wave_critic(labels, (samples,), 64)
+    convolutions = [(25 * d, c) for c, d in zip(channels, (*channels[1:], 1))]
+    assert critic.count_params() == affine(*convolutions, (16 * channels[0], 1 + labels))
+
+
+@pytest.mark.parametrize("samples, more", [
+    (16_384, {"down_0": (2, 4096, 2), "down_4": (2, 16, 32)}),
+    (32_768, {"up_5": (2, 16_384, 2), "down_0": (2, 8192, 2), "down_4": (2, 32, 32),
+              "down_5": (2, 16, 64)}),
+])
+def test_call_holds_every_activation_of_a_wave_at_its_shape(samples, more):
+    model = gan(compiled=False, **{**WAVE, "shape": (samples,), "width": 2})
+    out = model({"noise": model.noise(2), "label": np.array([0, 2])})
+    shapes = {name: tuple(value.shape) for name, value in out.items()}
+    k, long = samples // 16_384, samples // 4
+    assert shapes == {
+        "up_0": (2, 16, 32 * k), "up_1": (2, 64, 16 * k), "up_2": (2, 256, 8 * k),
+        "up_3": (2, 1024, 4 * k), "up_4": (2, 4096, 2 * k),
+        "image": (2, samples), "wave": (2, samples),
+        "down_1": (2, long // 4, 4), "down_2": (2, long // 16, 8), "down_3": (2, long // 64, 16),
+        "value": (2,), "logits": (2, LABELS), **more,
+    }
+
+
+def test_transposed_convolutions_of_waves_are_cut_alike_on_every_backend():
+    # By hand: output step 4 t + k - 10 takes kernel tap k of input step t. A backend that centres
+    # its 25 taps otherwise is one step off.
+    model = gan(compiled=False, labels=0, condition="", **WAVE)
+    out = {k: ops.convert_to_numpy(v) for k, v in model({"noise": model.noise(2)}).items()}
+    kernel, bias = (ops.convert_to_numpy(v) for v in model.generator.trainable_variables[-2:])
+    full = np.zeros((2, 4 * 4095 + 25))
+    for tap in range(25):
+        full[:, tap : tap + 4 * 4096 : 4] += out["up_4"] @ kernel[tap, 0]
+    np.testing.assert_allclose(out["image"], np.tanh(full[:, 10:][:, :16_384] + bias), atol=1e-5)
+
+
+def test_a_wave_is_the_image_itself_and_stays_in_full_scale():
+    model = gan(compiled=False, **WAVE)
+    model.generator.set_weights([8 * w for w in model.generator.get_weights()])  # loud
+    noise = model.noise(2)
+    out = model({"noise": noise, "label": np.array([0, 1])})
+    image, wave = (ops.convert_to_numpy(out[name]) for name in ("image", "wave"))
+    np.testing.assert_allclose(wave, image, atol=1e-6)
+    assert np.abs(wave).max() <= 1 and wave.min() < -0.5 and wave.max() > 0.5
+    decoded = model.decode(noise, [0, 1])
+    assert decoded.shape == (2, 16_384)
+    np.testing.assert_allclose(decoded, wave, atol=1e-5)
+    real = np.linspace(-1, 1, 16_384, dtype="float32")[None]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model._image({"wave": 1.5 * real})), np.clip(1.5 * real, -1, 1),
+        atol=1e-6,
+    )
+
+
+def test_the_critic_of_waves_is_shuffled_in_training_and_never_outside():
+    model = gan(compiled=False, **{**WAVE, "width": 4})
+    wave = ops.convert_to_tensor(batch(4)["wave"])
+
+    def value(training):
+        return ops.convert_to_numpy(model.critic(wave, training=training)["value"])
+
+    np.testing.assert_array_equal(value(False), value(False))
+    assert (value(True) != value(True)).any()
+
+
+def test_a_checkpoint_keeps_the_state_of_the_shuffles(tmp_path):
+    model, again = gan(**WAVE), gan(**WAVE)
+    model.train_on_batch(batch(4))
+    model.save_weights(tmp_path / "gan.weights.h5")
+    again.load_weights(tmp_path / "gan.weights.h5")
+    wave = ops.convert_to_tensor(batch(4)["wave"])
+    want, got = (ops.convert_to_numpy(m.critic(wave, training=True)["value"]) for m in (model, again))
+    np.testing.assert_array_equal(got, want)
+    other = ops.convert_to_numpy(model.critic(wave, training=True)["value"])
+    assert (other != want).any()
+
+
 def test_mel_is_the_image_between_the_bounds():
     model = gan(compiled=False)
     out = {k: ops.convert_to_numpy(v) for k, v in model({"noise": model.noise(2), "label": np.array([0, 1])}).items()}
@@ -74,8 +169,9 @@ def test_real_mels_are_scaled_by_the_bounds_and_clipped_never_per_clip():
     np.testing.assert_allclose(image.ravel(), [0.0, 0.5, 1.0, 1.0, 0.0], atol=1e-6)
 
 
-def test_the_label_and_the_noise_both_change_what_is_generated():
-    model = gan(compiled=False)
+@every_domain
+def test_the_label_and_the_noise_both_change_what_is_generated(domain):
+    model = gan(compiled=False, **DOMAINS[domain])
     noise = model.noise(1)
     same = model.decode(noise, label=0)
     np.testing.assert_array_equal(model.decode(noise, label=0), same)
@@ -83,16 +179,18 @@ def test_the_label_and_the_noise_both_change_what_is_generated():
     assert np.abs(model.decode(model.noise(1, seed=1), label=0) - same).max() > 1e-3
 
 
-def test_generate_is_decode_of_the_noise_of_its_seed():
-    model = gan(compiled=False)
+@every_domain
+def test_generate_is_decode_of_the_noise_of_its_seed(domain):
+    model = gan(compiled=False, **DOMAINS[domain])
     np.testing.assert_array_equal(
         model.generate(3, label=1, seed=5), model.decode(model.noise(3, seed=5), [1, 1, 1])
     )
 
 
 @pytest.mark.parametrize("still, moving", [("critic", "generator"), ("generator", "critic")])
-def test_the_loss_of_one_player_never_moves_the_other(still, moving):
-    model = gan(n_critic=1)
+@every_domain
+def test_the_loss_of_one_player_never_moves_the_other(domain, still, moving):
+    model = gan(n_critic=1, **DOMAINS[domain])
     model.optimizer[still].learning_rate = 0.0
     before = {p: flat(v) for p, v in model.players().items()}
     model.train_on_batch(batch(4))
@@ -127,8 +225,9 @@ def test_each_critic_step_sees_its_own_part_of_the_batch():
     assert class_real(0, 2.0) != pytest.approx(plain, abs=1e-4)
 
 
-def test_terms_add_up_to_the_losses():
-    model = gan(n_critic=1, penalty=7.0, class_weight=0.5)
+@every_domain
+def test_terms_add_up_to_the_losses(domain):
+    model = gan(n_critic=1, penalty=7.0, class_weight=0.5, **DOMAINS[domain])
     logs = model.test_on_batch(batch(), return_dict=True)
     assert logs["loss"] == pytest.approx(
         -logs["wasserstein"] + 7.0 * logs["gradient_penalty"] + 0.5 * logs["class_real"], rel=1e-4
@@ -136,8 +235,9 @@ def test_terms_add_up_to_the_losses():
     assert set(logs) == set(VoiceGAN.terms)
 
 
-def test_evaluation_changes_no_weight():
-    model = gan()
+@every_domain
+def test_evaluation_changes_no_weight(domain):
+    model = gan(**DOMAINS[domain])
     before = flat(model.trainable_variables + model.generator.non_trainable_variables)
     model.test_on_batch(batch())
     after = flat(model.trainable_variables + model.generator.non_trainable_variables)
@@ -171,15 +271,17 @@ def test_training_pulls_the_generator_to_the_real_mels():
     assert np.abs(model.generate(16) - real).mean() < 0.6 * first
 
 
-def test_the_plain_model_has_no_label_and_no_class_head():
-    model = gan(compiled=False, labels=0, condition="")
+@every_domain
+def test_the_plain_model_has_no_label_and_no_class_head(domain):
+    model = gan(compiled=False, labels=0, condition="", **DOMAINS[domain])
     out = model({"noise": model.noise(2)})
     assert "logits" not in out
-    assert model.generate(2).shape == (2, 32, 16)
+    assert model.generate(2).shape == (2, *model.get_config()["shape"])
 
 
-def test_saving_keeps_what_is_generated(tmp_path):
-    model = gan()
+@every_domain
+def test_saving_keeps_what_is_generated(tmp_path, domain):
+    model = gan(**DOMAINS[domain])
     model.train_on_batch(batch())
     want = model.generate(2, label=1)
     model.save(tmp_path / "gan.keras")
@@ -191,6 +293,9 @@ def test_saving_keeps_what_is_generated(tmp_path):
 @pytest.mark.parametrize("changes, field", [
     (dict(domain="smell"), "domain"),
     (dict(shape=(30, 16)), "shape"),
+    (dict(shape=(16_384,)), "shape"),
+    ({**WAVE, "shape": (20_000,)}, "shape: 20000 samples must be 16,384 or 32,768"),
+    ({**WAVE, "shape": (160, 80)}, "shape"),
     (dict(labels=0), "condition"),
     (dict(low=2.0, high=1.0), "low"),
     (dict(n_critic=0), "n_critic"),
