@@ -40,7 +40,7 @@ def _paper(domain, architecture, width, depth, batch):
         "audio": {"trim_db": 25.0},
         "data": {"crop_frames": 160 if domain == "mel" else 128, "batch": batch},
         "model": {"domain": domain, "architecture": architecture, "width": width, "depth": depth,
-                  "wear": 0.0},
+                  "wear": 0.0, "warp": 0.0},
         "train": {"steps": 301 * epoch, "steps_per_epoch": epoch, "decay": 0.99, "ema": 0.0},
     }
 
@@ -49,9 +49,9 @@ VARIANTS = {
     "": {},
     "judge": {
         "data": {"split": "judge"},
-        "model": {"architecture": "wavenet", "width": 32, "depth": 5},
+        "model": {"architecture": "wavenet", "width": 16, "depth": 5},
     },
-    "mel-wavenet": {"model": {"architecture": "wavenet", "width": 32, "depth": 5}},
+    "mel-wavenet": {"model": {"architecture": "wavenet", "width": 16, "depth": 5}},
     "mel-lstm": {"model": {"architecture": "lstm", "width": 64, "depth": 2}},
     "wave": {
         "data": {"crop_frames": 64},
@@ -84,9 +84,10 @@ def config(variant=""):
             "domain": "mel",  # or wave
             "architecture": "cnn",  # or wavenet, lstm
             "condition": "emotion",  # or gender, speaker
-            "width": 16,
+            "width": 8,
             "depth": 3,
-            "wear": 0.3,
+            "wear": 0.3,  # grain and blur of the training clips
+            "warp": 0.05,  # and how far their voices are changed
             "seed": 0,
         },
         "train": {  # training.train
@@ -97,7 +98,7 @@ def config(variant=""):
             "beta_1": 0.9,
             "beta_2": 0.999,
             "clip_norm": 1.0,  # 0 = no clipping
-            "ema": 0.0,  # momentum of the average of the weights, 0 = no average
+            "ema": 0.98,  # momentum of the average of the weights, 0 = no average
             "precision": "float32",
             "jit": False,
             "seed": 0,

@@ -25,6 +25,7 @@ from kvoice.errors import KvoiceError
 STEPS = 300
 RATE, DECAY = 0.01, 0.99
 SNAPSHOTS = 13
+GROUP = 64  # rows in one batch at most
 SURE = 0.99  # probability of the target at which an ascent stops
 
 
@@ -245,17 +246,11 @@ def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.in
             kept.append(values.copy())
         if not len(active) or step == steps:
             continue
-        # Batches of a few sizes only: a compiled function is compiled for each.
-        size = len(values)
-        while size // 2 >= len(active):
-            size //= 2
-        rows = np.resize(active, size)
-        (_, aux), slope = gradient(values[rows], *(array[rows] for array in rest))
-        slope = ops.convert_to_numpy(slope)[: len(active)]
-        if done is not None:
-            finished = done(ops.convert_to_numpy(aux)[: len(active)], active)
-            stopped[active[finished]] = step
-            active, slope = active[~finished], slope[~finished]
+        slope, finished = (np.concatenate(each) for each in zip(*(
+            _graded(gradient, values, rest, part, done) for part in np.split(
+                active, range(GROUP, len(active), GROUP)))))
+        stopped[active[finished]] = step
+        active, slope = active[~finished], slope[~finished]
         first[active] = 0.9 * first[active] + 0.1 * slope
         second[active] = 0.999 * second[active] + 0.001 * slope**2
         mean = first[active] / (1 - 0.9 ** (step + 1))
@@ -263,3 +258,19 @@ def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.in
         moved = values[active] - rate * DECAY**step * mean / (np.sqrt(spread) + 1e-8)
         values[active] = np.clip(moved, *bounds)
     return Found(keep, np.stack(kept), stopped)
+
+
+def _graded(gradient, values, rest, part, done):
+    """The gradients of some rows, and which of them are done.
+
+    They are filled up to a batch of one of a few sizes: a compiled function is compiled for each.
+    """
+    size = min(GROUP, len(values))
+    while size // 2 >= len(part):
+        size //= 2
+    rows = np.resize(part, size)
+    (_, aux), slope = gradient(values[rows], *(array[rows] for array in rest))
+    finished = np.zeros(len(part), bool)
+    if done is not None:
+        finished = done(ops.convert_to_numpy(aux)[: len(part)], part)
+    return ops.convert_to_numpy(slope)[: len(part)], finished

@@ -352,8 +352,8 @@ def _complete(run):
 def _prepared(data, spec, condition):
     """The directory with the shards of `data` for this Spec; they are written if they are not there.
 
-    `splits.default` says how they are split. The name of the directory tells apart what cannot share shards: corpora and their files, conditioning and ways to
-    split.
+    `splits.default` says how they are split. The name of the directory tells apart what cannot share
+    shards: corpora and their files, conditioning and ways to split.
     """
     from kvoice import audio
     from kvoice.data import corpora, manifest, prepare, splits
@@ -467,7 +467,7 @@ def prepare(data, output, spec, split, seed, workers):
                            workers=workers or None)
     print(made.report())
     if spec == "waveglow":  # the Spec of the models that there are
-        condition = "speaker" if split == "text" and len(made.labels["speaker"]) > 1 else ""
+        condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")
 
@@ -672,7 +672,8 @@ def maximize(generator, classifier, target, judge, start, strength, label, prior
 # The flags
 
 
-_CORPORA = "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, joined by +"
+_CORPORA = ("demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, joined by +; or "
+            "tess-ravdess:DIR, a published protocol")
 
 
 def _train_flags(parser):
@@ -689,8 +690,9 @@ def _prepare_flags(parser):
     flags.DEFINE_string("output", "", "DIR: where the shards go", flag_values=parser)
     flags.DEFINE_enum("spec", "waveglow", SPECS, "what the rate and conditioning of the "
                       "waves are for", flag_values=parser)
-    flags.DEFINE_enum("split", "speaker", ("speaker", "text"), "what no two splits "
-                      "share", flag_values=parser)
+    flags.DEFINE_enum("split", "", ("", "speaker", "text", "corpus"), "what no two splits share; or "
+                      "corpus: as it says itself; speaker if not given, where it says nothing",
+                      flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the split", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("workers", 0, "N: processes, 0 = one for each processor", lower_bound=0,
                          flag_values=parser)

@@ -10,7 +10,8 @@ Sources:
     Differs from the earlier work: logits go to the cross-entropy, where a softmax came in between;
     mels keep fixed bounds, where every clip was scaled to its own range, which threw its level
     away; waves keep their level too; LSTMs are in inference mode when they are maximised; the
-    training clips may be worn (`wear`), so that it is not the grain of a recording that decides.
+    training clips may be worn (`wear`), so that it is not the grain of a recording that decides,
+    and warped (`warp`), so that it is not the voice.
     Where the earlier work is silent: both directions of a "bi" WaveNet are two stacks, the kernels
     of the convolutions behind it span 3 frames or 9 samples, and means over time end every network.
 """
@@ -30,7 +31,7 @@ def pooled(x, channels, kernel, pool, rank):
                             2: (layers.Conv2D, layers.MaxPooling2D)}[rank]
     x = convolution(channels, kernel, padding="same")(x)
     x = pooling(pool)(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.98)(x))
 
 
 def both_ways(x, depth, residual, gate, skip):
@@ -97,7 +98,8 @@ def wave_lstm(x, width, depth, heard):
     """
     x = layers.Reshape((-1, 1))(x)  # [B, T, 1]
     for i in range(3):
-        x = heard[f"block_{i}"] = pooled(x, 2**i * width // 8, 9, 8, rank=1)  # an eighth of T
+        channels = max(1, 2**i * width // 8)
+        x = heard[f"block_{i}"] = pooled(x, channels, 9, 8, rank=1)  # an eighth of T
     return recurrent(x, depth, width, heard)
 
 
@@ -105,6 +107,13 @@ ARCHITECTURES = {
     ("mel", "cnn"): mel_cnn, ("mel", "wavenet"): mel_wavenet, ("mel", "lstm"): mel_lstm,
     ("wave", "wavenet"): wave_wavenet, ("wave", "lstm"): wave_lstm,
 }
+
+
+def smallest_crop(domain, architecture, depth):
+    """The smallest crop of which the pooling of an architecture leaves something."""
+    if domain == "wave":
+        return (8**3,)
+    return {"cnn": (2 ** (depth + 1),) * 2, "wavenet": (2**3, 1), "lstm": (1, 1)}[architecture]
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
@@ -121,10 +130,12 @@ class Classifier(StepModel):
         architecture: "cnn" (mels only), "wavenet" or "lstm".
         width: Channels, as each architecture counts them.
         depth: Layers, as each architecture counts them.
-        wear: How worn the training clips are at most: each is blended with its average over three
-            neighbours (by a random share) and gets noise of up to `wear` times its own spread; 0 =
-            as they are.
-        seed: Of the wear.
+        wear: How worn the training clips are at most: half of them are blended with their average
+            over three neighbours (by a random share), and half get noise of up to `wear` times
+            their own spread; 0 = as they are.
+        warp: How far the voices of the training clips are changed at most, to be of more speakers:
+            mels are shifted by this share of their bands, waves played faster or slower by it.
+        seed: Of wear and warp.
 
     Raises:
         ValueError: If an argument does not fit, by its name.
@@ -134,7 +145,7 @@ class Classifier(StepModel):
 
     def __init__(
         self, *, shape, low, high, labels, condition="emotion", domain="mel", architecture="cnn",
-        width=16, depth=3, wear=0.0, seed=0, **kwargs,
+        width=16, depth=3, wear=0.0, warp=0.0, seed=0, **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
@@ -149,15 +160,22 @@ class Classifier(StepModel):
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
         for name, value, least in (
-                ("width", width, 4), ("depth", depth, 1), ("wear", wear, 0), ("seed", seed, 0)):
+                ("width", width, 4), ("depth", depth, 1), ("wear", wear, 0), ("warp", warp, 0),
+                ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
+        smallest = smallest_crop(domain, architecture, depth)
+        if len(shape) != len(smallest) or any(a < b for a, b in zip(shape, smallest)):
+            sizes, wanted = (" x ".join(f"{n:,}" for n in each) for each in (shape, smallest))
+            unit = {"mel": "frames x mels", "wave": "samples"}[domain]
+            raise ValueError(f"shape: {sizes} must be at least {wanted} {unit}, or pooling leaves "
+                             "nothing: set data.crop_frames so, or a smaller depth.")
         self._config = dict(
             shape=shape, low=low, high=high, labels=labels, condition=condition, domain=domain,
-            architecture=architecture, width=width, depth=depth, wear=wear, seed=seed)
+            architecture=architecture, width=width, depth=depth, wear=wear, warp=warp, seed=seed)
         self.shape, self.low, self.high, self.labels = shape, low, high, labels
         self.condition, self.domain, self.architecture = condition, domain, architecture
-        self.wear = wear
+        self.wear, self.warp = wear, warp
         self.names = []  # of the labels, where they are known: `kvoice.load` tells them
         x = keras.Input((None, *shape[1:]), name=domain)
         outputs = {}
@@ -207,11 +225,34 @@ class Classifier(StepModel):
             return items
         return ops.clip((items - self.low) / (self.high - self.low), 0.0, 1.0)
 
+    def _warped(self, items):
+        """Each crop in another voice.
+
+        Source: Jaitly & Hinton 2013, "Vocal tract length perturbation"; differs: a shift on the mel
+        scale, which changes the pitch too, in place of a warp of the frequencies.
+        """
+        size = items.shape[-1]
+        share = keras.random.uniform(
+            (ops.shape(items)[0], 1), -self.warp, self.warp, seed=self._random)
+        steps = ops.arange(size, dtype="float32")
+        if self.domain == "mel":
+            places = ops.clip(steps + share * size, 0, size - 1)  # [B, M]
+            weights = ops.relu(1 - ops.abs(places[:, None, :] - steps[:, None]))  # [B, M, M]
+            return ops.matmul(items, weights)
+        places = ops.clip(steps * (1 + share), 0, size - 1)  # [B, S]
+        left = ops.floor(places)
+        part = places - left
+        left = ops.cast(left, "int32")
+        right = ops.minimum(left + 1, size - 1)
+        return (1 - part) * ops.take_along_axis(items, left, axis=1) + part * ops.take_along_axis(
+            items, right, axis=1)
+
     def _worn(self, items):
-        """Each crop blurred by a random share and under random grain."""
+        """Half of the crops blurred by a random share, half under random grain."""
         axes = tuple(range(1, len(items.shape)))
         shape = (ops.shape(items)[0],) + (1,) * len(axes)
-        share, grain = (keras.random.uniform(shape, seed=self._random) for _ in range(2))
+        share, grain = (
+            ops.relu(keras.random.uniform(shape, -1, 1, seed=self._random)) for _ in range(2))
         pool = ops.average_pool(items[..., None], 3, 1, "same")[..., 0]
         items = items + share * (pool - items)
         spread = ops.std(items, axis=axes, keepdims=True)
@@ -221,6 +262,8 @@ class Classifier(StepModel):
     def loss_and_terms(self, batch, training):
         """The cross-entropy in nats, and the share of crops whose label is the most likely."""
         items = self._scaled(batch[self.domain])
+        if training and self.warp:
+            items = self._warped(items)
         if training and self.wear:
             items = self._worn(items)
         logits = self.network(items, training=training)["logits"]
