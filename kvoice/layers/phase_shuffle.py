@@ -22,8 +22,8 @@ class PhaseShuffle(layers.Layer):
     Raises:
         ValueError: If n is negative, or time is no longer than n.
 
-    Source: Donahue, McAuley & Puckette 2018, arXiv:1802.04208, section 3.3. Differs: the official
-    code shifts all items of a batch by the same draw.
+    Source: Donahue, McAuley & Puckette 2018, arXiv:1802.04208, "phase shuffle". Differs: the
+    official code shifts all items of a batch by the same draw.
     """
 
     def __init__(self, n=2, seed=0, **kwargs):

@@ -12,8 +12,8 @@ Sources:
     activation maximisation over voices. Differs: no batch normalisation in the critic, no
     sigmoid on its output, fixed bounds instead of a per-clip scale, the Wasserstein loss
     instead of a squared error, no bias before a batch normalisation.
-    Donahue, McAuley & Puckette 2018, arXiv:1802.04208 (WaveGAN): the networks of the waves, with
-    the sizes of its table 3 and 4 at `width=64`, those of the official code for 32,768 samples.
+    Donahue, McAuley & Puckette 2018, arXiv:1802.04208 (WaveGAN): the networks of the waves, at
+    `width=64` with the sizes of the paper; for 32,768 samples with those of the official code.
     Differs: noise from N(0, 1) instead of uniform, a label beside it and the class head, one fixed
     full scale for all waves.
 """
@@ -31,7 +31,7 @@ from kvoice.players import StepModel
 
 
 def _condition(noise, labels):
-    """The inputs of a generator, and both joined: noise and one-hot label [batch, noise + labels]."""
+    """The inputs of a generator, and noise and one-hot label joined [batch, noise + labels]."""
     inputs = {"noise": keras.Input((noise,), name="noise")}
     if not labels:
         return inputs, inputs["noise"]
@@ -100,8 +100,8 @@ def wave_generator(noise, labels, shape, width):
     times as long; for 32,768 samples [16, 2048] -> 1024 -> ... -> 64 -> 1, the last step twice as
     long. ReLU between them, no normalisation.
 
-    The convolutions are full and cut to "same" by a layer of their own: of 25 - 4 = 21 surplus
-    steps the first 10 go, as in TensorFlow; Keras on torch would take 11, and be a step off.
+    Of the 25 - 4 = 21 surplus steps of a convolution the first 10 are cut and the last 11, on every
+    backend.
 
     Shapes: `noise` [batch, noise], `label` [batch, labels] one-hot (absent when labels = 0)
     -> dict of the activations `up_0` ... `up_4` (`up_5`) and `image` [batch, samples].
@@ -115,9 +115,7 @@ def wave_generator(noise, labels, shape, width):
     for i, (filters, stride) in enumerate(zip([*channels[1:], 1], strides)):
         x = layers.ReLU()(x)
         outputs[f"up_{i}"] = x
-        x = layers.Conv1DTranspose(filters, WAVE_KERNEL, stride, "valid")(x)
-        surplus = WAVE_KERNEL - stride
-        x = layers.Cropping1D((surplus // 2, surplus - surplus // 2))(x)  # stride times T
+        x = layers.Conv1DTranspose(filters, WAVE_KERNEL, stride, "same")(x)  # stride times T
     x = layers.Activation("tanh", dtype="float32")(x)  # [B, S, 1]
     outputs["image"] = layers.Reshape(shape, dtype="float32")(x)  # [B, S]
     return keras.Model(inputs, outputs, name="generator")
@@ -152,15 +150,19 @@ def wave_critic(labels, shape, width):
 
 def _fault_of_mel(shape):
     if len(shape) != 2 or any(size < 16 or size % 16 for size in shape):
-        return f"{shape} (frames, mels) must be multiples of 16: set data.crop_frames and audio.mels so"
+        return (
+            f"{shape} (frames, mels) must be multiples of 16: set data.crop_frames and audio.mels so"
+        )
     return ""
 
 
 def _fault_of_wave(shape):
     if len(shape) == 1 and shape[0] in WAVE_STRIDES:
         return ""
-    samples = " x ".join(f"{size}" for size in shape)
-    return f"{samples} samples must be 16,384 or 32,768 (data.crop_frames=64 or 128 at a hop of 256)"
+    samples = " x ".join(map(str, shape))
+    return (
+        f"{samples} samples must be 16,384 or 32,768 (data.crop_frames=64 or 128 at a hop of 256)"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
