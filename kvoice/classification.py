@@ -128,7 +128,14 @@ def classify(model, spec, paths, output=""):
 
     Returns:
         (The rows, as dicts of text; lines that name the files left out and say why).
+
+    Raises:
+        KvoiceError: If there is no place for the output, before anything is heard.
     """
+    if output and os.path.isdir(output):
+        raise KvoiceError(f"{output}: is a directory, expected a CSV file")
+    if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
+        raise KvoiceError(f"{output}: its directory is missing; make it first")
     rows, left_out = [], []
     for path in tqdm.tqdm(paths, desc="classify", unit="file", delay=2, leave=False):
         try:
