@@ -29,7 +29,9 @@ def between(start, end, share):
 
 
 def degrees(start, end):
-    """The angle between noises: [..., noise], [..., noise] -> [...]."""
+    """The angle between noises, 0 where one is zero: [..., noise], [..., noise] -> [...]."""
     start, end = (np.asarray(noise, np.float64) for noise in (start, end))
     sizes = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
-    return np.degrees(np.arccos(np.clip(np.sum(start * end, axis=-1) / sizes, -1, 1)))
+    cosine = np.divide(
+        np.sum(start * end, axis=-1), sizes, out=np.ones_like(sizes), where=sizes > 0)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
