@@ -7,7 +7,7 @@ import pytest
 from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.generation import crossfaded, faded, generate, interpolation
+from kvoice.generation import crossfaded, faded, generate
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "sad"]
@@ -15,6 +15,8 @@ NAMES = ["angry", "sad"]
 
 class Model:
     """Noise and label to mel: cosines over band and time; each label has a level of its own."""
+
+    domain = "mel"
 
     def __init__(self, labels=2, frames=16):
         self.labels, self.frames = labels, frames
@@ -133,34 +135,56 @@ def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
     assert len(wave) == 31 * 256 and np.abs(wave).max() > 0
 
 
-# The way between two noises
+@pytest.mark.backend
+def test_a_voicegan_of_waves_says_what_it_decodes(tmp_path):
+    from kvoice.models.voicegan import VoiceGAN
+
+    gan = VoiceGAN(domain="wave", shape=(16_384,), low=-1.0, high=1.0, noise=8, width=1)
+    generate(gan, SPEC, [], tmp_path, count=1, seed=1, steps=2)
+    wave, rate_hz = audio.read(tmp_path / "sample_0.wav")
+    assert rate_hz == 22050
+    np.testing.assert_allclose(wave[300:-300], gan.generate(1, seed=1)[0, 300:-300], atol=1e-4)
 
 
-def test_an_interpolation_begins_and_ends_at_the_noises_themselves():
-    model = Model()
-    start, end = model.noise(2, 5)
-    way = interpolation(start, end, 7)
-    np.testing.assert_array_equal(way[[0, -1]], [start, end])
-    ends = model.decode(np.stack([start, end]), 1)
-    np.testing.assert_array_equal(model.decode(way, 1)[[0, -1]], ends)
+# Waves
 
 
-def test_an_interpolation_keeps_the_length_of_gaussian_noise_in_equal_turns():
-    start, end = np.random.default_rng(0).standard_normal((2, 512))
-    way = interpolation(start, end, 9)
-    np.testing.assert_allclose(np.linalg.norm(way, axis=1), np.sqrt(512), rtol=0.1)
-    assert np.linalg.norm((start + end) / 2) < 0.8 * np.sqrt(512)  # what the straight line does
-    units = np.stack([start, end]) / np.linalg.norm([start, end], axis=1, keepdims=True)
-    way = interpolation(*units, 9)
-    turns = np.arccos(np.sum(way[1:] * way[:-1], axis=1))
-    np.testing.assert_allclose(turns, np.arccos(units[0] @ units[1]) / 8, rtol=1e-3)
+class Tone(Model):
+    """Noise and label to wave: a tone, each label an octave above the one before."""
+
+    domain = "wave"
+
+    def decode(self, noise, label=None):
+        level = 0.3 + 0.05 * np.tanh(noise[:, :1])
+        time = np.arange(32 * SPEC.hop) / SPEC.sample_rate_hz
+        return (level * np.sin(2 * np.pi * 440 * 2 ** (label or 0) * time)).astype(np.float32)
 
 
-@pytest.mark.parametrize("factor", [1, -1])
-def test_noises_along_one_line_are_interpolated_along_it(factor):
-    start = np.array([1.0, 2.0])
-    middle = interpolation(start, factor * start, 3)[1]
-    np.testing.assert_allclose(middle, (1 + factor) / 2 * start, atol=1e-6)
+def test_a_model_of_waves_is_heard_as_it_is_without_a_vocoder(tmp_path):
+    made = generate(Tone(), SPEC, NAMES, tmp_path, count=2, seed=3, steps=3)
+    model, edge = Tone(), round(0.01 * 22050)
+    for label, name in enumerate(NAMES):
+        wave, _ = audio.read(tmp_path / f"{name}_1.wav")
+        wanted = model.decode(model.noise(2, 3), label)[1]
+        assert wave.shape == wanted.shape and wave[0] == wave[-1] == 0
+        np.testing.assert_allclose(wave[edge:-edge], wanted[edge:-edge], atol=1e-4)
+        way, _ = audio.read(tmp_path / f"interpolation_{name}.wav")
+        assert len(way) == 3 * len(wave) - 2 * round(0.05 * 22050)
+    assert [each["file"] for each in made["files"]][:3] == [
+        "angry_0.wav", "angry_1.wav", "interpolation_angry.wav"]
+
+
+def test_the_figures_of_a_model_of_waves_are_their_mels(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("kvoice.plots.mel_image", lambda path, rows, *_: drawn.update({path.name: rows}))
+    generate(Tone(), SPEC, NAMES, tmp_path, count=2, seed=3, steps=3)
+    for name, count in (("samples.png", 2), ("interpolation.png", 3)):
+        low, high = drawn[name]
+        assert low.shape == high.shape == (count, 32, 80)
+        assert low.mean(axis=(0, 1)).argmax() < high.mean(axis=(0, 1)).argmax()  # an octave higher
+
+
+# What is written
 
 
 def test_the_gains_of_a_fade_sum_to_one_and_the_rest_is_untouched():
