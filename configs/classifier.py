@@ -86,15 +86,15 @@ def config(variant=""):
             "condition": "emotion",  # or gender, speaker
             "width": 8,
             "depth": 3,
-            "wear": 0.3,  # grain and blur of the training clips
+            "wear": 0.5,  # grain and blur of the training clips
             "warp": 0.05,  # and how far their voices are changed
             "seed": 0,
         },
         "train": {  # training.train
-            "steps": 600,
-            "steps_per_epoch": 60,
+            "steps": 1000,
+            "steps_per_epoch": 100,
             "rates": {"classifier": 1e-3},
-            "decay": 0.9,
+            "decay": 0.8,
             "beta_1": 0.9,
             "beta_2": 0.999,
             "clip_norm": 1.0,  # 0 = no clipping

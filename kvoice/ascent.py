@@ -26,7 +26,7 @@ STEPS = 300
 RATE, DECAY = 0.01, 0.99
 SNAPSHOTS = 13
 GROUP = 64  # rows in one batch at most
-SURE = 0.99  # probability of the target at which an ascent stops
+SURE = 0.999  # probability of the target at which an ascent stops
 
 
 def pull_to_zero(noise, size):

@@ -130,9 +130,9 @@ class Classifier(StepModel):
         architecture: "cnn" (mels only), "wavenet" or "lstm".
         width: Channels, as each architecture counts them.
         depth: Layers, as each architecture counts them.
-        wear: How worn the training clips are at most: half of them are blended with their average
-            over three neighbours (by a random share), and half get noise of up to `wear` times
-            their own spread; 0 = as they are.
+        wear: How worn the training clips are: a third is blurred (twice the average over five
+            neighbours each way), a third in part and a third not, and likewise with noise of `wear`
+            times the clip's own spread; 0 = all are as they are.
         warp: How far the voices of the training clips are changed at most, to be of more speakers:
             mels are shifted by this share of their bands, waves played faster or slower by it.
         seed: Of wear and warp.
@@ -248,13 +248,15 @@ class Classifier(StepModel):
             items, right, axis=1)
 
     def _worn(self, items):
-        """Half of the crops blurred by a random share, half under random grain."""
+        """A third of the crops blurred, a third in part, a third not; grain likewise."""
         axes = tuple(range(1, len(items.shape)))
         shape = (ops.shape(items)[0],) + (1,) * len(axes)
-        share, grain = (
-            ops.relu(keras.random.uniform(shape, -1, 1, seed=self._random)) for _ in range(2))
-        pool = ops.average_pool(items[..., None], 3, 1, "same")[..., 0]
-        items = items + share * (pool - items)
+        share, grain = (ops.clip(keras.random.uniform(shape, -1, 2, seed=self._random), 0.0, 1.0)
+                        for _ in range(2))
+        blurred = items[..., None]
+        for _ in range(2):
+            blurred = ops.average_pool(blurred, 5, 1, "same")
+        items = items + share * (blurred[..., 0] - items)
         spread = ops.std(items, axis=axes, keepdims=True)
         noise = keras.random.normal(ops.shape(items), seed=self._random)
         return items + self.wear * grain * spread * noise
