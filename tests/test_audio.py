@@ -418,6 +418,27 @@ def test_paired_wave_and_mel_span_the_same_samples(samples):
 # --- Griffin-Lim -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_items_of_either_domain_are_the_same_mels(preset):
+    # What is heard of a generated wave is what is heard of the mel that pairs with it in training.
+    spec = audio.SPECS[preset]
+    waves = np.stack([vowel(spec.sample_rate_hz)[: spec.samples(40)], noise(spec.sample_rate_hz)[: spec.samples(40)]])
+    mels = np.stack([audio.paired(wave, spec)[1] for wave in waves])
+    np.testing.assert_allclose(audio.as_mels(waves, "wave", spec), mels, atol=1e-5)
+    np.testing.assert_array_equal(audio.as_mels(mels, "mel", spec), mels)
+    assert mels.shape == (2, 40, spec.mels)
+
+
+def test_items_of_either_domain_are_waves():
+    spec = audio.SPECS["waveglow"]
+    waves = np.stack([vowel(spec.sample_rate_hz)[: spec.samples(40)]] * 2)
+    np.testing.assert_array_equal(audio.as_waves(waves, "wave", spec), waves)
+    mels = audio.as_mels(waves, "wave", spec)
+    heard = audio.as_waves(mels, "mel", spec)
+    assert heard.shape == (2, 39 * spec.hop)
+    np.testing.assert_array_equal(heard, audio.griffin_lim(mels, spec))
+
+
 @pytest.mark.parametrize(
     "preset, bound",  # mean distance of log-mels: ln of magnitude; shares of 100 dB
     [("waveglow", 0.08), ("speechsplit", 0.008), ("adainvc", 0.009)],

@@ -1,7 +1,9 @@
 """What the commands answer: values from words, one line for each mistake, the exit status."""
 
+import csv
 import dataclasses
 import errno
+import json
 import os
 import pathlib
 import shutil
@@ -23,8 +25,8 @@ def failed(capsys):
     def line(status, *words):
         capsys.readouterr()  # progress bars of what went before
         assert cli.main(list(words)) == status
-        (text,) = capsys.readouterr().err.splitlines()
-        return text
+        (text,) = capsys.readouterr().err.removesuffix("\n").split("\n")
+        return text.split("\r")[-1]  # what a terminal shows: on a slow machine a bar came and went
     return line
 
 
@@ -62,7 +64,10 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
     own = {"train": {"--model", "--data", "--run", "--init", "--config.FIELD"},
            "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
            "generate": {"--run", "--output", "--count", "--seed", "--label"},
-           "evaluate": {"--run", "--count", "--seed"}}
+           "evaluate": {"--run", "--count", "--seed"},
+           "classify": {"--run", "--input", "--output"},
+           "maximize": {"--generator", "--classifier", "--judge", "--target", "--start", "--strength",
+                        "--label", "--prior", "--count", "--seed", "--steps", "--run"}}
     assert flags == own[verb]
 
 
@@ -103,12 +108,12 @@ def test_an_unknown_flag_is_told_the_near_one(failed):
 
 def test_an_unknown_model_is_told_the_near_one_and_the_list(failed):
     line = failed(2, "train", "--model=voicegam:tiny")
-    assert 'did you mean "voicegan"?' in line and "there are voicegan" in line
+    assert 'did you mean "voicegan"?' in line and "there are classifier, voicegan" in line
 
 
 def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):
     line = failed(2, "train", "--model=voicegan:papr")
-    assert 'did you mean "paper"?' in line and "there are paper, tiny" in line
+    assert 'did you mean "paper"?' in line and "there are paper, wave, tiny" in line
 
 
 @pytest.mark.parametrize(("field", "near"), [
@@ -145,9 +150,14 @@ def test_a_verb_without_a_config_takes_no_field(failed):
 
 
 @pytest.mark.parametrize(("verb", "flag"), [
-    ("train", "--model="), ("prepare", "--data="), ("generate", "--run="), ("evaluate", "--run=")])
+    ("train", "--model="), ("prepare", "--data="), ("generate", "--run="), ("evaluate", "--run="),
+    ("classify", "--run=")])
 def test_a_missing_flag_is_named(failed, verb, flag):
     assert f"{flag}" in failed(2, verb)
+
+
+def test_classify_wants_something_to_listen_to(failed):
+    assert "--input=FILE_OR_DIR is missing" in failed(2, "classify", "--run=x")
 
 
 def test_a_number_below_its_bound_is_refused(failed):
@@ -324,6 +334,87 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     assert list((notes / "heard").rglob("*happy*.wav"))
     assert not list((notes / "heard").rglob("*sad*.wav"))
     assert "happy" in failed(1, "generate", "--run=runs/voicegan/tiny", "--label=hapy")
+
+
+@pytest.mark.backend
+def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    assert cli.main(["train", "--model=classifier:tiny", *SMALL]) == 0
+    shown = capsys.readouterr().out
+    run = "--run=runs/classifier/tiny"
+    assert f"kvoice evaluate {run}" in shown and f"kvoice classify {run}" in shown
+    folder = notes / "runs/classifier/tiny"
+    assert {"model.keras", "curves.png"} <= {path.name for path in folder.iterdir()}
+    assert not (folder / "samples").exists()
+    config = json.loads((folder / "config.json").read_text())
+    assert config["model"]["shape"] == [16, 80] and config["model"]["labels"] == 4
+
+    assert cli.main(["evaluate", run]) == 0
+    shown = capsys.readouterr().out
+    scores = json.loads((folder / "evaluation.json").read_text())
+    splits = scores["splits"]
+    assert set(splits) == {"train", "valid", "judge", "test"}
+    assert sum(split["files"] for split in splits.values()) == 32
+    assert list(splits["train"]["groups"])[0] == "seen speakers"
+    assert "seen speakers" not in splits["test"]["groups"]
+    for split in splits:
+        assert f"{split}: rows are true, columns heard" in shown
+        assert (folder / f"confusion_{split}.png").exists()
+        assert (folder / f"calibration_{split}.png").exists()
+
+    (notes / "mine").mkdir()
+    shutil.copy(notes / "wavs/s0/sad/note.wav", notes / "mine/sad.wav")
+    (notes / "mine/broken.wav").write_text("no sound")
+    assert cli.main(["classify", run, "--input=mine", "--output=heard.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "left out: mine/broken.wav: is not a sound file" in shown and "1 files in heard.csv" in shown
+    with open(notes / "heard.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    odds = {name: float(row[name]) for name in ("angry", "happy", "neutral", "sad")}
+    assert sum(odds.values()) == pytest.approx(1, abs=4e-4)
+    assert row["label"] == max(odds, key=odds.get)
+    assert f"mine/sad.wav: {row['label']}   (angry {row['angry']}, happy" in shown
+    assert "no file of it could be used" in failed(1, "classify", run, "--input=mine/broken.wav")
+    assert "nowhere: there is no such file" in failed(1, "classify", run, "--input=nowhere")
+
+
+@pytest.mark.backend
+def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_waves(
+        notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    words = ["train", "--model=classifier:tiny", *SMALL, "--run=runs/judge", "--config.model.domain=wave",
+             "--config.model.architecture=wavenet", "--config.data.split=judge"]
+    assert cli.main(words) == 0
+    assert "8 utterances of 2 speakers" in capsys.readouterr().out
+    config = json.loads((notes / "runs/judge/config.json").read_text())
+    (path,) = (notes / "prepared").glob("*/manifest.json")
+    splits = json.loads(path.read_text())["splits"]
+    assert config["speakers"] == splits["judge"]["speakers"]
+    assert not set(config["speakers"]) & set(splits["train"]["speakers"])
+    assert config["model"]["shape"] == [16 * 256]
+    assert (config["model"]["low"], config["model"]["high"]) == (-1, 1)
+    assert cli.main(["evaluate", "--run=runs/judge"]) == 0
+    groups = json.loads((notes / "runs/judge/evaluation.json").read_text())["splits"]
+    assert "unseen speakers" not in groups["judge"]["groups"]
+    assert "seen speakers" not in groups["train"]["groups"]
+    capsys.readouterr()
+    assert cli.main(["classify", "--run=runs/judge", "--input=wavs"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("wavs/s") == cli.SHOWN and "... and 12 more" in shown
+    line = failed(1, *words[:-1], "--config.data.split=test", "--run=runs/other")
+    assert "data.split: 'test' must be one of train, judge" in line
+    assert not (notes / "runs/other").exists()
+
+
+def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
+    from kvoice import runs
+
+    config = {"model_name": "voicegan", "variant": "", "data_spec": "demo", "model": {}, "train": {}}
+    runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
+    line = failed(1, "classify", f"--run={tmp_path / 'run'}", "--input=x.wav")
+    assert "is a run of voicegan, expected one of classifier" in line
 
 
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(notes, monkeypatch, failed):
