@@ -21,8 +21,8 @@ from kvoice.files import write_json
 pytestmark = pytest.mark.backend
 
 TRAIN = dict(
-    steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3}, beta_1=0.5, beta_2=0.9,
-    clip_norm=0.0, ema=0.0, precision="float32", jit=False, seed=0, keep=2, valid_steps=1,
+    steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3}, decay=1.0, beta_1=0.5,
+    beta_2=0.9, clip_norm=0.0, ema=0.0, precision="float32", jit=False, seed=0, keep=2, valid_steps=1,
 )
 MODEL = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", noise=4, width=2,
              n_critic=2, seed=0)
@@ -47,8 +47,8 @@ def without_tf_data(monkeypatch):
     monkeypatch.setattr(training, "feed", training.generated)
 
 
-def create(path, model=MODEL, **changes):
-    config = {"model_name": "voicegan", "variant": "tiny", "data_spec": "noise", "data": {},
+def create(path, model=MODEL, name="voicegan", **changes):
+    config = {"model_name": name, "variant": "tiny", "data_spec": "noise", "data": {},
               "model": model, "train": {**TRAIN, **changes}}
     return runs.create(path, config, audio.SPECS["waveglow"], {"emotion": ["calm", "angry"]})
 
@@ -82,10 +82,10 @@ class Kill(keras.callbacks.Callback):
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
-    whole = create(tmp_path / "whole")
+    whole = create(tmp_path / "whole", decay=0.5)
     train(whole, valid=Noise(seed=1))
 
-    killed = create(tmp_path / "killed")
+    killed = create(tmp_path / "killed", decay=0.5)
     script = f"""
         import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
         from test_training import *
@@ -140,6 +140,84 @@ def test_a_kill_between_the_log_and_the_state_writes_no_row_twice(tmp_path):
     train(run)
     assert rows(run) == before
     assert [row["step"] for row in before] == ["2", "4", "6"]
+
+
+class Rates(keras.callbacks.Callback):
+    """Notes the rate of each player in each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        self.seen.append([float(optimizer[player].learning_rate) for player in optimizer.players])
+
+
+DECAY = dict(decay=0.5, rates={"critic": 1e-3, "generator": 4e-4})
+DECAYED = [[1e-3, 4e-4], [5e-4, 2e-4], [2.5e-4, 1e-4]]  # of each epoch
+
+
+def test_the_rates_of_all_players_decay_after_each_epoch(tmp_path):
+    rates = Rates()
+    train(create(tmp_path / "run", **DECAY), callbacks=[rates])
+    np.testing.assert_allclose(rates.seen, DECAYED, rtol=1e-6)
+
+
+def test_a_resumed_run_goes_on_with_the_decayed_rates(tmp_path):
+    class Stop(Rates):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    run, begun, resumed = create(tmp_path / "run", **DECAY), Stop(), Rates()
+    with pytest.raises(KeyboardInterrupt):
+        train(run, callbacks=[begun])
+    train(run, callbacks=[resumed])
+    np.testing.assert_allclose(begun.seen + resumed.seen, DECAYED, rtol=1e-6)
+
+
+def test_a_run_that_begins_from_another_begins_with_its_own_rates(tmp_path):
+    first = create(tmp_path / "first", **DECAY)
+    train(first)
+    rates = Rates()
+    train(create(tmp_path / "second", **DECAY), init=str(first.path), callbacks=[rates])
+    np.testing.assert_allclose(rates.seen, DECAYED, rtol=1e-6)
+
+
+@pytest.mark.parametrize("decay, still", [(1e-9, True), (1.0, False)])
+def test_weights_move_by_the_decayed_rates(tmp_path, decay, still):
+    run = create(tmp_path / "run", decay=decay, steps=4)
+    after = {}
+
+    class Note(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            after[epoch] = [keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables]
+
+    train(run, callbacks=[Note()])
+    moved = max(np.abs(a - b).max() for a, b in zip(after[0], after[1]))
+    assert moved < 1e-7 if still else moved > 1e-4
+
+
+def test_a_classifier_learns_in_a_run_and_is_loaded_at_its_best_with_its_names(tmp_path):
+    model = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", width=4, depth=1,
+                 wear=0.5, warp=0.1)
+    run = create(tmp_path / "run", model=model, name="classifier", ema=0.5, decay=0.5,
+                 rates={"classifier": 1e-3})
+    scores, seen = iter([3.0, 1.0, 2.0]), []
+
+    def validate(built):
+        seen.append(built.probabilities(Noise().batch(0)["mel"]))
+        return {"log_loss": next(scores)}
+
+    train(run, valid=Noise(seed=1), validate=validate)
+    loaded = kvoice.load(run.path)
+    assert list(loaded.names) == ["calm", "angry"] and run.state["best"]["step"] == 4
+    found = loaded.probabilities(Noise().batch(0)["mel"])
+    np.testing.assert_allclose(found, seen[1], atol=1e-5)
+    assert np.abs(found - seen[2]).max() > 1e-5
+    saved = keras.saving.load_model(run.path / "model.keras")
+    np.testing.assert_allclose(saved.probabilities(Noise().batch(0)["mel"]), found, atol=1e-6)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_log_loss"} <= set(rows(run)[0])
 
 
 def test_a_finished_run_says_so(tmp_path):
@@ -247,6 +325,8 @@ def test_mixed_bfloat16_computes_in_bfloat16_and_stores_float32(tmp_path):
     (dict(steps=5), "train.steps"),
     (dict(keep=0), "train.keep"),
     (dict(ema=1.5), "train.ema"),
+    (dict(decay=0.0), "train.decay"),
+    (dict(decay=1.1), "train.decay"),
     (dict(clip_norm=-1.0), "train.clip_norm"),
     (dict(rates={"critic": -1e-3, "generator": 1e-3}), "train.rates.critic"),
     (dict(seed=-1), "train.seed"),
