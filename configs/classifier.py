@@ -3,11 +3,11 @@
     bin/train --model=classifier          default: a small mel CNN, under five minutes on two cores
     bin/train --model=classifier:judge    a mel WaveNet that learns from the speakers kept for
                                           judges: no model that it judges has heard them
-    bin/train --model=classifier:wave     a WaveNet on waves
+    bin/train --model=classifier:wave     convolutions and an LSTM on waves
     bin/train --model=classifier:paper --data=tess-ravdess:DIR
                                           the published mel CNN under the published protocol
 
-Further variants: mel-wavenet, mel-lstm, wave-lstm (sizes for two cores); paper-mel-wavenet,
+Further variants: mel-wavenet, mel-lstm, wave-wavenet (sizes for two cores); paper-mel-wavenet,
 paper-mel-lstm, paper-wave-wavenet, paper-wave-lstm (published sizes, for a GPU); tiny. What is told:
 `--config.model.condition=emotion`, gender or speaker.
 
@@ -55,11 +55,11 @@ VARIANTS = {
     "mel-lstm": {"model": {"architecture": "lstm", "width": 64, "depth": 2}},
     "wave": {
         "data": {"crop_frames": 64},
-        "model": {"domain": "wave", "architecture": "wavenet", "width": 16, "depth": 8},
+        "model": {"domain": "wave", "architecture": "lstm", "width": 128, "depth": 1},
     },
-    "wave-lstm": {
+    "wave-wavenet": {
         "data": {"crop_frames": 64},
-        "model": {"domain": "wave", "architecture": "lstm", "width": 128, "depth": 2},
+        "model": {"domain": "wave", "architecture": "wavenet", "width": 8, "depth": 8},
     },
     "tiny": {
         "data": {"batch": 8},

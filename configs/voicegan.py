@@ -35,7 +35,7 @@ VARIANTS = {
         "model": {"domain": "wave", "noise": 100, "width": 16, "n_critic": 3},
         "data": {"crop_frames": 64, "batch": 48},  # 16,384 samples, 16 items for each critic step
         "train": {
-            "steps": 3000,
+            "steps": 2000,
             "steps_per_epoch": 250,
             "rates": {"critic": 3e-4, "generator": 3e-4},
         },

@@ -291,9 +291,7 @@ def train(model, data, run, init, overrides):
         raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
     source, valid = _sources(directory, splits, spec, condition, config["data"], domain)
     names = source.labels[condition] if condition else []
-    if len(names) == 1:
-        raise KvoiceError(f"{data}: {condition} is {names[0]} everywhere, nothing to tell apart; "
-                          "use another --config.model.condition, or an empty one")
+    _refuse_one_class(data, source, condition)
     known = {
         "mel": {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high},
         "wave": {"shape": [spec.samples(source.crop_frames)], "low": -1.0, "high": 1.0},
@@ -320,6 +318,17 @@ def train(model, data, run, init, overrides):
               f"Samples of it are in {run.path / 'samples'}")
     if name == "classifier":
         print(f"  kvoice classify --run={run.path} --input=FILE_OR_DIR")
+
+
+def _refuse_one_class(data, source, condition):
+    """Raises where all utterances that are learned from have the same label."""
+    counts = source.manifest.splits[source.split]["counts"].get(condition)
+    names = source.labels[condition] if condition else []
+    present = [name for name in names if counts is None or counts.get(name)]
+    if len(present) == 1:
+        where = "" if len(names) == 1 else f" in the split {source.split}"
+        raise KvoiceError(f"{data}: {condition} is {present[0]} everywhere{where}, nothing to tell "
+                          "apart; use another --config.model.condition, or more speakers")
 
 
 def _quality(run, directory, splits):
@@ -580,10 +589,9 @@ def _evaluate_maximization(folder, content, count, seed):
                           f"({', '.join(sorted(common)[:3])}): train those on the split train")
     models = [training.load(run.path) for run in (generator, classifier)]
     path = ascent.Path(*models, generator.spec)
-    targets = maximize.chosen(models[1].names, content["asked"]["targets"])
-    labels = maximize.told(*models, targets, content["asked"]["label"])
-    scores = priors.compare(path, judge and training.load(judge.path), sources, targets, labels,
-                            count=count, seed=seed, steps=content["most_steps"])
+    noise, targets, told = maximize.starts(content, folder, *models, count, seed)
+    scores = priors.compare(path, judge and training.load(judge.path), sources, targets, noise, told,
+                            seed, content["most_steps"])
     scores["tables"] = priors.tables(scores)
     write_json(folder / "evaluation.json", scores)
     report.maximization(folder)

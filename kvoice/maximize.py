@@ -285,6 +285,27 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
     return result
 
 
+def starts(content, folder, generator, classifier, count, seed):
+    """The noises that a folder's ascents began with, and what the generator was told.
+
+    Where a recording was the start, they are those of the folder; else `count` new ones.
+
+    Returns:
+        noise [count, noise], the numbers of the targets, and told [targets, count] or None.
+    """
+    targets = chosen(classifier.names, content["asked"]["targets"])
+    if content["start"]:
+        with np.load(Path(folder) / "noise.npz") as noises:
+            noise = noises[classifier.names[targets[0]]][0]
+        words = [[generator.names.index(word) for word in each["labels"]]
+                 for each in content["targets"]]
+    else:
+        noise = generator.noise(count, seed)
+        words = [[label] * count for label in told(
+            generator, classifier, targets, content["asked"]["label"])]
+    return noise, targets, np.array(words) if generator.labels else None
+
+
 def load(folder):
     """The content of a folder's maximization.json; None where it holds none.
 
@@ -321,6 +342,7 @@ def _folder(output, settings):
 def _shown(output, generator, listeners, spec, names, target, labels, steps, noises, stopped, strength):
     """Writes what is seen and heard of one target; its entry in maximization.json."""
     name, domain = names[target], generator.domain
+    words = [] if labels is None else [generator.names[label] for label in labels]
     count = noises.shape[1]
 
     def decoded(noise):
@@ -368,18 +390,14 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
             "judge_probability": [float(each["judge"][k]) for each in turned_odds]
             if "judge" in listeners else None})
     return {
-        "target": name, "label": "" if labels is None else _word(generator, labels),
+        "target": name, "label": "" if labels is None else ", ".join(dict.fromkeys(words)),
+        "labels": words,
         "steps": [int(step) for step in steps], "stopped": [int(step) for step in stopped],
         "probability": np.round(curves["classifier"], 4).tolist(),
         "judge_probability": np.round(curves["judge"], 4).tolist() if "judge" in listeners else None,
         "agreed": {who: agreed.get(who) for who in ("classifier", "judge")},
         "figure": f"{name}.png", "curve": f"{name}_scores.png", "animation": f"{name}.gif",
         "results": files, "waves": waves, "dial": dials}
-
-
-def _word(generator, labels):
-    """The names of the labels that the generator was told."""
-    return ", ".join(dict.fromkeys(generator.names[label] for label in labels))
 
 
 def _eased(wave, spec):

@@ -1,6 +1,6 @@
 """What the prior is worth: the same ascent with it and without, before a judge who was not climbed.
 
-    scores = compare(path, judge, sources, targets, labels, count=100)
+    scores = compare(path, judge, sources, targets, generator.noise(100))
     for table in tables(scores): ...
 
 Every row starts from the same noises, ends where the classifier is sure, and is judged twice: by
@@ -42,7 +42,7 @@ class _Row:
     stopped: np.ndarray
 
 
-def compare(path, judge, sources, targets, labels, count=100, seed=0, steps=STEPS):
+def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS):
     """Everything that is said about an ascent, as a dict fit for JSON.
 
     Args:
@@ -51,13 +51,14 @@ def compare(path, judge, sources, targets, labels, count=100, seed=0, steps=STEP
         sources: "train", "judge" and "test" -> `data.source.Source` of mels, of the corpus of the
             generator; the crops are as long as the generator's items.
         targets: Numbers of the classifier's labels.
-        labels: For each target the number of what the generator is told, or None.
-        count: Starts for each target.
-        seed: Of the noises.
+        noise: The starts, the same for each target: [count, noise].
+        told: What a conditional generator is told, [targets, count] numbers of its labels; None for
+            a plain one.
+        seed: Of the linear judge's lessons.
         steps: Of each ascent, at most.
 
     Returns:
-        {"count", "seed", "steps", "names", "targets", "judges": names of the listeners beside the
+        {"count", "steps", "names", "targets", "judges": names of the listeners beside the
         classifier, "rows": row -> {"agreed": listener -> target or "all" -> {"share", "low",
         "high", "clips"}, "gained" and "lost" (starts that a listener heard as another label before
         and as the target after, and the other way round), "frechet", "diversity", "moved_db",
@@ -66,9 +67,9 @@ def compare(path, judge, sources, targets, labels, count=100, seed=0, steps=STEP
     """
     generator, classifier, spec = path.generator, path.classifier, path.spec
     condition, names = classifier.condition, list(classifier.names)
-    wanted = np.repeat(targets, count)
-    told = None if labels[0] is None else np.repeat(labels, count)
-    noise = np.tile(generator.noise(count, seed), (len(targets), 1))
+    count = len(noise)
+    wanted, noise = np.repeat(targets, count), np.tile(noise, (len(targets), 1))
+    told = None if told is None else np.reshape(told, -1)
     items = generator.decode(noise, told)
 
     rows = {"start": _Row(items, noise, np.zeros(len(wanted), int))}
@@ -96,7 +97,7 @@ def compare(path, judge, sources, targets, labels, count=100, seed=0, steps=STEP
     measured = np.concatenate([np.arange(i * count, i * count + min(count, MEASURED))
                                for i in range(len(targets))])
     before = None
-    scores = {"count": count, "seed": seed, "steps": steps, "condition": condition, "names": names,
+    scores = {"count": count, "steps": steps, "condition": condition, "names": names,
               "targets": [names[target] for target in targets],
               "judges": [*listeners, "linear judge"][1:], "rows": {}}
     with tqdm.tqdm(total=len(rows), desc="judging", delay=2, leave=False) as bar:

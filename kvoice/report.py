@@ -369,6 +369,7 @@ tbody th { font-weight: 600; }
 .score { display: block; font-size: .8rem; line-height: 1.35; padding: 0 .3rem; margin-top: 2px;
   border-radius: .2rem; text-align: right; background: linear-gradient(90deg,
   var(--tint) calc(100% * var(--share)), var(--sheet) 0); }
+.done { font-size: .8rem; opacity: .6; vertical-align: top; }
 .score abbr { float: left; opacity: .75; text-decoration: none; }
 .classifier { --tint: var(--classifier); }
 .judge { --tint: var(--judge); }

@@ -96,7 +96,7 @@ def test_targets_are_labels_of_the_classifier():
 
 
 def test_a_conditional_generator_is_told_the_target_or_the_label_given():
-    plain, conditional, hears = gan(), gan(labels=3), classifier()
+    plain, conditional, hears = gan(), gan.__wrapped__(labels=3), classifier()
     assert maximize.told(plain, hears, [2, 0]) == [None, None]
     assert maximize.told(conditional, hears, [2, 0]) == [2, 0]
     assert maximize.told(conditional, hears, [2, 0], "happy") == [1, 1]
@@ -183,7 +183,10 @@ def test_probabilities_are_those_of_the_noises_that_are_kept(folder):
     for model, name in ((classifier(), "probability"), (classifier(seed=1, width=5), "judge_probability")):
         heard = [model.probabilities(gan().decode(each))[:, 2] for each in noise]
         np.testing.assert_allclose(target[name], heard, atol=2e-3)
-    assert target["probability"][-1] > target["probability"][0]
+    climbed = [np.log(classifier().probabilities(gan().decode(each))) for each in noise[[0, -1]]]
+    priors = [((np.sum(each**2, axis=1) - 8) / 4) ** 2 / 2 for each in noise[[0, -1]]]
+    losses = [each[:, :2].mean(axis=1) - each[:, 2] + prior for each, prior in zip(climbed, priors)]
+    assert (losses[1] < losses[0]).all()
     agreed = np.mean(classifier().probabilities(gan().decode(noise[-1])).argmax(axis=1) == 2)
     assert target["agreed"]["classifier"]["after"] == pytest.approx(agreed)
 
@@ -232,16 +235,28 @@ def test_a_recording_is_pushed_from_its_own_noise_under_the_label_that_fits(tmp_
     generator = gan(labels=3)
     wave = audio.griffin_lim(generator.generate(1, 1, seed=9)[0], SPEC)
     audio.write(tmp_path / "me.wav", np.tile(wave, 2), SPEC.sample_rate_hz)
-    content = made(tmp_path / "run", generator, start=tmp_path / "me.wav", count=4, judge=None)
+    content = made(tmp_path / "run", generator, start=tmp_path / "me.wav", count=3, judge=None)
     assert content["start"]["file"].endswith("me.wav") and content["start"]["error_db"] > 0
     for name in ("start.wav", "start_reconstruction.wav"):
         assert (tmp_path / "run" / name).exists()
     (target,) = content["targets"]
     assert target["judge_probability"] is None and set(target["label"].split(", ")) <= set(NAMES)
     noise = np.load(tmp_path / "run" / "noise.npz")["sad"][0]
-    again = maximize.inverted(
-        maximize.AscentPath(generator, classifier(), SPEC), tmp_path / "me.wav", 4, 0, SPEC)
-    np.testing.assert_allclose(noise, again[0], atol=1e-4)
+    path = maximize.AscentPath(generator, classifier(), SPEC)
+    again, labels, _ = maximize.inverted(path, tmp_path / "me.wav", 3, 0, SPEC)
+    np.testing.assert_allclose(noise, again, atol=1e-4)
+    # What is measured later begins at the same noises, under the same labels.
+    measured = maximize.starts(content, tmp_path / "run", generator, classifier(), 100, 3)
+    np.testing.assert_array_equal(measured[0], noise)
+    assert measured[1] == [2] and measured[2].tolist() == [labels.tolist()]
+
+
+def test_more_starts_are_drawn_to_measure_an_ascent_from_noise():
+    content = {"start": None, "asked": {"targets": ["sad", "angry"], "label": ""}}
+    noise, targets, told = maximize.starts(content, "", gan(labels=3), classifier(), 50, 4)
+    np.testing.assert_array_equal(noise, gan(labels=3).noise(50, 4))
+    assert targets == [2, 0] and told.tolist() == [[2] * 50, [0] * 50]
+    assert maximize.starts(content, "", gan(), classifier(), 5, 4)[2] is None
 
 
 def test_a_generator_of_waves_is_climbed_and_heard_too(tmp_path):

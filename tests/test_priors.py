@@ -40,7 +40,7 @@ SOURCES = {"train": Source(0), "judge": Source(1), "test": Source(2)}
 @pytest.fixture(scope="module")
 def scores():
     path = ascent.Path(gan(), classifier(), SPEC)
-    return priors.compare(path, classifier(seed=1, width=5), SOURCES, [2, 0], [None, None], count=8,
+    return priors.compare(path, classifier(seed=1, width=5), SOURCES, [2, 0], path.generator.noise(8),
                           steps=6)
 
 
