@@ -384,23 +384,23 @@ def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_wa
         notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    words = ["train", "--model=classifier:tiny", *SMALL, "--run=runs/judge", "--config.model.domain=wave",
+    words = ["train", "--model=classifier:tiny", *SMALL, "--run=runs/ears", "--config.model.domain=wave",
              "--config.model.architecture=wavenet", "--config.data.split=judge"]
     assert cli.main(words) == 0
     assert "8 utterances of 2 speakers" in capsys.readouterr().out
-    config = json.loads((notes / "runs/judge/config.json").read_text())
+    config = json.loads((notes / "runs/ears/config.json").read_text())
     (path,) = (notes / "prepared").glob("*/manifest.json")
     splits = json.loads(path.read_text())["splits"]
     assert config["speakers"] == splits["judge"]["speakers"]
     assert not set(config["speakers"]) & set(splits["train"]["speakers"])
     assert config["model"]["shape"] == [16 * 256]
     assert (config["model"]["low"], config["model"]["high"]) == (-1, 1)
-    assert cli.main(["evaluate", "--run=runs/judge"]) == 0
-    groups = json.loads((notes / "runs/judge/evaluation.json").read_text())["splits"]
+    assert cli.main(["evaluate", "--run=runs/ears"]) == 0
+    groups = json.loads((notes / "runs/ears/evaluation.json").read_text())["splits"]
     assert "unseen speakers" not in groups["judge"]["groups"]
     assert "seen speakers" not in groups["train"]["groups"]
     capsys.readouterr()
-    assert cli.main(["classify", "--run=runs/judge", "--input=wavs"]) == 0
+    assert cli.main(["classify", "--run=runs/ears", "--input=wavs"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("wavs/s") == cli.SHOWN and "... and 12 more" in shown
     line = failed(1, *words[:-1], "--config.data.split=test", "--run=runs/other")
