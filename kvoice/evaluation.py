@@ -52,7 +52,7 @@ def quality(train, valid, count=256, seed=0):
         asked = labels if model.condition else None
         made = space.points(generated(model, valid.spec, count, asked, seed))
         return {"frechet": speech.frechet(made, points),
-                "diversity": within(made, labels) / within(points, labels)}
+                "diversity": relative(within(made, labels), within(points, labels))}
 
     return validate
 
@@ -233,12 +233,17 @@ def within(points, labels):
     return float(np.mean(groups)) if groups else math.nan
 
 
+def relative(value, real):
+    """A value over that of real clips; NaN where those are all alike."""
+    return value / real if real else math.nan
+
+
 def _distances(points, intended, names):
     """Row -> {"frechet", "diversity"}, each for "all" and every label, against "real test"."""
     real, real_intended = points["real test"], intended["real test"]
     rows = {}
     for row, each in points.items():
-        varied = within(each, intended[row]) / within(real, real_intended)
+        varied = relative(within(each, intended[row]), within(real, real_intended))
         rows[row] = {"frechet": {"all": speech.frechet(each, real)},
                      "diversity": {"all": None if math.isnan(varied) else varied}}
         for i, name in enumerate(names):
@@ -249,7 +254,8 @@ def _distances(points, intended, names):
                 continue
             ours, theirs = ours[:count], theirs[:count]
             rows[row]["frechet"][name] = speech.frechet(ours, theirs)
-            rows[row]["diversity"][name] = speech.diversity(ours) / speech.diversity(theirs)
+            varied = relative(speech.diversity(ours), speech.diversity(theirs))
+            rows[row]["diversity"][name] = None if math.isnan(varied) else varied
     return rows
 
 

@@ -247,6 +247,8 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         "prior": prior, "strength": strength, "seed": seed, "count": count, "most_steps": steps,
         "asked": {"start": os.fspath(start), "label": label,
                   "targets": [classifier.names[target] for target in targets]}}
+    if start:
+        window_of(start, generator, spec)  # before anything is made
     output = _folder(output, settings)
     beginning = None
     noise = generator.noise(count, seed)

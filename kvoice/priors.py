@@ -88,7 +88,6 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
     real = crops(sources["test"], len(wanted))
     space = speech.MelSpace.fit(known)
     real_points = space.points(real["mel"])
-    ordered = np.argsort(real[condition], kind="stable")
 
     def hearing(items, mels):
         found = {who: listener(items).argmax(axis=1) for who, listener in listeners.items()}
@@ -116,8 +115,7 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
                 "lost": {who: int(np.sum((labels != wanted) & (before["heard"][who] == wanted)))
                          for who, labels in heard.items()},
                 "frechet": speech.frechet(points, real_points),
-                "diversity": within(points, wanted) / within(
-                    real_points[ordered], real[condition][ordered]),
+                "diversity": within(points, wanted) / within(real_points, real[condition]),
                 "moved_db": _decibels(mels, before["mels"], spec),
                 "steps": float(np.mean(row.stopped)),
                 **{f"{what}_change": _median_change(voice[what], before["voice"][what])

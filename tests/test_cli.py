@@ -408,6 +408,53 @@ def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_wa
     assert not (notes / "runs/other").exists()
 
 
+@pytest.mark.backend
+def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    for words in (["--model=voicegan:tiny"], ["--model=classifier:tiny"],
+                  ["--model=classifier:tiny", "--config.data.split=judge", "--run=runs/judge",
+                   "--config.model.architecture=wavenet"]):
+        assert cli.main(["train", *words, *SMALL]) == 0
+    runs = {"generator": "runs/voicegan/tiny", "classifier": "runs/classifier/tiny",
+            "judge": "runs/judge"}
+
+    def maximize(*more, **changes):
+        return ["maximize", *(f"--{k}={v}" for k, v in (runs | changes).items()), "--count=2",
+                "--steps=2", *more]
+
+    capsys.readouterr()
+    assert cli.main(maximize("--target=sad")) == 0
+    shown = capsys.readouterr().out
+    assert "sad        heard by classifier" in shown and "; judge" in shown
+    folder = notes / "runs/maximize/default"
+    assert f"{folder.relative_to(notes)}/index.html" in shown
+    content = json.loads((folder / "maximization.json").read_text())
+    assert content["generator"]["run"] == "runs/voicegan/tiny" and content["targets"][0]["label"] == "sad"
+
+    assert cli.main(["evaluate", "--run=runs/maximize/default", "--count=4"]) == 0
+    shown = capsys.readouterr().out
+    assert "ascent on the item itself" in shown and "linear judge" in shown
+    scores = json.loads((folder / "evaluation.json").read_text())
+    assert scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
+
+    # Mistakes, each before anything is made.
+    elsewhere = "--run=runs/other"
+    assert "it knows angry, happy, neutral, sad" in failed(1, *maximize("--target=x", elsewhere))
+    assert "is a run of voicegan, expected one of classifier" in failed(
+        1, *maximize(elsewhere, classifier=runs["generator"]))
+    assert "is the classifier that is maximised" in failed(
+        1, *maximize(elsewhere, judge=runs["classifier"]))
+    assert "--label=furious: the generator knows angry" in failed(
+        1, *maximize("--label=furious", elsewhere))
+    short = notes / "wavs/s0/sad/note.wav"
+    cli.main(["train", "--model=voicegan:tiny", *SMALL, "--config.data.crop_frames=64",
+              "--run=runs/long"])
+    assert "is shorter than the generator's window" in failed(
+        1, *maximize(f"--start={short}", elsewhere, generator="runs/long"))
+    assert not (notes / "runs/other").exists()
+
+
 def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
     from kvoice import runs
 

@@ -187,6 +187,12 @@ def test_the_score_of_an_epoch_tells_good_from_bad_and_is_the_same_each_time():
     assert quality(TRAIN, VALID, count=60)(model()) == fine
 
 
+def test_the_diversity_of_an_epoch_is_unknown_where_the_real_clips_are_all_alike():
+    alike = Source(1)
+    alike.batch = lambda step: VALID.batch(0) | {"mel": np.repeat(VALID.batch(0)["mel"][:1], 20, axis=0)}
+    assert np.isnan(quality(TRAIN, alike, count=20)(model())["diversity"])
+
+
 def test_the_score_of_an_epoch_works_without_labels():
     assert quality(TRAIN, VALID, count=60)(model(condition=""))["frechet"] < 0.5
 
