@@ -68,7 +68,7 @@ def main():
     config = cli.configuration("voicegan")
     spec = audio.Spec(**config["audio"])
     hop_s = spec.hop / spec.sample_rate_hz
-    source = Source(options.corpus, "train", spec, condition="emotion", **config["data"])
+    source = Source(options.corpus, spec=spec, condition="emotion", **config["data"])
     numpy_batches = (source.batch(step) for step in itertools.count())
     tf_batches = iter(pipeline.batches(source))
     shards = iter(pipeline.utterances(options.corpus, "train", spec).batch(1).repeat())
