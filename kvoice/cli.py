@@ -415,7 +415,8 @@ def _sources(directory, splits, spec, condition, group, domain="mel"):
 def _header(run, source, backend, parameters):
     seconds = source.manifest.splits[source.split]["seconds"]
     condition = run.config["model"]["condition"]
-    labels = f"conditional on {condition} ({', '.join(run.names)})" if condition else "unconditional"
+    does = "tells" if run.config["model_name"] == "classifier" else "conditional on"
+    labels = f"{does} {condition} ({', '.join(run.names)})" if condition else "unconditional"
     group, done = run.config["train"], run.state.get("step", 0)
     begun = run.state.get("backend", backend)
     return "\n".join([
