@@ -12,9 +12,11 @@ OUTPUT/
     index.html                 all of it
 """
 
+import contextlib
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -240,26 +242,35 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
     if not 0 <= strength <= 1:
         raise KvoiceError(f"--strength={strength}: must be from 0 (the start) to 1 (the whole way)")
     targets = chosen(classifier.names, targets)
-    if not (start and generator.labels and not label):
+    labels = None  # of a recording: those that fit it
+    if label or not (start and generator.labels):
         labels = told(generator, classifier, targets, label)
-    path = AscentPath(generator, classifier, spec)
+    output, path = Path(output), AscentPath(generator, classifier, spec)
     settings = about | {
         "prior": prior, "strength": strength, "seed": seed, "count": count, "most_steps": steps,
         "asked": {"start": os.fspath(start), "label": label,
                   "targets": [classifier.names[target] for target in targets]}}
     if start:
         window_of(start, generator, spec)  # before anything is made
-    output = _folder(output, settings)
-    beginning = None
-    noise = generator.noise(count, seed)
+    _refuse_others(output, settings)
+    with _whole(output) as folder:
+        return _written(folder, path, judge, start, label, labels, targets, settings)
+
+
+def _written(folder, path, judge, start, label, labels, targets, settings):
+    """Runs the ascents and writes everything into a folder; the content of maximization.json."""
+    generator, classifier, spec = path.generator, path.classifier, path.spec
+    count, beginning = settings["count"], None
+    noise = generator.noise(count, settings["seed"])
     if start:
         given = generator.names.index(label) if label else None
-        noise, fitting, beginning = inverted(path, start, count, seed, spec, given)
+        noise, fitting, beginning = inverted(path, start, count, settings["seed"], spec, given)
         labels = [fitting] * len(targets)
     per_start = None if not generator.labels else np.concatenate(
         [np.broadcast_to(each, count) for each in labels])
     wanted = np.repeat(targets, count)
-    found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, prior, steps)
+    found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, settings["prior"],
+                   settings["most_steps"])
     listeners = {"classifier": Listener(classifier, generator.domain, spec)}
     if judge is not None:
         listeners["judge"] = Listener(judge, generator.domain, spec)
@@ -271,19 +282,20 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
             own = None if per_start is None else per_start[rows]
             noises[classifier.names[target]] = found.values[:, rows]
             made.append(_shown(
-                output, generator, listeners, spec, classifier.names, target, own, found.steps,
-                found.values[:, rows], found.stopped[rows], strength))
+                folder, generator, listeners, spec, classifier.names, target, own, found.steps,
+                found.values[:, rows], found.stopped[rows], settings["strength"]))
             bar.update()
-    with open(output / "noise.npz", "wb") as file:
+    with open(folder / "noise.npz", "wb") as file:
         np.savez_compressed(file, **noises)
     if beginning:
-        for name, wave in zip(("wave", "reconstruction"), beginning.pop("_waves")):
-            beginning[name] = {"wave": "start.wav"}.get(name, "start_reconstruction.wav")
-            audio.write(output / beginning[name], _eased(wave, spec), spec.sample_rate_hz)
+        names = ("wave", "start.wav"), ("reconstruction", "start_reconstruction.wav")
+        for (key, name), wave in zip(names, beginning.pop("_waves")):
+            beginning[key] = name
+            audio.write(folder / name, _eased(wave, spec), spec.sample_rate_hz)
     result = {"format": FORMAT, **settings, "versions": runs.versions(), "start": beginning,
               "sample_rate_hz": spec.sample_rate_hz, "targets": made}
-    write_json(output / FILE, result)
-    report.maximization(output)
+    write_json(folder / FILE, result)
+    report.maximization(folder)
     return result
 
 
@@ -325,20 +337,38 @@ def load(folder):
     return content
 
 
-def _folder(output, settings):
-    """The folder, made; another maximisation or other files there are refused."""
-    output = Path(output)
+def _refuse_others(output, settings):
+    """Raises where a folder holds another maximisation, or other files."""
     there = load(output)
     if there is not None:
-        names = [n for n in settings if n != "command" and there.get(n) != json.loads(json.dumps(settings[n]))]
+        settings = json.loads(json.dumps(settings))
+        names = [name for name in settings if name != "command" and there.get(name) != settings[name]]
         if names:
-            changed = "; ".join(f"{n}: {there.get(n)} there, {settings[n]} now" for n in names)
+            changed = "; ".join(f"{name}: {there.get(name)} there, {settings[name]} now" for name in names)
             raise KvoiceError(f"{output}: holds a maximisation with other settings ({changed}); "
                               "choose another --run")
     elif output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise KvoiceError(f"{output}: not empty, and not a maximisation; choose another --run")
-    output.mkdir(parents=True, exist_ok=True)
-    return output
+
+
+@contextlib.contextmanager
+def _whole(output):
+    """A folder under a temporary name, which becomes `output` when the block ends well.
+
+    What was measured of an older one of the same settings, evaluation.json, is kept.
+    """
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        if (output / "evaluation.json").exists():
+            shutil.copy(output / "evaluation.json", partial)
+        yield partial
+        shutil.rmtree(output, ignore_errors=True)
+        partial.rename(output)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _shown(output, generator, listeners, spec, names, target, labels, steps, noises, stopped, strength):

@@ -212,6 +212,7 @@ def test_waves_are_as_long_as_the_item_and_begin_without_a_click(folder):
 def test_the_same_command_makes_the_same_and_another_is_refused(folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".wav"}
     made(folder)
+    assert not list(folder.parent.glob(".*"))
     assert before == {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".wav"}
     with pytest.raises(KvoiceError, match="seed: 0 there, 1 now.*another --run"):
         made(folder, seed=1)
@@ -222,6 +223,25 @@ def test_files_that_are_no_maximisation_are_left_alone(tmp_path):
     with pytest.raises(KvoiceError, match="not empty, and not a maximisation"):
         made(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_was_stopped_leaves_nothing_and_can_be_made_again(tmp_path, monkeypatch):
+    def stopped(folder):
+        assert (folder / "sad_0.wav").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(maximize.report, "maximization", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "run", count=1, judge=None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_measured_stays_when_the_same_is_made_again(folder):
+    tables = {"tables": [{"title": "Measured", "note": "", "columns": ["a"], "rows": [["b"]]}]}
+    (folder / "evaluation.json").write_text(json.dumps(tables))
+    made(folder)
+    assert json.loads((folder / "evaluation.json").read_text()) == tables
+    assert "Measured" in (folder / "index.html").read_text()
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1])
