@@ -200,7 +200,8 @@ def invert(path, item, noise, labels=None, steps=STEPS, rate=0.05):
     weight = noise.shape[-1] / np.var(wanted)
 
     def objective(noise, label):
-        error = ops.mean(ops.square(path.mels(path.items(noise, label)) - wanted), axis=(1, 2))
+        error = ops.subtract(path.mels(path.items(noise, label)), wanted)
+        error = ops.mean(ops.square(error), axis=(1, 2))
         return ops.sum(weight * error + losses.typical_norm(noise)), error
 
     gradient = backend.input_value_and_grad(objective, path.models)
