@@ -25,8 +25,10 @@ def failed(capsys):
     def line(status, *words):
         capsys.readouterr()  # progress bars of what went before
         assert cli.main(list(words)) == status
-        (text,) = capsys.readouterr().err.removesuffix("\n").split("\n")
-        return text.split("\r")[-1]  # what a terminal shows: on a slow machine a bar came and went
+        # What a terminal shows: on a slow machine bars came and went, in lines of their own too.
+        shown = [text.split("\r")[-1] for text in capsys.readouterr().err.split("\n")]
+        (text,) = [text for text in shown if text.strip("\x1b[A ") and "%|" not in text]
+        return text
     return line
 
 
