@@ -132,8 +132,8 @@ def classify(model, spec, paths, output=""):
     Raises:
         KvoiceError: If there is no place for the output, before anything is heard.
     """
-    if output and os.path.isdir(output):
-        raise KvoiceError(f"{output}: is a directory, expected a CSV file")
+    if output and not (output.lower().endswith(".csv") and not os.path.isdir(output)):
+        raise KvoiceError(f"--output={output}: expected a file whose name ends in .csv")
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
     rows, left_out = [], []

@@ -513,6 +513,9 @@ def evaluate(run, count, seed):
 
     if content := maximize.load(run):
         return _evaluate_maximization(pathlib.Path(run), content, count or 100, seed)
+    if not os.path.exists(os.path.join(run, "config.json")):
+        raise KvoiceError(f"{run}: neither a run nor a maximisation (no config.json or "
+                          f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier}
     how[run.config["model_name"]](run, count or 512, seed)
@@ -576,7 +579,7 @@ def _evaluate_maximization(folder, content, count, seed):
     from kvoice import ascent, maximize, priors, report, runs, training
     from kvoice.files import write_json
 
-    generator, classifier, judge = (content[name] and runs.load(content[name]["run"])
+    generator, classifier, judge = (content[name] and runs.load(folder / content[name]["run"])
                                     for name in ("generator", "classifier", "judge"))
     maximize.check(generator, classifier, judge)
     directory = _corpus_of(classifier)
@@ -591,8 +594,11 @@ def _evaluate_maximization(folder, content, count, seed):
     models = [training.load(run.path) for run in (generator, classifier)]
     path = ascent.Path(*models, generator.spec)
     noise, targets, told = maximize.starts(content, folder, *models, count, seed)
+    if len(noise) < 2:
+        raise KvoiceError(f"{folder}: one start is too few to measure; give --count=2 or more" + (
+            " to `kvoice maximize`" if content["start"] else ""))
     scores = priors.compare(path, judge and training.load(judge.path), sources, targets, noise, told,
-                            seed, content["most_steps"])
+                            seed, content["steps"])
     scores["tables"] = priors.tables(scores)
     write_json(folder / "evaluation.json", scores)
     report.maximization(folder)
@@ -661,7 +667,7 @@ def maximize(generator, classifier, target, judge, start, strength, label, prior
     about = {"command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])}
     for name, each in runs_of.items():
         about[name] = each and {
-            "run": str(each.path), "names": each.names,
+            "run": os.path.relpath(each.path, run), "names": each.names,
             **{field: each.config["model"][field] for field in ("domain", "condition", "architecture")
                if field in each.config["model"]}} or None
     result = maximization.maximize(
@@ -720,7 +726,8 @@ def _generate_flags(parser):
 def _evaluate_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
     flags.DEFINE_integer("count", 0, "N: samples that are measured; 0 = 512, of an ascent 100 for "
-                         "each target", lower_bound=0, flag_values=parser)
+                         "each target, of a classifier always all files, of an ascent from a "
+                         "recording its own starts", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
 
 
@@ -740,7 +747,8 @@ def _maximize_flags(parser):
                               "if not given", flag_values=parser)
     flags.DEFINE_string("start", "", "FILE: a recording to begin from, instead of noise",
                         flag_values=parser)
-    flags.DEFINE_float("strength", 1.0, "X: how far of the way to go, 0 to 1", flag_values=parser)
+    flags.DEFINE_float("strength", 1.0, "X: how far of the way to go, 0 to 1", lower_bound=0,
+                       upper_bound=1, flag_values=parser)
     flags.DEFINE_string("label", "", "NAME: what a conditional generator is told; the target if not "
                         "given, for a recording what fits it best", flag_values=parser)
     flags.DEFINE_enum("prior", "typical", PRIORS, "what keeps the noise: at typical length, pulled to "

@@ -247,8 +247,8 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         labels = told(generator, classifier, targets, label)
     output, path = Path(output), AscentPath(generator, classifier, spec)
     settings = about | {
-        "prior": prior, "strength": strength, "seed": seed, "count": count, "most_steps": steps,
-        "asked": {"start": os.fspath(start), "label": label,
+        "prior": prior, "strength": strength, "seed": seed, "count": count, "steps": steps,
+        "asked": {"start": start and os.path.relpath(start, output), "label": label,
                   "targets": [classifier.names[target] for target in targets]}}
     if start:
         window_of(start, generator, spec)  # before anything is made
@@ -270,7 +270,7 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
         [np.broadcast_to(each, count) for each in labels])
     wanted = np.repeat(targets, count)
     found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, settings["prior"],
-                   settings["most_steps"])
+                   settings["steps"])
     listeners = {"classifier": Listener(classifier, generator.domain, spec)}
     if judge is not None:
         listeners["judge"] = Listener(judge, generator.domain, spec)
@@ -341,28 +341,23 @@ def _refuse_others(output, settings):
     """Raises where a folder holds another maximisation, or other files."""
     there = load(output)
     if there is not None:
-        settings = json.loads(json.dumps(settings))
-        names = [name for name in settings if name != "command" and there.get(name) != settings[name]]
-        if names:
-            changed = "; ".join(f"{name}: {there.get(name)} there, {settings[name]} now" for name in names)
-            raise KvoiceError(f"{output}: holds a maximisation with other settings ({changed}); "
-                              "choose another --run")
-    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+        asked = json.loads(json.dumps(settings)) | {"command": there["command"]}
+        if changed := runs.differences({name: there.get(name) for name in asked}, asked):
+            raise KvoiceError(f"{output}: holds a maximisation with other settings "
+                              f"({'; '.join(changed)}); choose another --run")
+    elif output.exists() and not output.is_dir():
+        raise KvoiceError(f"{output}: is a file, expected a directory; choose another --run")
+    elif output.exists() and any(output.iterdir()):
         raise KvoiceError(f"{output}: not empty, and not a maximisation; choose another --run")
 
 
 @contextlib.contextmanager
 def _whole(output):
-    """A folder under a temporary name, which becomes `output` when the block ends well.
-
-    What was measured of an older one of the same settings, evaluation.json, is kept.
-    """
+    """A folder under a temporary name, which takes the place of `output` when the block ends well."""
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        if (output / "evaluation.json").exists():
-            shutil.copy(output / "evaluation.json", partial)
         yield partial
         shutil.rmtree(output, ignore_errors=True)
         partial.rename(output)
@@ -386,9 +381,6 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
     items = [decoded(noise) for noise in noises]  # [snapshots][starts, ...]
     heard = [{who: listener(each) for who, listener in listeners.items()} for each in items]
     curves = {who: np.stack([each[who][:, target] for each in heard]) for who in listeners}
-    agreed = {who: {moment: float(np.mean(each[who].argmax(axis=1) == target))
-                    for moment, each in (("before", heard[0]), ("after", heard[-1]))}
-              for who in listeners}
     mels = np.stack([audio.as_mels(each[:SHOWN], domain, spec) for each in items])
     last = int(stopped.max())
     plots.mel_image(output / f"{name}.png", mels[[0, -1]], ["step 0", f"step {last}"], spec)
@@ -402,6 +394,8 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
             audio.write(output / file, _eased(wave, spec), spec.sample_rate_hz)
 
     results = decoded(sphere.between(noises[0], noises[-1], strength))
+    agreed = {who: {moment: float(np.mean(odds.argmax(axis=1) == target)) for moment, odds in (
+        ("before", heard[0][who]), ("after", listener(results)))} for who, listener in listeners.items()}
     files = [f"{name}_{k}.wav" for k in range(count)]
     written(files, results)
     waves, dials = [], []
@@ -414,7 +408,7 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
         snapshots = [f"{name}_{k}_step-{steps[i]:03d}.wav" for i in own]
         written(snapshots, np.stack([items[i][k] for i in own]))
         waves.append({"start": k, "files": snapshots + [None] * (len(steps) - len(own))})
-        dial = [f"{name}_{k}_strength-{setting:.2f}.wav" for setting in settings]
+        dial = [f"{name}_{k}_strength-{setting:g}.wav" for setting in settings]
         written(dial, np.stack([each[k] for each in turned]))
         dials.append({
             "start": k, "strengths": settings, "files": dial,

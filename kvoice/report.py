@@ -150,7 +150,9 @@ def _target(target, judged, strength, file):
     told = f"The generator was told “{target['label']}”. " if target["label"] else ""
     judge = "; the judge in {before:.0%} and in {after:.0%}" if judged else ""
     key = [f"Below each player, the probability of {name}: ", _tag("b", "C"), " for the classifier",
-           *([", ", _tag("b", "J"), " for the judge"] if judged else []), "."]
+           *([", ", _tag("b", "J"), " for the judge"] if judged else []),
+           "; of the mel, where the generator makes mels: what is heard is a wave that Griffin-Lim "
+           "found for it."]
     ways = [_row(name, wave["start"], wave["files"], [f"step {step}" for step in steps],
                  [row[wave["start"]] for row in target["probability"]],
                  [row[wave["start"]] for row in target["judge_probability"]] if judged else None,
@@ -350,12 +352,12 @@ img { display: block; max-width: 100%; height: auto; background: #fff; border-ra
 .pair { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 .pair audio { display: block; width: 19rem; max-width: 100%; margin-top: .3rem; }
 table { border-collapse: collapse; overflow-wrap: normal; font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .75rem; text-align: left; border-bottom: 1px solid var(--line);
+th, td { padding: .4rem .6rem; text-align: left; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 thead th { color: var(--soft); font-weight: 600; font-size: .85rem; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; min-width: 9rem; }
 .number { text-align: right; white-space: nowrap; }
-.players th, .players td { padding: .45rem .15rem; text-align: center; white-space: nowrap; }
+.players th, .players td { min-width: 0; padding: .45rem .15rem; text-align: center; white-space: nowrap; }
 .players tbody th { position: sticky; left: 0; z-index: 1; background: var(--paper);
   padding: .6rem .75rem .45rem 0; text-align: left; }
 .players small { display: block; font-weight: 400; color: var(--soft); }

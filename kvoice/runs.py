@@ -90,7 +90,8 @@ def _flat(value, prefix=""):
     return {prefix[:-1]: value}
 
 
-def _differences(old, new):
+def differences(old, new):
+    """Lines such as "model.width: 4 in the run, 5 now" for each value in which two dicts differ."""
     old, new = _flat(old), _flat(new)
     return [
         f"{name}: {old.get(name, 'absent')} in the run, {new.get(name, 'absent')} now"
@@ -121,7 +122,7 @@ def create(directory, config, spec, labels, command=""):
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
-        changed = [line.removeprefix("config.") for line in _differences(kept, asked)]
+        changed = [line.removeprefix("config.") for line in differences(kept, asked)]
         same = made["data_spec"] == config["data_spec"]
         if same and made.get("corpus") != config.get("corpus"):
             raise KvoiceError(

@@ -432,13 +432,17 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     folder = notes / "runs/maximize/default"
     assert f"{folder.relative_to(notes)}/index.html" in shown
     content = json.loads((folder / "maximization.json").read_text())
-    assert content["generator"]["run"] == "runs/voicegan/tiny" and content["targets"][0]["label"] == "sad"
+    assert content["generator"]["run"] == "../../voicegan/tiny" and content["targets"][0]["label"] == "sad"
 
     assert cli.main(["evaluate", "--run=runs/maximize/default", "--count=4"]) == 0
     shown = capsys.readouterr().out
     assert "ascent on the item itself" in shown and "linear judge" in shown
     scores = json.loads((folder / "evaluation.json").read_text())
     assert scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
+
+    assert cli.main(["evaluate", f"--run={folder}", "--count=2"]) == 0  # wherever it is named from
+    assert "--count=2 or more" in failed(1, "evaluate", f"--run={folder}", "--count=1")
+    assert "neither a run nor a maximisation" in failed(1, "evaluate", "--run=wavs")
 
     # Mistakes, each before anything is made.
     elsewhere = "--run=runs/other"
