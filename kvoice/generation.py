@@ -60,7 +60,7 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
     noises = model.noise(max(count, 2), seed)
     way = sphere.between(noises[0], noises[1], np.linspace(0, 1, steps))
     titles = [names[index] if names else "" for index in indices]
-    stems = [_stems(names or [""])[index or 0] for index in indices]
+    stems = [file_stems(names or [""])[index or 0] for index in indices]
     samples = [model.decode(noises[:count], index) for index in indices]
     ways = [model.decode(way, index) for index in indices]
     plots.mel_image(output / "samples.png", _mels(samples, model, spec), titles, spec)
@@ -108,7 +108,7 @@ def _indices(names, labels):
     return list(dict.fromkeys(indices))
 
 
-def _stems(titles):
+def file_stems(titles):
     """Names of files for labels, without what no file system likes, and no two the same."""
     stems = []
     for title in titles:

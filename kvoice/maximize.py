@@ -27,7 +27,7 @@ from kvoice.ascent import Path as AscentPath
 from kvoice.ascent import ascend, invert
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
-from kvoice.generation import EDGE_S, faded
+from kvoice.generation import EDGE_S, faded, file_stems
 
 FORMAT = 1
 FILE = "maximization.json"
@@ -368,7 +368,7 @@ def _whole(output):
 
 def _shown(output, generator, listeners, spec, names, target, labels, steps, noises, stopped, strength):
     """Writes what is seen and heard of one target; its entry in maximization.json."""
-    name, domain = names[target], generator.domain
+    name, stem, domain = names[target], file_stems(names)[target], generator.domain
     words = [] if labels is None else [generator.names[label] for label in labels]
     count = noises.shape[1]
 
@@ -383,11 +383,11 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
     curves = {who: np.stack([each[who][:, target] for each in heard]) for who in listeners}
     mels = np.stack([audio.as_mels(each[:SHOWN], domain, spec) for each in items])
     last = int(stopped.max())
-    plots.mel_image(output / f"{name}.png", mels[[0, -1]], ["step 0", f"step {last}"], spec)
-    plots.score_curves(output / f"{name}_scores.png", list(steps), curves, name)
+    plots.mel_image(output / f"{stem}.png", mels[[0, -1]], ["step 0", f"step {last}"], spec)
+    plots.score_curves(output / f"{stem}_scores.png", list(steps), curves, name)
     shown = [i for i, step in enumerate(steps) if i == 0 or steps[i - 1] < last]
     captions = [f"step {steps[i]}: {name} {np.mean(curves['classifier'][i][:SHOWN]):.2f}" for i in shown]
-    plots.mel_animation(output / f"{name}.gif", mels[shown], captions, spec)
+    plots.mel_animation(output / f"{stem}.gif", mels[shown], captions, spec)
 
     def written(files, items):
         for file, wave in zip(files, audio.as_waves(items, domain, spec)):
@@ -396,7 +396,7 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
     results = decoded(sphere.between(noises[0], noises[-1], strength))
     agreed = {who: {moment: float(np.mean(odds.argmax(axis=1) == target)) for moment, odds in (
         ("before", heard[0][who]), ("after", listener(results)))} for who, listener in listeners.items()}
-    files = [f"{name}_{k}.wav" for k in range(count)]
+    files = [f"{stem}_{k}.wav" for k in range(count)]
     written(files, results)
     waves, dials = [], []
     settings = sorted({*DIAL, strength})
@@ -405,10 +405,10 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
     for k in range(min(HEARD, count)):
         # Behind the step at which a start was done, nothing changes any more.
         own = [i for i in range(len(steps)) if i == 0 or steps[i - 1] < stopped[k]]
-        snapshots = [f"{name}_{k}_step-{steps[i]:03d}.wav" for i in own]
+        snapshots = [f"{stem}_{k}_step-{steps[i]:03d}.wav" for i in own]
         written(snapshots, np.stack([items[i][k] for i in own]))
         waves.append({"start": k, "files": snapshots + [None] * (len(steps) - len(own))})
-        dial = [f"{name}_{k}_strength-{setting:g}.wav" for setting in settings]
+        dial = [f"{stem}_{k}_strength-{setting:g}.wav" for setting in settings]
         written(dial, np.stack([each[k] for each in turned]))
         dials.append({
             "start": k, "strengths": settings, "files": dial,
@@ -422,7 +422,7 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
         "probability": np.round(curves["classifier"], 4).tolist(),
         "judge_probability": np.round(curves["judge"], 4).tolist() if "judge" in listeners else None,
         "agreed": {who: agreed.get(who) for who in ("classifier", "judge")},
-        "figure": f"{name}.png", "curve": f"{name}_scores.png", "animation": f"{name}.gif",
+        "figure": f"{stem}.png", "curve": f"{stem}_scores.png", "animation": f"{stem}.gif",
         "results": files, "waves": waves, "dial": dials}
 
 

@@ -220,6 +220,19 @@ def test_the_same_command_makes_the_same_and_another_is_refused(folder):
         made(folder, seed=1)
 
 
+def test_labels_that_are_no_names_of_files_are_written_too(tmp_path):
+    voices = classifier.__wrapped__()
+    voices.names = ["demo/ada", "demo/bea", "a:b"]
+    about = SETTINGS | {"classifier": SETTINGS["classifier"] | {"names": voices.names}}
+    content = maximize.maximize(gan(), voices, SPEC, tmp_path / "run", about, ["demo/bea"], count=1,
+                                steps=1)
+    (target,) = content["targets"]
+    assert target["target"] == "demo/bea" and target["figure"] == "demo-bea.png"
+    assert (tmp_path / "run" / target["results"][0]).exists()
+    with np.load(tmp_path / "run/noise.npz") as noises:
+        assert list(noises) == ["demo/bea"]
+
+
 def test_files_that_are_no_maximisation_are_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(KvoiceError, match="not empty, and not a maximisation"):
