@@ -170,6 +170,13 @@ def test_the_choices_of_spec_are_the_specs():
     assert set(cli.SPECS) == set(audio.SPECS)
 
 
+@pytest.mark.backend
+def test_the_choices_of_prior_are_the_priors_of_an_ascent():
+    from kvoice import ascent
+
+    assert set(cli.PRIORS) == set(ascent.PRIORS)
+
+
 # Values
 
 
