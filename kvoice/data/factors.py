@@ -1,0 +1,127 @@
+"""Corpora whose items are images with known factors: `additive[:SPACE]`, `digits`, `mnist[:FILE]`.
+
+Their source of batches keeps the protocol of `kvoice.data.source.Source`; nothing is prepared
+before. What the corpora are is in `additive` and `images`.
+"""
+
+import functools
+
+import numpy as np
+
+from kvoice.data import additive, images
+from kvoice.data.corpora import hint
+from kvoice.errors import KvoiceError
+
+CORPORA = ("additive", "digits", "mnist")
+SPLITS = ("train", "valid", "test")
+_SPLIT = 20  # seeds the split: the same for every run, so that none is tested on what another learned
+
+
+def named(data):
+    """Whether `--data` names one of the corpora of this module."""
+    return data.partition(":")[0] in CORPORA
+
+
+class FactorSource:
+    """Batches of images with their factors from one split of a corpus.
+
+    A tenth of the items each, drawn at random, are the valid and the test split; what a corpus
+    itself calls test is the test split.
+
+    Args:
+        data: What `--data` says, as in the module's docstring.
+        split: "train", "valid" or "test".
+        batch: Items per batch.
+        seed: Of the order. The split does not depend on it.
+        representation: See `additive.View`, as for the next three; "image" for digits and mnist,
+            which ignore those.
+        scale: "db" or "amplitude".
+        range_db: Depth of the decibels.
+        bins_per_octave: Of the CQT.
+
+    Attributes:
+        data: As given.
+        split: As given.
+        factors: Names of the factors.
+        levels: How many values each of them has in the corpus.
+        shape: (height, width) of the images.
+        labels: Names by number, for digits; {} otherwise.
+        speakers: None: [].
+        fingerprint: A short name that differs where the items or the representation do.
+
+    Raises:
+        KvoiceError: If the corpus, the split and the representation do not fit together.
+    """
+
+    def __init__(self, data, split, batch, seed=0, representation="cqt", scale="db",
+                 range_db=60.0, bins_per_octave=12):
+        self.data, self.split, self.batch_size, self.seed = data, split, batch, seed
+        if split not in SPLITS:
+            raise KvoiceError(f"data.split: {split!r} must be one of {', '.join(SPLITS)}")
+        for name, value, least in (("batch", batch, 1), ("seed", seed, 0)):
+            if value < least:
+                raise KvoiceError(f"data.{name}: {value} must be at least {least}")
+        name, _, where = data.partition(":")
+        if not named(data):
+            raise KvoiceError(f"--data={data}: there is no corpus {name!r}: {hint(name, CORPORA)}")
+        if name == "additive":
+            if representation == "image":
+                raise KvoiceError("data.representation: 'image' is for digits and mnist; additive "
+                                  "has cqt, mel, stft, waveform")
+            view = additive.View(representation, scale, range_db, bins_per_octave)
+            self.corpus = additive.Tones(additive.Space.parse(where), view)
+        else:
+            if representation != "image":
+                raise KvoiceError(f"data.representation: {representation!r} is for additive; {name} "
+                                  "has image")
+            if name == "digits" and where:
+                raise KvoiceError(f"--data={data}: digits takes nothing behind it: say digits")
+            self.corpus = images.mnist(where) if name == "mnist" else images.digits()
+        splits = _split(len(self.corpus), self.corpus.tests)
+        if not all(map(len, splits.values())):
+            raise KvoiceError(f"--data={data}: {len(self.corpus)} items are too few for a split of "
+                              "80, 10 and 10 %: 10 are needed")
+        self._rows = splits[split]
+        if name == "additive":
+            self.corpus.keep()
+        self.factors, self.levels = self.corpus.factors, self.corpus.levels
+        self.shape, self.labels = tuple(self.corpus.shape), self.corpus.labels
+        self.fingerprint, self.speakers = self.corpus.fingerprint, []
+        self._order = functools.lru_cache(maxsize=4)(self._drawn_order)
+
+    def __len__(self):
+        """Items in an epoch."""
+        return len(self._rows)
+
+    def batch(self, step):
+        """The batch of a step; the same step gives the same batch.
+
+        Shapes: -> dict of `image` [batch, height, width], `factors` [batch, factors] and, for
+        digits and mnist, `digit` [batch] int32.
+        """
+        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return self.items(np.array([self._order(p // len(self))[p % len(self)] for p in positions]))
+
+    def items(self, rows):
+        """Items of the split by their numbers, from 0 to below its length: as `batch`."""
+        cells = self._rows[rows]
+        found = {"image": self.corpus.images(cells), "factors": self.corpus.values(cells)}
+        if self.factors == ["digit"]:
+            found["digit"] = found["factors"][:, 0].astype(np.int32)
+        return found
+
+    def level(self, factors):
+        """Which level of its factor each value is: [n, factors] -> [n, factors] int32."""
+        return self.corpus.level(factors)
+
+    def _drawn_order(self, epoch):
+        """The order of the items in an epoch: [len(self)]."""
+        return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self))
+
+
+def _split(count, tests):
+    """The items of each split, in their order; the last `tests` are for testing, if there are any."""
+    order = np.random.default_rng(_SPLIT).permutation(count - tests)
+    tenth = len(order) // 10
+    test, rest = (np.arange(count - tests, count), order) if tests else np.split(order, [tenth])
+    return {"test": np.sort(test), "valid": np.sort(rest[:tenth]), "train": np.sort(rest[tenth:])}
