@@ -29,6 +29,7 @@ setuptools.setup(
         "google-crc32c",
         "keras>=3.15,<3.16",
         "keras-tuner>=1.4.8",
+        "librosa>=0.11",
         "matplotlib",
         "ml_collections>=1.0",
         "numpy",
@@ -47,6 +48,6 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.17"],
         "jax": JAX,
         "torch": TORCH,
-        "test": ["librosa>=0.11", "playwright>=1.60", "pytest>=8", *JAX, *TORCH],
+        "test": ["playwright>=1.60", "pytest>=8", *JAX, *TORCH],
     },
 )

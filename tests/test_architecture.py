@@ -36,10 +36,10 @@ OWNERS = {
     "soundfile": ("audio",),
     "soxr": ("audio",),
     "matplotlib": ("plots",),
-    "sklearn": ("metrics/", "evaluation"),
+    "sklearn": ("data/images", "metrics/", "evaluation"),
     "google_crc32c": ("data/shards",),
     "absl": ("cli",),
-    "librosa": (),
+    "librosa": ("data/additive",),
     "keras_tuner": (),
 }
 NEVER_IMPORTED_BY = {"models": {"audio", "data"}, "layers": {"audio", "data"},
