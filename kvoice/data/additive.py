@@ -30,7 +30,7 @@ from kvoice.files import replaced, write_json
 SAMPLE_RATE_HZ = 16000
 SAMPLES = 8000  # half a second
 PARTIALS = 10
-PRESENCES = ("all", "odd", "even")  # harmonics by the number of `presence`; f0 itself always sounds
+REPRESENTATIONS = ("cqt", "mel", "stft", "waveform")
 
 VERSION = 1  # of the rendering: another one sounds or looks otherwise
 
@@ -154,14 +154,10 @@ class Space:
 
     def level(self, values):
         """Which level of its factor each value is nearest to: [n, factors] -> [n, factors] int32."""
-        values = np.asarray(values)
-        return np.stack(
-            [
-                np.abs(values[:, k, None] - grid.astype(np.float32)).argmin(axis=1)
-                for k, grid in enumerate(self._grid)
-            ],
-            axis=-1,
-        ).astype(np.int32)
+        first, step, last = (
+            np.array(ends) for ends in zip(*[(g[0], g[1] - g[0], len(g) - 1) for g in self._grid])
+        )
+        return np.clip(np.rint((values - first) / step), 0, last).astype(np.int32)
 
     def waves(self, items):
         """The sounds of items; that of an item is always the same, its noise too.
@@ -187,10 +183,10 @@ def _range(name, given, where):
     if name not in DEFAULTS:
         raise KvoiceError(f"{where}: there is no factor {name!r}: {hint(name, list(DEFAULTS))}")
     try:
-        numbers = tuple(float(number) for number in given)
+        numbers = tuple(map(float, given))
     except (TypeError, ValueError):
         numbers = ()
-    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+    if isinstance(given, str) or len(numbers) != 3 or not all(map(math.isfinite, numbers)):
         raise KvoiceError(
             f"{where}: {name} must be three numbers, start, stop and step, such as 100/500/25"
         )
@@ -316,7 +312,7 @@ class View:
 
     def __post_init__(self):
         for field, known in (
-            ("representation", ("cqt", "mel", "stft", "waveform")),
+            ("representation", REPRESENTATIONS),
             ("scale", ("db", "amplitude")),
         ):
             if getattr(self, field) not in known:
@@ -349,7 +345,8 @@ class View:
             magnitude = audio.mel_magnitude(waves, _MEL)
         else:
             magnitude = np.abs(audio.stft(waves, _MEL)[..., :-1])
-        share = magnitude / magnitude.max(axis=(1, 2), keepdims=True)
+        loudest = magnitude.max(axis=(1, 2), keepdims=True)
+        share = magnitude / np.maximum(loudest, 1e-20)  # silence is 0 everywhere
         if self.scale == "amplitude":
             return share
         floor = 10 ** (-self.range_db / 20)
@@ -420,7 +417,7 @@ class Tones:
     def __init__(self, space, view):
         self.space, self.view = space, view
         self.factors, self.levels, self.shape = space.factors, space.levels, view.shape
-        self.values, self.level = space.values, space.level
+        self.values, self.level, self.waves = space.values, space.level, space.waves
         self.made_of = {
             "version": VERSION,
             "space": {name: list(given) for name, given in space.ranges.items()},
@@ -437,7 +434,9 @@ class Tones:
 
     def images(self, items):
         """The images of items by their numbers: [n] -> [n, *shape] float32."""
-        return self.view(self.space.waves(items)) if self._images is None else self._images[items]
+        if self._images is None:
+            return self.view(self.space.waves(items))
+        return np.asarray(self._images[items])  # no memory map any more
 
     def keep(self):
         """Renders all images, if that was not done before; from then on they are read.

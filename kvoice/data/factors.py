@@ -4,13 +4,18 @@ Their source of batches keeps the protocol of `kvoice.data.source.Source`; nothi
 before. What the corpora are is in `additive` and `images`.
 """
 
+import csv
 import functools
+import io
+import os
 
 import numpy as np
 
+from kvoice import audio
 from kvoice.data import additive, images
 from kvoice.data.corpora import hint
 from kvoice.errors import KvoiceError
+from kvoice.files import replaced
 
 CORPORA = ("additive", "digits", "mnist")
 SPLITS = ("train", "valid", "test")
@@ -20,6 +25,73 @@ _SPLIT = 20  # seeds the split: the same for every run, so that none is tested o
 def named(data):
     """Whether `--data` names one of the corpora of this module."""
     return data.partition(":")[0] in CORPORA
+
+
+def corpus(data, representation, **view):
+    """The corpus that `--data` names, nothing of it rendered: an `additive.Tones` or `images.Digits`.
+
+    Args:
+        data: As in the module's docstring.
+        representation: "image" for digits and mnist, that of an `additive.View` for additive.
+        **view: The other fields of the View.
+
+    Raises:
+        KvoiceError: If there is no such corpus, or it has no such representation.
+    """
+    name, _, where = data.partition(":")
+    if name not in CORPORA:
+        raise KvoiceError(f"--data={data}: there is no corpus {name!r}: {hint(name, CORPORA)}")
+    known = additive.REPRESENTATIONS if name == "additive" else ("image",)
+    if representation not in known:
+        raise KvoiceError(f"data.representation: {representation!r} must be "
+                          f"{'one of ' if known[1:] else ''}{', '.join(known)} for {name}")
+    if name == "additive":
+        return additive.Tones(additive.Space.parse(where), additive.View(representation, **view))
+    if name == "digits" and where:
+        raise KvoiceError(f"--data={data}: nothing can stand behind digits: say --data=digits")
+    return images.mnist(where) if name == "mnist" else images.digits()
+
+
+def examples(data, directory, count=16, seed=0):
+    """Writes some random items down: factors.csv, with a row for each, and wavs where they sound.
+
+    Args:
+        data: As in the module's docstring.
+        directory: Where to; made if need be.
+        count: Items, at most: as many as there are.
+        seed: Of the draw.
+
+    Returns:
+        The rows of factors.csv, as dicts of strings, and the images, [items, height, width].
+
+    Raises:
+        KvoiceError: If there is no such corpus, or the directory holds other files or cannot be
+            written.
+    """
+    sounds = data.partition(":")[0] == "additive"
+    own = corpus(data, "cqt" if sounds else "image")
+    drawn = np.random.default_rng(seed).choice(len(own), min(count, len(own)), replace=False)
+    items = np.sort(drawn)
+    rows = [{"item": str(item)} | ({"wav": f"{item}.wav"} if sounds else {}) for item in items]
+    for row, values in zip(rows, own.values(items)):
+        row |= {name: f"{value:g}" for name, value in zip(own.factors, values)}
+    if os.path.isdir(directory) and os.listdir(directory) and not os.path.exists(
+            os.path.join(directory, "factors.csv")):
+        raise KvoiceError(f"{directory} holds other files: name a new or an empty directory")
+    try:
+        os.makedirs(directory, exist_ok=True)
+        if sounds:
+            for row, wave in zip(rows, own.waves(items)):
+                audio.write(os.path.join(directory, row["wav"]), wave, additive.SAMPLE_RATE_HZ)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        with replaced(os.path.join(directory, "factors.csv")) as file:
+            file.write(table.getvalue().encode())
+    except OSError as error:
+        raise KvoiceError(f"{directory}: cannot be written ({error.strerror})") from error
+    return rows, own.images(items)
 
 
 class FactorSource:
@@ -37,7 +109,7 @@ class FactorSource:
             which ignore those.
         scale: "db" or "amplitude".
         range_db: Depth of the decibels.
-        bins_per_octave: Of the CQT.
+        bins_per_octave: Of the CQT only.
 
     Attributes:
         data: As given.
@@ -61,28 +133,14 @@ class FactorSource:
         for name, value, least in (("batch", batch, 1), ("seed", seed, 0)):
             if value < least:
                 raise KvoiceError(f"data.{name}: {value} must be at least {least}")
-        name, _, where = data.partition(":")
-        if not named(data):
-            raise KvoiceError(f"--data={data}: there is no corpus {name!r}: {hint(name, CORPORA)}")
-        if name == "additive":
-            if representation == "image":
-                raise KvoiceError("data.representation: 'image' is for digits and mnist; additive "
-                                  "has cqt, mel, stft, waveform")
-            view = additive.View(representation, scale, range_db, bins_per_octave)
-            self.corpus = additive.Tones(additive.Space.parse(where), view)
-        else:
-            if representation != "image":
-                raise KvoiceError(f"data.representation: {representation!r} is for additive; {name} "
-                                  "has image")
-            if name == "digits" and where:
-                raise KvoiceError(f"--data={data}: digits takes nothing behind it: say digits")
-            self.corpus = images.mnist(where) if name == "mnist" else images.digits()
+        self.corpus = corpus(data, representation, scale=scale, range_db=range_db,
+                             bins_per_octave=bins_per_octave)
         splits = _split(len(self.corpus), self.corpus.tests)
         if not all(map(len, splits.values())):
             raise KvoiceError(f"--data={data}: {len(self.corpus)} items are too few for a split of "
                               "80, 10 and 10 %: 10 are needed")
         self._rows = splits[split]
-        if name == "additive":
+        if isinstance(self.corpus, additive.Tones):
             self.corpus.keep()
         self.factors, self.levels = self.corpus.factors, self.corpus.levels
         self.shape, self.labels = tuple(self.corpus.shape), self.corpus.labels
@@ -109,6 +167,13 @@ class FactorSource:
         if self.factors == ["digit"]:
             found["digit"] = found["factors"][:, 0].astype(np.int32)
         return found
+
+    def waves(self, rows):
+        """The sounds of items of the split, at `additive.SAMPLE_RATE_HZ`: [n] -> [n, samples] float32.
+
+        Of additive only.
+        """
+        return self.corpus.waves(self._rows[rows])
 
     def level(self, factors):
         """Which level of its factor each value is: [n, factors] -> [n, factors] int32."""

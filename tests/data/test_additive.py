@@ -144,6 +144,11 @@ def test_levels_are_the_digits_of_an_item():
     np.testing.assert_array_equal(np.ravel_multi_index(levels.T, space.levels), items)
 
 
+def test_values_beside_the_grid_are_at_the_nearest_level():
+    space = Space(SMALL)
+    assert space.level([[160, -0.68, 99], [230, -0.72, -9]]).tolist() == [[0, 1, 2], [1, 2, 0]]
+
+
 def test_a_space_larger_than_any_memory_is_addressed():
     text = "f0_hz=100/500/0.01,slope=-0.1/-0.9/-0.001,decay=0/10/0.01,inharmonicity=0/1/0.001"
     tracemalloc.start()
@@ -153,6 +158,8 @@ def test_a_space_larger_than_any_memory_is_addressed():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1e7
+    levels = space.level(space.values([len(space) // 3]))
+    assert np.ravel_multi_index(levels[0], space.levels) == len(space) // 3
 
 
 def test_waves_are_the_tones_of_their_factors():
@@ -202,7 +209,7 @@ def test_a_space_that_is_none_is_refused_in_one_line(text, said):
 
 
 @pytest.mark.parametrize("content", ["[1]", "{", '{"f0_hz": 100}', '{"f0_hz": [1, null, 2]}',
-                                     '{"f0_hz": "100"}'])
+                                     '{"f0_hz": "159"}'])
 def test_a_file_that_is_no_space_is_refused_in_one_line(content, tmp_path):
     path = tmp_path / "bad.json"
     path.write_text(content)
@@ -271,6 +278,12 @@ def test_a_pitch_is_a_place_in_the_constant_q_transform():
     assert fall_db == pytest.approx(8 * 4 * 512 / SAMPLE_RATE_HZ * 20 / np.log(10), abs=0.3)
 
 
+@pytest.mark.parametrize("representation", ["mel", "stft"])
+def test_silence_is_black(representation):
+    for scale in ("db", "amplitude"):
+        assert not View(representation, scale)(np.zeros((1, SAMPLES), np.float32)).any()
+
+
 @pytest.mark.parametrize("bins_per_octave, bins", [(12, 80), (24, 160), (36, 240)])
 def test_constant_q_bins_end_below_nyquist_with_their_bands(bins_per_octave, bins):
     hz = additive.cqt_hz(bins_per_octave)
@@ -313,6 +326,7 @@ def test_tones_are_rendered_once_whoever_asks(here, monkeypatch):
     again = Tones(Space(SMALL), View("mel"))
     again.keep()
     for kept in (tones, again):
+        assert type(kept.images(np.array([26]))) is np.ndarray
         np.testing.assert_allclose(kept.images(np.array([26, 3])), expected[[26, 3]], atol=1e-6)
 
 

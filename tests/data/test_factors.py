@@ -1,6 +1,9 @@
+import csv
+
 import numpy as np
 import pytest
 
+from kvoice import audio
 from kvoice.data import additive, factors
 from kvoice.data.factors import FactorSource
 from kvoice.errors import KvoiceError
@@ -131,9 +134,9 @@ def test_mnist_is_tested_on_its_own_test_items(tmp_path):
     ({"split": "judge"}, "data.split: 'judge' must be one of train, valid, test"),
     ({"batch": 0}, "data.batch: 0"),
     ({"seed": -1}, "data.seed: -1"),
-    ({"representation": "image"}, "additive has cqt, mel, stft, waveform"),
-    ({"data": "digits"}, "digits has image"),
-    ({"data": "digits:8", "representation": "image"}, "digits takes nothing"),
+    ({"representation": "image"}, "must be one of cqt, mel, stft, waveform for additive"),
+    ({"data": "digits"}, "data.representation: 'mel' must be image for digits"),
+    ({"data": "digits:8", "representation": "image"}, "nothing can stand behind digits"),
     ({"data": "additive:f0_hz=100/500/100"}, "5 items are too few"),
     ({"data": "additive:decoy=0/1/1"}, "did you mean decay?"),
 ])
@@ -142,6 +145,48 @@ def test_what_does_not_fit_is_refused_in_one_line(arguments, said, here):
         source(**arguments)
     assert said in str(error.value) and "\n" not in str(error.value)
     assert not list(here.iterdir())
+
+
+def test_sounds_of_items_are_those_of_their_images():
+    steps = source()
+    rows = np.array([50, 3])
+    waves = steps.waves(rows)
+    assert waves.shape == (2, additive.SAMPLES)
+    np.testing.assert_allclose(additive.View("mel")(waves), steps.items(rows)["image"], atol=1e-6)
+
+
+def test_examples_are_heard_and_told(here):
+    rows, images = factors.examples("additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/some", 5, 2)
+    with open("out/some/factors.csv", newline="") as file:
+        assert list(csv.DictReader(file)) == rows
+    assert len(rows) == 5 == len({row["item"] for row in rows})
+    assert list(rows[0]) == ["item", "wav", "f0_hz", "slope"] and images.shape == (5, 16, 80)
+    for row, image in zip(rows, images):
+        wave, rate_hz = audio.read(f"out/some/{row['wav']}")
+        assert rate_hz == 16000
+        expected = additive.tones(float(row["f0_hz"]), float(row["slope"]), 0, 0, 0)[0]
+        np.testing.assert_allclose(wave, expected / abs(expected).max(), atol=1e-4)
+        assert np.abs(additive.View("cqt")(wave[None])[0] - image).max() < 0.05
+    again, _ = factors.examples("additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/some", 5, 2)
+    assert again == rows
+    assert not (here / "prepared").exists()  # nothing else is rendered
+
+
+def test_examples_of_digits_have_no_sound(here):
+    rows, images = factors.examples("digits", here / "out", 3)
+    assert [p.name for p in (here / "out").iterdir()] == ["factors.csv"]
+    corpus = source("digits", representation="image").corpus
+    items = np.array([int(row["item"]) for row in rows])
+    np.testing.assert_array_equal(images, corpus.images(items))
+    assert [int(row["digit"]) for row in rows] == corpus.values(items)[:, 0].tolist()
+
+
+def test_examples_do_not_mix_with_other_files(here):
+    (here / "notes.txt").write_text("")
+    with pytest.raises(KvoiceError, match="holds other files"):
+        factors.examples("digits", here)
+    with pytest.raises(KvoiceError, match="notes.txt: cannot be written"):
+        factors.examples("digits", here / "notes.txt")
 
 
 def test_the_corpora_are_told_from_those_of_utterances():
