@@ -299,7 +299,7 @@ class View:
         scale: "db": decibels, 1 at the maximum of the item and 0 at `range_db` below it;
             "amplitude": magnitudes as a share of that maximum.
         range_db: Depth of the decibels.
-        bins_per_octave: Of the CQT only.
+        bins_per_octave: Of the CQT only; 3 or more.
 
     Raises:
         KvoiceError: If a field has an impossible value; the line names it.
@@ -319,9 +319,12 @@ class View:
                 raise KvoiceError(
                     f"data.{field}: {getattr(self, field)!r} must be one of {', '.join(known)}"
                 )
-        for field in ("range_db", "bins_per_octave"):
-            if not getattr(self, field) > 0:
-                raise KvoiceError(f"data.{field}: {getattr(self, field)} must be above 0")
+        if not 0 < self.range_db < math.inf:
+            raise KvoiceError(f"data.range_db: {self.range_db} must be above 0")
+        if self.bins_per_octave != int(self.bins_per_octave) or self.bins_per_octave < 3:
+            raise KvoiceError(
+                f"data.bins_per_octave: {self.bins_per_octave} must be a whole number from 3 on"
+            )
 
     @property
     def shape(self):

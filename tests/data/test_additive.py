@@ -173,6 +173,13 @@ def test_waves_are_the_tones_of_their_factors():
         np.testing.assert_allclose(wave, expected / abs(expected).max(), atol=1e-5)
 
 
+def test_the_peak_is_1_on_whichever_side_it_is():
+    space = Space.parse("audible")
+    waves = space.waves(np.arange(0, len(space), 199))
+    assert (waves.max(axis=1) < 0.9).any() and (waves.min(axis=1) > -0.9).any()
+    np.testing.assert_allclose(np.abs(waves).max(axis=1), 1)
+
+
 def test_an_item_sounds_the_same_whoever_asks():
     space = Space.parse("noisy")
     together, alone = space.waves([700, 20001]), space.waves([20001])
@@ -284,20 +291,22 @@ def test_silence_is_black(representation):
         assert not View(representation, scale)(np.zeros((1, SAMPLES), np.float32)).any()
 
 
-@pytest.mark.parametrize("bins_per_octave, bins", [(12, 80), (24, 160), (36, 240)])
+@pytest.mark.parametrize("bins_per_octave, bins", [(3, 16), (12, 80), (23, 144), (24, 160)])
 def test_constant_q_bins_end_below_nyquist_with_their_bands(bins_per_octave, bins):
     hz = additive.cqt_hz(bins_per_octave)
     assert len(hz) == bins and hz[0] == pytest.approx(65.406, abs=1e-3)
     assert hz[bins_per_octave] == pytest.approx(2 * hz[0])
     half_band = 0.75 * additive._bandwidth(bins_per_octave)
-    assert hz[-1] * (1 + half_band) < NYQUIST_HZ < hz[-1] * (1 + half_band) * 2 ** (16 / bins_per_octave)
+    assert hz[-1] * (1 + half_band) < NYQUIST_HZ <= hz[-1] * (1 + half_band) * 2 ** (16 / bins_per_octave)
 
 
 @pytest.mark.parametrize("fields, said", [
     ({"representation": "spectro"}, "data.representation: 'spectro' must be one of cqt"),
     ({"scale": "log"}, "data.scale: 'log' must be one of db"),
     ({"range_db": 0}, "data.range_db: 0 must be above 0"),
-    ({"bins_per_octave": -1}, "data.bins_per_octave"),
+    ({"range_db": float("inf")}, "data.range_db: inf must be above 0"),
+    ({"bins_per_octave": 2}, "data.bins_per_octave: 2 must be"),
+    ({"bins_per_octave": 12.5}, "data.bins_per_octave: 12.5 must be"),
 ])
 def test_a_view_names_what_it_cannot_be(fields, said):
     with pytest.raises(KvoiceError) as error:

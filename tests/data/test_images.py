@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -64,6 +66,24 @@ def test_a_file_that_is_not_mnist_is_named_in_one_line(changes, tmp_path):
     with pytest.raises(KvoiceError) as error:
         images.mnist(path)
     assert str(error.value).startswith(path) and "\n" not in str(error.value)
+
+
+class Trap:
+    """Makes a directory when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    trap = Trap(str(tmp_path / "sprung"))
+    path = mnist_file(tmp_path / "mnist.npz", x_train=np.array([trap], object))
+    with pytest.raises(KvoiceError, match="is not the mnist.npz"):
+        images.mnist(path)
+    assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off"])
