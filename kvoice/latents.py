@@ -1,0 +1,402 @@
+"""What the latents of a beta-VAE stand for: found by label, and edited.
+
+    held = codes(model, source)                        # of whole utterances, with what is known of them
+    units = activity(held["mean"], held["log_var"])
+    rows = ranking(held["mean"], held["labels"]["gender"], rng, held["groups"]["gender"])
+    factor = found(rows, units)                        # "best" and "control"
+
+Nothing here was told to the model: labels only sort latents that it learned without them. The edits
+take codes and give codes, which `model.decode` makes audible; `judged` says what they changed, and
+what the same edit of a latent that has nothing to do with the label changes.
+"""
+
+import numpy as np
+import tqdm
+
+from kvoice import audio
+from kvoice.errors import KvoiceError
+from kvoice.metrics import association
+from kvoice.metrics.classification import wilson
+
+LABELS = ("gender", "emotion", "speaker")
+UNKNOWN = -1  # a label that an utterance does not have
+ACTIVE = 0.01  # variance of a latent's means above which it is in use
+LENGTHS = 32  # frames: whole utterances are padded to a multiple of this
+TOGETHER = 32  # utterances of one padded length, or images, that are encoded at once
+SILENT = "sil"  # the name of the phone that is none
+
+
+# --- Codes
+
+
+def codes(model, source, rows=None):
+    """The codes of a split, and what is known of its items.
+
+    Whole utterances are encoded with a mask, padded with silence to the next multiple of `LENGTHS`
+    frames. How far an utterance is padded depends on itself alone, never on those it is encoded
+    with, so that neither does its code.
+
+    Shapes: `mean` and `log_var` [n, latents] float32; the rest [n].
+
+    Args:
+        model: With the verb `encode(items, mask=None) -> (mean, log_var)`.
+        source: A `data.source.Source` of mels, and of F0 and phones where these are known; or a
+            source of images with factors, whose labels are then its factors.
+        rows: Numbers of the items of the split, in the order wanted; None = all.
+
+    Returns:
+        "rows"; "mean" and "log_var"; "names" of the items; "labels": name -> numbers (int32, -1
+        = unknown) of those with two classes or more among the items; "classes": name -> names by
+        number; "continuous": name -> float64, NaN where not known; "groups": of each label and
+        continuous one, what `ranking` has to take for independent: numbers of the speakers (who is
+        unknown is alone), or None for the items.
+        Continuous, of utterances: "f0_hz" (median of the voiced frames), "voiced_share" of the
+        frames, "phones_per_s" (outside silence), "loudness_db" (mean square of the mel's
+        magnitudes; full scale is not 0). Of images: the factors.
+    """
+    rows = np.arange(len(source)) if rows is None else np.asarray(rows)
+    if hasattr(source, "factors"):
+        return _image_codes(model, source, rows)
+    mean, log_var = [None] * len(rows), [None] * len(rows)
+    labels = {name: np.full(len(rows), UNKNOWN, np.int32) for name in LABELS}
+    measured, names, waiting = [], [], {}
+
+    def encode(length):
+        places, mels = zip(*waiting.pop(length))
+        mask = np.stack([np.arange(length) < len(mel) for mel in mels]).astype(np.float32)
+        padded = np.full((*mask.shape, mels[0].shape[1]), source.spec.silence, np.float32)
+        padded[mask > 0] = np.concatenate(mels)
+        for place, *code in zip(places, *model.encode(padded, mask=mask)):
+            mean[place], log_var[place] = code
+        bar.update(len(places))
+
+    with tqdm.tqdm(total=len(rows), desc="codes", unit="utt", delay=2, leave=False) as bar:
+        for place, row in enumerate(rows):
+            utterance = source.utterance(row)
+            names.append(utterance["name"])
+            measured.append(_measured(utterance, source))
+            for name in LABELS:
+                labels[name][place] = utterance[name]
+            length = -(-len(utterance["mel"]) // LENGTHS) * LENGTHS
+            waiting.setdefault(length, []).append((place, utterance["mel"]))
+            if len(waiting[length]) == TOGETHER:
+                encode(length)
+        for length in sorted(waiting):
+            encode(length)
+    speaker = np.where(labels["speaker"] == UNKNOWN, -1 - np.arange(len(rows)), labels["speaker"])
+    return {
+        "rows": rows, "mean": np.stack(mean), "log_var": np.stack(log_var), "names": names,
+        **_classes(labels, source),
+        "continuous": {name: np.array([each[name] for each in measured]) for name in measured[0]},
+        "groups": {name: speaker for name in (*LABELS, *measured[0])} | {"speaker": None},
+    }
+
+
+def _image_codes(model, source, rows):
+    parts = [source.items(rows[start : start + TOGETHER]) for start in range(0, len(rows), TOGETHER)]
+    encoded = [model.encode(part["image"]) for part in tqdm.tqdm(
+        parts, desc="codes", unit="batch", delay=2, leave=False)]
+    mean, log_var = (np.concatenate(each) for each in zip(*encoded))
+    factors = np.concatenate([part["factors"] for part in parts]).astype(np.float64)
+    labels = {name: np.concatenate([part[name] for part in parts]) for name in source.labels}
+    return {
+        "rows": rows, "mean": mean, "log_var": log_var, "names": [str(row) for row in rows],
+        **_classes(labels, source),
+        "continuous": {name: values for name, values in zip(source.factors, factors.T)
+                       if name not in labels},
+        "groups": dict.fromkeys((*labels, *source.factors)),
+    }
+
+
+def _classes(labels, source):
+    """The labels that tell items apart, and the names of their classes."""
+    kept = {name: numbers for name, numbers in labels.items()
+            if len(np.unique(numbers[numbers != UNKNOWN])) > 1}
+    return {"labels": kept, "classes": {name: list(source.labels[name]) for name in kept}}
+
+
+def _measured(utterance, source):
+    """The numbers of an utterance: name -> float."""
+    spec = source.spec
+    power = np.mean(np.square(audio.magnitude(utterance["mel"], spec), dtype=np.float64))
+    numbers = {"loudness_db": 10 * np.log10(max(power, spec.floor**2))}
+    if "f0" in utterance:
+        voiced = utterance["f0"][utterance["f0"] > 0]
+        numbers["f0_hz"] = float(np.median(voiced)) if len(voiced) else np.nan
+        numbers["voiced_share"] = len(voiced) / len(utterance["f0"])
+    if "phone" in utterance:
+        silent = [i for i, name in enumerate(source.labels["phone"]) if name == SILENT]
+        numbers["phones_per_s"] = _rate(utterance["phone"], [UNKNOWN, *silent], spec)
+    return numbers
+
+
+def _rate(phone, silent, spec):
+    """Phones per second of the frames that are not silent; NaN where all are."""
+    begins = np.append(True, phone[1:] != phone[:-1])
+    spoken = ~np.isin(phone, silent)
+    seconds = spoken.sum() * spec.hop / spec.sample_rate_hz
+    return float((begins & spoken).sum() / seconds) if seconds else np.nan
+
+
+# --- What the latents do
+
+
+def activity(mean, log_var):
+    """Which latents are in use.
+
+    Per latent the KL from the prior, `mean over items of (m^2 + s^2 - ln s^2 - 1) / 2`: what a code
+    tells of its item, on average, is at most that. Active: the variance of its means over the items
+    exceeds `ACTIVE`. Dead: all others, whose posterior hardly depends on the item.
+
+    Shapes: mean, log_var [n, latents] -> dict of [latents]: "kl" in nats, "variance" of the means,
+    "sigma" (mean posterior standard deviation), "centre" (mean of the means) and "spread" (standard
+    deviation of the codes of all items, the aggregate posterior); with "active" and "dead", lists of
+    numbers of latents.
+
+    Source: Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519, section 5 (active units).
+    """
+    mean, log_var = np.asarray(mean, np.float64), np.asarray(log_var, np.float64)
+    variance = mean.var(axis=0)
+    return {
+        "kl": np.mean(mean**2 + np.exp(log_var) - log_var - 1, axis=0) / 2,
+        "variance": variance,
+        "sigma": np.exp(log_var / 2).mean(axis=0),
+        "centre": mean.mean(axis=0),
+        "spread": np.sqrt(variance + np.exp(log_var).mean(axis=0)),
+        "active": np.flatnonzero(variance > ACTIVE).tolist(),
+        "dead": np.flatnonzero(variance <= ACTIVE).tolist(),
+    }
+
+
+def ranking(mean, label, rng, groups=None):
+    """The latents by how well they go with a label, best first: a list of rows.
+
+    Items whose label is unknown (-1, or NaN) are left out. The best of many is a winner on the items
+    that chose it: what it is worth, items tell that did not.
+
+    Shapes: mean [n, latents], label [n], groups [n] -> a list of `latents` dicts.
+
+    Args:
+        mean: Codes.
+        label: Numbers of classes, or of fractions for a continuous one.
+        rng: A NumPy generator, of the intervals and the permutations.
+        groups: What is independent, such as the speakers; None = the items.
+
+    Returns:
+        For each latent "latent"; "statistic", its name (`association.statistic`), "value", "low" and
+        "high" (95 % of resampled groups; None where there are too few); "d_prime" (two classes,
+        otherwise None); "mutual_information" in nats and "share" of the label's entropy (classes,
+        otherwise None); "direction", the number of the class that is high, or 1 or -1 for a
+        continuous label; "p" (permutations, over all latents at once) and "least", the least p that
+        the groups allow.
+
+    Raises:
+        KvoiceError: If fewer than two classes are known, or a shape is another.
+    """
+    mean, label = np.asarray(mean), np.asarray(label)
+    known = np.isfinite(label) if label.dtype.kind == "f" else label != UNKNOWN
+    if len(mean) != len(label) or not known.any():
+        raise KvoiceError(f"a label that is known of some of the {len(mean)} codes is wanted, got "
+                          f"{len(label)} of which {int(known.sum())} are known")
+    mean, label = mean[known], label[known]
+    groups = None if groups is None else np.asarray(groups)[known]
+    name = association.statistic(label)
+    values = association.score(mean, label)
+    sides = association.interval(mean, label, rng, groups)
+    p, least = association.permutation(mean, label, rng, groups)
+    distance = association.d_prime(mean, label) if name == "auc" else np.full(len(values), np.nan)
+    nats = share = np.full(len(values), np.nan)
+    if name != "r2":
+        nats = association.mutual_information(mean, label)
+        share = nats / association.entropy(label)
+    direction = association.directions(mean, label)
+    rows = [{
+        "latent": d, "statistic": name, "value": float(values[d]),
+        "low": _number(sides[d, 0]), "high": _number(sides[d, 1]), "d_prime": _number(distance[d]),
+        "mutual_information": _number(nats[d]), "share": _number(share[d]),
+        "direction": int(direction[d]), "p": float(p[d]), "least": least,
+    } for d in range(mean.shape[1])]
+    return sorted(rows, key=lambda row: (-row["value"], -abs(row["d_prime"] or 0),
+                                         -(row["mutual_information"] or 0)))
+
+
+def _number(value):
+    return float(value) if np.isfinite(value) else None
+
+
+def found(rows, units):
+    """The latent that goes with the label best, and one to compare it with that does not.
+
+    The control shows what an edit of this size does that has nothing to do with the label. It is
+    looked for among the active latents without the best: those that chance can account for (the
+    interval of an AUC holds 0.5; p > 0.05 for other statistics, and where there is no interval). Of
+    the half of these that goes with the label least, the latent with the highest KL is the control.
+    If chance accounts for none, it is the one that goes with the label least.
+
+    Args:
+        rows: Of `ranking`.
+        units: Of `activity`, of the same latents.
+
+    Returns:
+        {"best": row, "control": row}; the control is None where no other latent is active.
+    """
+    best, *others = rows
+    others = [row for row in others if row["latent"] in units["active"]]
+    pool = sorted(filter(_chance, others), key=lambda row: row["value"])
+    weakest = pool[: -(-len(pool) // 2)] or sorted(others, key=lambda row: row["value"])[:1]
+    control = max(weakest, key=lambda row: units["kl"][row["latent"]], default=None)
+    return {"best": best, "control": control}
+
+
+def _chance(row):
+    if row["statistic"] == "auc" and row["low"] is not None:
+        return row["low"] <= 0.5
+    return row["p"] > 0.05
+
+
+# --- Edits
+
+
+def put(codes, latent, value):
+    """Codes whose latent has this value, all else as it is: the published edit, at -1 and +1.
+
+    Shapes: codes [n, latents], value a number or [n] -> [n, latents] float32.
+    """
+    edited = np.array(codes, np.float32)
+    edited[:, latent] = value
+    return edited
+
+
+def shifted(codes, latent, k, spread=1.0):
+    """Codes whose latent is moved by k, in units of `spread`.
+
+    Shapes: codes [n, latents] -> [n, latents] float32.
+
+    Args:
+        codes: The codes.
+        latent: Number of the latent.
+        k: How far, either way.
+        spread: 1, or the "spread" of this latent in `activity`: a step that is large for one
+            latent is small for another, and for a dead one it is nothing.
+    """
+    return put(codes, latent, np.asarray(codes)[:, latent] + k * spread)
+
+
+def modes(mean, label, latent):
+    """Where a latent has its two classes: the mean code of each, of items whose label is known.
+
+    Shapes: mean [n, latents], label [n] -> (lower class, upper class), floats.
+
+    Raises:
+        KvoiceError: If the known labels are not of two classes.
+    """
+    label = np.asarray(label)
+    classes = np.unique(label[label != UNKNOWN])
+    if len(classes) != 2:
+        raise KvoiceError(f"a flip wants a label of two classes, got {len(classes)}")
+    return tuple(float(np.asarray(mean)[label == each, latent].mean()) for each in classes)
+
+
+def control_modes(pair, latent, control, units):
+    """Two values of the control that lie as far apart, in its own spreads, as the factor's modes.
+
+    The classes have nearly one mean in the control: flipped between those, it would hardly move, and
+    prove nothing.
+
+    Args:
+        pair: `modes` of the factor.
+        latent: Number of the factor.
+        control: Number of the control.
+        units: Of `activity`, on the items that gave the modes.
+    """
+    half = (pair[1] - pair[0]) / 2 / units["spread"][latent] * units["spread"][control]
+    centre = units["centre"][control]
+    return float(centre - half), float(centre + half)
+
+
+def flipped(codes, latent, pair):
+    """Codes whose latent is put to the other mode: that from which it is farther.
+
+    Where an item lies decides, not its label, so that it works for recordings nobody labelled, and
+    moves each.
+
+    Shapes: codes [n, latents], pair of `modes` -> [n, latents] float32.
+    """
+    values, (one, other) = np.asarray(codes)[:, latent], pair
+    return put(codes, latent, np.where(np.abs(values - one) < np.abs(values - other), other, one))
+
+
+def swept(code, latent, values):
+    """One code with its latent at each of the values: [latents], [n] -> [n, latents] float32."""
+    return put(np.tile(code, (len(values), 1)), latent, values)
+
+
+def interpolated(start, end, steps):
+    """Codes from one to another in equal steps on the straight line, both ends included.
+
+    Means of posteriors, unlike noise, do not lie near a sphere: what is between two is on the line.
+
+    Shapes: start, end [latents] -> [steps, latents] float32.
+    """
+    return np.linspace(start, end, steps).astype(np.float32)
+
+
+def prior(n, latents, rng):
+    """Codes of nobody: [n, latents] float32 from a standard normal."""
+    return rng.standard_normal((n, latents)).astype(np.float32)
+
+
+def resampled(mean, log_var, n, rng):
+    """Codes that could be those of one item: `mean + sigma * noise`.
+
+    Shapes: mean, log_var [latents] -> [n, latents] float32.
+    """
+    noise = rng.standard_normal((n, len(mean)))
+    return (mean + np.exp(np.asarray(log_var) / 2) * noise).astype(np.float32)
+
+
+# --- What an edit did
+
+
+def judged(before, edits, judges):
+    """What of the decoded items changed, by edit and judge.
+
+    Args:
+        before: Decoded items of the codes as they were, as the judges take them.
+        edits: Name -> decoded items of the edited codes, of the same items in the same order; such
+            as of the factor, and of its control.
+        judges: Name -> function of items that gives for each of them a label ([n] whole numbers),
+            a number ([n] fractions, NaN = not known), or a vector ([n, size], such as a speaker
+            embedding).
+
+    Returns:
+        edit -> judge -> a dict with "count" of the items and, of labels, "changed", the share that
+        is another now, with "low" and "high" (95 %, Wilson); of numbers "change", the median of
+        after - before; of vectors "similarity", the median cosine of before and after. None where
+        nothing is known.
+
+    Raises:
+        KvoiceError: If an edit has other items than there were.
+    """
+    heard = {name: np.asarray(judge(before)) for name, judge in judges.items()}
+    return {edit: {name: _changed(f"{edit}, {name}", heard[name], np.asarray(judge(after)))
+                   for name, judge in judges.items()}
+            for edit, after in edits.items()}
+
+
+def _changed(what, before, after):
+    if before.shape != after.shape:
+        raise KvoiceError(f"{what}: {len(before)} items were judged before and {len(after)} after")
+    if before.ndim == 2:
+        sizes = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+        return _median("similarity", np.sum(before * after, axis=1) / sizes)
+    if before.dtype.kind == "f":
+        return _median("change", after - before)
+    hits = int(np.sum(before != after))
+    low, high = wilson(hits, len(before))
+    return {"count": len(before), "changed": hits / len(before), "low": low, "high": high}
+
+
+def _median(name, values):
+    values = values[np.isfinite(values)]
+    return {"count": len(values), name: float(np.median(values)) if len(values) else None}
