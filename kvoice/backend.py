@@ -10,6 +10,11 @@ A model writes its training step once, in stateful style, as
 and with a third outside of training: `input_value_and_grad(function, models)`, the compiled
 gradient of a function of trained models by their input (activation maximisation).
 
+`normal` and `bernoulli` are the distributions of latents and of what is decoded from them: those of
+TensorFlow Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same
+formulas in `keras.ops`. Draws are `mean + scale * noise` with noise of a `SeedGenerator`, so that a
+run goes on exactly.
+
 `TrainStep` turns that step into the `train_step` that Keras expects from TensorFlow, from
 torch, and from JAX, where a step must be a pure function of all state. There the step runs
 inside a `keras.StatelessScope` that holds the whole state of the trainer, and the new values
@@ -21,11 +26,71 @@ Rules for a step: no `add_loss`, no toggling of `trainable`, every random number
 """
 
 import contextlib
+import functools
+import importlib
+import math
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 BACKEND = keras.backend.backend()
+
+
+class _Normal:
+    """What `normal` is where TensorFlow Probability is not."""
+
+    def __init__(self, loc, scale):
+        self.loc, self.scale = loc, scale
+
+    def log_prob(self, value):
+        deviations = (value - self.loc) / self.scale
+        return -0.5 * (ops.square(deviations) + math.log(2 * math.pi)) - ops.log(self.scale)
+
+    def kl_divergence(self, other):
+        ratio = self.scale / other.scale
+        distance = (self.loc - other.loc) / other.scale
+        return 0.5 * (ops.square(ratio) + ops.square(distance) - 1) - ops.log(ratio)
+
+
+class _Bernoulli:
+    """What `bernoulli` is where TensorFlow Probability is not."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def log_prob(self, value):
+        return value * self.logits - ops.softplus(self.logits)
+
+
+@functools.cache
+def _distributions():
+    """TensorFlow Probability's distributions for this backend, or None."""
+    name = {"tensorflow": "tensorflow_probability",
+            "jax": "tensorflow_probability.substrates.jax"}.get(BACKEND)
+    try:
+        return importlib.import_module(name).distributions if name else None
+    except Exception:  # its substrate falls behind JAX in many ways, none of them an ImportError
+        return None
+
+
+def normal(loc, scale):
+    """Independent normal distributions, with `log_prob(value)` and `kl_divergence(other)` in nats.
+
+    Shapes: `loc`, `scale` (standard deviations) and values of any shapes that broadcast.
+    """
+    found = _distributions()
+    return found.Normal(loc, scale) if found else _Normal(loc, scale)
+
+
+def bernoulli(logits):
+    """Independent Bernoulli distributions, with `log_prob(value)` in nats for values from 0 to 1.
+
+    A value between 0 and 1 gives the cross-entropy, which is no density over [0, 1].
+
+    Shapes: `logits` and values of any shapes that broadcast.
+    """
+    found = _distributions()
+    return found.Bernoulli(logits=logits) if found else _Bernoulli(logits)
 
 
 def _single(data):

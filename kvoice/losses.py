@@ -1,7 +1,11 @@
 """Losses as pure functions of tensors, each with its paper and its unit."""
 
+import math
+
 import keras
 from keras import ops
+
+from kvoice import backend
 
 
 def wasserstein(real, fake):
@@ -81,3 +85,80 @@ def typical_norm(noise):
     size = noise.shape[-1]
     deviations = (ops.sum(ops.square(noise), axis=-1) - size) / (2 * size) ** 0.5
     return ops.square(deviations) / 2
+
+
+def gaussian_kl(mean, log_var):
+    """The divergence of each latent's posterior from N(0, 1), in nats: its cost in a code.
+
+    `(mean^2 + variance - 1 - ln variance) / 2`.
+
+    Shapes: `mean`, `log_var` [batch, latents] -> [batch, latents].
+
+    Source: Kingma & Welling 2014, arXiv:1312.6114, appendix B.
+    """
+    posterior = backend.normal(mean, ops.exp(log_var / 2))
+    return posterior.kl_divergence(backend.normal(ops.zeros_like(mean), ops.ones_like(mean)))
+
+
+def gaussian_nll(items, decoded, sigma):
+    """What each value of an item costs under N(decoded, sigma), in nats.
+
+    A density: it may be negative where sigma is small.
+
+    Shapes: `items`, `decoded` [batch, ...] -> the same.
+
+    Args:
+        sigma: Standard deviation, in the unit of the items.
+    """
+    return -backend.normal(decoded, ops.full_like(decoded, sigma)).log_prob(items)
+
+
+def bernoulli_nll(items, logits):
+    """What each value of an item costs as a coin with `sigmoid(logits)`, in nats.
+
+    Shapes: `items` in [0, 1], `logits` [batch, ...] -> the same.
+    """
+    return -backend.bernoulli(logits).log_prob(items)
+
+
+def decomposed_kl(codes, mean, log_var, size):
+    """The three parts of the KL divergence, estimated from one batch, in nats.
+
+    Index-code mutual information, total correlation of the aggregate posterior, and the divergence
+    of each latent's own aggregate posterior from N(0, 1). Their sum is the batch's estimate of the
+    KL, whatever the estimates are: the total correlation is biased by the small batch.
+
+    Shapes: `codes` (draws of the posteriors), `mean`, `log_var` [batch, latents] -> three scalars.
+
+    Args:
+        size: Items in the training data, from which the batch was drawn.
+
+    Source: Chen et al. 2018, arXiv:1802.04942, equation 2, with minibatch-weighted sampling
+    (appendix C.1).
+    """
+    batch = ops.shape(codes)[0]
+    share = math.log(size) + ops.log(ops.cast(batch, "float32"))
+    posterior = backend.normal(mean, ops.exp(log_var / 2)).log_prob(codes)  # [B, D]
+    everyone = backend.normal(mean[None], ops.exp(log_var / 2)[None]).log_prob(codes[:, None])
+    prior = backend.normal(ops.zeros_like(codes), ops.ones_like(codes)).log_prob(codes)
+    joint = ops.logsumexp(ops.sum(everyone, axis=-1), axis=1) - share  # [B]
+    marginals = ops.logsumexp(everyone, axis=1) - share  # [B, D]
+    parts = (ops.sum(posterior, axis=-1) - joint, joint - ops.sum(marginals, axis=-1),
+             ops.sum(marginals - prior, axis=-1))
+    return tuple(ops.mean(part) for part in parts)
+
+
+def permuted(codes, seed):
+    """Codes whose latents are exchanged between the items of a batch, each by itself.
+
+    Draws of the product of the marginals, as far as a batch can give them.
+
+    Shapes: `codes` [batch, latents] -> [batch, latents].
+
+    Args:
+        seed: A `SeedGenerator`.
+
+    Source: Kim & Mnih 2018, arXiv:1802.05983, algorithm 1.
+    """
+    order = ops.argsort(keras.random.uniform(ops.shape(codes), seed=seed), axis=0)
+    return ops.take_along_axis(codes, order, axis=0)

@@ -84,7 +84,7 @@ def train(
         init: A run whose weights are the start, or "".
         steps: Training steps in all.
         steps_per_epoch: Steps between two checkpoints.
-        rates: Player -> learning rate.
+        rates: Player -> learning rate; those of players that this model has not are ignored.
         decay: Factor on all rates after each epoch; 1 = constant.
         beta_1: Of Adam, for all players.
         beta_2: Of Adam.
@@ -219,17 +219,16 @@ def _optimizer_values(group):
 
 
 def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit):
-    if sorted(rates) != sorted(built.players()):
-        raise KvoiceError(
-            f"train.rates: one rate for each of {', '.join(sorted(built.players()))}, got "
-            f"{', '.join(sorted(rates))}."
-        )
+    players = built.players()
+    if missing := sorted(set(players) - set(rates)):
+        raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
+                          f"{', '.join(sorted(rates))}.")
     average = dict(use_ema=True, ema_momentum=ema) if ema else {}
     optimizers = {
         player: keras.optimizers.Adam(
-            rate, beta_1=beta_1, beta_2=beta_2, global_clipnorm=clip_norm or None, **average
+            rates[player], beta_1=beta_1, beta_2=beta_2, global_clipnorm=clip_norm or None, **average
         )
-        for player, rate in rates.items()
+        for player in players
     }
     name = keras.backend.backend()
     built.compile(OptimizerGroup(optimizers), jit_compile=name == "jax" or (jit and name != "torch"))

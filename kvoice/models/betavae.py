@@ -1,0 +1,425 @@
+"""BetaVAE: finds the factors of tones, pictures or voices without being told any.
+
+An encoder gives each item a posterior N(mean, variance) for each of its latents, a decoder makes the
+item from a draw of them, and the divergence of the posteriors from N(0, 1) costs more than its due, so
+that a latent is used only for what it can say alone. The pairs of encoder and decoder stand in
+`ARCHITECTURES`, the objectives in `OBJECTIVES`.
+
+Sources:
+    Higgins et al. 2017 (beta-VAE, ICLR), Burgess et al. 2018, arXiv:1804.03599 (capacity), Chen et al.
+    2018, arXiv:1802.04942 (beta-TCVAE), Kim & Mnih 2018, arXiv:1802.05983 (FactorVAE), Kingma et al.
+    2016, arXiv:1606.04934 (free bits). The pair `utterance` follows the encoder of the speech system
+    that put a beta-VAE before VoiceLoop (Taigman et al. 2018, arXiv:1707.06588): four convolutions of
+    3 x 3, their mean over time, 64 latents. Differs: mels in place of vocoder features; padding takes
+    no part in the mean; no weight normalisation; the decoder is a stack of convolutions that is told
+    the phone of each frame, in place of VoiceLoop and its attention.
+    The pair `dense` has the layers of the earlier VAE on tones (400 units, leaky ReLU, ReLU),
+    `convolutional` its convolutions of 5 x 5 (16, 32, then 500 units): strides in place of pooling, no
+    dropout, no ReLU on mean and log-variance, which kept every sigma above 1. `recurrent` has LSTMs and
+    additive attention (Bahdanau et al. 2015, arXiv:1409.0473) as the earlier one, but one code for
+    an item where that had one for each frame. The pair `shift` is our own.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kvoice import losses
+from kvoice.layers.shift import ShiftedBasis
+from kvoice.players import StepModel
+
+OBJECTIVES = ("beta", "capacity", "tcvae", "factorvae")
+LIKELIHOODS = ("gaussian", "bernoulli")
+CONVENTIONS = ("sum", "mean")
+LOG_VAR = (-14.0, 6.0)  # bounds of a posterior's log-variance, against overflow
+ACTIVE = 0.01  # variance of its means over the batch from which on a latent counts as active
+STRIDE = 8  # frames that the utterance encoder sees as one
+DISCRIMINATOR = 256  # units of FactorVAE's discriminator, 1000 published
+
+
+# --- Pairs of encoder and decoder: (shape, width, ...) -> two lists of layers
+
+
+def _posterior(x, latents):
+    return layers.Dense(2 * latents, dtype="float32", name="posterior")(x)
+
+
+def dense(shape, latents, width):
+    """One hidden layer each way: 400 units published.
+
+    Shapes: items [batch, *shape] -> [batch, 2 * latents]; codes [batch, latents] -> [batch, *shape].
+    """
+    x = items = keras.Input(shape)
+    x = layers.LeakyReLU(0.2)(layers.Dense(width)(layers.Flatten()(x)))
+    encoder = keras.Model(items, _posterior(x, latents))
+    x = codes = keras.Input((latents,))
+    x = layers.Dense(width, activation="relu")(x)
+    x = layers.Dense(math.prod(shape), dtype="float32")(x)
+    return encoder, keras.Model(codes, layers.Reshape(shape)(x))
+
+
+def convolutional(shape, latents, width):
+    """Two convolutions of 5 x 5 with strides, one hidden layer, and the way back.
+
+    Published: 16 and 32 channels and 500 units, hence a width of 16.
+
+    Shapes: as `dense`.
+    """
+    small = [math.ceil(n / 4) for n in shape]
+    x = items = keras.Input(shape)
+    x = layers.Reshape((*shape, 1))(x)  # [B, H, W, 1]
+    for channels in (width, 2 * width):
+        x = layers.Conv2D(channels, 5, 2, padding="same", activation="relu")(x)
+    x = layers.Dense(500, activation="relu")(layers.Flatten()(x))
+    encoder = keras.Model(items, _posterior(x, latents))
+    x = codes = keras.Input((latents,))
+    x = layers.Dense(500, activation="relu")(x)
+    x = layers.Dense(math.prod(small) * 2 * width, activation="relu")(x)
+    x = layers.Reshape((*small, 2 * width))(x)  # [B, H/4, W/4, C]
+    x = layers.Conv2DTranspose(width, 5, 2, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(1, 5, 2, padding="same", dtype="float32")(x)
+    x = layers.Reshape(x.shape[1:3])(x)
+    return encoder, keras.Model(codes, x[:, : shape[0], : shape[1]])
+
+
+def shift(shape, latents, width):
+    """Convolutions along the bins, and a decoder in which a latent can move things along them.
+
+    Meant for constant-Q transforms, where another pitch is another place. The decoder is a function
+    of the place and of the code (Watters et al. 2019, arXiv:1901.07017), and sees the place only as
+    waves that the code has shifted (`layers.shift`).
+
+    Shapes: as `dense`, items [batch, time, bins].
+    """
+    time, bins = shape
+    x = items = keras.Input(shape)
+    x = layers.Permute((2, 1))(x)  # [B, bins, time]
+    for channels in (width // 2, width // 2, width, width):
+        x = layers.Conv1D(channels, 5, 2, padding="same", activation="relu")(x)
+    x = layers.Dense(4 * width, activation="relu")(layers.Flatten()(x))
+    encoder = keras.Model(items, _posterior(x, latents))
+    x = codes = keras.Input((latents,))
+    place = ShiftedBasis(bins)(codes)  # [B, bins, waves]
+    x = layers.Dense(2 * width, use_bias=False)(place) + layers.Dense(2 * width)(codes)[:, None, :]
+    x = layers.ReLU()(x)
+    for _ in range(2):
+        x = layers.Dense(2 * width, activation="relu")(x)
+    x = layers.Dense(time, dtype="float32")(x)  # [B, bins, time]
+    return encoder, keras.Model(codes, layers.Permute((2, 1))(x))
+
+
+def recurrent(shape, latents, width):
+    """An LSTM each way and attention over its frames; an LSTM that reads what it attends to.
+
+    Published: 400 cells. The decoder makes, from the code, one memory for each frame, and attends
+    to them for each frame that it writes.
+
+    Shapes: as `dense`, items [batch, time, bins].
+    """
+    time, bins = shape
+    x = items = keras.Input(shape)
+    x = layers.Bidirectional(layers.LSTM(width, return_sequences=True))(x)  # [B, T, 2 W]
+    score = layers.Dense(1)(layers.Dense(width, activation="tanh")(x))  # [B, T, 1]
+    x = layers.Flatten()(layers.Dot(axes=1)([layers.Softmax(axis=1)(score), x]))  # [B, 2 W]
+    encoder = keras.Model(items, _posterior(x, latents))
+    codes = keras.Input((latents,))
+    memory = layers.Reshape((time, width))(layers.Dense(time * width, activation="tanh")(codes))
+    query = layers.LSTM(width, return_sequences=True)(memory)  # [B, T, W]
+    attended = layers.AdditiveAttention()([query, memory])
+    x = layers.LSTM(width, return_sequences=True)(layers.Concatenate()([query, attended]))
+    return encoder, keras.Model(codes, layers.Dense(bins, dtype="float32")(x))
+
+
+def utterance(shape, latents, width, phones, dropout, seed):
+    """Four convolutions of 3 x 3 and their mean over the frames of the utterance; see the docstring.
+
+    Published: a width of 32, dropout of 0.1.
+
+    Shapes: items [batch, time, mels] and mask [batch, time], time a multiple of 8 ->
+    [batch, 2 * latents]; codes [batch, latents], with phones [batch, time] -> [batch, time, mels],
+    without -> [batch, *shape].
+    """
+    time, mels = shape
+    items, mask = keras.Input((None, mels), name="items"), keras.Input((None,), name="mask")
+    inside = layers.Reshape((-1, 1, 1))(mask)  # [B, T, 1, 1]
+    x = layers.Reshape((-1, mels, 1))(items)  # [B, T, M, 1]
+    for i, (channels, strides) in enumerate(
+            ((width, (1, 1)), (width, (2, 1)), (2 * width, 2), (width, 2))):
+        if i:
+            x = layers.SpatialDropout2D(dropout, seed=seed + i)(x)
+        x = layers.Conv2D(channels, 3, strides, padding="same", activation="relu")(x)
+        if strides != (1, 1):
+            inside = layers.MaxPooling2D((2, 1))(inside)
+        x = x * inside  # past the end of an utterance nothing is heard
+    x = ops.sum(x, axis=1) / ops.maximum(ops.sum(inside, axis=1), 1.0)  # [B, M/4, C]
+    encoder = keras.Model([items, mask], _posterior(layers.Flatten()(x), latents))
+
+    codes = keras.Input((latents,), name="codes")
+    if not phones:
+        if time % STRIDE:
+            raise ValueError(f"shape: {time} frames must be a multiple of {STRIDE}.")
+        x = layers.Dense(time // STRIDE * 4 * width, activation="relu")(codes)
+        x = layers.Reshape((time // STRIDE, 4 * width))(x)
+        for _ in range(3):
+            x = layers.Conv1DTranspose(4 * width, 4, 2, padding="same", activation="relu")(x)
+        return encoder, keras.Model(codes, layers.Dense(mels, dtype="float32")(x))
+    told = keras.Input((None,), dtype="int32", name="phone")
+    x = layers.Embedding(phones + 1, 4 * width)(told + 1)  # [B, T, C]; -1 = unknown
+    voice = layers.Dense(4 * width)(codes)[:, None, :]
+    x = x + voice
+    for dilation in (1, 2, 4, 1):
+        gate, change = (layers.Conv1D(4 * width, 5, dilation_rate=dilation, padding="same")(x)
+                        for _ in range(2))
+        bias = layers.Dense(4 * width)(codes)[:, None, :]
+        x = x + layers.Activation("sigmoid")(gate) * layers.Activation("tanh")(change + bias)
+    return encoder, keras.Model([codes, told], layers.Dense(mels, dtype="float32")(x))
+
+
+ARCHITECTURES = {"dense": dense, "convolutional": convolutional, "shift": shift,
+                 "recurrent": recurrent, "utterance": utterance}
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class BetaVAE(StepModel):
+    """A variational autoencoder whose latents are to be factors.
+
+    The loss of an item is its cost under the likelihood, in nats, and what the objective adds:
+
+    * "beta": `beta * KL`,
+    * "capacity": `gamma * |KL - capacity|`, the capacity growing from 0,
+    * "tcvae": `KL + (beta - 1) * TC`, the total correlation estimated from the batch,
+    * "factorvae": `KL + gamma * TC`, estimated by a discriminator that tells codes from codes whose
+      latents were exchanged between items.
+
+    Over `anneal_steps` beta (or gamma of "factorvae", or the capacity) grows linearly from 0. For
+    pictures and tones the cost is summed over the values of an item; for mels it is summed over the
+    bands and averaged over the frames of the utterance, as in the speech system. The KL is summed over
+    the latents (`kl="sum"`, the literature) or averaged over them (`kl="mean"`, the speech system: beta
+    = 1 there is 1 / latents here). The logs give the sum in both.
+
+    Args:
+        shape: Of an item: (height, width), (time, bins) or (frames, mels).
+        low: The value that becomes 0 for the networks; 0 for images.
+        high: The value that becomes 1. Mels are clipped to [low, high].
+        size: Items in the training data ("tcvae" needs it).
+        domain: The named array that is learned: "image" or "mel".
+        architecture: A name in `ARCHITECTURES`; "utterance" is for mels, the others for images.
+        latents: Values of a code.
+        width: Channels or units, as the architecture counts them.
+        likelihood: "gaussian", or "bernoulli" for values in [0, 1].
+        sigma: Standard deviation of the Gaussian, in the scaled unit: 1 = high - low.
+        objective: One of `OBJECTIVES`.
+        beta: Weight of the KL ("beta"), or of the total correlation ("tcvae").
+        gamma: Weight of the distance from the capacity, or of FactorVAE's total correlation.
+        capacity_nats: At the end of the annealing.
+        anneal_steps: Steps until the full weight; 0 = from the start.
+        free_nats: KL of a latent, averaged over the batch, that costs nothing; 0 = none.
+        kl: "sum" or "mean", over the latents.
+        phones: Number of phones that the decoder is told frame by frame; 0 = none, and it makes
+            segments of the length of the crops.
+        dropout: In the encoder "utterance".
+        seed: Of the draws.
+
+    Raises:
+        ValueError: If an argument does not fit, by its name.
+    """
+
+    terms = ("loss", "reconstruction", "kl", "elbo", "total_correlation", "active_units",
+             "loss_discriminator")
+
+    def __init__(
+        self, *, shape, low, high, size, domain="image", architecture="convolutional", latents=10,
+        width=32, likelihood="gaussian", sigma=0.1, objective="beta", beta=4.0, gamma=100.0,
+        capacity_nats=20.0, anneal_steps=0, free_nats=0.0, kl="sum", phones=0, dropout=0.0, seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        shape = tuple(shape)
+        for name, value, known in (
+                ("architecture", architecture, ARCHITECTURES), ("objective", objective, OBJECTIVES),
+                ("likelihood", likelihood, LIKELIHOODS), ("kl", kl, CONVENTIONS),
+                ("domain", domain, ("image", "mel"))):
+            if value not in known:
+                raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}.")
+        if (domain == "mel") != (architecture == "utterance"):
+            raise ValueError(f"architecture: {architecture!r} does not fit domain {domain!r}: "
+                             "utterance is for mels, the others are for images.")
+        if not low < high:
+            raise ValueError(f"low: {low} must be below high: {high}.")
+        for name, value, least in (
+                ("latents", latents, 1), ("width", width, 2), ("beta", beta, 0), ("gamma", gamma, 0),
+                ("capacity_nats", capacity_nats, 0), ("anneal_steps", anneal_steps, 0),
+                ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0),
+                ("size", size, 1), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name}: {value} must be at least {least}.")
+        if not sigma > 0:
+            raise ValueError(f"sigma: {sigma} must be above 0.")
+        if dropout >= 1:
+            raise ValueError(f"dropout: {dropout} must be below 1.")
+        self._config = dict(
+            shape=shape, low=low, high=high, size=size, domain=domain, architecture=architecture,
+            latents=latents, width=width, likelihood=likelihood, sigma=sigma, objective=objective,
+            beta=beta, gamma=gamma, capacity_nats=capacity_nats, anneal_steps=anneal_steps,
+            free_nats=free_nats, kl=kl, phones=phones, dropout=dropout, seed=seed)
+        self.shape, self.low, self.high, self.domain = shape, low, high, domain
+        self.latents, self.phones = latents, phones
+        self.size, self.likelihood, self.sigma, self.objective = size, likelihood, sigma, objective
+        self.beta, self.gamma, self.capacity_nats = beta, gamma, capacity_nats
+        self.anneal_steps, self.free_nats, self.convention = anneal_steps, free_nats, kl
+        self.parts = 2 if objective == "factorvae" else 1
+        self.names = []  # no labels are learned from
+        more = dict(phones=phones, dropout=dropout, seed=seed) if domain == "mel" else {}
+        self.encoder, self.decoder = ARCHITECTURES[architecture](shape, latents, width, **more)
+        if objective == "factorvae":
+            self.discriminator = keras.Sequential(
+                [keras.Input((latents,)),
+                 *(layers.Dense(DISCRIMINATOR, activation="leaky_relu") for _ in range(4)),
+                 layers.Dense(1, dtype="float32")], name="discriminator")
+        self._random = keras.random.SeedGenerator(seed)
+        self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
+        self.built = True
+
+    def players(self):
+        players = {"vae": self.encoder.trainable_variables + self.decoder.trainable_variables}
+        if self.objective == "factorvae":
+            players["discriminator"] = self.discriminator.trainable_variables
+        return players
+
+    def call(self, batch, training=False):
+        """Items -> posterior, a draw of it, and what is decoded from the draw.
+
+        Shapes: `image` [batch, height, width], or `mel` [batch, time, mels] with `mask` and, where
+        the decoder is told phones, `phone` [batch, time] -> dict of `mean`, `log_var`, `codes`
+        [batch, latents] and `decoded`, scaled and before the sigmoid of a Bernoulli likelihood.
+        """
+        posterior = self.encoder(self._heard(batch), training=training)
+        mean, log_var = ops.split(posterior, 2, axis=-1)
+        log_var = ops.clip(log_var, *LOG_VAR)
+        noise = keras.random.normal(ops.shape(mean), seed=self._random)
+        codes = mean + ops.exp(log_var / 2) * noise
+        told = [codes, batch["phone"]] if self.phones else codes
+        return {"mean": mean, "log_var": log_var, "codes": codes,
+                "decoded": self.decoder(told, training=training)}
+
+    def _heard(self, batch):
+        items = self._scaled(batch[self.domain])
+        return [items, batch["mask"]] if self.domain == "mel" else items
+
+    def _scaled(self, items):
+        return ops.clip((items - self.low) / (self.high - self.low), 0.0, 1.0)
+
+    # Verbs
+
+    def encode(self, items, mask=None, batch=64):
+        """The posteriors of items, NumPy.
+
+        Utterances are padded to a multiple of 8 frames; what is outside of the mask does not count.
+
+        Shapes: `items` [n, *shape], mels [n, time, mels] in the unit of the Spec, `mask` [n, time], 1
+        inside (all if not given) -> mean and log-variance [n, latents].
+        """
+        x = np.clip((np.asarray(items, np.float32) - self.low) / (self.high - self.low), 0, 1)
+        if self.domain == "mel":
+            mask = np.ones(x.shape[:2], np.float32) if mask is None else np.float32(mask)
+            more = -x.shape[1] % STRIDE
+            x = [np.pad(x, ((0, 0), (0, more), (0, 0))), np.pad(mask, ((0, 0), (0, more)))]
+        posterior = self.encoder.predict(x, batch_size=batch, verbose=0)
+        mean, log_var = np.split(posterior, 2, axis=-1)
+        return mean, np.clip(log_var, *LOG_VAR)
+
+    def decode(self, codes, phone=None, batch=64):
+        """The items that codes stand for, in the unit of the data, NumPy.
+
+        Shapes: `codes` [n, latents], `phone` [n, time] where the decoder is told phones (-1 =
+        unknown) -> [n, *shape], of phones [n, time, mels].
+
+        Raises:
+            ValueError: If phones are missing, or given to a decoder that takes none.
+        """
+        if (phone is not None) != bool(self.phones):
+            raise ValueError("phone: " + ("is missing: this decoder is told the phone of each frame."
+                                          if self.phones else "this decoder is told no phones."))
+        codes = np.asarray(codes, np.float32)
+        given = [codes, np.asarray(phone, np.int32)] if self.phones else codes
+        decoded = self.decoder.predict(given, batch_size=batch, verbose=0)
+        if self.likelihood == "bernoulli":
+            decoded = 1 / (1 + np.exp(-decoded))
+        return self.low + (self.high - self.low) * np.clip(decoded, 0, 1)
+
+    # Training
+
+    def _share(self):
+        """How much of the annealing is done, from 0 to 1."""
+        if not self.anneal_steps:
+            return 1.0
+        return ops.minimum(1.0, self.step / self.anneal_steps)
+
+    def cost(self, batch, decoded):
+        """The reconstruction cost of each item in nats: see the class. -> [batch]."""
+        items = self._scaled(batch[self.domain])
+        if self.likelihood == "bernoulli":
+            values = losses.bernoulli_nll(items, decoded)
+        else:
+            values = losses.gaussian_nll(items, decoded, self.sigma)
+        if self.domain == "mel":
+            frames = ops.sum(values, axis=-1) * batch["mask"]  # [B, T]
+            return ops.sum(frames, axis=1) / ops.maximum(ops.sum(batch["mask"], axis=1), 1.0)
+        return ops.sum(values, axis=(1, 2))
+
+    def loss_and_terms(self, batch, training):
+        """What the encoder and decoder lower, and what is logged; a batch's means."""
+        out = self.call(batch, training=training)
+        mean, log_var, codes = out["mean"], out["log_var"], out["codes"]
+        reconstruction = ops.mean(self.cost(batch, out["decoded"]))
+        latent_kl = ops.mean(losses.gaussian_kl(mean, log_var), axis=0)  # [latents]
+        kl = ops.sum(latent_kl)
+        charged = ops.sum(ops.maximum(latent_kl, self.free_nats)) if self.free_nats else kl
+        if self.convention == "mean":
+            charged = charged / self.latents
+        _, correlation, _ = losses.decomposed_kl(codes, mean, log_var, self.size)
+        share = self._share()
+        if self.objective == "beta":
+            penalty = share * self.beta * charged
+        elif self.objective == "capacity":
+            penalty = self.gamma * ops.abs(charged - share * self.capacity_nats)
+        elif self.objective == "tcvae":
+            penalty = charged + share * (self.beta - 1) * correlation
+        else:
+            # Of "together" and "exchanged", the logit of the first is the log of their ratio.
+            correlation = ops.mean(self.discriminator(codes, training=training))
+            penalty = charged + share * self.gamma * correlation
+        active = ops.sum(ops.cast(ops.var(mean, axis=0) > ACTIVE, "float32"))
+        return reconstruction + penalty, {
+            "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl),
+            "total_correlation": correlation, "active_units": active}
+
+    def _discrimination(self, batch):
+        """The discriminator's cross-entropy in nats, on codes that its loss does not move."""
+        codes = ops.stop_gradient(self.call(batch)["codes"])
+        mixed = losses.permuted(codes, self._random)
+        together, exchanged = self.discriminator(codes), self.discriminator(mixed)
+        return ops.mean(ops.softplus(-together) + ops.softplus(exchanged)) / 2, {}
+
+    def train_on(self, batch):
+        first, second = batch, batch
+        if self.objective == "factorvae":  # the discriminator learns from items of its own
+            half = ops.shape(batch[self.domain])[0] // 2
+            first = {name: values[:half] for name, values in batch.items()}
+            second = {name: values[half:] for name, values in batch.items()}
+        loss, terms = self.update("vae", lambda: self.loss_and_terms(first, training=True))
+        told = ops.zeros(())
+        if self.objective == "factorvae":
+            told, _ = self.update("discriminator", lambda: self._discrimination(second))
+        self.step.assign(self.step + 1)
+        return {"loss": loss, **terms, "loss_discriminator": told}
+
+    def eval_on(self, batch):
+        loss, terms = self.loss_and_terms(batch, training=False)
+        told = self._discrimination(batch)[0] if self.objective == "factorvae" else ops.zeros(())
+        return {"loss": loss, **terms, "loss_discriminator": told}
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
