@@ -29,6 +29,7 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc")
+DEMO = "demo"  # what is learned from where nothing else is said
 PRIORS = ("typical", "zero", "none")
 LEARNT = ("train", "judge")  # splits that a model may learn from: judges have speakers of their own
 LINEAR = ("train", "judge", "test")  # splits that an ascent is judged with
@@ -278,8 +279,10 @@ def train(model, data, run, init, overrides):
     from kvoice import audio
 
     spec = audio.Spec(**config["audio"])
-    condition, domain = config["model"]["condition"], config["model"]["domain"]
-    directory = _prepared(data, spec, condition)
+    data = data or config_file(name).get("DATA", {}).get(variant, DEMO)
+    group = config["model"]
+    condition = group.get("condition", "")
+    corpus = _prepared(data, spec, group)
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
     from kvoice import runs, training
@@ -289,41 +292,65 @@ def train(model, data, run, init, overrides):
     splits = (config["data"]["split"], "valid")
     if splits[0] not in LEARNT:
         raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
-    source, valid = _sources(directory, splits, spec, condition, config["data"], domain)
+    if "phones" in group:
+        group["phones"] = _phones(corpus) if group["phones"] else 0
+    source, valid = _sources(corpus, splits, spec, group, config["data"])
     names = source.labels[condition] if condition else []
     _refuse_one_class(data, source, condition)
-    known = {
-        "mel": {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high},
-        "wave": {"shape": [spec.samples(source.crop_frames)], "low": -1.0, "high": 1.0},
-    }.get(domain, {}) | {"labels": len(names)}
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
-         "corpus": source.manifest.items, "speakers": source.speakers, "data": config["data"],
-         "model": config["model"] | known, "train": config["train"]},
+         "corpus": source.fingerprint, "speakers": source.speakers, "data": config["data"],
+         "model": group | _known(source, spec, group, names), "train": config["train"]},
         spec, source.labels,
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
     steps, done = config["train"]["steps"], run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
         training.train(run, source, valid, init=init, **config["train"],
-                       validate=_quality(run, directory, splits),
-                       callbacks=[_estimate(steps - done), *_summaries(run)])
+                       validate=_quality(run, corpus, splits),
+                       callbacks=[_estimate(steps - done), *_summaries(run, valid)])
     _complete(run)
     best = run.state["best"] or run.state
-    print(f"{run.path} is finished: {steps} steps, the best at {best['step']}. Next:\n"
+    reached = f", the best at {best['step']}" if run.state["best"] else ""
+    print(f"{run.path} is finished: {steps} steps{reached}. Next:\n"
           f"  kvoice evaluate --run={run.path}")
     if name == "voicegan":
         print(f"  kvoice generate --run={run.path} --count=8 --seed=1\n"
               f"Samples of it are in {run.path / 'samples'}")
     if name == "classifier":
         print(f"  kvoice classify --run={run.path} --input=FILE_OR_DIR")
+    if name == "betavae":
+        label = " --label=gender" if group["domain"] == "mel" else ""
+        print(f"  kvoice traverse --run={run.path}{label}\n  kvoice report {run.path}")
+
+
+def _known(source, spec, group, names):
+    """What a model is told by its data rather than by its config."""
+    if group["domain"] == "image":
+        known = {"shape": list(source.shape), "low": 0.0, "high": 1.0}
+    elif group["domain"] == "mel":
+        known = {"shape": [source.crop_frames, spec.mels], "low": spec.low, "high": spec.high}
+    elif group["domain"] == "wave":
+        known = {"shape": [spec.samples(source.crop_frames)], "low": -1.0, "high": 1.0}
+    else:
+        known = {}  # the model says what is wrong
+    return known | ({"labels": len(names)} if "condition" in group else {})
+
+
+def _phones(directory):
+    """How many phones the manifest of a corpus knows."""
+    from kvoice.data.manifest import Manifest
+
+    return len(Manifest.load(directory).labels["phone"])
 
 
 def _refuse_one_class(data, source, condition):
     """Raises where all utterances that are learned from have the same label."""
+    if not condition:
+        return
     counts = source.manifest.splits[source.split]["counts"].get(condition)
-    names = source.labels[condition] if condition else []
+    names = source.labels[condition]
     present = [name for name in names if counts is None or counts.get(name)]
     if len(present) == 1:
         where = "" if len(names) == 1 else f" in the split {source.split}"
@@ -331,18 +358,24 @@ def _refuse_one_class(data, source, condition):
                           "apart; use another --config.model.condition, or more speakers")
 
 
-def _quality(run, directory, splits):
-    """What a run is asked at the end of each epoch, as a function of its model."""
-    condition, group = run.config["model"]["condition"], run.config["data"]
+def _quality(run, corpus, splits):
+    """What a run is asked at the end of each epoch, as a function of its model; None = nothing."""
+    model, group = run.config["model"], run.config["data"]
     if run.config["model_name"] == "classifier":
         from kvoice import classification
 
-        domain = run.config["model"]["domain"]
-        (valid,) = _sources(directory, splits[1:], run.spec, condition, group, domain)
+        (valid,) = _sources(corpus, splits[1:], run.spec, model, group)
         return classification.quality(valid)
-    from kvoice import evaluation
+    if run.config["model_name"] == "voicegan":
+        from kvoice import evaluation
 
-    return evaluation.quality(*_sources(directory, splits, run.spec, condition, group))
+        return evaluation.quality(*_sources(corpus, splits, run.spec, _mels(model), group))
+    return None
+
+
+def _mels(model):
+    """A config's group `model`, of whose data only the mels are wanted."""
+    return model | {"domain": "mel"}
 
 
 def _complete(run):
@@ -358,15 +391,23 @@ def _complete(run):
         _samples(run, run.path / "samples")
 
 
-def _prepared(data, spec, condition):
+def _prepared(data, spec, model):
     """The directory with the shards of `data` for this Spec; they are written if they are not there.
 
-    `splits.default` says how they are split. The name of the directory tells apart what cannot share
+    Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The name of the directory tells apart what cannot share
     shards: corpora and their files, conditioning and ways to split.
     """
     from kvoice import audio
-    from kvoice.data import corpora, manifest, prepare, splits
+    from kvoice.data import corpora, factors, manifest, prepare, splits
 
+    condition = model.get("condition", "")
+    if factors.named(data) != (model["domain"] == "image"):
+        kinds = ("images", f"of {', '.join(factors.CORPORA)}"), ("speech", "of recordings or demo")
+        (has, _), (wants, of) = kinds if factors.named(data) else kinds[::-1]
+        raise KvoiceError(f"--data={data}: holds {has}, and model.domain={model['domain']} learns from "
+                          f"{wants}, {of}; --model=betavae:tones and betavae:digits learn from images")
+    if factors.named(data):
+        return data
     if data.startswith("prepared:"):
         return data.removeprefix("prepared:")
     split = splits.default(data, condition)
@@ -396,7 +437,7 @@ def _shards_of(run):
     from kvoice.data import splits
     from kvoice.data.manifest import FILE, Manifest
 
-    split = splits.default(run.config["data_spec"], run.config["model"]["condition"])
+    split = splits.default(run.config["data_spec"], run.config["model"].get("condition", ""))
     for path in sorted(pathlib.Path("prepared").glob(f"*/{FILE}")):
         manifest = Manifest.load(path.parent)
         same = all(getattr(manifest, f) == getattr(run.spec, f) for f in audio.CONDITIONING)
@@ -405,24 +446,36 @@ def _shards_of(run):
     return None
 
 
-def _sources(directory, splits, spec, condition, group, domain="mel"):
+def _sources(corpus, splits, spec, model, group, more=()):
+    """The sources of some splits of a corpus, with the arrays that a model learns from, and `more`."""
+    if model["domain"] == "image":
+        from kvoice.data.factors import FactorSource
+
+        return [FactorSource(corpus, **group | {"split": split}) for split in splits]
     from kvoice.data.source import Source
 
-    return [Source(directory, spec=spec, condition=condition, arrays=(domain,),
+    arrays = [model["domain"], *more]
+    if "phones" in model:
+        arrays += ["mask", *["phone"][: model["phones"]]]
+    return [Source(corpus, spec=spec, condition=model.get("condition", ""), arrays=arrays,
                    **group | {"split": split}) for split in splits]
 
 
 def _header(run, source, backend, parameters):
-    seconds = source.manifest.splits[source.split]["seconds"]
-    condition = run.config["model"]["condition"]
+    condition = run.config["model"].get("condition", "")
     does = "tells" if run.config["model_name"] == "classifier" else "conditional on"
     labels = f"{does} {condition} ({', '.join(run.names)})" if condition else "unconditional"
+    if run.config["model_name"] == "betavae":
+        told = run.config["model"].get("phones")
+        labels = f"{run.config['model']['latents']} latents" + (
+            f", told which of {told} phones is spoken" if told else "")
+    learnt = f"{len(source)} items" if not source.speakers else (
+        f"{len(source)} utterances of {len(source.speakers)} speakers, {source.seconds / 60:.1f} min,")
     group, done = run.config["train"], run.state.get("step", 0)
     begun = run.state.get("backend", backend)
     return "\n".join([
         f"model    {run.config['model_name']}: {parameters:,} parameters, {labels}",
-        f"corpus   {source.manifest.data}: {len(source)} utterances of {len(source.speakers)} speakers, "
-        f"{seconds / 60:.1f} min, to train on",
+        f"corpus   {source.data}: {learnt} to train on",
         f"backend  {backend}, {group['precision']}" + (
             f"; begun on {begun}, whose random numbers were others" if begun != backend else ""),
         f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
@@ -430,7 +483,17 @@ def _header(run, source, backend, parameters):
     ])
 
 
-def _summaries(run):
+def _summaries(run, valid):
+    """What writes down the course of a run beside its log: the latents' KL, and TensorBoard."""
+    latent = []
+    if run.config["model_name"] == "betavae":
+        from kvoice import disentanglement
+
+        latent = [disentanglement.LatentLog(run, valid)]
+    return [*latent, *_tensorboard(run)]
+
+
+def _tensorboard(run):
     """The callback for TensorBoard, where TensorFlow is installed."""
     if not _installed("tensorflow"):
         return []
@@ -517,7 +580,8 @@ def evaluate(run, count, seed):
         raise KvoiceError(f"{run}: neither a run nor a maximisation (no config.json or "
                           f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
     run = runs.load(run)
-    how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier}
+    how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
+           "betavae": _evaluate_betavae}
     how[run.config["model_name"]](run, count or 512, seed)
 
 
@@ -529,15 +593,16 @@ def _corpus_of(run):
     """
     from kvoice.data.manifest import Manifest
 
-    condition = run.config["model"]["condition"]
-    directory = _shards_of(run) or _prepared(run.config["data_spec"], run.spec, condition)
+    if run.config["model"]["domain"] == "image":
+        return run.config["data_spec"]
+    directory = _shards_of(run) or _prepared(run.config["data_spec"], run.spec, run.config["model"])
     if Manifest.load(directory).items != run.config["corpus"]:
         raise KvoiceError(f"{run.config['data_spec']}: has changed since {run.path} was trained on it")
     return directory
 
 
 def _evaluate_voicegan(run, count, seed):
-    directory, condition = _corpus_of(run), run.config["model"]["condition"]
+    directory = _corpus_of(run)
 
     import keras
 
@@ -545,7 +610,7 @@ def _evaluate_voicegan(run, count, seed):
     from kvoice.files import write_json
 
     train, judge, test = _sources(
-        directory, ("train", "judge", "test"), run.spec, condition, run.config["data"])
+        directory, ("train", "judge", "test"), run.spec, _mels(run.config["model"]), run.config["data"])
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
     scores = evaluation.voicegan_scores(
         training.load(run.path), train, judge, test, count=count, seed=seed,
@@ -563,8 +628,7 @@ def _evaluate_classifier(run, count, seed):
     from kvoice.files import write_json
 
     splits = [name for name, split in Manifest.load(directory).splits.items() if split["utterances"]]
-    sources = _sources(
-        directory, splits, run.spec, group["condition"], run.config["data"], group["domain"])
+    sources = _sources(directory, splits, run.spec, group, run.config["data"])
     scores = classification.scores(
         training.load(run.path), dict(zip(splits, sources)), run.config["speakers"])
     for split, each in scores["splits"].items():
@@ -573,6 +637,21 @@ def _evaluate_classifier(run, count, seed):
     write_json(run.path / "evaluation.json", scores)
     print(f"{classification.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
           "confusion and calibration are beside it as pictures")
+
+
+def _evaluate_betavae(run, count, seed):
+    corpus, group = _corpus_of(run), run.config["model"]
+
+    from kvoice import disentanglement, priors, training
+    from kvoice.files import write_json
+
+    model = training.load(run.path)
+    if group["domain"] == "image":
+        (test,) = _sources(corpus, ["test"], run.spec, group, run.config["data"])
+        scores = disentanglement.factor_scores(model, test, max(count, 10_000), seed)
+    write_json(run.path / "evaluation.json", scores)
+    print("\n\n".join(map(priors.text, scores["tables"])))
+    print(f"\n{run.path / 'evaluation.json'} holds the numbers")
 
 
 def _evaluate_maximization(folder, content, count, seed):
@@ -585,7 +664,7 @@ def _evaluate_maximization(folder, content, count, seed):
     directory = _corpus_of(classifier)
     frames = generator.config["data"]["crop_frames"]
     sources = dict(zip(LINEAR, _sources(
-        directory, LINEAR, generator.spec, classifier.config["model"]["condition"],
+        directory, LINEAR, generator.spec, _mels(classifier.config["model"]),
         generator.config["data"] | {"crop_frames": frames})))
     if common := set(sources["judge"].speakers) & {*generator.config["speakers"],
                                                    *classifier.config["speakers"]}:
@@ -693,8 +772,9 @@ _CORPORA = ("demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, joined 
 
 def _train_flags(parser):
     flags.DEFINE_string("model", "", "NAME[:VARIANT]: what to train", flag_values=parser)
-    flags.DEFINE_string("data", "demo", f"CORPUS: {_CORPORA}; or prepared:DIR, from `prepare`",
-                        flag_values=parser)
+    flags.DEFINE_string("data", "", f"CORPUS: {_CORPORA}; additive[:SPACE], digits or mnist[:FILE] for "
+                        "models of images; or prepared:DIR, from `prepare`; demo if not given, or what "
+                        "the variant is for", flag_values=parser)
     flags.DEFINE_string("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given",
                         flag_values=parser)
     flags.DEFINE_string("init", "", "DIR: a run whose weights are the start", flag_values=parser)

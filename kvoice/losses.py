@@ -1,7 +1,5 @@
 """Losses as pure functions of tensors, each with its paper and its unit."""
 
-import math
-
 import keras
 from keras import ops
 
@@ -121,23 +119,21 @@ def bernoulli_nll(items, logits):
     return -backend.bernoulli(logits).log_prob(items)
 
 
-def decomposed_kl(codes, mean, log_var, size):
+def decomposed_kl(codes, mean, log_var):
     """The three parts of the KL divergence, estimated from one batch, in nats.
 
     Index-code mutual information, total correlation of the aggregate posterior, and the divergence
-    of each latent's own aggregate posterior from N(0, 1). Their sum is the batch's estimate of the
-    KL, whatever the estimates are: the total correlation is biased by the small batch.
+    of each latent's own aggregate posterior from N(0, 1), where the aggregate is the mean of the batch's
+    posteriors. Their sum is an estimate of the KL. In a batch of B no information can be seen
+    that exceeds ln B: where codes say more, the first is too small and the second too large.
 
     Shapes: `codes` (draws of the posteriors), `mean`, `log_var` [batch, latents] -> three scalars.
 
-    Args:
-        size: Items in the training data, from which the batch was drawn.
-
     Source: Chen et al. 2018, arXiv:1802.04942, equation 2, with minibatch-weighted sampling
-    (appendix C.1).
+    (appendix C.1); differs: the logarithm of the size of the data is left out, a constant that moves
+    nats from the first part and the last to the second, and no gradient.
     """
-    batch = ops.shape(codes)[0]
-    share = math.log(size) + ops.log(ops.cast(batch, "float32"))
+    share = ops.log(ops.cast(ops.shape(codes)[0], "float32"))
     posterior = backend.normal(mean, ops.exp(log_var / 2)).log_prob(codes)  # [B, D]
     everyone = backend.normal(mean[None], ops.exp(log_var / 2)[None]).log_prob(codes[:, None])
     prior = backend.normal(ops.zeros_like(codes), ops.ones_like(codes)).log_prob(codes)

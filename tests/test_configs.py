@@ -1,10 +1,12 @@
 """Every variant of every config is consumed whole: a dead key is a TypeError."""
 
 import inspect
+import types
 
 import pytest
 
 from kvoice import audio, cli
+from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 
 VARIANTS = [(path.stem, variant) for path in sorted(cli.CONFIGS.glob("*.py"))
@@ -36,8 +38,11 @@ def test_the_audio_group_is_a_spec(model, variant):
 
 @every_variant
 def test_the_data_group_is_consumed_by_the_source(model, variant):
-    data = cli.configuration(model, variant)["data"]
-    inspect.signature(Source).bind("directory", spec="spec", condition="", **data)
+    config = cli.configuration(model, variant)
+    if config["model"]["domain"] == "image":
+        inspect.signature(FactorSource).bind("additive", **config["data"])
+    else:
+        inspect.signature(Source).bind("directory", spec="spec", condition="", **config["data"])
 
 
 @every_variant
@@ -113,9 +118,10 @@ def test_the_model_group_is_consumed_by_the_model(model, variant):
 
     config = cli.configuration(model, variant)
     group, spec = config["model"], audio.Spec(**config["audio"])
-    crop = config["data"]["crop_frames"]
-    shape = {"mel": (crop, spec.mels), "wave": (spec.samples(crop),)}[group["domain"]]
-    known = {"shape": shape, "low": -1.0, "high": 1.0, "labels": 4}
+    source = types.SimpleNamespace(shape=(8, 8), crop_frames=config["data"].get("crop_frames"))
+    known = cli._known(source, spec, group, ["a", "b", "c", "d"])
+    if "phones" in group:
+        known["phones"] = 40 * group.pop("phones")
     parameters = inspect.signature(MODELS[model]).parameters
     assert set(group | known) <= set(parameters)  # none is swallowed by **kwargs
     inspect.signature(MODELS[model]).bind(**group, **known)

@@ -31,6 +31,7 @@ SAMPLE_RATE_HZ = 16000
 SAMPLES = 8000  # half a second
 PARTIALS = 10
 REPRESENTATIONS = ("cqt", "mel", "stft", "waveform")
+SCALES = ("db", "amplitude", "root")
 
 VERSION = 1  # of the rendering: another one sounds or looks otherwise
 
@@ -297,7 +298,7 @@ class View:
             "mel": mel magnitudes; "stft": magnitudes of the Fourier transform without its bin at
             the Nyquist frequency; "waveform": (wave + 1) / 2, in one bin, on no scale.
         scale: "db": decibels, 1 at the maximum of the item and 0 at `range_db` below it;
-            "amplitude": magnitudes as a share of that maximum.
+            "amplitude": magnitudes as a share of that maximum; "root": the square root of that.
         range_db: Depth of the decibels.
         bins_per_octave: Of the CQT only; 3 or more.
 
@@ -313,7 +314,7 @@ class View:
     def __post_init__(self):
         for field, known in (
             ("representation", REPRESENTATIONS),
-            ("scale", ("db", "amplitude")),
+            ("scale", SCALES),
         ):
             if getattr(self, field) not in known:
                 raise KvoiceError(
@@ -350,8 +351,8 @@ class View:
             magnitude = np.abs(audio.stft(waves, _MEL)[..., :-1])
         loudest = magnitude.max(axis=(1, 2), keepdims=True)
         share = magnitude / np.maximum(loudest, 1e-20)  # silence is 0 everywhere
-        if self.scale == "amplitude":
-            return share
+        if self.scale != "db":
+            return np.sqrt(share) if self.scale == "root" else share
         floor = 10 ** (-self.range_db / 20)
         depth_db = 20 * np.log10(np.maximum(share, floor))
         return np.maximum(0, 1 + depth_db / self.range_db).astype(np.float32)  # not -1e-7

@@ -107,7 +107,7 @@ class FactorSource:
         seed: Of the order. The split does not depend on it.
         representation: See `additive.View`, as for the next three; "image" for digits and mnist,
             which ignore those.
-        scale: "db" or "amplitude".
+        scale: "db", "amplitude" or "root".
         range_db: Depth of the decibels.
         bins_per_octave: Of the CQT only.
 

@@ -22,7 +22,7 @@ from kvoice.data.manifest import Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
-ARRAYS = ("mel", "wave", "f0", "phone")
+ARRAYS = ("mel", "wave", "f0", "phone", "mask")
 LABELS = ("speaker", "gender", "emotion")
 UNKNOWN = -1  # a label that an utterance does not have
 
@@ -43,7 +43,8 @@ class Source:
         seed: Of the order and the crops.
         condition: "speaker", "gender" or "emotion" leaves out utterances without this label;
             "" = none.
-        arrays: Which of "mel", "wave", "f0", "phone" a batch holds.
+        arrays: Which of "mel", "wave", "f0", "phone" and "mask" (1 inside the utterance, 0 in what is
+            padded) a batch holds.
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
@@ -78,6 +79,21 @@ class Source:
         return self.manifest.labels
 
     @property
+    def data(self):
+        """What `--data` said of the corpus."""
+        return self.manifest.data
+
+    @property
+    def fingerprint(self):
+        """A short name that differs where the utterances of the corpus do."""
+        return self.manifest.items
+
+    @property
+    def seconds(self):
+        """Of all utterances of the split."""
+        return self.manifest.splits[self.split]["seconds"]
+
+    @property
     def speakers(self):
         """The names of the speakers of the split."""
         return self.manifest.splits[self.split]["speakers"]
@@ -90,7 +106,7 @@ class Source:
         """The batch of a step; the same step gives the same batch.
 
         Shapes: -> dict of `mel` [batch, crop_frames, mels], `wave` [batch, crop_frames * hop],
-        `f0` and `phone` [batch, crop_frames], as far as `arrays` names them, and of `speaker`,
+        `f0`, `phone` and `mask` [batch, crop_frames], as far as `arrays` names them, and of `speaker`,
         `gender`, `emotion` [batch] int32, -1 = unknown.
         """
         positions = range(step * self.batch_size, (step + 1) * self.batch_size)
@@ -105,7 +121,7 @@ class Source:
     def utterance(self, i):
         """The i-th utterance, whole: the arrays and labels of `batch`, with its `name` and `text`.
 
-        Shapes: `mel` [frames, mels], `wave` [frames * hop], `f0` and `phone` [frames], where
+        Shapes: `mel` [frames, mels], `wave` [frames * hop], `f0`, `phone` and `mask` [frames], where
         frames = samples // hop.
         """
         row = self._rows[i]
@@ -122,11 +138,11 @@ class Source:
         """`frames` frames of an utterance from `start` on, each array padded at its end."""
         hop, label_hop = self.spec.hop, self.manifest.label_hop
         inside = min(frames, self._frames[row] - start)
-        crop = {}
+        crop = {"mask": _padded(np.ones(inside, np.float32), frames, 0)}
         if "mel" in self.arrays:
             first = self._first_mel[row] + start
             crop["mel"] = _padded(self._mels[first : first + inside], frames, self.spec.silence)
-        if set(self.arrays) - {"mel"}:
+        if set(self.arrays) - {"mel", "mask"}:
             record = self._record(row)
             wave = record["wave"][start * hop : (start + inside) * hop]
             crop["wave"] = _padded(_float(wave), frames * hop, 0)

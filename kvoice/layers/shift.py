@@ -9,10 +9,10 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class ShiftedBasis(layers.Layer):
-    """Sines and cosines of the place `u - s`, where the shifts s are functions of the code.
+    """Sines and cosines of the place `u - s`, where the shifts s are linear in the code.
 
-    The place u goes from -1 to 1 along the bins; there are `heads` shifts, each a linear function of
-    the code plus that of a small network. The waves have 1/2, 1, 2, 4, ... turns from end to end, up to
+    The place u goes from -1 to 1 along the bins; each of `heads` shifts is a linear function of the
+    code. The waves have 1/2, 1, 2, 4, ... turns from end to end, up to
     one in four bins. Whatever is a function of them moves along the bins when a shift changes, as it is:
     in a constant-Q transform that is another pitch. A posterior that is not sure of the shift blurs the
     short waves and leaves the long ones, so that a decoder learns from coarse to fine.
@@ -22,7 +22,6 @@ class ShiftedBasis(layers.Layer):
     Args:
         bins: Places.
         heads: Shifts.
-        hidden: Units of the network in the shifts.
 
     Raises:
         ValueError: If `bins` is below 4.
@@ -31,24 +30,20 @@ class ShiftedBasis(layers.Layer):
     features), a decoder that is told the place after Watters et al. 2019, arXiv:1901.07017.
     """
 
-    def __init__(self, bins, heads=8, hidden=32, **kwargs):
+    def __init__(self, bins, heads=8, **kwargs):
         super().__init__(**kwargs)
         if bins < 4:
             raise ValueError(f"bins: {bins} must be at least 4.")
-        self.bins, self.heads, self.hidden = bins, heads, hidden
+        self.bins, self.heads = bins, heads
         self.turns = 2.0 ** np.arange(-1, int(math.log2(bins / 4)) + 1)  # from end to end
         self.linear = layers.Dense(heads)
-        self.bent = layers.Dense(hidden, activation="tanh")
-        self.out = layers.Dense(heads)
 
     def build(self, codes_shape):
         self.linear.build(codes_shape)
-        self.bent.build(codes_shape)
-        self.out.build((codes_shape[0], self.hidden))
 
     def shifts(self, codes):
         """How far along: 1 is half of the way from end to end. [batch, latents] -> [batch, heads]."""
-        return self.linear(codes) + self.out(self.bent(codes))
+        return self.linear(codes)
 
     def call(self, codes):
         place = ops.linspace(-1.0, 1.0, self.bins)
@@ -61,5 +56,4 @@ class ShiftedBasis(layers.Layer):
         return (codes_shape[0], self.bins, self.heads * 2 * len(self.turns))
 
     def get_config(self):
-        return {**super().get_config(), "bins": self.bins, "heads": self.heads,
-                "hidden": self.hidden}
+        return {**super().get_config(), "bins": self.bins, "heads": self.heads}

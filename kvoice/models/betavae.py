@@ -203,7 +203,6 @@ class BetaVAE(StepModel):
         shape: Of an item: (height, width), (time, bins) or (frames, mels).
         low: The value that becomes 0 for the networks; 0 for images.
         high: The value that becomes 1. Mels are clipped to [low, high].
-        size: Items in the training data ("tcvae" needs it).
         domain: The named array that is learned: "image" or "mel".
         architecture: A name in `ARCHITECTURES`; "utterance" is for mels, the others for images.
         latents: Values of a code.
@@ -230,7 +229,7 @@ class BetaVAE(StepModel):
              "loss_discriminator")
 
     def __init__(
-        self, *, shape, low, high, size, domain="image", architecture="convolutional", latents=10,
+        self, *, shape, low, high, domain="image", architecture="convolutional", latents=10,
         width=32, likelihood="gaussian", sigma=0.1, objective="beta", beta=4.0, gamma=100.0,
         capacity_nats=20.0, anneal_steps=0, free_nats=0.0, kl="sum", phones=0, dropout=0.0, seed=0,
         **kwargs,
@@ -251,8 +250,7 @@ class BetaVAE(StepModel):
         for name, value, least in (
                 ("latents", latents, 1), ("width", width, 2), ("beta", beta, 0), ("gamma", gamma, 0),
                 ("capacity_nats", capacity_nats, 0), ("anneal_steps", anneal_steps, 0),
-                ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0),
-                ("size", size, 1), ("seed", seed, 0)):
+                ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         if not sigma > 0:
@@ -260,13 +258,13 @@ class BetaVAE(StepModel):
         if dropout >= 1:
             raise ValueError(f"dropout: {dropout} must be below 1.")
         self._config = dict(
-            shape=shape, low=low, high=high, size=size, domain=domain, architecture=architecture,
+            shape=shape, low=low, high=high, domain=domain, architecture=architecture,
             latents=latents, width=width, likelihood=likelihood, sigma=sigma, objective=objective,
             beta=beta, gamma=gamma, capacity_nats=capacity_nats, anneal_steps=anneal_steps,
             free_nats=free_nats, kl=kl, phones=phones, dropout=dropout, seed=seed)
         self.shape, self.low, self.high, self.domain = shape, low, high, domain
         self.latents, self.phones = latents, phones
-        self.size, self.likelihood, self.sigma, self.objective = size, likelihood, sigma, objective
+        self.likelihood, self.sigma, self.objective = likelihood, sigma, objective
         self.beta, self.gamma, self.capacity_nats = beta, gamma, capacity_nats
         self.anneal_steps, self.free_nats, self.convention = anneal_steps, free_nats, kl
         self.parts = 2 if objective == "factorvae" else 1
@@ -379,7 +377,7 @@ class BetaVAE(StepModel):
         charged = ops.sum(ops.maximum(latent_kl, self.free_nats)) if self.free_nats else kl
         if self.convention == "mean":
             charged = charged / self.latents
-        _, correlation, _ = losses.decomposed_kl(codes, mean, log_var, self.size)
+        _, correlation, _ = losses.decomposed_kl(codes, mean, log_var)
         share = self._share()
         if self.objective == "beta":
             penalty = share * self.beta * charged

@@ -1,0 +1,125 @@
+"""betavae: finds the factors of voices, tones or pictures without being told any.
+
+    bin/train --model=betavae          default (also :voices): utterances of demo, 64 latents, the
+                                       decoder is told the phones where the corpus knows them
+    bin/train --model=betavae:tones    synthetic tones with known factors (--data=additive), minutes
+    bin/train --model=betavae:digits   pictures of digits (--data=digits, or --data=mnist), a minute
+    bin/train --model=betavae:paper    the published sizes of the speech system, for a GPU
+    bin/train --model=betavae:tiny     seconds, to see that everything runs
+
+The objective and its weight: `--config.model.objective=beta` (capacity, tcvae, factorvae),
+`--config.model.beta=8`. `:recurrent` is the pair with LSTMs and attention on tones.
+"""
+
+import dataclasses
+
+import ml_collections
+
+from kvoice import audio
+
+# What `--data` is where it is not given; demo otherwise.
+DATA = {"tones": "additive", "recurrent": "additive", "digits": "digits"}
+
+_VOICES = {
+    "data": {  # data.source.Source
+        "split": "train",  # whose speakers it learns from
+        "crop_frames": 160,
+        "batch": 32,
+        "seed": 0,
+    },
+    "model": {
+        "domain": "mel",
+        "architecture": "utterance",
+        "latents": 64,
+        "width": 16,
+        "sigma": 0.1,
+        "beta": 1.0,
+        "phones": True,  # the decoder is told the phone of each frame, where they are known
+        "dropout": 0.0,
+    },
+    "train": {"steps": 1500, "steps_per_epoch": 150},
+}
+_TONES = {
+    "data": {  # data.factors.FactorSource
+        "split": "train",
+        "batch": 128,
+        "seed": 0,
+        "representation": "cqt",
+        "scale": "root",
+        "range_db": 60.0,
+        "bins_per_octave": 12,
+    },
+    "model": {
+        "domain": "image",
+        "architecture": "shift",
+        "latents": 10,
+        "width": 64,
+        "sigma": 0.1,
+        "objective": "tcvae",
+        "beta": 8.0,
+    },
+    "train": {"steps": 2000, "steps_per_epoch": 200},
+}
+
+VARIANTS = {
+    "": {},
+    "voices": {},
+    "paper": {
+        "data": {"crop_frames": 1000, "batch": 64},  # whole utterances
+        "model": {"width": 32, "dropout": 0.1, "kl": "mean", "sigma": 0.14},
+        "train": {"steps": 90_000, "steps_per_epoch": 1000, "rates": {"vae": 1e-4},
+                  "clip_norm": 0.5, "ema": 0.0},
+    },
+    "tones": {},
+    "recurrent": {
+        "model": {"architecture": "recurrent", "width": 64, "objective": "beta", "beta": 4.0},
+    },
+    "digits": {
+        "data": {"representation": "image", "batch": 100},
+        "model": {"architecture": "dense", "width": 400, "likelihood": "bernoulli",
+                  "objective": "beta", "beta": 4.0},
+        "train": {"steps": 3000, "steps_per_epoch": 300},
+    },
+    "tiny": {
+        "data": {"batch": 4, "crop_frames": 64},
+        "model": {"width": 4, "latents": 8},
+        "train": {"steps": 6, "steps_per_epoch": 3},
+    },
+}
+
+
+def config(variant=""):
+    """The values of a variant: each group holds the keyword arguments of one function."""
+    kind = _TONES if variant in DATA else _VOICES
+    values = ml_collections.ConfigDict({
+        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+        "data": kind["data"],
+        "model": {  # models.betavae.BetaVAE
+            "likelihood": "gaussian",  # or bernoulli
+            "objective": "beta",  # or capacity, tcvae, factorvae
+            "gamma": 100.0,  # of capacity and factorvae
+            "capacity_nats": 20.0,
+            "anneal_steps": 0,  # until the full weight
+            "free_nats": 0.0,
+            "kl": "sum",  # over the latents, or mean
+            "seed": 0,
+            **kind["model"],
+        },
+        "train": {  # training.train
+            "rates": {"vae": 1e-3, "discriminator": 1e-4},  # the second of factorvae only
+            "decay": 0.8,  # factor on the rates after each epoch
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "clip_norm": 100.0,  # 0 = no clipping
+            "ema": 0.98,  # momentum of the average of the weights, 0 = no average
+            "precision": "float32",
+            "jit": False,
+            "seed": 0,
+            "keep": 2,  # checkpoints
+            "valid_steps": 2,  # batches at the end of each epoch
+            **kind["train"],
+        },
+    })
+    values.lock()
+    values.update(VARIANTS[variant])
+    return values

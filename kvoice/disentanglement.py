@@ -1,0 +1,121 @@
+"""How well the latents of a betavae are the factors of its data, and how they came to be in use.
+
+Of data with known factors (tones, digits): the metrics of `metrics.disentanglement` beside those of
+the factors themselves, of noise and of principal components of the same items. Two rows are the
+model's: the means of the posteriors, as most studies take them, and draws of the posteriors, for which
+MIG was defined: a latent that says next to nothing still has a mean that gives a factor away, and
+a draw does not.
+"""
+
+import csv
+import io
+
+import keras
+import numpy as np
+
+from kvoice import latents
+from kvoice.files import replaced
+from kvoice.metrics import disentanglement
+
+TITLES = {
+    "mig": "MIG", "dci_disentanglement": "DCI D", "dci_completeness": "DCI C",
+    "dci_informativeness": "DCI I", "sap_continuous": "SAP", "sap_discrete": "SAP (discrete)",
+    "factor_vae": "FactorVAE", "beta_vae": "beta-VAE", "modularity": "modularity",
+    "explicitness": "explicitness", "total_correlation": "TC"}
+
+
+class LatentLog(keras.callbacks.Callback):
+    """Writes RUN/latents.csv: the KL divergence of each latent, in nats, after each epoch.
+
+    Args:
+        run: The run.
+        source: Where the items come from: the first batches of the validation data.
+        batches: How many.
+    """
+
+    def __init__(self, run, source, batches=4):
+        super().__init__()
+        self.path, self.source, self.batches = run.path / "latents.csv", source, batches
+        self.first = run.state.get("step", 0)
+        self.rows = []
+
+    def on_train_begin(self, logs=None):
+        if self.path.exists():
+            with open(self.path, newline="") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= self.first]
+
+    def on_epoch_end(self, epoch, logs=None):
+        means, log_vars = zip(*(self.model.encode(batch[self.model.domain], batch.get("mask"))
+                                for batch in map(self.source.batch, range(self.batches))))
+        kl = latents.activity(np.concatenate(means), np.concatenate(log_vars))["kl"]
+        step = int(keras.ops.convert_to_numpy(self.model.step))
+        self.rows.append({"step": step, **{f"kl_{k}": f"{value:.5g}" for k, value in enumerate(kl)}})
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(self.rows[0]))
+        writer.writeheader()
+        writer.writerows(self.rows)
+        with replaced(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+def factor_scores(model, source, count, seed, references=True):
+    """The metrics of a model on data with known factors.
+
+    Args:
+        model: A trained BetaVAE.
+        source: A `FactorSource`; of its items `count` are drawn (all, if it has no more).
+        count: Items.
+        seed: Of all draws.
+        references: Also score the rows that are no model's: identity, noise and PCA.
+
+    Returns:
+        "rows": a list of {"name": "means", "draws", "identity", "noise" or "PCA", **metrics}; "factors";
+        "levels"; "items"; "reconstruction" (root mean square error, 1 = from black to white) and
+        "reconstruction_of_mean" (of the mean item, the error of knowing nothing); "activity";
+        "information" [latents, factors] of draws in nats; "metrics", the numbers of "draws" by name;
+        "tables" for people.
+    """
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(len(source))[:count])
+    items = source.items(rows)
+    images, levels = items["image"], source.level(items["factors"])
+    mean, log_var = model.encode(images)
+    codes = {"means": mean, "draws": mean + np.exp(log_var / 2) * rng.standard_normal(mean.shape)}
+    units, error = latents.activity(mean, log_var), model.decode(mean) - images
+    information = disentanglement.mutual_information(codes["draws"], levels)
+    if references:
+        dims = min(mean.shape[1], len(images), images[0].size)
+        codes |= {"identity": disentanglement.identity(levels),
+                  "noise": disentanglement.noise(len(rows), mean.shape[1], rng),
+                  "PCA": disentanglement.pca(images, dims, rng)}
+    table = [{"name": name, **disentanglement.scores(values, levels, rng, jobs=2)}
+             for name, values in codes.items()]
+    found = {
+        "kind": "factors", "rows": table, "factors": list(source.factors),
+        "levels": [int(n) for n in source.levels], "items": len(rows), "seed": seed,
+        "information": information.tolist(),
+        "reconstruction": float(np.sqrt(np.mean(error**2))),
+        "reconstruction_of_mean": float(np.sqrt(images.var(axis=0).mean())),
+        "activity": {"kl": units["kl"].tolist(), "active": np.flatnonzero(units["active"]).tolist()}}
+    found["metrics"] = {TITLES[name]: table[1][name] for name in TITLES} | {
+        "reconstruction": found["reconstruction"], "KL": float(units["kl"].sum()),
+        "active": len(found["activity"]["active"])}
+    return found | {"tables": _tables(found)}
+
+
+def _tables(scores):
+    """Titles, notes, columns and rows of texts."""
+    rows = [[row["name"], *("-" if row[name] is None else f"{row[name]:.3f}" for name in TITLES)]
+            for row in scores["rows"]]
+    note = (f"{scores['items']} items with {', '.join(scores['factors'])}. Means and draws of the "
+            "posteriors are the model's; identity is the factors themselves, PCA the same items' "
+            f"principal components. Reconstruction error {scores['reconstruction']:.4f}, of the mean "
+            f"item {scores['reconstruction_of_mean']:.4f}.")
+    told = [[f"latent {j}", f"{scores['activity']['kl'][j]:.2f}",
+             *(f"{nats:.2f}" for nats in scores["information"][j])]
+            for j in scores["activity"]["active"]]
+    return [{"title": "Disentanglement", "note": note, "columns": ["codes", *TITLES.values()],
+             "rows": rows},
+            {"title": "What each latent in use says",
+             "note": "KL, and what a draw says about each factor, in nats.",
+             "columns": ["latent", "KL", *scores["factors"]], "rows": told}]
