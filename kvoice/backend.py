@@ -59,7 +59,7 @@ class _Bernoulli:
         self.logits = logits
 
     def log_prob(self, value):
-        return value * self.logits - ops.softplus(self.logits)
+        return ops.multiply(value, self.logits) - ops.softplus(self.logits)
 
 
 @functools.cache
@@ -90,7 +90,8 @@ def bernoulli(logits):
     Shapes: `logits` and values of any shapes that broadcast.
     """
     found = _distributions()
-    return found.Bernoulli(logits=logits) if found else _Bernoulli(logits)
+    # Of its default, whole numbers, NumPy's values between 0 and 1 would become 0.
+    return found.Bernoulli(logits=logits, dtype="float32") if found else _Bernoulli(logits)
 
 
 def _single(data):

@@ -1,8 +1,12 @@
-"""`input_value_and_grad`; the gradients of a training step are tested with `players`."""
+"""`input_value_and_grad`; the gradients of a training step are tested with `players`. Distributions."""
+
+import importlib
 
 import keras
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 from keras import layers, ops
 
 from kvoice import backend
@@ -108,3 +112,95 @@ def test_the_gradient_through_an_lstm_is_that_of_finite_differences():
     up, down = (float(numpy(graded(x + step * direction, goal)[0][0])) for step in (1e-2, -1e-2))
     assert np.sum(numpy(gradient) * direction) == pytest.approx((up - down) / 2e-2, rel=1e-2)
     assert np.abs(numpy(gradient)).min(axis=(0, 2)).min() > 0  # it reaches every time
+
+
+# Distributions: TensorFlow Probability's where it is, and ours, which must be the same
+
+
+def tensors(*arrays):
+    return [ops.convert_to_tensor(np.float32(x)) for x in arrays]
+
+
+NORMALS = {"chosen": backend.normal, "ours": backend._Normal}
+BERNOULLIS = {"chosen": backend.bernoulli, "ours": backend._Bernoulli}
+
+
+@pytest.mark.parametrize("normal", NORMALS.values(), ids=NORMALS)
+def test_a_normal_is_that_of_scipy_and_of_its_closed_form(normal):
+    loc, scale = tensors(drawn(5, 1), np.exp(drawn(1, 4, seed=1)))
+    other_loc, other_scale = tensors(drawn(5, 4, seed=2), np.exp(drawn(5, 4, seed=3)))
+    (value,) = tensors(2 * drawn(5, 4, seed=4))
+    found, other = normal(loc, scale), normal(other_loc, other_scale)
+    a, b, c, d, x = map(numpy, (loc, scale, other_loc, other_scale, value))
+    np.testing.assert_allclose(
+        numpy(found.log_prob(value)), scipy.stats.norm(a, b).logpdf(x), rtol=1e-4, atol=1e-5)
+    want = np.log(d / b) + (b**2 + (a - c) ** 2) / (2 * d**2) - 0.5
+    np.testing.assert_allclose(numpy(found.kl_divergence(other)), want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(numpy(found.kl_divergence(found)), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("bernoulli", BERNOULLIS.values(), ids=BERNOULLIS)
+def test_a_bernoulli_is_that_of_scipy_and_a_cross_entropy_between_its_values(bernoulli):
+    logits, value = tensors(3 * drawn(6, 1), [0, 0.25, 0.5, 0.9, 1])
+    y, x = numpy(logits), numpy(value)
+    want = x * scipy.special.log_expit(y) + (1 - x) * scipy.special.log_expit(-y)
+    found = numpy(bernoulli(logits).log_prob(value))
+    np.testing.assert_allclose(found, want, rtol=1e-4)
+    sides = scipy.stats.bernoulli(scipy.special.expit(y.astype("float64"))).logpmf([[0, 1]])
+    np.testing.assert_allclose(found[:, [0, 4]], sides, rtol=1e-4)
+    far, ends = tensors([-200.0, 200.0], [[0.0], [1.0]])  # however sure, the cost is finite
+    np.testing.assert_allclose(numpy(bernoulli(far).log_prob(ends)), [[0, -200], [-200, 0]], atol=1e-5)
+
+
+def test_a_bernoulli_takes_the_values_of_numpy_as_they_are():
+    # TensorFlow Probability's own would take 0.25 for the whole number 0.
+    (logits,) = tensors([0.0, 0.0])
+    found = numpy(backend.bernoulli(logits).log_prob(np.float32([0.25, 1.0])))
+    np.testing.assert_allclose(found, -np.log(2), rtol=1e-6)
+    (logits,) = tensors([2.0])
+    found = numpy(backend.bernoulli(logits).log_prob(np.float32([0.25])))
+    np.testing.assert_allclose(found, 0.5 - np.log1p(np.exp(2)), rtol=1e-5)
+
+
+SLOPES = {  # d/dx of log_prob(x) and KL of N(x, s) from N(0, 1), and of log_prob by the logit x
+    "log_prob": (lambda n, b, x: n(x, ops.ones_like(x) / 2).log_prob(ops.ones_like(x)),
+                 lambda x: (1 - x) * 4),
+    "kl": (lambda n, b, x: n(0 * x, ops.exp(x)).kl_divergence(n(0 * x, ops.ones_like(x))),
+           lambda x: np.exp(2 * x) - 1),
+    "logit": (lambda n, b, x: b(x).log_prob(ops.ones_like(x) / 4),
+              lambda x: 0.25 - scipy.special.expit(x)),
+}
+
+
+@pytest.mark.parametrize("which", ["chosen", "ours"])
+def test_gradients_go_through_the_distributions(which):
+    x = drawn(7)
+    for value, slope in SLOPES.values():
+        graded = backend.input_value_and_grad(
+            lambda x: (ops.sum(value(NORMALS[which], BERNOULLIS[which], x)), ()), [])
+        np.testing.assert_allclose(numpy(graded(x)[1]), slope(x), rtol=1e-4, atol=1e-5)
+
+
+def test_the_distributions_are_those_of_tensorflow_probability_where_it_imports():
+    found = backend._distributions()
+    kinds = {type(backend.normal(*tensors(0, 1))), type(backend.bernoulli(*tensors(0)))}
+    if backend.BACKEND == "tensorflow":
+        assert found is not None
+    if backend.BACKEND == "torch":
+        assert found is None
+    assert kinds == ({found.Normal, found.Bernoulli} if found else
+                     {backend._Normal, backend._Bernoulli})
+
+
+@pytest.mark.parametrize("error", [ImportError, AttributeError, TypeError])
+def test_where_tensorflow_probability_fails_to_import_the_same_formulas_stand_in(monkeypatch, error):
+    def broken(name):
+        raise error(name)
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    backend._distributions.cache_clear()
+    try:
+        assert isinstance(backend.normal(*tensors(0, 1)), backend._Normal)
+        assert isinstance(backend.bernoulli(*tensors(0)), backend._Bernoulli)
+    finally:
+        backend._distributions.cache_clear()
