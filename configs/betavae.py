@@ -97,6 +97,7 @@ def config(variant=""):
         "model": {  # models.betavae.BetaVAE
             "likelihood": "gaussian",  # or bernoulli
             "objective": "beta",  # or capacity, tcvae, factorvae
+            "beta_start": 0.0,  # where it is annealed
             "gamma": 100.0,  # of capacity and factorvae
             "capacity_nats": 20.0,
             "anneal_steps": 0,  # until the full weight

@@ -29,6 +29,8 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc")
+CLIPS = 512  # generated ones that are measured
+FACTORS = 10_000  # items whose codes are measured
 DEMO = "demo"  # what is learned from where nothing else is said
 PRIORS = ("typical", "zero", "none")
 LEARNT = ("train", "judge")  # splits that a model may learn from: judges have speakers of their own
@@ -582,7 +584,7 @@ def evaluate(run, count, seed):
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
            "betavae": _evaluate_betavae}
-    how[run.config["model_name"]](run, count or 512, seed)
+    how[run.config["model_name"]](run, count, seed)
 
 
 def _corpus_of(run):
@@ -613,7 +615,7 @@ def _evaluate_voicegan(run, count, seed):
         directory, ("train", "judge", "test"), run.spec, _mels(run.config["model"]), run.config["data"])
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
     scores = evaluation.voicegan_scores(
-        training.load(run.path), train, judge, test, count=count, seed=seed,
+        training.load(run.path), train, judge, test, count=count or CLIPS, seed=seed,
         untrained=training.model(run))
     write_json(run.path / "evaluation.json", scores)
     print(f"{evaluation.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers")
@@ -647,8 +649,8 @@ def _evaluate_betavae(run, count, seed):
 
     model = training.load(run.path)
     if group["domain"] == "image":
-        (test,) = _sources(corpus, ["test"], run.spec, group, run.config["data"])
-        scores = disentanglement.factor_scores(model, test, max(count, 10_000), seed)
+        train, test = _sources(corpus, ["train", "test"], run.spec, group, run.config["data"])
+        scores = disentanglement.factor_scores(model, train, test, count or FACTORS, seed)
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")

@@ -58,13 +58,17 @@ class LatentLog(keras.callbacks.Callback):
             file.write(text.getvalue().encode())
 
 
-def factor_scores(model, source, count, seed, references=True):
+def factor_scores(model, train, test, count, seed, references=True):
     """The metrics of a model on data with known factors.
+
+    As in the studies on pictures, the codes are those of items that the model was trained on; how well
+    items are reconstructed is measured on others.
 
     Args:
         model: A trained BetaVAE.
-        source: A `FactorSource`; of its items `count` are drawn (all, if it has no more).
-        count: Items.
+        train: A `FactorSource`; of its items `count` are drawn (all, if it has no more).
+        test: The source of items that the model does not know.
+        count: Items, at most.
         seed: Of all draws.
         references: Also score the rows that are no model's: identity, noise and PCA.
 
@@ -76,12 +80,14 @@ def factor_scores(model, source, count, seed, references=True):
         "tables" for people.
     """
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.permutation(len(source))[:count])
-    items = source.items(rows)
-    images, levels = items["image"], source.level(items["factors"])
+    rows = np.sort(rng.permutation(len(train))[:count])
+    items = train.items(rows)
+    images, levels = items["image"], train.level(items["factors"])
     mean, log_var = model.encode(images)
     codes = {"means": mean, "draws": mean + np.exp(log_var / 2) * rng.standard_normal(mean.shape)}
-    units, error = latents.activity(mean, log_var), model.decode(mean) - images
+    units = latents.activity(mean, log_var)
+    unknown = test.items(np.arange(len(test)))["image"]
+    error = model.decode(model.encode(unknown)[0]) - unknown
     information = disentanglement.mutual_information(codes["draws"], levels)
     if references:
         dims = min(mean.shape[1], len(images), images[0].size)
@@ -91,11 +97,11 @@ def factor_scores(model, source, count, seed, references=True):
     table = [{"name": name, **disentanglement.scores(values, levels, rng, jobs=2)}
              for name, values in codes.items()]
     found = {
-        "kind": "factors", "rows": table, "factors": list(source.factors),
-        "levels": [int(n) for n in source.levels], "items": len(rows), "seed": seed,
+        "kind": "factors", "rows": table, "factors": list(train.factors),
+        "levels": [int(n) for n in train.levels], "items": len(rows), "seed": seed,
         "information": information.tolist(),
         "reconstruction": float(np.sqrt(np.mean(error**2))),
-        "reconstruction_of_mean": float(np.sqrt(images.var(axis=0).mean())),
+        "reconstruction_of_mean": float(np.sqrt(unknown.var(axis=0).mean())),
         "activity": {"kl": units["kl"].tolist(), "active": np.flatnonzero(units["active"]).tolist()}}
     found["metrics"] = {TITLES[name]: table[1][name] for name in TITLES} | {
         "reconstruction": found["reconstruction"], "KL": float(units["kl"].sum()),
@@ -109,8 +115,8 @@ def _tables(scores):
             for row in scores["rows"]]
     note = (f"{scores['items']} items with {', '.join(scores['factors'])}. Means and draws of the "
             "posteriors are the model's; identity is the factors themselves, PCA the same items' "
-            f"principal components. Reconstruction error {scores['reconstruction']:.4f}, of the mean "
-            f"item {scores['reconstruction_of_mean']:.4f}.")
+            f"principal components. Reconstruction error of items that were not learned from "
+            f"{scores['reconstruction']:.4f}, of the mean item {scores['reconstruction_of_mean']:.4f}.")
     told = [[f"latent {j}", f"{scores['activity']['kl'][j]:.2f}",
              *(f"{nats:.2f}" for nats in scores["information"][j])]
             for j in scores["activity"]["active"]]

@@ -57,7 +57,7 @@ def dense(shape, latents, width):
     x = codes = keras.Input((latents,))
     x = layers.Dense(width, activation="relu")(x)
     x = layers.Dense(math.prod(shape), dtype="float32")(x)
-    return encoder, keras.Model(codes, layers.Reshape(shape)(x))
+    return encoder, keras.Model(codes, layers.Reshape(shape, dtype="float32")(x))
 
 
 def convolutional(shape, latents, width):
@@ -80,7 +80,7 @@ def convolutional(shape, latents, width):
     x = layers.Reshape((*small, 2 * width))(x)  # [B, H/4, W/4, C]
     x = layers.Conv2DTranspose(width, 5, 2, padding="same", activation="relu")(x)
     x = layers.Conv2DTranspose(1, 5, 2, padding="same", dtype="float32")(x)
-    x = layers.Reshape(x.shape[1:3])(x)
+    x = layers.Reshape(x.shape[1:3], dtype="float32")(x)
     return encoder, keras.Model(codes, x[:, : shape[0], : shape[1]])
 
 
@@ -101,13 +101,13 @@ def shift(shape, latents, width):
     x = layers.Dense(4 * width, activation="relu")(layers.Flatten()(x))
     encoder = keras.Model(items, _posterior(x, latents))
     x = codes = keras.Input((latents,))
-    place = ShiftedBasis(bins)(codes)  # [B, bins, waves]
+    place = ShiftedBasis(bins, dtype="float32")(codes)  # [B, bins, waves]
     x = layers.Dense(2 * width, use_bias=False)(place) + layers.Dense(2 * width)(codes)[:, None, :]
     x = layers.ReLU()(x)
     for _ in range(2):
         x = layers.Dense(2 * width, activation="relu")(x)
     x = layers.Dense(time, dtype="float32")(x)  # [B, bins, time]
-    return encoder, keras.Model(codes, layers.Permute((2, 1))(x))
+    return encoder, keras.Model(codes, layers.Permute((2, 1), dtype="float32")(x))
 
 
 def recurrent(shape, latents, width):
@@ -142,9 +142,11 @@ def utterance(shape, latents, width, phones, dropout, seed):
     without -> [batch, *shape].
     """
     time, mels = shape
+    if time % STRIDE:
+        raise ValueError(f"shape: {time} frames must be a multiple of {STRIDE}.")
     items, mask = keras.Input((None, mels), name="items"), keras.Input((None,), name="mask")
     inside = layers.Reshape((-1, 1, 1))(mask)  # [B, T, 1, 1]
-    x = layers.Reshape((-1, mels, 1))(items)  # [B, T, M, 1]
+    x = layers.Reshape((-1, mels, 1))(items) * inside  # [B, T, M, 1]
     for i, (channels, strides) in enumerate(
             ((width, (1, 1)), (width, (2, 1)), (2 * width, 2), (width, 2))):
         if i:
@@ -158,8 +160,6 @@ def utterance(shape, latents, width, phones, dropout, seed):
 
     codes = keras.Input((latents,), name="codes")
     if not phones:
-        if time % STRIDE:
-            raise ValueError(f"shape: {time} frames must be a multiple of {STRIDE}.")
         x = layers.Dense(time // STRIDE * 4 * width, activation="relu")(codes)
         x = layers.Reshape((time // STRIDE, 4 * width))(x)
         for _ in range(3):
@@ -193,7 +193,9 @@ class BetaVAE(StepModel):
     * "factorvae": `KL + gamma * TC`, estimated by a discriminator that tells codes from codes whose
       latents were exchanged between items.
 
-    Over `anneal_steps` beta (or gamma of "factorvae", or the capacity) grows linearly from 0. For
+    Over `anneal_steps` beta goes linearly from `beta_start` (below 1 counts as 1 in "tcvae"), and gamma
+    of "factorvae" and the capacity from 0. A beta that falls lets the latents come into use one after
+    the other, each for what is worth most, as a growing capacity does. For
     pictures and tones the cost is summed over the values of an item; for mels it is summed over the
     bands and averaged over the frames of the utterance, as in the speech system. The KL is summed over
     the latents (`kl="sum"`, the literature) or averaged over them (`kl="mean"`, the speech system: beta
@@ -211,6 +213,7 @@ class BetaVAE(StepModel):
         sigma: Standard deviation of the Gaussian, in the scaled unit: 1 = high - low.
         objective: One of `OBJECTIVES`.
         beta: Weight of the KL ("beta"), or of the total correlation ("tcvae").
+        beta_start: What it is at the first step, where it is annealed.
         gamma: Weight of the distance from the capacity, or of FactorVAE's total correlation.
         capacity_nats: At the end of the annealing.
         anneal_steps: Steps until the full weight; 0 = from the start.
@@ -230,9 +233,9 @@ class BetaVAE(StepModel):
 
     def __init__(
         self, *, shape, low, high, domain="image", architecture="convolutional", latents=10,
-        width=32, likelihood="gaussian", sigma=0.1, objective="beta", beta=4.0, gamma=100.0,
-        capacity_nats=20.0, anneal_steps=0, free_nats=0.0, kl="sum", phones=0, dropout=0.0, seed=0,
-        **kwargs,
+        width=32, likelihood="gaussian", sigma=0.1, objective="beta", beta=4.0, beta_start=0.0,
+        gamma=100.0, capacity_nats=20.0, anneal_steps=0, free_nats=0.0, kl="sum", phones=0, dropout=0.0,
+        seed=0, **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
@@ -245,12 +248,18 @@ class BetaVAE(StepModel):
         if (domain == "mel") != (architecture == "utterance"):
             raise ValueError(f"architecture: {architecture!r} does not fit domain {domain!r}: "
                              "utterance is for mels, the others are for images.")
+        if len(shape) != 2:
+            raise ValueError(f"shape: {shape} must be two numbers, rows and columns.")
+        if phones and domain != "mel":
+            raise ValueError(f"phones: {phones} must be 0 for images, which have none.")
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
         for name, value, least in (
-                ("latents", latents, 1), ("width", width, 2), ("beta", beta, 0), ("gamma", gamma, 0),
+                ("latents", latents, 1), ("width", width, 2), ("beta", beta, 0),
+                ("beta_start", beta_start, 0), ("gamma", gamma, 0),
                 ("capacity_nats", capacity_nats, 0), ("anneal_steps", anneal_steps, 0),
-                ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0), ("seed", seed, 0)):
+                ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0),
+                ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         if not sigma > 0:
@@ -260,12 +269,13 @@ class BetaVAE(StepModel):
         self._config = dict(
             shape=shape, low=low, high=high, domain=domain, architecture=architecture,
             latents=latents, width=width, likelihood=likelihood, sigma=sigma, objective=objective,
-            beta=beta, gamma=gamma, capacity_nats=capacity_nats, anneal_steps=anneal_steps,
+            beta=beta, beta_start=beta_start, gamma=gamma, capacity_nats=capacity_nats, anneal_steps=anneal_steps,
             free_nats=free_nats, kl=kl, phones=phones, dropout=dropout, seed=seed)
         self.shape, self.low, self.high, self.domain = shape, low, high, domain
         self.latents, self.phones = latents, phones
         self.likelihood, self.sigma, self.objective = likelihood, sigma, objective
-        self.beta, self.gamma, self.capacity_nats = beta, gamma, capacity_nats
+        self.beta, self.beta_start = beta, beta_start
+        self.gamma, self.capacity_nats = gamma, capacity_nats
         self.anneal_steps, self.free_nats, self.convention = anneal_steps, free_nats, kl
         self.parts = 2 if objective == "factorvae" else 1
         self.names = []  # no labels are learned from
@@ -344,7 +354,7 @@ class BetaVAE(StepModel):
         given = [codes, np.asarray(phone, np.int32)] if self.phones else codes
         decoded = self.decoder.predict(given, batch_size=batch, verbose=0)
         if self.likelihood == "bernoulli":
-            decoded = 1 / (1 + np.exp(-decoded))
+            decoded = (1 + np.tanh(decoded / 2)) / 2  # the sigmoid, without an overflow
         return self.low + (self.high - self.low) * np.clip(decoded, 0, 1)
 
     # Training
@@ -379,12 +389,13 @@ class BetaVAE(StepModel):
             charged = charged / self.latents
         _, correlation, _ = losses.decomposed_kl(codes, mean, log_var)
         share = self._share()
+        beta = self.beta_start + share * (self.beta - self.beta_start)
         if self.objective == "beta":
-            penalty = share * self.beta * charged
+            penalty = beta * charged
         elif self.objective == "capacity":
             penalty = self.gamma * ops.abs(charged - share * self.capacity_nats)
         elif self.objective == "tcvae":
-            penalty = charged + share * (self.beta - 1) * correlation
+            penalty = charged + (ops.maximum(beta, 1.0) - 1) * correlation
         else:
             # Of "together" and "exchanged", the logit of the first is the log of their ratio.
             correlation = ops.mean(self.discriminator(codes, training=training))

@@ -1,0 +1,79 @@
+"""The study of betavae on tones: objectives and weights, each with several seeds, against known factors.
+
+    KERAS_BACKEND=tensorflow python benchmarks/tones_study.py --seeds=3
+
+Each run is `kvoice train --model=betavae:tones` under runs/tones, each score that of `kvoice evaluate`; what
+is finished is not done again, so that a study that was stopped goes on. Median and range over
+the seeds are printed and written to benchmarks/results/tones_study.json.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+from measure import write
+
+SHOWN = ("MIG", "DCI D", "SAP", "FactorVAE", "reconstruction", "KL", "active")
+REFERENCES = ("PCA", "identity", "noise")
+
+
+def settings():
+    """Name -> the fields of the config in which it differs from the default of `:tones`."""
+    plain = {f"beta = {beta}": {"objective": "beta", "beta": float(beta)} for beta in (1, 4, 8, 16)}
+    return plain | {"beta-TCVAE, beta = 4": {"objective": "tcvae", "beta": 4.0},
+                    "FactorVAE, gamma = 30": {"objective": "factorvae", "gamma": 30.0}}
+
+
+def scored(name, fields, seed, steps):
+    """The evaluation of one run, which is trained and evaluated as far as that is missing."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower())
+    run = pathlib.Path(f"runs/tones/{words}-seed-{seed}")
+    values = {f"model.{field}": value for field, value in fields.items()}
+    values |= {"model.seed": seed, "train.seed": seed, "data.seed": seed}
+    if steps:
+        values |= {"train.steps": steps, "train.steps_per_epoch": steps // 10}
+    command = ["kvoice", "train", "--model=betavae:tones", f"--run={run}",
+               *(f"--config.{field}={value}" for field, value in values.items())]
+    if not (run / "model.keras").exists():
+        print(" ".join(command), flush=True)
+        subprocess.run([sys.executable, "-m", *command], check=True, stdout=subprocess.DEVNULL)
+    if not (run / "evaluation.json").exists():
+        from kvoice import disentanglement, runs, training
+        from kvoice.data.factors import FactorSource
+        from kvoice.files import write_json
+
+        group = runs.load(run).config["data"]
+        train, test = (FactorSource("additive", **group | {"split": split}) for split in ("train", "test"))
+        write_json(run / "evaluation.json", disentanglement.factor_scores(
+            training.load(run), train, test, 10_000, 0, references=name == "beta = 1" and not seed))
+    return json.loads((run / "evaluation.json").read_text())
+
+
+def summary(values):
+    """Median (least to largest) of what the seeds gave."""
+    return {"median": statistics.median(values), "least": min(values), "largest": max(values)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=0, help="of each run; 0 = the default's")
+    chosen = parser.parse_args()
+    rows, references = {}, []
+    for name, fields in settings().items():
+        every = [scored(name, fields, seed, chosen.steps) for seed in range(chosen.seeds)]
+        rows[name] = {metric: summary([each["metrics"][metric] for each in every]) for metric in SHOWN}
+        references += [row for row in every[0]["rows"] if row["name"] in REFERENCES]
+        print(f"{name:24}" + "".join(
+            f"  {metric} {v['median']:.3f} ({v['least']:.3f}-{v['largest']:.3f})"
+            for metric, v in rows[name].items()), flush=True)
+    write("tones_study", {"seeds": chosen.seeds, "settings": settings(), "rows": rows,
+                          "references": references})
+
+
+if __name__ == "__main__":
+    main()
