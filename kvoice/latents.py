@@ -118,22 +118,35 @@ def _classes(labels, source):
 def _measured(utterance, source):
     """The numbers of an utterance: name -> float."""
     spec = source.spec
-    power = np.mean(np.square(audio.magnitude(utterance["mel"], spec), dtype=np.float64))
-    numbers = {"loudness_db": 10 * np.log10(max(power, spec.floor**2))}
+    numbers = {"loudness_db": loudness_db(utterance["mel"], spec)}
     if "f0" in utterance:
         voiced = utterance["f0"][utterance["f0"] > 0]
         numbers["f0_hz"] = float(np.median(voiced)) if len(voiced) else np.nan
         numbers["voiced_share"] = len(voiced) / len(utterance["f0"])
     if "phone" in utterance:
         silent = [i for i, name in enumerate(source.labels["phone"]) if name == SILENT]
-        numbers["phones_per_s"] = _rate(utterance["phone"], [UNKNOWN, *silent], spec)
+        numbers["phones_per_s"] = phones_per_s(utterance["phone"], silent, spec)
     return numbers
 
 
-def _rate(phone, silent, spec):
-    """Phones per second of the frames that are not silent; NaN where all are."""
+def loudness_db(mel, spec):
+    """Mean square of a mel's magnitudes, in dB, no lower than the floor: [time, mels] -> a float."""
+    power = np.mean(np.square(audio.magnitude(mel, spec), dtype=np.float64))
+    return 10 * np.log10(max(power, spec.floor**2))
+
+
+def phones_per_s(phone, silent, spec):
+    """Phones per second of the frames that are known and not silent; NaN where none is.
+
+    Shapes: phone [time] -> a float.
+
+    Args:
+        phone: The phone of each frame.
+        silent: Numbers of phones that are none.
+        spec: Of the frames.
+    """
     begins = np.append(True, phone[1:] != phone[:-1])
-    spoken = ~np.isin(phone, silent)
+    spoken = ~np.isin(phone, [UNKNOWN, *silent])
     seconds = spoken.sum() * spec.hop / spec.sample_rate_hz
     return float((begins & spoken).sum() / seconds) if seconds else np.nan
 
@@ -246,6 +259,55 @@ def found(rows, units):
     weakest = pool[: -(-len(pool) // 2)] or sorted(others, key=lambda row: row["value"])[:1]
     control = max(weakest, key=lambda row: units["kl"][row["latent"]], default=None)
     return {"best": best, "control": control}
+
+
+def discovered(model, known, unseen, rng, rows=None, names=None):
+    """Which latent goes with each label, found on some items and confirmed on others.
+
+    Args:
+        model: As for `codes`.
+        known: Source of the items on which latents are chosen, such as those it was trained on.
+        unseen: Source of items that neither the model nor the choice has seen.
+        rng: A NumPy generator, of intervals and permutations.
+        rows: Of `known`, as for `codes`; None = all.
+        names: The labels and numbers that are looked at; None = all that are known.
+
+    Returns:
+        "known" and "unseen", the `codes`; "activity", on the known; "rankings": name of a label or
+        number -> `ranking`; "found": name -> `found`, the best among the latents in use (one that the
+        decoder has no use for can still give a label away), with "confirmed": its row on the unseen
+        items, None where they are of one class. Its AUC is read the way round that the known items
+        have, and is below 0.5 where the unseen ones contradict them.
+    """
+    known, unseen = codes(model, known, rows), codes(model, unseen)
+    units = activity(known["mean"], known["log_var"])
+    rankings, best = {}, {}
+    for name, values in {**known["labels"], **known["continuous"]}.items():
+        if names is not None and name not in names or not _varied(values):
+            continue
+        rankings[name] = rows = ranking(known["mean"], values, rng, known["groups"][name])
+        best[name] = found([row for row in rows if row["latent"] in units["active"]] or rows, units)
+        best[name]["confirmed"] = _confirmed(best[name]["best"], name, unseen, rng)
+    return {"known": known, "unseen": unseen, "activity": units, "rankings": rankings, "found": best}
+
+
+def _varied(values):
+    told = values[np.isfinite(values) if values.dtype.kind == "f" else values != UNKNOWN]
+    return len(told) > 1 and np.ptp(told) > 0
+
+
+def _confirmed(best, name, unseen, rng):
+    """The row of one latent on other items; None where they tell nothing."""
+    values = unseen["labels"].get(name, unseen["continuous"].get(name))
+    if values is None or not _varied(values):
+        return None
+    latent = best["latent"]
+    (row,) = ranking(unseen["mean"][:, [latent]], values, rng, unseen["groups"][name])
+    row["latent"] = latent
+    if row["statistic"] == "auc" and row["direction"] != best["direction"]:
+        low, high = (side if side is None else 1 - side for side in (row["high"], row["low"]))
+        row |= {"value": 1 - row["value"], "low": low, "high": high}
+    return row
 
 
 def _chance(row):
@@ -392,9 +454,13 @@ def _changed(what, before, after):
         return _median("similarity", np.sum(before * after, axis=1) / sizes)
     if before.dtype.kind == "f":
         return _median("change", after - before)
-    hits = int(np.sum(before != after))
-    low, high = wilson(hits, len(before))
-    return {"count": len(before), "changed": hits / len(before), "low": low, "high": high}
+    return share(int(np.sum(before != after)), len(before), "changed")
+
+
+def share(hits, count, name="share"):
+    """A share as a dict: its name, "count", and "low" and "high" (95 %, Wilson)."""
+    low, high = wilson(hits, count)
+    return {"count": count, name: hits / count, "low": low, "high": high}
 
 
 def _median(name, values):

@@ -19,8 +19,8 @@ RANKS = [
     {"latents"},
     {"training", "generation", "evaluation", "classification", "disentanglement", "ascent", "report",
      "tensorboard"},
-    {"maximize"},
-    {"priors"},
+    {"maximize", "voices"},
+    {"priors", "traversal"},
     {"cli"},
     {"", "__main__"},
 ]

@@ -9,7 +9,7 @@ from kvoice import audio
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
 from kvoice.latents import (
-    LENGTHS, TOGETHER, activity, codes, control_modes, flipped, found, interpolated, judged, modes,
+    LENGTHS, TOGETHER, activity, codes, control_modes, discovered, flipped, found, interpolated, judged, modes,
     prior, put, ranking, resampled, shifted, swept)
 from kvoice.metrics.classification import wilson
 
@@ -393,3 +393,51 @@ def test_the_items_before_are_judged_once_and_have_to_be_those_after():
     assert len(asked) == 4
     with pytest.raises(KvoiceError, match="a, gender: 3 items were judged before and 2 after"):
         judged(np.zeros((3, 2)), {"a": np.zeros((2, 2))}, judge)
+
+
+# Found on some, confirmed on others
+
+
+class Told:
+    """A source of images whose pixels are the codes that a model has of them, with labels."""
+
+    def __init__(self, codes, **labels):
+        self.codes, self.given = codes, labels
+        self.factors, self.labels = [], {name: ["no", "yes"] for name in labels}
+
+    def __len__(self):
+        return len(self.codes)
+
+    def items(self, rows):
+        return {"image": self.codes[rows], "factors": np.zeros((len(rows), 0))} | {
+            name: values[rows] for name, values in self.given.items()}
+
+    def encode(self, items):
+        return items, np.full_like(items, -4.0)
+
+
+def test_the_best_latent_is_one_in_use_and_unseen_items_can_contradict_it():
+    rng = np.random.default_rng(0)
+    label = np.arange(80) % 2
+    codes_ = rng.normal(0, 1, (80, 3))
+    codes_[:, 0] = 1e-3 * label  # gives all away, but no decoder can make use of it
+    codes_[:, 2] += 2 * label
+    unseen = codes_.copy()
+    unseen[:, 2] -= 4 * label
+    known, other = Told(codes_, sex=label), Told(unseen, sex=label)
+    made = discovered(known, known, other, rng)
+    assert made["rankings"]["sex"][0]["latent"] == 0 and made["rankings"]["sex"][0]["value"] == 1
+    best = made["found"]["sex"]
+    assert best["best"]["latent"] == 2 and best["control"]["latent"] == 1
+    assert best["best"]["value"] > 0.85 and best["confirmed"]["value"] < 0.15
+    assert best["confirmed"]["low"] < best["confirmed"]["value"] < best["confirmed"]["high"]
+    agreed = discovered(known, known, known, rng)["found"]["sex"]
+    assert agreed["confirmed"]["value"] == agreed["best"]["value"]
+
+
+def test_unseen_items_of_one_class_confirm_nothing_and_names_choose_the_labels():
+    rng = np.random.default_rng(0)
+    label, codes_ = np.arange(40) % 2, rng.normal(0, 1, (40, 2))
+    known = Told(codes_, sex=label, age=label)
+    made = discovered(known, known, Told(codes_, sex=0 * label, age=label), rng, names=["sex"])
+    assert list(made["found"]) == ["sex"] and made["found"]["sex"]["confirmed"] is None
