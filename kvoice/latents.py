@@ -23,6 +23,7 @@ UNKNOWN = -1  # a label that an utterance does not have
 ACTIVE = 0.01  # variance of a latent's means above which it is in use
 LENGTHS = 32  # frames: whole utterances are padded to a multiple of this
 TOGETHER = 32  # utterances of one padded length, or images, that are encoded at once
+STATISTICS = {"auc": "AUC", "pairwise_auc": "pairwise AUC", "eta2": "η²", "r2": "R²"}
 SILENT = "sil"  # the name of the phone that is none
 
 
@@ -316,6 +317,59 @@ def _chance(row):
     return row["p"] > 0.05
 
 
+def chosen(discovery, label, factor=None):
+    """The latent that is flipped for a label, and its control: numbers; the control may be None.
+
+    Args:
+        discovery: Of `discovered`.
+        label: Of a label or a number in it.
+        factor: A latent to be taken instead of the best.
+
+    Raises:
+        KvoiceError: If the label is not known, or there is no such latent.
+    """
+    known = discovery["rankings"]
+    if label not in known:
+        raise KvoiceError(f"--label={label}: is not known of these items, or the same for all; "
+                          f"known: {', '.join(known)}")
+    count = len(discovery["activity"]["kl"])
+    if factor is None:
+        best = discovery["found"][label]
+    elif not 0 <= factor < count:
+        raise KvoiceError(f"--factor={factor}: the model has latents 0 to {count - 1}")
+    else:  # the one asked for stands first, as if it were the best
+        rows = sorted(known[label], key=lambda row: row["latent"] != factor)
+        best = found(rows, discovery["activity"])
+    return best["best"]["latent"], best["control"] and best["control"]["latent"]
+
+
+def found_table(discovery):
+    """The best latent for each label: what it is worth, and whether unseen items confirm it."""
+    rows = []
+    for name, each in discovery["found"].items():
+        best, confirmed = each["best"], each["confirmed"]
+        distance = best["d_prime"]
+        rows.append([
+            name, best["latent"], STATISTICS[best["statistic"]], _ranged(best),
+            _ranged(confirmed) if confirmed else "–", "–" if distance is None else f"{distance:+.1f}",
+            "–" if best["share"] is None else f"{best['share']:.0%}", f"{best['p']:.3f}",
+            "–" if each["control"] is None else each["control"]["latent"]])
+    return {
+        "title": "Which latent goes with what",
+        "note": "The best of all latents for each label and number, chosen on some items and confirmed "
+                "on others that neither it nor the model had seen. Brackets: 95 % of resamples, of "
+                "speakers where there are some, – where they are too few. Told: mutual information as a "
+                "share of the label's entropy. p: of permutations, for the search over all latents.",
+        "columns": ["label", "latent", "statistic", "found", "confirmed", "d′", "told", "p", "control"],
+        "rows": rows}
+
+
+def _ranged(row):
+    if row["low"] is None:
+        return f"{row['value']:.2f} (–)"
+    return f"{row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+
+
 # --- Edits
 
 
@@ -386,6 +440,57 @@ def flipped(codes, latent, pair):
     """
     values, (one, other) = np.asarray(codes)[:, latent], pair
     return put(codes, latent, np.where(np.abs(values - one) < np.abs(values - other), other, one))
+
+
+def ends(held, name, latent):
+    """Two values of a latent to flip between, and what they stand for.
+
+    Of a label, the mean codes of two classes: those that lie farthest apart. Of a number, the mean
+    codes of the items in its lowest and its highest quarter.
+
+    Args:
+        held: Of `codes`.
+        name: Of a label, or of a continuous one.
+        latent: Its number.
+
+    Returns:
+        The pair of values, and a pair of names; for labels with their numbers as a third.
+    """
+    codes = np.asarray(held["mean"])[:, latent]
+    if name in held["labels"]:
+        told = held["labels"][name]
+        classes = np.unique(told[told != UNKNOWN])
+        means = np.array([codes[told == each].mean() for each in classes])
+        chosen = sorted((classes[means.argmin()], classes[means.argmax()]))
+        pair = modes(held["mean"], np.where(np.isin(told, chosen), told, UNKNOWN),
+                             latent)
+        return pair, tuple(held["classes"][name][each] for each in chosen), tuple(map(int, chosen))
+    values = held["continuous"][name]
+    low, high = np.nanquantile(values, (0.25, 0.75))
+    pair = float(codes[values <= low].mean()), float(codes[values >= high].mean())
+    return pair, (f"low {name}", f"high {name}"), None
+
+
+def edits(discovery, name, factor, control, rows):
+    """The codes of some unseen items as they are, with the factor flipped, and with its control.
+
+    Args:
+        discovery: Of `discovered`.
+        name: The label, or the number.
+        factor: The latent that is flipped.
+        control: Another, that is moved as far in its own spreads.
+        rows: Numbers of unseen items.
+
+    Returns:
+        "none", "flip" and "control": codes [n, latents]; and "up" [n], whether the flip goes to the
+        second of `ends`.
+    """
+    pair = ends(discovery["known"], name, factor)[0]
+    away = control_modes(pair, factor, control, discovery["activity"])
+    codes = np.asarray(discovery["unseen"]["mean"], np.float32)[rows]
+    flip = flipped(codes, factor, pair)
+    return {"none": codes, "flip": flip, "control": flipped(codes, control, away),
+            "up": flip[:, factor] == np.float32(pair[1])}
 
 
 def swept(code, latent, values):

@@ -169,57 +169,6 @@ class Panel:
 # --- Flips
 
 
-def ends(held, name, latent):
-    """Two values of a latent to flip between, and what they stand for.
-
-    Of a label, the mean codes of two classes: those that lie farthest apart. Of a number, the mean
-    codes of the items in its lowest and its highest quarter.
-
-    Args:
-        held: Of `latents.codes`.
-        name: Of a label, or of a continuous one.
-        latent: Its number.
-
-    Returns:
-        The pair of values, and a pair of names; for labels with their numbers as a third.
-    """
-    codes = np.asarray(held["mean"])[:, latent]
-    if name in held["labels"]:
-        told = held["labels"][name]
-        classes = np.unique(told[told != latents.UNKNOWN])
-        means = np.array([codes[told == each].mean() for each in classes])
-        chosen = sorted((classes[means.argmin()], classes[means.argmax()]))
-        pair = latents.modes(held["mean"], np.where(np.isin(told, chosen), told, latents.UNKNOWN),
-                             latent)
-        return pair, tuple(held["classes"][name][each] for each in chosen), tuple(map(int, chosen))
-    values = held["continuous"][name]
-    low, high = np.nanquantile(values, (0.25, 0.75))
-    pair = float(codes[values <= low].mean()), float(codes[values >= high].mean())
-    return pair, (f"low {name}", f"high {name}"), None
-
-
-def edits(found, name, factor, control, rows):
-    """The codes of some unseen items as they are, with the factor flipped, and with its control.
-
-    Args:
-        found: Of `latents.discovered`.
-        name: The label, or the number.
-        factor: The latent that is flipped.
-        control: Another, that is moved as far in its own spreads.
-        rows: Numbers of unseen items.
-
-    Returns:
-        "none", "flip" and "control": codes [n, latents]; and "up" [n], whether the flip goes to the
-        second of `ends`.
-    """
-    pair = ends(found["known"], name, factor)[0]
-    away = latents.control_modes(pair, factor, control, found["activity"])
-    codes = np.asarray(found["unseen"]["mean"], np.float32)[rows]
-    flip = latents.flipped(codes, factor, pair)
-    return {"none": codes, "flip": flip, "control": latents.flipped(codes, control, away),
-            "up": flip[:, factor] == np.float32(pair[1])}
-
-
 def flips(model, found, panel, test, name, factor, control, rows=None):
     """What a flip of a latent changes in the voices of unseen speakers, and what its control does.
 
@@ -245,9 +194,9 @@ def flips(model, found, panel, test, name, factor, control, rows=None):
     """
     rows = np.arange(len(test)) if rows is None else np.asarray(rows)
     utterances, spec = [test.utterance(row) for row in rows], test.spec
-    moved = edits(found, name, factor, control, rows)
+    moved = latents.edits(found, name, factor, control, rows)
     up = moved.pop("up")
-    _, titles, classes = ends(found["known"], name, factor)
+    _, titles, classes = latents.ends(found["known"], name, factor)
     sounded = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SOUNDED)).astype(int))
     mels = {"real": [each["mel"] for each in utterances]}
     mels |= {edit: decoded(model, codes, utterances) for edit, codes in moved.items()}
@@ -311,32 +260,6 @@ def _alike(heard, utterances):
             for kind, chosen in (("same", same), ("other", ~same))}
 
 
-def chosen(found, label, factor=None):
-    """The latent that is flipped for a label, and its control: numbers; the control may be None.
-
-    Args:
-        found: Of `latents.discovered`.
-        label: Of a label or a number in it.
-        factor: A latent to be taken instead of the best.
-
-    Raises:
-        KvoiceError: If the label is not known, or there is no such latent.
-    """
-    known = found["rankings"]
-    if label not in known:
-        raise KvoiceError(f"--label={label}: is not known of these items, or the same for all; "
-                          f"known: {', '.join(known)}")
-    count = len(found["activity"]["kl"])
-    if factor is None:
-        best = found["found"][label]
-    elif not 0 <= factor < count:
-        raise KvoiceError(f"--factor={factor}: the model has latents 0 to {count - 1}")
-    else:  # the one asked for stands first, as if it were the best
-        rows = sorted(known[label], key=lambda row: row["latent"] != factor)
-        best = latents.found(rows, found["activity"])
-    return best["best"]["latent"], best["control"] and best["control"]["latent"]
-
-
 def scores(model, sources, label="gender", count=None, seed=0):
     """Everything that is said of a beta-VAE of voices, as a dict fit for JSON.
 
@@ -357,9 +280,9 @@ def scores(model, sources, label="gender", count=None, seed=0):
     known = Utterances(model, sources["train"], sources["valid"])
     test = Utterances(model, sources["test"])
     found = latents.discovered(model, known, test, np.random.default_rng(seed))
-    factor, control = chosen(found, label)
+    factor, control = latents.chosen(found, label)
     if control is None:
-        raise KvoiceError("fewer than two latents are in use: there is no control to compare a flip with")
+        raise KvoiceError("fewer than two latents are in use: nothing to compare a flip with")
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
     panel = Panel(Utterances(model, sources["judge"]), seed)
     result = flips(model, found, panel, test, label, factor, control, rows)
@@ -367,16 +290,17 @@ def scores(model, sources, label="gender", count=None, seed=0):
     return {
         "kind": "voices", "label": label, "flips": result, "found": found["found"],
         "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
-        "metrics": _metrics(found, result), "tables": [found_table(found), *tables(result)]}
+        "metrics": _metrics(found, result), "tables": [latents.found_table(found), *tables(result)]}
 
 
 def _metrics(found, result):
     """The numbers by which runs are compared."""
     label = result["label"]
     best, base, edited = found["found"][label], result["baseline"], result["edits"]
+    statistic = f"{label} {latents.STATISTICS[best['best']['statistic']]}"
     numbers = {
-        f"{label} {best['best']['statistic']}": best["best"]["value"],
-        f"{label} {best['best']['statistic']} (test)": best["confirmed"] and best["confirmed"]["value"],
+        statistic: best["best"]["value"],
+        f"{statistic} (test)": best["confirmed"] and best["confirmed"]["value"],
         "flip changes": edited["flip"].get(label, {}).get("changed"),
         "control changes": edited["control"].get(label, {}).get("changed"),
         "phones right (real)": base["real"]["phones"],
@@ -389,36 +313,6 @@ def _metrics(found, result):
 
 
 # --- Tables
-
-
-STATISTICS = {"auc": "AUC", "pairwise_auc": "pairwise AUC", "eta2": "η²", "r2": "R²"}
-
-
-def found_table(found):
-    """The best latent for each label: what it is worth, and whether unseen items confirm it."""
-    rows = []
-    for name, each in found["found"].items():
-        best, confirmed = each["best"], each["confirmed"]
-        distance = best["d_prime"]
-        rows.append([
-            name, best["latent"], STATISTICS[best["statistic"]], _ranged(best),
-            _ranged(confirmed) if confirmed else "–", "–" if distance is None else f"{distance:+.1f}",
-            "–" if best["share"] is None else f"{best['share']:.0%}", f"{best['p']:.3f}",
-            "–" if each["control"] is None else each["control"]["latent"]])
-    return {
-        "title": "Which latent goes with what",
-        "note": "The best of all latents for each label and number, chosen on some items and confirmed "
-                "on others that neither it nor the model had seen. Brackets: 95 % of resamples, of "
-                "speakers where there are some, – where they are too few. Told: mutual information as a "
-                "share of the label's entropy. p: of permutations, for the search over all latents.",
-        "columns": ["label", "latent", "statistic", "found", "confirmed", "d′", "told", "p", "control"],
-        "rows": rows}
-
-
-def _ranged(row):
-    if row["low"] is None:
-        return f"{row['value']:.2f} (–)"
-    return f"{row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
 
 
 def tables(result):
@@ -441,17 +335,17 @@ def tables(result):
               for edit, each in result["edits"].items()]
     return [{
         "title": "What judges hear without any edit",
-        "note": f"How often they are right in {result['count']} utterances of speakers whom neither they "
-                "nor the model knew, real and reconstructed. They learned from "
-                f"{result['judge_utterances']} real utterances of other speakers. Phones: frames, silence "
-                "left out, in which a linear probe hears the phone that was said.",
+        "note": f"How often they are right in {result['count']} utterances of speakers whom neither "
+                "they nor the model knew, real and reconstructed. They learned from "
+                f"{result['judge_utterances']} real utterances of other speakers. Phones: frames, "
+                "silence left out, in which a linear probe hears the phone that was said.",
         "columns": ["utterances", *labels, "phones", "error, dB", "F0 error, semitones"], "rows": rows,
     }, {
         "title": f"Latent {result['factor']} flipped, beside its control {result['control']}",
         "note": "Against the reconstruction: in how many utterances a judge hears another "
                 f"{' or another '.join(labels) or 'label'}; arrived: hears the {label} that was aimed "
-                "at; phones that the probe hears rightly; median changes of F0, loudness and heard phones "
-                f"per second.{told}",
+                "at; phones that the probe hears rightly; median changes of F0, loudness and heard "
+                f"phones per second.{told}",
         "columns": ["edit", "utterances", *(f"{name} changed" for name in labels), "arrived", "phones",
                     "F0, semitones", "loudness, dB", "phones/s", "voice"], "rows": edited}]
 

@@ -9,8 +9,8 @@ from kvoice import audio
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
 from kvoice.latents import (
-    LENGTHS, TOGETHER, activity, codes, control_modes, discovered, flipped, found, interpolated, judged, modes,
-    prior, put, ranking, resampled, shifted, swept)
+    LENGTHS, TOGETHER, activity, codes, control_modes, discovered, flipped, found, interpolated,
+    judged, modes, prior, put, ranking, resampled, shifted, swept)
 from kvoice.metrics.classification import wilson
 
 SPEC = Spec(sample_rate_hz=16000, fft=512, window=512, hop=160, mels=6, fmin_hz=100, fmax_hz=8000)

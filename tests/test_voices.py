@@ -8,7 +8,8 @@ import pytest
 from kvoice import latents, voices
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
-from kvoice.voices import Panel, Utterances, chosen, decoded, edits, ends, flips
+from kvoice.latents import chosen, edits, ends
+from kvoice.voices import Panel, Utterances, decoded, flips
 
 BANDS = 24
 SPEC = Spec(sample_rate_hz=16000, fft=512, window=512, hop=160, mels=BANDS, fmin_hz=100, fmax_hz=8000)
@@ -124,8 +125,7 @@ def test_what_is_decoded_is_as_long_as_its_utterance_and_says_its_phones(phones)
     model = Model(phones)
     source = Utterances(model, SOURCES["test"])
     spoken = [source.utterance(i) for i in range(48)]
-    codes = model.encode(*map(np.stack, zip(*((np.pad(each["mel"], ((0, 90 - len(each["mel"])), (0, 0))),
-                                               np.arange(90) < len(each["mel"])) for each in spoken))))[0]
+    codes = latents.codes(model, source)["mean"]
     mels = decoded(model, codes, spoken)
     for mel, each, code in zip(mels, spoken, codes):
         assert mel.shape == each["mel"].shape
@@ -190,7 +190,7 @@ def test_a_flip_changes_the_gender_that_is_heard_and_nothing_else(found, panel):
     assert flip["emotion"]["changed"] < 0.1
     assert control["gender"]["changed"] == control["emotion"]["changed"] == 0
     assert "arrived" not in control
-    assert base["real"]["right"]["gender"]["share"] == base["reconstruction"]["right"]["gender"]["share"] == 1
+    assert [base[row]["right"]["gender"]["share"] for row in ("real", "reconstruction")] == [1, 1]
     assert min(base["real"]["phones"], flip["phones"], control["phones"]) > 0.95
     assert control["loudness_db"]["change"] == 0 and control["voice"]["similarity"] == pytest.approx(1)
     assert flip["voice"]["similarity"] < 0.9
@@ -242,7 +242,7 @@ def test_without_phones_words_and_rate_are_left_out(found):
     assert list(held["rankings"]) == ["gender"]
     result = flips(model, held, judge, test, "gender", 0, 3, rows=[0, 1, 2, 3])
     flip = result["edits"]["flip"]
-    assert flip["gender"] == {"count": 4, "changed": 1.0} | {k: flip["gender"][k] for k in ("low", "high")}
+    assert flip["gender"]["count"] == 4 and flip["gender"]["changed"] == 1
     assert flip["phones"] is None and "phones_per_s" not in flip
     assert result["baseline"]["real"]["phones"] is None
 
@@ -254,7 +254,7 @@ def test_the_scores_hold_what_is_compared_between_runs_and_tables_of_texts():
     made = voices.scores(Model(), SOURCES, "gender", count=12)
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     numbers = made["metrics"]
-    assert numbers["gender auc"] == numbers["gender auc (test)"] == 1
+    assert numbers["gender AUC"] == numbers["gender AUC (test)"] == 1
     assert numbers["flip changes"] == 1 and numbers["control changes"] == 0 and numbers["active"] == 4
     assert made["flips"]["count"] == 12
     for table in made["tables"]:
