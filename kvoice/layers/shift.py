@@ -36,7 +36,7 @@ class ShiftedBasis(layers.Layer):
             raise ValueError(f"bins: {bins} must be at least 4.")
         self.bins, self.heads = bins, heads
         self.turns = 2.0 ** np.arange(-1, int(math.log2(bins / 4)) + 1)  # from end to end
-        self.linear = layers.Dense(heads)
+        self.linear = layers.Dense(heads, dtype=self.dtype_policy)
 
     def build(self, codes_shape):
         self.linear.build(codes_shape)

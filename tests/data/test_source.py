@@ -142,6 +142,32 @@ def test_short_utterances_end_in_silence(prepared):
     assert np.all(batch["mel"][:, :5].max(-1) > SPEC.silence + 1)
 
 
+def test_the_mask_is_one_up_to_the_end_of_the_utterance(prepared):
+    steps = Source(prepared, "train", SPEC, 40, 8, arrays=("mel", "mask"))
+    lengths = [len(steps.utterance(i)["mel"]) for i in range(len(steps))]
+    assert min(lengths) < 40 < max(lengths)
+    seen = set()
+    for step in range(3):
+        batch = steps.batch(step)
+        assert batch["mask"].dtype == np.float32
+        for mel, mask in zip(batch["mel"], batch["mask"]):
+            end = int(mask.sum())
+            np.testing.assert_array_equal(mask, np.arange(40) < end)
+            np.testing.assert_array_equal(mel[end:], np.float32(SPEC.silence))
+            assert np.all(mel[:end].max(-1) > SPEC.silence + 1)
+            seen.add(end)
+    assert seen == set(np.minimum(lengths, 40))
+
+
+def test_the_mask_comes_where_it_is_asked_for_and_needs_no_other_array(prepared):
+    alone, none = source(prepared, arrays=("mask",)), source(prepared, arrays=ALL)
+    assert "mask" not in none.batch(0) and "mask" not in none.utterance(0)
+    assert set(alone.batch(0)) == {"mask", "speaker", "gender", "emotion"}
+    whole = source(prepared, arrays=("mask", "mel")).utterance(0)
+    np.testing.assert_array_equal(whole["mask"], np.ones(len(whole["mel"])))
+    np.testing.assert_array_equal(alone.utterance(0)["mask"], whole["mask"])
+
+
 def test_labels_name_the_speaker_of_each_row(prepared):
     steps = source(prepared)
     for i in range(len(steps)):
