@@ -1,9 +1,11 @@
-"""Files that are whole or not there."""
+"""Files and directories that are whole or not there."""
 
 import contextlib
 import json
 import os
+import shutil
 import tempfile
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -33,3 +35,22 @@ def write_json(path, content):
     """Writes JSON, whole or not at all."""
     with replaced(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+@contextlib.contextmanager
+def whole_directory(path):
+    """A directory under a temporary name, which takes the place of `path` when the block ends well.
+
+    What was there is lost then, and kept if the block fails.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

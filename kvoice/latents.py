@@ -22,7 +22,8 @@ LABELS = ("gender", "emotion", "speaker")
 UNKNOWN = -1  # a label that an utterance does not have
 ACTIVE = 0.01  # variance of a latent's means above which it is in use
 LENGTHS = 32  # frames: whole utterances are padded to a multiple of this
-TOGETHER = 32  # utterances of one padded length, or images, that are encoded at once
+TOGETHER = 32  # utterances of one padded length that are encoded at once
+IMAGES = 1024  # images that are rendered at once
 STATISTICS = {"auc": "AUC", "pairwise_auc": "pairwise AUC", "eta2": "η²", "r2": "R²"}
 SILENT = "sil"  # the name of the phone that is none
 
@@ -94,7 +95,7 @@ def codes(model, source, rows=None):
 
 
 def _image_codes(model, source, rows):
-    parts = [source.items(rows[start : start + TOGETHER]) for start in range(0, len(rows), TOGETHER)]
+    parts = [source.items(rows[start : start + IMAGES]) for start in range(0, len(rows), IMAGES)]
     encoded = [model.encode(part["image"]) for part in tqdm.tqdm(
         parts, desc="codes", unit="batch", delay=2, leave=False)]
     mean, log_var = (np.concatenate(each) for each in zip(*encoded))

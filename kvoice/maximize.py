@@ -12,11 +12,9 @@ OUTPUT/
     index.html                 all of it
 """
 
-import contextlib
 import dataclasses
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,7 @@ from kvoice import audio, plots, report, runs, sphere
 from kvoice.ascent import Path as AscentPath
 from kvoice.ascent import ascend, invert
 from kvoice.errors import KvoiceError
-from kvoice.files import write_json
+from kvoice.files import whole_directory, write_json
 from kvoice.generation import EDGE_S, faded, file_stems
 
 FORMAT = 1
@@ -253,7 +251,7 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
     if start:
         window_of(start, generator, spec)  # before anything is made
     _refuse_others(output, settings)
-    with _whole(output) as folder:
+    with whole_directory(output) as folder:
         return _written(folder, path, judge, start, label, labels, targets, settings)
 
 
@@ -349,21 +347,6 @@ def _refuse_others(output, settings):
         raise KvoiceError(f"{output}: is a file, expected a directory; choose another --run")
     elif output.exists() and any(output.iterdir()):
         raise KvoiceError(f"{output}: not empty, and not a maximisation; choose another --run")
-
-
-@contextlib.contextmanager
-def _whole(output):
-    """A folder under a temporary name, which takes the place of `output` when the block ends well."""
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        shutil.rmtree(output, ignore_errors=True)
-        partial.rename(output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _shown(output, generator, listeners, spec, names, target, labels, steps, noises, stopped, strength):

@@ -1,14 +1,16 @@
-"""Pictures: mels, still and moving, and curves and tables of scores. The only user of matplotlib.
+"""Pictures: mels and images, still and moving, and curves and tables. The only user of matplotlib.
 
 Figures are drawn without pyplot: no window, no global state, the same bytes for the same numbers.
 """
 
 import csv
 import io
+import textwrap
 
 import matplotlib
 import numpy as np
 import PIL.Image
+import scipy.ndimage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -72,6 +74,90 @@ def mel_animation(path, mels, captions, spec, columns=()):
         raise KvoiceError(f"{path}: {frames} frames of {items} mels do not go with "
                           f"{len(captions)} captions and {len(columns)} columns")
     figure = _mel_figure(decibels[:1], [""], columns, decibels.max(), spec)
+    _animate(path, figure, [[item.T for item in frame] for frame in decibels], captions)
+
+
+def image_grid(path, images, titles, columns=(), turned=False):
+    """Draws a grid of images of values from 0 to 1, each in its own proportions.
+
+    Shapes: images: rows of [height, width] each; all of the same shape.
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        images: Rows of images; 0 is black.
+        titles: The name of each row; "" = none.
+        columns: The name of each column; () = none.
+        turned: The rows of an image are moments, and run to the right; its columns upwards.
+
+    Raises:
+        KvoiceError: As `mel_image`.
+    """
+    images = _images(path, images, "a grid of images, [rows, columns, height, width]")
+    rows, wide = images.shape[:2]
+    if len(titles) != rows or columns and len(columns) != wide:
+        raise KvoiceError(f"{path}: {rows} rows of {wide} images do not go with "
+                          f"{len(titles)} titles and {len(columns)} columns")
+    _save(_image_figure(images, titles, columns, turned), path)
+
+
+def image_animation(path, images, captions, columns=(), turned=False):
+    """Draws rows of images one after the other, as `mel_animation` draws mels.
+
+    Shapes: images: frames of [items, height, width] each.
+
+    Args:
+        path: The GIF file; replaced whole or not at all.
+        images: Frames of images of values from 0 to 1.
+        captions: What stands above each frame.
+        columns: The name of each item; () = none.
+        turned: As for `image_grid`.
+
+    Raises:
+        KvoiceError: As `mel_animation`.
+    """
+    images = _images(path, images, "frames of images, [frames, items, height, width]")
+    frames, items = images.shape[:2]
+    if len(captions) != frames or columns and len(columns) != items:
+        raise KvoiceError(f"{path}: {frames} frames of {items} images do not go with "
+                          f"{len(captions)} captions and {len(columns)} columns")
+    figure = _image_figure(images[:1], [""], columns, turned)
+    _animate(path, figure, [[each.T if turned else each for each in frame] for frame in images],
+             captions)
+
+
+def _images(path, images, wanted):
+    images = np.asarray(images, float)
+    if images.ndim != 4 or not images.size:
+        raise KvoiceError(f"{path}: {wanted}, is wanted, got {list(images.shape)}")
+    if not np.isfinite(images).all():
+        raise KvoiceError(f"{path}: not drawn, an image holds NaN or infinite values")
+    return images
+
+
+def _image_figure(images, titles, columns, turned):
+    rows, items, height, width = images.shape
+    high, wide = (width, height) if turned else (height, width)
+    across = float(np.clip(0.95 * wide / high, 0.7, 1.6))
+    figure = Figure((0.9 + across * items, 0.5 + rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+    grid = figure.subplots(rows, items, squeeze=False)
+    for row, title, axes in zip(images, titles, grid):
+        for image, axis in zip(row, axes):
+            axis.imshow(image.T if turned else image, origin="lower" if turned else "upper",
+                        aspect="auto" if turned else "equal", interpolation="nearest", cmap=_MAP,
+                        vmin=0, vmax=1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+        axes[0].set_ylabel(textwrap.fill(title, 12), fontsize="medium", parse_math=False)
+    for axis, column in zip(grid[0], columns):
+        axis.set_title(textwrap.fill(column, int(12 * across), break_long_words=False),
+                       fontsize="small", parse_math=False)
+    return figure
+
+
+def _animate(path, figure, frames, captions):
+    """Writes a figure as a GIF whose images change: frames of one array for each of its images."""
     figure.set_dpi(120)
     title = figure.suptitle("Mg", fontsize="medium", parse_math=False)  # as high as any
     canvas = FigureCanvasAgg(figure)
@@ -79,10 +165,10 @@ def mel_animation(path, mels, captions, spec, columns=()):
     figure.set_layout_engine("none")  # what is drawn stays where it is
     images = [axis.images[0] for axis in figure.axes if axis.images]
     pictures = []
-    for frame, caption in zip(decibels, captions):
+    for frame, caption in zip(frames, captions):
         title.set_text(caption)
         for image, item in zip(images, frame):
-            image.set_data(item.T)
+            image.set_data(item)
         canvas.draw()
         pictures.append(np.array(canvas.buffer_rgba())[..., :3])
     first, *others = (PIL.Image.fromarray(picture).quantize(
@@ -126,7 +212,7 @@ def _mel_figure(decibels, titles, columns, loudest, spec):
                 image.T, origin="lower", aspect="auto", interpolation="nearest", cmap=_MAP,
                 vmin=loudest - RANGE_DB, vmax=loudest,
                 extent=(0, seconds, -0.5, spec.mels - 0.5))
-        axes[0].set_ylabel(f"{title}\nkHz" if title else "kHz")
+        axes[0].set_ylabel(textwrap.fill(title, 14) + "\nkHz" if title else "kHz")
     for axis, column in zip(grid[0], columns):
         axis.set_title(column, fontsize="medium")
     for axis in grid.flat:
@@ -255,6 +341,108 @@ def score_curves(path, steps, curves, target):
                    fontsize="small", loc="right", color=_GREY)
     axis.set_xlabel("step of the ascent")
     axis.legend(fontsize="small", frameon=False, loc="best")
+    _plain(axis)
+    _save(figure, path)
+
+
+def densities(path, codes, classes, names, titles, active):
+    """Draws how each latent is distributed, by class: a small plot for each, on one axis of codes.
+
+    Latents that are not in use are grey. The height of a plot is its own: areas are 1.
+
+    Shapes: codes [items, latents], classes [items].
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        codes: Of the items.
+        classes: The number of each item's class; those below 0 are left out.
+        names: Of the classes.
+        titles: What stands above each plot.
+        active: Numbers of the latents that are in use.
+
+    Raises:
+        KvoiceError: If there is not a title for each latent and a class for each item, no item has a
+            class, or a code is not finite.
+    """
+    codes, classes = np.asarray(codes, float), np.asarray(classes)
+    if codes.ndim != 2 or classes.shape != codes.shape[:1] or len(titles) != codes.shape[1]:
+        raise KvoiceError(f"{path}: codes [items, latents], a class for each item and a title for "
+                          f"each latent are wanted, got {list(codes.shape)}, {list(classes.shape)} "
+                          f"and {len(titles)}")
+    if not np.isfinite(codes).all() or not (classes >= 0).any():
+        raise KvoiceError(f"{path}: not drawn, a code is not finite, or no item has a class")
+    count = codes.shape[1]
+    wide = min(count, 8 if count > 20 else 5)
+    figure = Figure((1.55 * wide + 0.2, 1.05 * -(-count // wide) + 0.5), layout="constrained")
+    grid = figure.subplots(-(-count // wide), wide, sharex=True, squeeze=False)
+    far = max(3.0, 1.1 * float(np.percentile(np.abs(codes), 99.7, axis=0).max()))
+    edges = np.linspace(-far, far, 257)
+    middles = (edges[1:] + edges[:-1]) / 2
+    for latent, (axis, title) in enumerate(zip(grid.flat, titles)):
+        used = latent in active
+        for k, name in enumerate(names):
+            own = codes[(classes == k) & (np.abs(codes[:, latent]) <= far), latent]
+            if not len(own):
+                continue
+            width = 1.06 * own.std() * len(own) ** -0.2 / (edges[1] - edges[0])  # Silverman's rule
+            heights = scipy.ndimage.gaussian_filter1d(
+                np.histogram(own, edges, density=True)[0], max(width, 1), mode="constant")
+            axis.fill_between(middles, heights, color=_colour(k) if used else "0.6", alpha=0.15, lw=0)
+            axis.plot(middles, heights, color=_colour(k) if used else "0.6", lw=1.1,
+                      label=name if latent == min(active, default=0) else None)
+        axis.set_title(title, fontsize="small", pad=2, color="black" if used else "0.55",
+                       parse_math=False)
+        axis.set_facecolor("white" if used else "0.96")
+        axis.set_yticks([])
+        axis.set_ylim(0)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.tick_params(labelsize="x-small", colors=_GREY, length=2)
+    for axis in grid.flat[count:]:
+        axis.set_visible(False)
+    for axis in grid.T.flat:
+        axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    legend = figure.legend(loc="outside upper center", ncols=min(len(names), 8), fontsize="small",
+                           frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    _save(figure, path)
+
+
+def _colour(k):
+    return f"C{k}" if k < 10 else matplotlib.colormaps["tab20"](k % 20)
+
+
+def latent_kl(path, kl, active, marked=()):
+    """Draws the KL divergence of each latent from the prior, the greatest first.
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        kl: Nats of each latent.
+        active: Numbers of the latents that are in use; the others are grey.
+        marked: Number of a latent -> what it is called.
+
+    Raises:
+        KvoiceError: If there is no latent, or a divergence is below zero or no number.
+    """
+    kl = np.asarray(kl, float)
+    if kl.ndim != 1 or not kl.size or not (np.isfinite(kl) & (kl >= -1e-6)).all():
+        raise KvoiceError(f"{path}: not drawn, the KL of each latent is wanted, in nats, none below 0")
+    order, marked = np.argsort(-kl, kind="stable"), dict(marked)
+    figure = Figure((max(4.0, 1 + 0.17 * len(kl)), 2.8), layout="constrained")
+    axis = figure.subplots()
+    colours = ["C1" if each in marked else "C0" if each in active else "0.75" for each in order]
+    axis.bar(range(len(kl)), kl[order], color=colours)
+    for place, each in enumerate(order):
+        if each in marked:
+            axis.annotate(marked[each], (place, kl[each]), xytext=(0, 2), textcoords="offset points",
+                          ha="center", fontsize="small", rotation=90, parse_math=False)
+    axis.set_xticks(range(len(kl)), order, fontsize="x-small" if len(kl) > 16 else "small")
+    axis.set_xlim(-0.7, len(kl) - 0.3)
+    axis.margins(y=0.4 if marked else 0.05)
+    axis.set_xlabel("latent")
+    axis.set_ylabel("KL, nats")
+    axis.set_title(f"{len(active)} of {len(kl)} latents in use, {kl.sum():.1f} nats", loc="left",
+                   fontsize="medium")
     _plain(axis)
     _save(figure, path)
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from kvoice.files import replaced, write_json
+from kvoice.files import replaced, whole_directory, write_json
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -31,3 +31,16 @@ def test_others_may_read_the_file_as_far_as_the_umask_lets_them(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_directory_is_replaced_whole_or_kept(tmp_path):
+    path = tmp_path / "a"
+    for name in ("old", "new"):
+        with whole_directory(path) as partial:
+            (partial / name).write_text(name)
+    assert [each.name for each in path.iterdir()] == ["new"]
+    with pytest.raises(KeyboardInterrupt):
+        with whole_directory(path) as partial:
+            (partial / "half").write_text("")
+            raise KeyboardInterrupt
+    assert [each.name for each in path.iterdir()] == ["new"] and os.listdir(tmp_path) == ["a"]

@@ -274,3 +274,86 @@ def test_pictures_of_scores_are_drawn_and_the_same_each_time(tmp_path, function,
         function(tmp_path / name, *arguments)
     assert matplotlib.image.imread(tmp_path / "a.png")[..., :3].min() < 0.5
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+# Images and latents
+
+
+def checks(rows=2, columns=3, height=4, width=6):
+    return np.linspace(0, 1, rows * columns * height * width).reshape(rows, columns, height, width)
+
+
+def test_images_are_shown_from_black_to_white_whatever_is_in_them(drawn):
+    shown = images(drawn(plots.image_grid, checks() / 2, ["a", "b"], ["x", "y", "z"]))
+    assert {image.get_clim() for image in shown} == {(0, 1)} and len(shown) == 6
+    np.testing.assert_array_equal(shown[4].get_array(), checks()[1, 1] / 2)
+    assert shown[0].origin == "upper"
+
+
+def test_a_turned_image_runs_to_the_right_and_upwards(drawn):
+    figure = drawn(plots.image_grid, checks(), ["a", "b"], (), True)
+    np.testing.assert_array_equal(images(figure)[5].get_array(), checks()[1, 2].T)
+    assert images(figure)[5].origin == "lower"
+
+
+def test_frames_of_an_animation_of_images_follow_each_other(tmp_path):
+    path = tmp_path / "a.gif"
+    frames = np.zeros((3, 1, 4, 6))
+    frames[1] = 1
+    plots.image_animation(path, frames, ["a", "b", "c"], ["x"])
+    with PIL.Image.open(path) as gif:
+        assert gif.n_frames == 3
+        middle = []
+        for k in range(3):
+            gif.seek(k)
+            middle.append(np.array(gif.convert("L"))[-gif.height // 3, gif.width // 2])
+    assert middle[1] > middle[0] + 100 and middle[0] == middle[2]
+
+
+@pytest.mark.parametrize("draw, values, words, message", [
+    (plots.image_grid, checks(), ["a"], "2 rows of 3 images .* 1 titles"),
+    (plots.image_animation, checks(), ["a"], "2 frames of 3 images .* 1 captions"),
+    (plots.image_grid, checks()[0], ["a"], "height, width"),
+    (plots.image_animation, checks() * np.nan, ["a", "b"], "NaN or infinite")])
+def test_images_that_do_not_fit_are_refused(tmp_path, draw, values, words, message):
+    with pytest.raises(KvoiceError, match=message):
+        draw(tmp_path / "a", values, words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_densities_have_area_one_stand_where_their_class_is_and_are_grey_where_dead(drawn):
+    rng = np.random.default_rng(0)
+    classes = np.arange(900) % 3 - 1  # a third unknown
+    codes = rng.normal(0, 0.5, (900, 3))
+    codes[:, 1] += classes
+    codes[:, 2] *= 1e-3
+    figure = drawn(plots.densities, codes, classes, ["$a", "b"], ["z0", "z1", "z2"], [0, 1])
+    for latent, axis in enumerate(figure.axes[:3]):
+        assert len(axis.lines) == 2
+        for k, line in enumerate(axis.lines):
+            x, y = line.get_data()
+            assert np.sum(y) * (x[1] - x[0]) == pytest.approx(1, abs=0.02)
+            assert np.sum(x * y) / np.sum(y) == pytest.approx(k if latent == 1 else 0, abs=0.1)
+        grey = len(set(map(str, (line.get_color() for line in axis.lines)))) == 1
+        assert grey == (latent == 2)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["$a", "b"]
+
+
+@pytest.mark.parametrize("codes, classes, titles", [
+    (np.zeros((4, 2)), np.zeros(4, int), ["a"]), (np.zeros((4, 2)), np.zeros(3, int), ["a", "b"]),
+    (np.full((4, 2), np.inf), np.zeros(4, int), ["a", "b"]),
+    (np.zeros((4, 2)), np.full(4, -1), ["a", "b"])])
+def test_densities_of_nothing_are_refused(tmp_path, codes, classes, titles):
+    with pytest.raises(KvoiceError, match="a.png: "):
+        plots.densities(tmp_path / "a.png", codes, classes, ["x"], titles, [0])
+
+
+def test_the_kl_of_the_latents_falls_from_left_to_right(drawn):
+    figure = drawn(plots.latent_kl, [0.1, 3.0, 1.0], [1, 2], {2: "gender"})
+    axis = figure.axes[0]
+    assert [bar.get_height() for bar in axis.patches] == [3, 1, 0.1]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["1", "2", "0"]
+    assert [text.get_text() for text in axis.texts] == ["gender"] and axis.texts[0].xy == (1, 1)
+    assert "2 of 3 latents in use, 4.1 nats" in axis.get_title(loc="left")
+    with pytest.raises(KvoiceError, match="none below 0"):
+        drawn(plots.latent_kl, [0.1, -1], [])
