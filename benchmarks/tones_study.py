@@ -24,7 +24,7 @@ REFERENCES = ("PCA", "identity", "noise")
 def settings():
     """Name -> the fields of the config in which it differs from the default of `:tones`."""
     plain = {f"beta = {beta}": {"objective": "beta", "beta": float(beta)} for beta in (1, 4, 8, 16)}
-    return plain | {"beta-TCVAE, beta = 4": {"objective": "tcvae", "beta": 4.0},
+    return plain | {"beta-TCVAE, beta = 8": {"objective": "tcvae", "beta": 8.0},
                     "FactorVAE, gamma = 30": {"objective": "factorvae", "gamma": 30.0}}
 
 

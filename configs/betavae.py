@@ -42,7 +42,7 @@ _VOICES = {
 _TONES = {
     "data": {  # data.factors.FactorSource
         "split": "train",
-        "batch": 128,
+        "batch": 64,
         "seed": 0,
         "representation": "cqt",
         "scale": "root",
@@ -54,11 +54,12 @@ _TONES = {
         "architecture": "shift",
         "latents": 10,
         "width": 64,
-        "sigma": 0.1,
-        "objective": "tcvae",
+        "sigma": 0.14,
+        "objective": "beta",
         "beta": 8.0,
     },
-    "train": {"steps": 2000, "steps_per_epoch": 200},
+    "train": {"steps": 2000, "steps_per_epoch": 200,
+              "rates": {"vae": 2e-3, "discriminator": 1e-4}},
 }
 
 VARIANTS = {

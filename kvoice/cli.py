@@ -651,9 +651,20 @@ def _evaluate_betavae(run, count, seed):
     if group["domain"] == "image":
         train, test = _sources(corpus, ["train", "test"], run.spec, group, run.config["data"])
         scores = disentanglement.factor_scores(model, train, test, count or FACTORS, seed)
+    else:
+        from kvoice import voices
+
+        scores = voices.scores(model, _voices(run, corpus), count=count or None, seed=seed)
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
+
+
+def _voices(run, corpus):
+    """The sources of whole utterances of every split, with their F0 for what is measured of them."""
+    splits = ("train", "valid", "judge", "test")
+    return dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"],
+                                     more=["f0"])))
 
 
 def _evaluate_maximization(folder, content, count, seed):

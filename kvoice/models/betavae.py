@@ -11,7 +11,8 @@ Sources:
     2016, arXiv:1606.04934 (free bits). The pair `utterance` follows the encoder of the speech system
     that put a beta-VAE before VoiceLoop (Taigman et al. 2018, arXiv:1707.06588): four convolutions of
     3 x 3, their mean over time, 64 latents. Differs: mels in place of vocoder features; padding takes
-    no part in the mean; no weight normalisation; the decoder is a stack of convolutions that is told
+    no part in the mean; batch normalisation of that mean
+    in place of weight normalisation; the decoder is a stack of convolutions that is told
     the phone of each frame, in place of VoiceLoop and its attention.
     The pair `dense` has the layers of the earlier VAE on tones (400 units, leaky ReLU, ReLU),
     `convolutional` its convolutions of 5 x 5 (16, 32, then 500 units): strides in place of pooling, no
@@ -156,7 +157,9 @@ def utterance(shape, latents, width, phones, dropout, seed):
             inside = layers.MaxPooling2D((2, 1))(inside)
         x = x * inside  # past the end of an utterance nothing is heard
     x = ops.sum(x, axis=1) / ops.maximum(ops.sum(inside, axis=1), 1.0)  # [B, M/4, C]
-    encoder = keras.Model([items, mask], _posterior(layers.Flatten()(x), latents))
+    # Without it, what voices have in common drowns what sets them apart, and the code says nothing.
+    x = layers.BatchNormalization(momentum=0.95)(layers.Flatten()(x))
+    encoder = keras.Model([items, mask], _posterior(x, latents))
 
     codes = keras.Input((latents,), name="codes")
     if not phones:
