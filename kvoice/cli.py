@@ -29,6 +29,7 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc")
+IMAGES = ("train", "test")  # the splits of images that are looked at
 CLIPS = 512  # generated ones that are measured
 FACTORS = 10_000  # items whose codes are measured
 DEMO = "demo"  # what is learned from where nothing else is said
@@ -121,9 +122,11 @@ def _values(declare, words):
         surplus = parser(["kvoice", *(word for word in words if word not in overrides)])[1:]
     except flags.Error as error:
         raise UsageError(" ".join(str(error).split())) from None
-    if surplus:
-        raise UsageError(f"{surplus[0]!r} is no flag: they are written --name=value")
     values = parser.flag_values_dict()
+    if declare is _report_flags:
+        values["runs"] = surplus
+    elif surplus:
+        raise UsageError(f"{surplus[0]!r} is no flag: they are written --name=value")
     if "model" in parser:
         values["overrides"] = overrides
     return values
@@ -776,6 +779,67 @@ def maximize(generator, classifier, target, judge, start, strength, label, prior
           f"  kvoice evaluate --run={run}")
 
 
+def traverse(run, factor, label, count, seed, output):
+    """Walks through the latents of a betavae: which one goes with a label, seen, heard and judged.
+
+    kvoice traverse --run=runs/betavae/default --label=gender
+    kvoice traverse --run=runs/betavae/default --label=gender --factor=7    another latent than found
+    kvoice traverse --run=runs/betavae/tones
+    """
+    _required("run", run, "DIR")
+    if factor != "auto" and not factor.isdecimal():
+        raise UsageError(f"--factor={factor}: expected auto, or the number of a latent")
+    backend = chosen_backend()
+
+    from kvoice import runs
+
+    run = _betavae(runs.load(run))
+    corpus, group = _corpus_of(run), run.config["model"]
+
+    from kvoice import training, traversal
+
+    model = training.load(run.path)
+    if group["domain"] == "image":
+        sources = dict(zip(IMAGES, _sources(corpus, IMAGES, run.spec, group, run.config["data"])))
+    else:
+        sources = _voices(run, corpus)
+    folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
+    made = traversal.traverse(
+        model, run, sources, folder,
+        {"run": os.path.relpath(run.path, folder),
+         "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
+        label, None if factor == "auto" else int(factor), count, seed)
+    from kvoice import priors
+
+    print("\n\n".join(map(priors.text, made["tables"])))
+    print(f"\nlatent {made['factor']}" + (f" for {label}" if label else " says most") + (
+        f", latent {made['control']} as its control" if made["control"] is not None else "")
+        + f"; pictures and sounds are in {folder}. Next:\n  kvoice report {run.path}")
+
+
+def _betavae(run):
+    """The run, which has to be one of betavae."""
+    if run.config["model_name"] != "betavae":
+        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of "
+                          "betavae")
+    return run
+
+
+def report(runs, output, single):
+    """Writes one page of one or several betavae runs, to be read and heard in a browser.
+
+    kvoice report runs/betavae/default
+    kvoice report runs/tones/* --output=tones --single      all in one file, to be sent
+    """
+    if not runs:
+        raise UsageError("RUN is missing: kvoice report RUN [RUN ...]")
+    from kvoice import report as pages
+    from kvoice import runs as folders
+
+    opened = [_betavae(folders.load(path)) for path in runs]
+    print(pages.laboratory(opened, output or opened[0].path / "report", single))
+
+
 # The flags
 
 
@@ -853,6 +917,26 @@ def _maximize_flags(parser):
                         flag_values=parser)
 
 
+def _traverse_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained betavae", flag_values=parser)
+    flags.DEFINE_string("factor", "auto", "N: the latent that is edited; auto: the one found for the "
+                        "label", flag_values=parser)
+    flags.DEFINE_string("label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a "
+                        "factor", flag_values=parser)
+    flags.DEFINE_integer("count", 4, "N: items that are shown and heard", lower_bound=2,
+                         flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of all draws", lower_bound=0, flag_values=parser)
+    flags.DEFINE_string("output", "", "DIR: where everything goes; RUN/traversal/LABEL if not given",
+                        flag_values=parser)
+
+
+def _report_flags(parser):
+    flags.DEFINE_string("output", "", "DIR: where the page goes; RUN/report if not given",
+                        flag_values=parser)
+    flags.DEFINE_bool("single", False, "all in one file, sounds and pictures included",
+                      flag_values=parser)
+
+
 VERBS = {
     "train": (train, _train_flags),
     "prepare": (prepare, _prepare_flags),
@@ -860,4 +944,6 @@ VERBS = {
     "evaluate": (evaluate, _evaluate_flags),
     "classify": (classify, _classify_flags),
     "maximize": (maximize, _maximize_flags),
+    "traverse": (traverse, _traverse_flags),
+    "report": (report, _report_flags),
 }
