@@ -357,7 +357,7 @@ def found_table(discovery):
             "–" if each["control"] is None else each["control"]["latent"]])
     return {
         "title": "Which latent goes with what",
-        "note": "The best of all latents for each label and number, chosen on some items and confirmed "
+        "note": "The best latent in use for each label and number, chosen on some items and confirmed "
                 "on others that neither it nor the model had seen. Brackets: 95 % of resamples, of "
                 "speakers where there are some, – where they are too few. Told: mutual information as a "
                 "share of the label's entropy. p: of permutations, for the search over all latents.",

@@ -334,7 +334,8 @@ def _grids(medium, found, label, factor, control, rows, rng):
         columns, titles, [[item, *row] for item, row in zip(medium.items(rows), made(ways))])
     yield Grid(
         "published", "One latent at −1 and +1", "The published edit: the latent gets this value, all "
-        "else stays.", [f"{name} {latent} at {value:+d}" for latent, name in edited for value in (-1, 1)],
+        "else stays.",
+        [f"{name} {latent} at {value:+d}" for latent, name in edited for value in (-1, 1)],
         titles, made([latents.put(codes, latent, value) for latent, _ in edited for value in (-1, 1)]))
     few, some = codes[: medium.few], rows[: medium.few]
     yield Grid(
@@ -344,8 +345,8 @@ def _grids(medium, found, label, factor, control, rows, rng):
                                         for k in SHIFTS]), [row] * len(SHIFTS))
          for code, row in zip(few, some) for latent, _ in edited])
     yield Grid(
-        "sweep", "One latent through its range", "From −3 to +3 spreads around its mean, whatever it was "
-        "before.", _spreads(STEPS), [f"{titles[0]}, {name}" for _, name in edited],
+        "sweep", "One latent through its range", "From −3 to +3 spreads around its mean, whatever it "
+        "was before.", _spreads(STEPS), [f"{titles[0]}, {name}" for _, name in edited],
         [_swept(medium, found, codes[0], rows[0], latent) for latent, _ in edited])
     places = np.linspace(0, 1, len(STEPS))
     yield Grid(

@@ -1,9 +1,7 @@
 """The page of an activation maximisation: what is in it, and what a browser makes of it."""
 
-import html.parser
 import json
 import os
-import shutil
 import urllib.parse
 
 import numpy as np
@@ -12,6 +10,8 @@ import pytest
 
 from kvoice import audio, report
 from kvoice.errors import KvoiceError
+from kvoice.report import elements
+from tests.report.pages import Page, links
 
 RATE_HZ = 22050
 STEPS, STRENGTHS = [0, 1, 16, 300], [0, 0.5, 1]
@@ -69,44 +69,6 @@ def ascent(tmp_path):
         return written
 
     return write
-
-
-class Page(html.parser.HTMLParser):
-    """The elements of a page as (name, attributes), and the text of each, children included."""
-
-    EMPTY = {"meta", "img"}
-
-    def __init__(self, path):
-        super().__init__()
-        self.elements, self.texts, self._open, self.wrong = [], [], [], []
-        self.feed(path.read_text(encoding="utf-8"))
-        assert not self._open and not self.wrong, "elements are closed in the order they were opened"
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.texts.append("")
-        if tag not in self.EMPTY:
-            self._open.append(len(self.elements) - 1)
-
-    def handle_endtag(self, tag):
-        if self.elements[self._open.pop()][0] != tag:
-            self.wrong.append(tag)
-
-    def handle_data(self, data):
-        for k in self._open:
-            self.texts[k] += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def text(self, tag, **wanted):
-        return [text for (name, attributes), text in zip(self.elements, self.texts)
-                if name == tag and wanted.items() <= attributes.items()]
-
-
-def links(page):
-    return [urllib.parse.unquote(attributes[key]) for _, attributes in page.elements
-            for key in ("src", "href") if key in attributes]
 
 
 def test_every_wave_is_linked_once_and_every_picture_says_what_it_shows(ascent, tmp_path):
@@ -284,54 +246,13 @@ def test_a_failed_write_leaves_the_old_page(ascent, tmp_path, monkeypatch):
 
 def test_a_page_with_more_players_than_a_browser_bears_loads_none_ahead(
         ascent, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "EAGER", 16)
+    monkeypatch.setattr(elements, "EAGER", 16)
     ascent(targets=["sad"])  # 17 players
     assert {each["preload"] for each in Page(report.maximization(tmp_path)).all("audio")} == {
         "none"}
 
 
 # In a browser
-
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--autoplay-policy=no-user-gesture-required", "--disable-audio-output"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless Chromium of the system; no browser is downloaded."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, (
-        "chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
-    if not program:
-        pytest.skip("no chromium is installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def shown(chromium):
-    """Opens a page at a width; what goes wrong in it fails the test."""
-    wrong, pages = [], []
-
-    def show(path, width=1280):
-        page = chromium.new_page(viewport={"width": width, "height": 800})
-        pages.append(page)
-        page.on("console", lambda line: wrong.append(f"console: {line.text}"))
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
-        page.on("request", lambda request: request.url.startswith("file:") or wrong.append(
-            f"network: {request.url}"))
-        page.goto(path.as_uri())
-        return page
-
-    yield show
-    for page in pages:
-        page.close()
-    assert not wrong
 
 
 EVALUATION = {"tables": [{"title": "A wide one", "note": "", "rows": [["word"] * 30],

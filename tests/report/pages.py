@@ -1,0 +1,42 @@
+"""A page as a test reads it."""
+
+import html.parser
+import urllib.parse
+
+
+class Page(html.parser.HTMLParser):
+    """The elements of a page as (name, attributes), and the text of each, children included."""
+
+    EMPTY = {"meta", "img"}
+
+    def __init__(self, path):
+        super().__init__()
+        self.elements, self.texts, self._open, self.wrong = [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert not self._open and not self.wrong, "elements are closed in the order they were opened"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.texts.append("")
+        if tag not in self.EMPTY:
+            self._open.append(len(self.elements) - 1)
+
+    def handle_endtag(self, tag):
+        if self.elements[self._open.pop()][0] != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        for k in self._open:
+            self.texts[k] += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def text(self, tag, **wanted):
+        return [text for (name, attributes), text in zip(self.elements, self.texts)
+                if name == tag and wanted.items() <= attributes.items()]
+
+
+def links(page):
+    return [urllib.parse.unquote(attributes[key]) for _, attributes in page.elements
+            for key in ("src", "href") if key in attributes]
