@@ -102,7 +102,7 @@ def factor_scores(model, train, test, count, seed, references=True):
         "information": information.tolist(),
         "reconstruction": float(np.sqrt(np.mean(error**2))),
         "reconstruction_of_mean": float(np.sqrt(unknown.var(axis=0).mean())),
-        "activity": {"kl": units["kl"].tolist(), "active": np.flatnonzero(units["active"]).tolist()}}
+        "activity": {"kl": units["kl"].tolist(), "active": units["active"]}}
     found["metrics"] = {TITLES[name]: table[1][name] for name in TITLES} | {
         "reconstruction": found["reconstruction"], "KL": float(units["kl"].sum()),
         "active": len(found["activity"]["active"])}
