@@ -345,16 +345,16 @@ def chosen(discovery, label, factor=None):
 
 
 def found_table(discovery):
-    """The best latent for each label: what it is worth, and whether unseen items confirm it."""
+    """The best latent for each label, as a table of texts: its worth, and if unseen items confirm it."""
     rows = []
     for name, each in discovery["found"].items():
         best, confirmed = each["best"], each["confirmed"]
         distance = best["d_prime"]
         rows.append([
-            name, best["latent"], STATISTICS[best["statistic"]], _ranged(best),
+            name, str(best["latent"]), STATISTICS[best["statistic"]], _ranged(best),
             _ranged(confirmed) if confirmed else "–", "–" if distance is None else f"{distance:+.1f}",
             "–" if best["share"] is None else f"{best['share']:.0%}", f"{best['p']:.3f}",
-            "–" if each["control"] is None else each["control"]["latent"]])
+            "–" if each["control"] is None else str(each["control"]["latent"])])
     return {
         "title": "Which latent goes with what",
         "note": "The best latent in use for each label and number, chosen on some items and confirmed "

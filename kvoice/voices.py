@@ -260,14 +260,14 @@ def _alike(heard, utterances):
             for kind, chosen in (("same", same), ("other", ~same))}
 
 
-def scores(model, sources, label="gender", count=None, seed=0):
+def scores(model, sources, label="", count=None, seed=0):
     """Everything that is said of a beta-VAE of voices, as a dict fit for JSON.
 
     Args:
         model: A trained `models.betavae.BetaVAE` of mels.
         sources: "train", "valid", "judge" and "test" -> `data.source.Source` of mels, and of F0 and
             phones as far as they are known.
-        label: Whose factor is flipped.
+        label: Whose factor is flipped; "" = the gender, or what is known instead.
         count: Test utterances whose flips are judged; None = all.
         seed: Of intervals, permutations and lessons.
 
@@ -280,6 +280,7 @@ def scores(model, sources, label="gender", count=None, seed=0):
     known = Utterances(model, sources["train"], sources["valid"])
     test = Utterances(model, sources["test"])
     found = latents.discovered(model, known, test, np.random.default_rng(seed))
+    label = label or next(iter(found["rankings"]), "")
     factor, control = latents.chosen(found, label)
     if control is None:
         raise KvoiceError("fewer than two latents are in use: nothing to compare a flip with")
@@ -325,7 +326,7 @@ def tables(result):
     told = (f" Voice: median cosine of before and after; two recordings of one speaker have "
             f"{voice['same']:.2f}, of two speakers {voice['other']:.2f}."
             if voice and None not in voice.values() else "")
-    edited = [[edit, (each.get("voice") or each["loudness_db"])["count"],
+    edited = [[edit, str(each["loudness_db"]["count"]),
                *(f"{each[name]['changed']:.0%} ({each[name]['low']:.0%}–{each[name]['high']:.0%})"
                  for name in labels),
                _number(each.get("arrived"), ".0%"), _percent(each["phones"]),
