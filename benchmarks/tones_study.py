@@ -49,7 +49,8 @@ def scored(name, fields, seed, steps):
         group = runs.load(run).config["data"]
         train, test = (FactorSource("additive", **group | {"split": split}) for split in ("train", "test"))
         write_json(run / "evaluation.json", disentanglement.factor_scores(
-            training.load(run), train, test, 10_000, 0, references=name == "beta = 1" and not seed))
+            training.load(run), train, test, 10_000, 0, references=name == "beta = 1" and not seed,
+            jobs=-1))
     return json.loads((run / "evaluation.json").read_text())
 
 

@@ -653,7 +653,7 @@ def _evaluate_betavae(run, count, seed):
     model = training.load(run.path)
     if group["domain"] == "image":
         train, test = _sources(corpus, ["train", "test"], run.spec, group, run.config["data"])
-        scores = disentanglement.factor_scores(model, train, test, count or FACTORS, seed)
+        scores = disentanglement.factor_scores(model, train, test, count or FACTORS, seed, jobs=-1)
     else:
         from kvoice import voices
 

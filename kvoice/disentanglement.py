@@ -58,7 +58,7 @@ class LatentLog(keras.callbacks.Callback):
             file.write(text.getvalue().encode())
 
 
-def factor_scores(model, train, test, count, seed, references=True):
+def factor_scores(model, train, test, count, seed, references=True, jobs=1):
     """The metrics of a model on data with known factors.
 
     As in the studies on pictures, the codes are those of items that the model was trained on; how well
@@ -71,6 +71,7 @@ def factor_scores(model, train, test, count, seed, references=True):
         count: Items, at most.
         seed: Of all draws.
         references: Also score the rows that are no model's: identity, noise and PCA.
+        jobs: Processes; -1 = one for each processor.
 
     Returns:
         "rows": a list of {"name": "means", "draws", "identity", "noise" or "PCA", **metrics}; "factors";
@@ -94,7 +95,7 @@ def factor_scores(model, train, test, count, seed, references=True):
         codes |= {"identity": disentanglement.identity(levels),
                   "noise": disentanglement.noise(len(rows), mean.shape[1], rng),
                   "PCA": disentanglement.pca(images, dims, rng)}
-    table = [{"name": name, **disentanglement.scores(values, levels, rng, jobs=2)}
+    table = [{"name": name, **disentanglement.scores(values, levels, rng, jobs=jobs)}
              for name, values in codes.items()]
     found = {
         "kind": "factors", "rows": table, "factors": list(train.factors),

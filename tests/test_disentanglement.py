@@ -52,7 +52,7 @@ class Reader:
 def scores():
     from kvoice import disentanglement
 
-    return disentanglement.factor_scores(Reader(), Grid(700, 0), Grid(100, 1), 600, seed=0)
+    return disentanglement.factor_scores(Reader(), Grid(400, 0), Grid(100, 1), 300, seed=0)
 
 
 def test_a_model_that_reads_the_factors_scores_as_the_factors_do(scores):
@@ -69,7 +69,7 @@ def test_the_latent_in_use_and_what_it_says_are_named(scores):
     information = np.array(scores["information"])
     assert information.argmax(axis=0).tolist() == [0, 1, 2]
     np.testing.assert_allclose(information.max(axis=0), np.log(LEVELS), atol=0.05)
-    assert information[3].max() < 0.05  # draws of the prior, though its mean is as good as any
+    assert information[3].max() < 0.1  # draws of the prior, though its mean is as good as any
 
 
 def test_the_error_of_reconstruction_is_beside_that_of_knowing_nothing(scores):
