@@ -24,7 +24,7 @@ _VOICES = {
     "data": {  # data.source.Source
         "split": "train",  # whose speakers it learns from
         "crop_frames": 160,
-        "batch": 32,
+        "batch": 16,
         "seed": 0,
     },
     "model": {
@@ -32,12 +32,14 @@ _VOICES = {
         "architecture": "utterance",
         "latents": 64,
         "width": 16,
-        "sigma": 0.1,
+        "sigma": 0.03,
         "beta": 1.0,
+        "anneal_steps": 200,  # until the full weight
         "phones": True,  # the decoder is told the phone of each frame, where they are known
         "dropout": 0.0,
     },
-    "train": {"steps": 1500, "steps_per_epoch": 150},
+    "train": {"steps": 2400, "steps_per_epoch": 240, "decay": 0.9,
+              "rates": {"vae": 3e-3, "discriminator": 1e-4}},
 }
 _TONES = {
     "data": {  # data.factors.FactorSource
@@ -67,7 +69,7 @@ VARIANTS = {
     "voices": {},
     "paper": {
         "data": {"crop_frames": 1000, "batch": 64},  # whole utterances
-        "model": {"width": 32, "dropout": 0.1, "kl": "mean", "sigma": 0.14},
+        "model": {"width": 32, "dropout": 0.1, "kl": "mean", "sigma": 0.14, "anneal_steps": 19_000},
         "train": {"steps": 90_000, "steps_per_epoch": 1000, "rates": {"vae": 1e-4},
                   "clip_norm": 0.5, "ema": 0.0},
     },
