@@ -272,8 +272,8 @@ class BetaVAE(StepModel):
         self._config = dict(
             shape=shape, low=low, high=high, domain=domain, architecture=architecture,
             latents=latents, width=width, likelihood=likelihood, sigma=sigma, objective=objective,
-            beta=beta, beta_start=beta_start, gamma=gamma, capacity_nats=capacity_nats, anneal_steps=anneal_steps,
-            free_nats=free_nats, kl=kl, phones=phones, dropout=dropout, seed=seed)
+            beta=beta, beta_start=beta_start, gamma=gamma, capacity_nats=capacity_nats,
+            anneal_steps=anneal_steps, free_nats=free_nats, kl=kl, phones=phones, dropout=dropout, seed=seed)
         self.shape, self.low, self.high, self.domain = shape, low, high, domain
         self.latents, self.phones = latents, phones
         self.likelihood, self.sigma, self.objective = likelihood, sigma, objective

@@ -108,7 +108,8 @@ def test_a_picture_pulls_its_code_to_where_it_is():
     kernel.assign([[1.0], [0.0]])
     bias.assign([0])
     target = waves(layer, np.float32([[0.05, 0]])).reshape(1, BINS, -1)
-    graded = backend.input_value_and_grad(lambda z: (ops.sum(ops.multiply(layer(z), target)), ()), [layer])
+    graded = backend.input_value_and_grad(
+        lambda z: (ops.sum(ops.multiply(layer(z), target)), ()), [layer])
     z = np.float32([[0.0, 0.3]])
     slope = BINS * np.sum(np.pi * layer.turns * np.sin(np.pi * layer.turns * 0.05))
     np.testing.assert_allclose(numpy(graded(z)[1]), [[slope, 0]], rtol=1e-3, atol=1e-3)

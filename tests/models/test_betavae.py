@@ -105,9 +105,11 @@ def test_the_published_convolutions_have_their_parameters():
 
 
 @pytest.mark.parametrize("mels, heard", [(63, 512), (64, 512), (80, 640)])
-def test_the_published_utterance_encoder_has_its_parameters(mels, heard):
+def test_the_published_layers_of_the_utterance_encoder_have_their_parameters(mels, heard):
     model = vae("utterance", shape=(160, mels), width=32, latents=64)
-    assert model.encoder.count_params() == affine(
+    published = [layer for layer in model.encoder.layers
+                 if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]
+    assert sum(layer.count_params() for layer in published) == affine(
         (9, 32), (9 * 32, 32), (9 * 32, 64), (9 * 64, 32), (heard, 2 * 64))
 
 
@@ -127,11 +129,8 @@ def test_the_recurrent_pair_has_the_parameters_of_its_lstms_and_its_attention():
 # The objectives
 
 
-SCALED = {"dense": 0.0, "utterance": LOW}
-
-
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-@pytest.mark.parametrize("architecture", SCALED)
+@pytest.mark.parametrize("architecture", ["dense", "utterance"])
 def test_the_reconstruction_is_the_cost_of_an_item_in_nats(architecture, likelihood):
     model = vae(architecture, likelihood=likelihood)
     values = batch(model)
@@ -219,28 +218,22 @@ def test_a_batch_of_images_is_drawn_from_its_posteriors():
     np.testing.assert_array_equal(first["mean"], second["mean"])
 
 
-def pull(model, values):
-    """The gradient of the penalty by the items: what the latents' weights alone would change."""
-    def penalty(items):
-        loss, terms = model.loss_and_terms({model.domain: items}, training=False)
-        return loss - terms["reconstruction"], ()
-    return numpy(backend.input_value_and_grad(penalty, [model])(values)[1])
-
-
 def test_free_bits_cost_what_they_are_worth_and_pull_at_nothing_below():
     values = batch(vae())["image"]
-    out, _, _ = seen(vae(), {"image": values})
-    each = divergence(out)
+    each = divergence(seen(vae(), {"image": values})[0])
     assert np.ptp(each) > 0.01
-    middle = np.sort(each)[1] + 1e-3  # one latent is above
-    for free, charged in ((each.max() + 0.1, 3 * (each.max() + 0.1)), (middle, each.max() + 2 * middle)):
+    all_below, one_above = 2 * each.max(), np.sort(each)[1] + 1e-3
+    costs = {}
+    for free, charged in ((all_below, 3 * all_below), (one_above, each.max() + 2 * one_above)):
         model = vae(beta=5.0, free_nats=float(free))
-        _, loss, terms = seen(model, {"image": values})
-        assert loss - terms["reconstruction"] == pytest.approx(5 * charged, rel=1e-3)
-        assert terms["kl"] == pytest.approx(each.sum(), rel=1e-4)
-    # An item pulls by the latent that is above alone, in a latent that is below by nothing.
-    assert np.abs(pull(vae(free_nats=float(each.max() + 0.1)), values)).max() < 1e-6
-    assert np.abs(pull(vae(free_nats=float(middle)), values)).max() > 1e-4
+        for moved in (0.0, 0.02):
+            _, loss, terms = seen(model, {"image": values * (1 + moved)})
+            costs[free, moved] = loss - terms["reconstruction"], terms["kl"]
+        assert costs[free, 0.0] == pytest.approx((5 * charged, each.sum()), rel=1e-3)
+        assert abs(costs[free, 0.02][1] - costs[free, 0.0][1]) > 1e-3  # the logs say what it is
+    # Where every latent is below, it may say a little more or less: the cost stays.
+    assert costs[all_below, 0.02][0] == pytest.approx(costs[all_below, 0.0][0], rel=1e-5)
+    assert abs(costs[one_above, 0.02][0] - costs[one_above, 0.0][0]) > 1e-3
 
 
 def test_a_latent_is_active_where_its_means_differ_between_items():
@@ -271,7 +264,7 @@ def test_evaluation_returns_the_terms_and_moves_nothing():
 
 @functools.cache
 def factor_vae():
-    return vae(rate=0.01, objective="factorvae", gamma=4.0)
+    return vae(rate=0.01, jit=True, objective="factorvae", gamma=4.0)
 
 
 @pytest.mark.parametrize("still, moving", [("vae", "discriminator"), ("discriminator", "vae")])
@@ -346,7 +339,9 @@ def test_a_discriminator_that_cannot_tell_costs_the_log_of_two():
 def trained(architecture):
     """A model after some steps, and its costs before them."""
     more = dict(phones=PHONES, dropout=0.1) if architecture == "utterance" else {}
-    model = vae(architecture, rate=0.01, jit=True, beta=0.1, anneal_steps=10, **more)
+    # Graphs of three LSTMs take TensorFlow ten seconds; `classifier` has some.
+    jit = architecture != "recurrent" or backend.BACKEND == "jax"
+    model = vae(architecture, rate=0.01, jit=jit, beta=0.1, anneal_steps=10, **more)
     return model, [stepped(model)["reconstruction"] for _ in range(12)]
 
 
@@ -367,23 +362,37 @@ def test_saving_keeps_the_codes_the_pictures_and_the_step(tmp_path, architecture
     assert again.get_config() == model.get_config()
     want, found = (m.encode(values[m.domain], values.get("mask")) for m in (model, again))
     np.testing.assert_allclose(found, want, atol=1e-5)
-    phone = values["phone"] if model.phones else None
-    np.testing.assert_allclose(
-        again.decode(found[0], phone), model.decode(found[0], phone), atol=1e-4)
+    told = [want[0], values["phone"]] if model.phones else want[0]
+    np.testing.assert_allclose(numpy(again.decoder(told)), numpy(model.decoder(told)), atol=1e-5)
     assert int(numpy(again.step)) == 12
 
 
-def test_a_checkpoint_goes_on_with_the_same_draws_dropout_and_annealing(tmp_path):
-    model = vae("utterance", rate=0.01, phones=PHONES, dropout=0.3, anneal_steps=10)
+def test_a_checkpoint_goes_on_with_the_same_draws_and_annealing(tmp_path):
+    model, again = (vae(rate=0.01, jit=True, anneal_steps=10, seed=seed) for seed in (0, 5))
     for seed in (1, 2):
         stepped(model, seed)
     model.save_weights(tmp_path / "vae.weights.h5")
-    again = vae("utterance", rate=0.01, phones=PHONES, dropout=0.3, anneal_steps=10, seed=5)
     again.load_weights(tmp_path / "vae.weights.h5")
     assert int(numpy(again.step)) == 2
     want, found = ([stepped(m, seed) for seed in (3, 4)] for m in (model, again))
     assert found == [pytest.approx(w, rel=1e-5) for w in want]
     np.testing.assert_allclose(flat(again.variables), flat(model.variables), atol=1e-6)
+
+
+def test_a_checkpoint_goes_on_with_the_same_dropout(tmp_path):
+    model, again = (vae("utterance", dropout=0.3, seed=seed) for seed in (0, 5))
+    values = tensors(batch(model))
+
+    def mean(model):
+        return numpy(model.call(values, training=True)["mean"])
+
+    mean(model)  # draws
+    model.save_weights(tmp_path / "vae.weights.h5")
+    again.load_weights(tmp_path / "vae.weights.h5")
+    want = mean(model)
+    np.testing.assert_allclose(mean(again), want, atol=1e-6)
+    assert np.abs(mean(model) - want).max() > 1e-4
+    np.testing.assert_array_equal(*(numpy(model.call(values)["mean"]) for _ in range(2)))
 
 
 def test_the_draws_of_a_run_come_from_its_seed():
@@ -393,20 +402,18 @@ def test_the_draws_of_a_run_come_from_its_seed():
 
 
 @every_architecture
-def test_posteriors_and_pictures_stay_in_float32_where_the_model_computes_in_bfloat16(architecture):
-    model = vae(architecture)
+def test_posteriors_and_pictures_are_float32_where_the_model_computes_in_bfloat16(architecture):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        rough = vae(architecture)
+        model = vae(architecture)
     finally:
         keras.config.set_dtype_policy("float32")
-    for a, b in zip(rough.trainable_variables, model.trainable_variables, strict=True):
-        a.assign(numpy(b))
-    values = batch(model)
-    out, again = (m.call(tensors(values)) for m in (model, rough))
-    assert {keras.backend.standardize_dtype(v.dtype) for v in again.values()} == {"float32"}
-    np.testing.assert_allclose(numpy(again["mean"]), numpy(out["mean"]), atol=0.05)
-    assert np.isfinite(float(numpy(rough.loss_and_terms(tensors(values), training=True)[0])))
+    kinds = {layer.compute_dtype for layer in model.encoder.layers + model.decoder.layers}
+    assert "bfloat16" in kinds
+    assert model.encoder.output.dtype == model.decoder.output.dtype == "float32"
+    for layer in model.decoder.layers:
+        if isinstance(layer, ShiftedBasis):  # 8 bits would not tell its places apart
+            assert layer.compute_dtype == "float32"
 
 
 # Encoding
@@ -414,22 +421,20 @@ def test_posteriors_and_pictures_stay_in_float32_where_the_model_computes_in_bfl
 
 @every_architecture
 def test_encode_is_the_posterior_of_each_item_by_itself(architecture):
-    model = vae(architecture)
+    model = listener() if architecture == "utterance" else trained(architecture)[0]
     values = batch(model)
     items, mask = values[model.domain], values.get("mask")
     mean, log_var = model.encode(items, mask)
     out = model.call(tensors(values))
-    np.testing.assert_allclose(mean, numpy(out["mean"]), atol=1e-5)
-    np.testing.assert_allclose(log_var, numpy(out["log_var"]), atol=1e-5)
+    np.testing.assert_allclose(mean, numpy(out["mean"]), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(log_var, numpy(out["log_var"]), rtol=1e-5, atol=1e-5)
     alone = model.encode(items[2:3], None if mask is None else mask[2:3])
-    np.testing.assert_allclose(alone, (mean[2:3], log_var[2:3]), atol=1e-5)
+    np.testing.assert_allclose(alone, (mean[2:3], log_var[2:3]), rtol=1e-5, atol=1e-5)
     assert np.ptp(mean, axis=0).max() > 1e-3
 
 
-@pytest.mark.parametrize("architecture", SCALED)
-def test_items_are_scaled_by_the_bounds_and_clipped(architecture):
-    model, plain = vae(architecture), vae(architecture, low=0.0, high=1.0)
-    model = vae(architecture, low=-3.0, high=5.0)
+def test_items_are_scaled_by_the_bounds_and_clipped():
+    model, plain = vae(low=-3.0, high=5.0), vae(low=0.0, high=1.0)
     items = np.random.default_rng(0).uniform(-0.3, 1.3, (4, *model.shape)).astype("float32")
     want = plain.encode(np.clip(items, 0, 1))
     np.testing.assert_allclose(model.encode(-3 + 8 * items), want, atol=1e-5)
@@ -453,7 +458,7 @@ def listener():
     return model
 
 
-@pytest.mark.parametrize("frames", [5, 8, 11])
+@pytest.mark.parametrize("frames", [5, 8])
 def test_a_code_does_not_depend_on_what_follows_its_utterance(frames):
     model = listener()
     mel = batch(model)["mel"][:2, :frames]
@@ -461,7 +466,7 @@ def test_a_code_does_not_depend_on_what_follows_its_utterance(frames):
     for more, filling in ((0, LOW), (3, LOW), (13, LOW), (13, HIGH)):
         padded = np.concatenate([mel, np.full((2, more, 8), filling, "float32")], axis=1)
         mask = np.float32(np.arange(frames + more) < frames)[None].repeat(2, 0)
-        np.testing.assert_allclose(model.encode(padded, mask), want, atol=1e-5)
+        np.testing.assert_allclose(model.encode(padded, mask), want, rtol=1e-5, atol=1e-5)
     # What the mask covers is not silence that belongs to the utterance.
     assert np.abs(np.subtract(model.encode(padded), want)).max() > 1e-3
 
@@ -490,13 +495,18 @@ def test_masked_frames_cost_nothing():
 
 @every_architecture
 def test_decode_takes_pictures_back_to_their_unit(architecture):
-    model = vae(architecture)
-    codes = 2 * np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
-    scaled = numpy(model.decoder(codes))
-    assert scaled.min() < 0
-    want = model.low + (model.high - model.low) * np.clip(scaled, 0, 1)
-    found = model.decode(codes)
+    model, _ = trained(architecture)
+    bias = model.decoder.trainable_variables[-1]
+    before = numpy(bias).copy()
+    codes = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    phone = batch(model, 4)["phone"] if model.phones else None
+    told = [codes, phone] if model.phones else codes
+    bias.assign(before - np.median(numpy(model.decoder(told))))  # half below the lowest of the unit
+    scaled, found = numpy(model.decoder(told)), model.decode(codes, phone)
+    bias.assign(before)
+    assert scaled.min() < 0 < scaled.max()
     assert found.shape == (4, *model.shape)
+    want = model.low + (model.high - model.low) * np.clip(scaled, 0, 1)
     np.testing.assert_allclose(found, want, atol=1e-4)
 
 
@@ -535,8 +545,9 @@ def test_the_code_changes_every_frame_whatever_is_said():
     assert mels[0].shape == (1, 24, 8)
     assert np.abs(mels[1] - mels[0]).max(axis=2).min() > 1e-3
     # The same code and phones at any length: the frames far from the end are the same.
-    longer = model.decode(np.float32([[0, 0]]), np.concatenate([phone, phone, phone], axis=1))
-    np.testing.assert_allclose(longer[:, :4], mels[0][:, :4], atol=1e-4)
+    short, long = (numpy(model.decoder([np.zeros((1, 2), "float32"), np.tile(phone, (1, times))]))
+                   for times in (1, 3))
+    np.testing.assert_allclose(long[:, :4], short[:, :4], atol=1e-4)
 
 
 def test_phones_are_wanted_where_the_decoder_is_told_them_and_nowhere_else():
