@@ -168,6 +168,7 @@ def test_images_are_walked_through_without_sounds(tmp_path, label):
 
 def test_a_walk_is_decoded_from_its_own_values(tmp_path, monkeypatch):
     drawn = {}
+    monkeypatch.setattr(traversal, "STEPS", (-0.5, 0, 0.5))  # within the range of a pixel
     monkeypatch.setattr(traversal.plots, "image_grid", lambda path, items, *_: drawn.setdefault(
         path.name, np.array(items)))
     sources = {split: FactorSource("digits", split, 8, representation="image")
