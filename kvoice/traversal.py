@@ -300,7 +300,7 @@ def _swept(medium, found, code, row, latent):
 
 
 def _spreads(steps):
-    return [f"{step:+d} σ" if step else "0" for step in steps]
+    return [f"{step:+g} σ" if step else "0" for step in steps]
 
 
 def _role(latent, label, factor, control):
