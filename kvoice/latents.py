@@ -25,6 +25,7 @@ LENGTHS = 32  # frames: whole utterances are padded to a multiple of this
 TOGETHER = 32  # utterances of one padded length that are encoded at once
 IMAGES = 1024  # images that are rendered at once
 STATISTICS = {"auc": "AUC", "pairwise_auc": "pairwise AUC", "eta2": "η²", "r2": "R²"}
+REACH = 2.0  # how far a flip goes: from the middle of the two classes, in distances of their means
 SILENT = "sil"  # the name of the phone that is none
 
 
@@ -431,23 +432,29 @@ def control_modes(pair, latent, control, units):
     return float(centre - half), float(centre + half)
 
 
-def flipped(codes, latent, pair):
-    """Codes whose latent is put to the other mode: that from which it is farther.
+def flipped(codes, latent, pair, up=None):
+    """Codes whose latent is put to the other of two values.
 
-    Where an item lies decides, not its label, so that it works for recordings nobody labelled, and
-    moves each.
+    Shapes: codes [n, latents], pair of values, up [n] -> [n, latents] float32.
 
-    Shapes: codes [n, latents], pair of `modes` -> [n, latents] float32.
+    Args:
+        codes: As they are.
+        latent: Its number.
+        pair: The two values, such as `modes`.
+        up: Whether each goes to the second; None = to the one from which it is farther, so that
+            recordings nobody labelled can be flipped too.
     """
     values, (one, other) = np.asarray(codes)[:, latent], pair
-    return put(codes, latent, np.where(np.abs(values - one) < np.abs(values - other), other, one))
+    up = np.abs(values - one) < np.abs(values - other) if up is None else up
+    return put(codes, latent, np.where(up, other, one))
 
 
 def ends(held, name, latent):
     """Two values of a latent to flip between, and what they stand for.
 
-    Of a label, the mean codes of two classes: those that lie farthest apart. Of a number, the mean
-    codes of the items in its lowest and its highest quarter.
+    Of a label, from the mean codes of two classes, those that lie farthest apart, as far outwards again
+    as they are from their middle (the published flips went to -1 and 1, where the classes lay at -.45 and
+    .55). Of a number, likewise from the mean codes of its lowest and its highest quarter.
 
     Args:
         held: Of `codes`.
@@ -465,11 +472,17 @@ def ends(held, name, latent):
         chosen = sorted((classes[means.argmin()], classes[means.argmax()]))
         pair = modes(held["mean"], np.where(np.isin(told, chosen), told, UNKNOWN),
                              latent)
-        return pair, tuple(held["classes"][name][each] for each in chosen), tuple(map(int, chosen))
+        titles = tuple(held["classes"][name][each] for each in chosen)
+        return _outwards(pair), titles, tuple(map(int, chosen))
     values = held["continuous"][name]
     low, high = np.nanquantile(values, (0.25, 0.75))
     pair = float(codes[values <= low].mean()), float(codes[values >= high].mean())
-    return pair, (f"low {name}", f"high {name}"), None
+    return _outwards(pair), (f"low {name}", f"high {name}"), None
+
+
+def _outwards(pair):
+    middle = sum(pair) / 2
+    return tuple(middle + REACH * (value - middle) for value in pair)
 
 
 def edits(discovery, name, factor, control, rows):
@@ -484,14 +497,18 @@ def edits(discovery, name, factor, control, rows):
 
     Returns:
         "none", "flip" and "control": codes [n, latents]; and "up" [n], whether the flip goes to the
-        second of `ends`.
+        second of `ends`: to the class that the item is not of, and where that is not known, away from
+        where its code lies.
     """
-    pair = ends(discovery["known"], name, factor)[0]
+    pair, _, classes = ends(discovery["known"], name, factor)
     away = control_modes(pair, factor, control, discovery["activity"])
     codes = np.asarray(discovery["unseen"]["mean"], np.float32)[rows]
-    flip = flipped(codes, factor, pair)
-    return {"none": codes, "flip": flip, "control": flipped(codes, control, away),
-            "up": flip[:, factor] == np.float32(pair[1])}
+    up = flipped(codes, factor, pair)[:, factor] == np.float32(pair[1])
+    if classes:
+        told = discovery["unseen"]["labels"].get(name, np.full(len(codes), UNKNOWN))[rows]
+        up = np.where(told == classes[0], True, np.where(told == classes[1], False, up))
+    return {"none": codes, "flip": flipped(codes, factor, pair, up),
+            "control": flipped(codes, control, away, up), "up": up}
 
 
 def swept(code, latent, values):

@@ -61,7 +61,7 @@ def test_the_bare_command_lists_its_verbs(words, capsys):
 def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys):
     assert cli.main([verb, word]) == 0
     shown = capsys.readouterr().out
-    assert f"  kvoice {verb} --" in shown
+    assert f"  kvoice {verb} " in shown.split("Flags:")[0]
     flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
     own = {"train": {"--model", "--data", "--run", "--init", "--config.FIELD"},
            "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
@@ -69,7 +69,9 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
            "evaluate": {"--run", "--count", "--seed"},
            "classify": {"--run", "--input", "--output"},
            "maximize": {"--generator", "--classifier", "--judge", "--target", "--start", "--strength",
-                        "--label", "--prior", "--count", "--seed", "--steps", "--run"}}
+                        "--label", "--prior", "--count", "--seed", "--steps", "--run"},
+           "traverse": {"--run", "--factor", "--label", "--count", "--seed", "--output"},
+           "report": {"--output", "--single"}}
     assert flags == own[verb]
 
 
@@ -466,6 +468,59 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     assert "is shorter than the generator's window" in failed(
         1, *maximize(f"--start={short}", elsewhere, generator="runs/long"))
     assert not (notes / "runs/other").exists()
+
+
+@pytest.mark.backend
+def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    train = ["train", "--model=betavae:tiny", *SMALL, "--config.model.beta=0"]
+    assert cli.main(train) == 0
+    shown = capsys.readouterr().out
+    assert "betavae: " in shown and "8 latents\n" in shown  # these notes have no phones
+    assert "kvoice traverse --run=runs/betavae/tiny --label=" in shown
+    run = notes / "runs/betavae/tiny"
+    with open(run / "latents.csv", newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2"]
+
+    assert cli.main(["traverse", "--run=runs/betavae/tiny", "--label=emotion", "--count=2"]) == 0
+    assert "emotion" in capsys.readouterr().out
+    made = json.loads((run / "traversal/emotion/traversal.json").read_text())
+    assert made["label"] == "emotion" and list((run / "traversal/emotion").glob("*.wav"))
+    assert cli.main(["report", "runs/betavae/tiny", "--output=page"]) == 0
+    assert "emotion" in next((notes / "page").glob("*.html")).read_text()
+
+    assert "did you mean" in failed(2, "traverse", "--run=runs/betavae/tiny", "--lable=emotion")
+    assert "--label=colour" in failed(1, "traverse", "--run=runs/betavae/tiny", "--label=colour")
+    assert "--factor=x" in failed(2, "traverse", "--run=runs/betavae/tiny", "--factor=x")
+    assert "runs/none" in failed(1, "report", "runs/none")
+
+
+@pytest.mark.backend
+def test_digits_go_from_training_to_their_scores(notes, monkeypatch, capsys, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    assert cli.main(["train", "--model=betavae:digits", "--config.train.steps=2", "--run=digits",
+                     "--config.train.steps_per_epoch=1", "--config.model.latents=3"]) == 0
+    assert cli.main(["evaluate", "--run=digits", "--count=200"]) == 0
+    shown = capsys.readouterr().out
+    assert "identity" in shown and "PCA" in shown
+    metrics = json.loads((notes / "digits/evaluation.json").read_text())["metrics"]
+    assert metrics["MIG"] < 0.2  # of a model that has learned nothing
+
+
+@pytest.mark.parametrize(("words", "named"), [
+    (["--model=betavae", "--data=digits"], "model.domain=mel"),
+    (["--model=betavae:tones", "--data=demo"], "model.domain=image"),
+    (["--model=voicegan", "--data=additive"], "--data=additive"),
+    (["--model=betavae:tones", "--data=additive:f0_hz=500/100/25"], "f0_hz"),
+    (["--model=betavae:digits", "--data=mnist:gone.npz"], "gone.npz"),
+    (["--model=betavae:tones", "--config.data.representation=image"], "data.representation"),
+    (["--model=betavae:digits", "--config.model.objective=best"], "objective"),
+])
+def test_corpora_and_models_that_do_not_fit_are_one_line(words, named, tmp_path, monkeypatch, failed):
+    monkeypatch.chdir(tmp_path)
+    assert named in failed(1, "train", *words)
 
 
 def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
