@@ -556,6 +556,15 @@ def test_a_value_that_makes_no_batch_is_named(notes, monkeypatch, failed, word, 
     assert not (notes / "runs/new").exists()
 
 
+def test_prepare_shows_items_of_a_corpus_of_images(tmp_path, capsys, failed):
+    assert cli.main(["prepare", "--data=digits", f"--output={tmp_path / 'digits'}"]) == 0
+    assert "16 items of digits" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "digits").iterdir()} == {"factors.csv", "items.png"}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    assert "mine" in failed(1, "prepare", "--data=digits", f"--output={tmp_path / 'mine'}")
+
+
 def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     words = ["prepare", "--data=folder:wavs", "--output=shards", "--workers=1"]
