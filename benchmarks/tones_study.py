@@ -23,17 +23,22 @@ REFERENCES = ("PCA", "identity", "noise")
 
 def settings():
     """Name -> the fields of the config in which it differs from the default of `:tones`."""
-    plain = {f"beta = {beta}": {"objective": "beta", "beta": float(beta)} for beta in (1, 4, 8, 16)}
-    return plain | {"beta-TCVAE, beta = 8": {"objective": "tcvae", "beta": 8.0},
-                    "FactorVAE, gamma = 30": {"objective": "factorvae", "gamma": 30.0}}
+    plain = {f"beta = {beta}": {"model.objective": "beta", "model.beta": float(beta)}
+             for beta in (1, 4, 8, 16)}
+    correlated = {"model.objective": "tcvae", "model.beta": 8.0}
+    return plain | {
+        "beta-TCVAE, beta = 8": correlated,
+        "FactorVAE, gamma = 30": {"model.objective": "factorvae", "model.gamma": 30.0},
+        "beta-TCVAE, beta = 8, batch 128": correlated | {
+            "data.batch": 128, "train.rates.vae": 1e-3, "train.steps": 1500,
+            "train.steps_per_epoch": 150}}
 
 
 def scored(name, fields, seed, steps):
     """The evaluation of one run, which is trained and evaluated as far as that is missing."""
     words = re.sub(r"[^a-z0-9]+", "-", name.lower())
     run = pathlib.Path(f"runs/tones/{words}-seed-{seed}")
-    values = {f"model.{field}": value for field, value in fields.items()}
-    values |= {"model.seed": seed, "train.seed": seed, "data.seed": seed}
+    values = {**fields, "model.seed": seed, "train.seed": seed, "data.seed": seed}
     if steps:
         values |= {"train.steps": steps, "train.steps_per_epoch": steps // 10}
     command = ["kvoice", "train", "--model=betavae:tones", f"--run={run}",
