@@ -57,7 +57,7 @@ _TONES = {
         "latents": 10,
         "width": 64,
         "sigma": 0.14,
-        "objective": "beta",
+        "objective": "tcvae",
         "beta": 8.0,
     },
     "train": {"steps": 2000, "steps_per_epoch": 200,
