@@ -490,7 +490,7 @@ def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch,
     assert cli.main(["report", "runs/betavae/tiny", "--output=page"]) == 0
     assert "emotion" in next((notes / "page").glob("*.html")).read_text()
 
-    assert "did you mean" in failed(2, "traverse", "--run=runs/betavae/tiny", "--lable=emotion")
+    assert "Did you mean" in failed(2, "traverse", "--run=runs/betavae/tiny", "--lable=emotion")
     assert "--label=colour" in failed(1, "traverse", "--run=runs/betavae/tiny", "--label=colour")
     assert "--factor=x" in failed(2, "traverse", "--run=runs/betavae/tiny", "--factor=x")
     assert "runs/none" in failed(1, "report", "runs/none")

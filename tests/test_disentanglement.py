@@ -61,7 +61,7 @@ def test_a_model_that_reads_the_factors_scores_as_the_factors_do(scores):
     assert means["mig"] == pytest.approx(identity["mig"], abs=0.01) and means["mig"] > 0.95
     assert draws["mig"] > 0.9 and draws["dci_disentanglement"] > 0.95
     assert noise["mig"] < 0.05
-    assert scores["items"] == 600
+    assert scores["items"] == 300
 
 
 def test_the_latent_in_use_and_what_it_says_are_named(scores):
