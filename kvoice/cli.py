@@ -295,6 +295,8 @@ def train(model, data, run, init, overrides):
     if init:
         training.load(init)  # before anything is made
     splits = (config["data"]["split"], "valid")
+    if config["train"]["steps"] < 1:
+        raise KvoiceError(f"train.steps: {config['train']['steps']} must be at least 1.")
     if splits[0] not in LEARNT:
         raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
     if "phones" in group:
@@ -302,11 +304,13 @@ def train(model, data, run, init, overrides):
     source, valid = _sources(corpus, splits, spec, group, config["data"])
     names = source.labels[condition] if condition else []
     _refuse_one_class(data, source, condition)
+    group |= _known(source, spec, group, names)
+    training.from_values(name, group)  # what it refuses is refused before anything is made
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
          "corpus": source.fingerprint, "speakers": source.speakers, "data": config["data"],
-         "model": group | _known(source, spec, group, names), "train": config["train"]},
+         "model": group, "train": config["train"]},
         spec, source.labels,
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
     steps, done = config["train"]["steps"], run.state.get("step", 0)
@@ -326,7 +330,8 @@ def train(model, data, run, init, overrides):
     if name == "classifier":
         print(f"  kvoice classify --run={run.path} --input=FILE_OR_DIR")
     if name == "betavae":
-        label = " --label=gender" if group["domain"] == "mel" else ""
+        known = next((name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz")
+        label = f" --label={known}" if group["domain"] == "mel" else ""
         print(f"  kvoice traverse --run={run.path}{label}\n  kvoice report {run.path}")
 
 
@@ -591,6 +596,7 @@ def evaluate(run, count, seed):
 
     kvoice evaluate --run=runs/voicegan/default
     kvoice evaluate --run=runs/classifier/default      accuracy, confusion, calibration
+    kvoice evaluate --run=runs/betavae/default         which latent is what, and what a flip changes
     kvoice evaluate --run=runs/maximize/default        the ascent with and without its prior
     """
     _required("run", run, "DIR")
@@ -833,7 +839,7 @@ def traverse(run, factor, label, count, seed, output):
     print("\n\n".join(map(priors.text, made["tables"])))
     print(f"\nlatent {made['factor']}" + (f" for {label}" if label else " says most") + (
         f", latent {made['control']} as its control" if made["control"] is not None else "")
-        + f"; pictures and sounds are in {folder}. Next:\n  kvoice report {run.path}")
+        + f"; {'pictures' if group['domain'] == 'image' else 'pictures and sounds'} are in {folder}. Next:\n  kvoice report {run.path}")
 
 
 def _betavae(run):
@@ -877,8 +883,10 @@ def _train_flags(parser):
 
 
 def _prepare_flags(parser):
-    flags.DEFINE_string("data", "", f"CORPUS: {_CORPORA}", flag_values=parser)
-    flags.DEFINE_string("output", "", "DIR: where the shards go", flag_values=parser)
+    flags.DEFINE_string("data", "", f"CORPUS: {_CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which "
+                        "items are shown", flag_values=parser)
+    flags.DEFINE_string("output", "", "DIR: where the shards go, or the items that are shown",
+                        flag_values=parser)
     flags.DEFINE_enum("spec", "waveglow", SPECS, "what the rate and conditioning of the "
                       "waves are for", flag_values=parser)
     flags.DEFINE_enum("split", "", ("", "speaker", "text", "corpus"), "what no two splits share; or "
@@ -901,7 +909,8 @@ def _generate_flags(parser):
 
 def _evaluate_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
-    flags.DEFINE_integer("count", 0, "N: samples that are measured; 0 = 512, of an ascent 100 for "
+    flags.DEFINE_integer("count", 0, "N: samples that are measured; 0 = 512, of a betavae all utterances or "
+                         "10,000 tones, of an ascent 100 for "
                          "each target, of a classifier always all files, of an ascent from a "
                          "recording its own starts", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
@@ -943,7 +952,7 @@ def _traverse_flags(parser):
     flags.DEFINE_string("label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a "
                         "factor", flag_values=parser)
     flags.DEFINE_integer("count", 4, "N: items that are shown and heard", lower_bound=2,
-                         flag_values=parser)
+                         upper_bound=64, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of all draws", lower_bound=0, flag_values=parser)
     flags.DEFINE_string("output", "", "DIR: where everything goes; RUN/traversal/LABEL if not given",
                         flag_values=parser)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from kvoice import latents
+from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 from kvoice.metrics import disentanglement
 
@@ -84,6 +85,10 @@ def factor_scores(model, train, test, count, seed, references=True, jobs=1):
     rows = np.sort(rng.permutation(len(train))[:count])
     items = train.items(rows)
     images, levels = items["image"], train.level(items["factors"])
+    if least := [name for name, column in zip(train.factors, levels.T)
+                 if np.bincount(column).min(initial=2, where=np.bincount(column) > 0) < 2]:
+        raise KvoiceError(f"{len(rows)} items are too few for {least[0]}: a level of it is there once only; "
+                          "give a larger --count")
     mean, log_var = model.encode(images)
     codes = {"means": mean, "draws": mean + np.exp(log_var / 2) * rng.standard_normal(mean.shape)}
     units = latents.activity(mean, log_var)

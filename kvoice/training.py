@@ -34,8 +34,17 @@ def model(run):
     name = run.config["model_name"]
     if name not in MODELS:
         raise KvoiceError(f"{run.path}: unknown model {name!r}; known: {', '.join(MODELS)}.")
+    return from_values(name, run.config["model"])
+
+
+def from_values(name, values):
+    """A model by its name in `MODELS` and its arguments.
+
+    Raises:
+        KvoiceError: If the model refuses a value.
+    """
     try:
-        return MODELS[name](**run.config["model"])
+        return MODELS[name](**values)
     except ValueError as error:
         raise KvoiceError(f"{name}: {error}") from None
 

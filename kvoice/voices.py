@@ -282,12 +282,15 @@ def scores(model, sources, label="", count=None, seed=0):
     found = latents.discovered(model, known, test, np.random.default_rng(seed))
     label = label or next(iter(found["rankings"]), "")
     factor, control = latents.chosen(found, label)
-    if control is None:
-        raise KvoiceError("fewer than two latents are in use: nothing to compare a flip with")
+    units = found["activity"]
+    if control is None:  # nothing to compare a flip with
+        return {"kind": "voices", "label": label, "flips": None, "found": found["found"],
+                "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
+                "metrics": {"active": len(units["active"]), "KL, nats": float(np.sum(units["kl"]))},
+                "tables": [latents.found_table(found)]}
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
     panel = Panel(Utterances(model, sources["judge"]), seed)
     result = flips(model, found, panel, test, label, factor, control, rows)
-    units = found["activity"]
     return {
         "kind": "voices", "label": label, "flips": result, "found": found["found"],
         "activity": {name: np.asarray(values).tolist() for name, values in units.items()},

@@ -112,7 +112,7 @@ def test_an_unknown_flag_is_told_the_near_one(failed):
 
 def test_an_unknown_model_is_told_the_near_one_and_the_list(failed):
     line = failed(2, "train", "--model=voicegam:tiny")
-    assert 'did you mean "voicegan"?' in line and "there are classifier, voicegan" in line
+    assert 'did you mean "voicegan"?' in line and "there are betavae, classifier, voicegan" in line
 
 
 def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):

@@ -137,7 +137,7 @@ class Space:
             return cls(_ranges_of_file(os.path.expanduser(text)), text)
         if (text or "audible") not in PRESETS:
             raise KvoiceError(
-                f"{where}: there is no such grid: {hint(text, list(PRESETS))} A grid of your own is "
+                f"{where}: there is no such grid: {hint(text, list(PRESETS))}; a grid of your own is "
                 "FACTOR=START/STOP/STEP,... or a file NAME.json"
             )
         return cls(PRESETS[text or "audible"], where)
@@ -322,9 +322,10 @@ class View:
                 )
         if not 0 < self.range_db < math.inf:
             raise KvoiceError(f"data.range_db: {self.range_db} must be above 0")
-        if self.bins_per_octave != int(self.bins_per_octave) or self.bins_per_octave < 3:
+        if self.bins_per_octave != int(self.bins_per_octave) or not (
+                3 <= self.bins_per_octave <= 96):
             raise KvoiceError(
-                f"data.bins_per_octave: {self.bins_per_octave} must be a whole number from 3 on"
+                f"data.bins_per_octave: {self.bins_per_octave} must be a whole number from 3 to 96"
             )
 
     @property

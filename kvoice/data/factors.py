@@ -19,6 +19,7 @@ from kvoice.files import replaced
 
 CORPORA = ("additive", "digits", "mnist")
 SPLITS = ("train", "valid", "test")
+MOST = 10_000_000  # items of a corpus
 _SPLIT = 20  # seeds the split: the same for every run, so that none is tested on what another learned
 
 
@@ -75,8 +76,7 @@ def examples(data, directory, count=16, seed=0):
     rows = [{"item": str(item)} | ({"wav": f"{item}.wav"} if sounds else {}) for item in items]
     for row, values in zip(rows, own.values(items)):
         row |= {name: f"{value:g}" for name, value in zip(own.factors, values)}
-    if os.path.isdir(directory) and os.listdir(directory) and not os.path.exists(
-            os.path.join(directory, "factors.csv")):
+    if os.path.isdir(directory) and os.listdir(directory):
         raise KvoiceError(f"{directory} holds other files: name a new or an empty directory")
     try:
         os.makedirs(directory, exist_ok=True)
@@ -135,6 +135,9 @@ class FactorSource:
                 raise KvoiceError(f"data.{name}: {value} must be at least {least}")
         self.corpus = corpus(data, representation, scale=scale, range_db=range_db,
                              bins_per_octave=bins_per_octave)
+        if len(self.corpus) > MOST:
+            raise KvoiceError(f"--data={data}: {len(self.corpus):,} items are more than the {MOST:,} that can "
+                              "be held: take larger steps, or fewer factors")
         splits = _split(len(self.corpus), self.corpus.tests)
         if not all(map(len, splits.values())):
             raise KvoiceError(f"--data={data}: {len(self.corpus)} items are too few for a split of "

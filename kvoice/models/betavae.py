@@ -258,7 +258,7 @@ class BetaVAE(StepModel):
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
         for name, value, least in (
-                ("latents", latents, 1), ("width", width, 2), ("beta", beta, 0),
+                ("latents", latents, 2), ("width", width, 2), ("beta", beta, 0),
                 ("beta_start", beta_start, 0), ("gamma", gamma, 0),
                 ("capacity_nats", capacity_nats, 0), ("anneal_steps", anneal_steps, 0),
                 ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0),

@@ -167,7 +167,7 @@ def test_examples_are_heard_and_told(here):
         expected = additive.tones(float(row["f0_hz"]), float(row["slope"]), 0, 0, 0)[0]
         np.testing.assert_allclose(wave, expected / abs(expected).max(), atol=1e-4)
         assert np.abs(additive.View("cqt")(wave[None])[0] - image).max() < 0.05
-    again, _ = factors.examples("additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/some", 5, 2)
+    again, _ = factors.examples("additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/again", 5, 2)
     assert again == rows
     assert not (here / "prepared").exists()  # nothing else is rendered
 
