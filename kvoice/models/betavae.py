@@ -210,7 +210,7 @@ class BetaVAE(StepModel):
         high: The value that becomes 1. Mels are clipped to [low, high].
         domain: The named array that is learned: "image" or "mel".
         architecture: A name in `ARCHITECTURES`; "utterance" is for mels, the others for images.
-        latents: Values of a code.
+        latents: Values of a code, two or more.
         width: Channels or units, as the architecture counts them.
         likelihood: "gaussian", or "bernoulli" for values in [0, 1].
         sigma: Standard deviation of the Gaussian, in the scaled unit: 1 = high - low.

@@ -596,7 +596,7 @@ def test_a_latent_that_only_shifts_moves_the_picture_along_the_bins(bins):
     ("dense", dict(sigma=0.0), "sigma: 0.0 must be above 0"),
     ("dense", dict(dropout=1.0), "dropout: 1.0 must be below 1"),
     ("dense", dict(width=1), "width: 1 must be at least 2"),
-    ("dense", dict(latents=0), "latents: 0 must be at least 1"),
+    ("dense", dict(latents=0), "latents: 0 must be at least 2"),
     *[("dense", {name: -1}, f"{name}: -1 must be at least 0") for name in (
         "beta", "beta_start", "gamma", "capacity_nats", "anneal_steps", "free_nats", "dropout", "seed")],
     ("utterance", dict(phones=-1), "phones: -1 must be at least 0"),
