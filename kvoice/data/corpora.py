@@ -1,7 +1,7 @@
 """Corpora: what `--data` names, turned into a list of utterances with their labels.
 
-`NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `espeak`, `folder:DIR`,
-`ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`. A path may contain ":" but not "+".
+`NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `demo:25-224` (those of these numbers),
+`espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`. A path may contain ":" but not "+".
 
 Nothing is read here but names (and metadata.csv): `recording` reads or renders one utterance. Every
 corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
@@ -171,13 +171,26 @@ def _renderer(name):
 
 def _rendered(name, where):
     """The utterances of a corpus that is rendered, not read."""
-    if where and not (where.isdigit() and int(where) > 0):
-        raise KvoiceError(
-            f"--data={name}:{where}: {where!r} is not a number of speakers: "
-            f"say {name} or, for instance, {name}:100"
-        )
-    speakers = {"speakers": int(where)} if where else {}
-    return [_renderer(name).item(utterance) for utterance in _renderer(name).utterances(**speakers)]
+    wanted = _speakers(name, where) if where else {}
+    return [_renderer(name).item(utterance) for utterance in _renderer(name).utterances(**wanted)]
+
+
+def _speakers(name, where):
+    """What `N`, or `A-B` of demo's endless list, asks of a renderer: arguments of its `utterances`."""
+    numbers = re.fullmatch("([0-9]+)-([0-9]+)", where) if name == "demo" else None
+    if not numbers:
+        if not (re.fullmatch("[0-9]+", where) and int(where) > 0):
+            some = f", {name}:100 or {name}:25-224" if name == "demo" else f" or {name}:12"
+            raise KvoiceError(
+                f"--data={name}:{where}: {where!r} is not a number of speakers: "
+                f"say, for instance, {name}{some}"
+            )
+        return {"speakers": int(where)}
+    first, last = int(numbers[1]), int(numbers[2])
+    if not 1 <= first <= last:
+        mistake = "speakers are numbered from 1" if first < 1 else "the last comes before the first"
+        raise KvoiceError(f"--data={name}:{where}: {mistake}: say, for instance, {name}:25-224")
+    return {"speakers": last - first + 1, "first": first}
 
 
 # --- directories

@@ -91,11 +91,16 @@ def voice(name):
                         shimmer=0.04 * 2 ** rng.uniform(-0.5, 0.5)))
 
 
-def voices(count=24):
-    """The first `count` speakers, women and men by turns: the 24 named ones, then sampled ones."""
+def voices(count=24, first=1):
+    """`count` speakers of an endless list, women and men by turns: 24 named ones, then sampled ones.
+
+    Args:
+        count: How many.
+        first: Number of the first of them; 1 = the list's first, 25 = the first sampled one.
+    """
     named = [name for pair in zip(NAMED["female"], NAMED["male"]) for name in pair]
-    sampled = [f"{'fm'[i % 2]}{i // 2 + 1:03d}" for i in range(len(named), count)]
-    return [voice(name) for name in (named + sampled)[:count]]
+    sampled = [f"{'fm'[i % 2]}{i // 2 + 1:03d}" for i in range(len(named), first - 1 + count)]
+    return [voice(name) for name in (named + sampled)[first - 1:first - 1 + count]]
 
 
 # --- Emotions
@@ -174,9 +179,9 @@ class Utterance:
     take: int = 0
 
 
-def utterances(speakers=24, sentences=tuple(SENTENCES), takes=1):
-    """Every speaker reads every sentence in every emotion, `takes` times."""
-    return [Utterance(speaker.name, emotion, sentence, take) for speaker in voices(speakers)
+def utterances(speakers=24, sentences=tuple(SENTENCES), takes=1, first=1):
+    """Every speaker of `voices(speakers, first)` reads every sentence in every emotion, `takes` times."""
+    return [Utterance(speaker.name, emotion, sentence, take) for speaker in voices(speakers, first)
             for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
 
 

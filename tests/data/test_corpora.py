@@ -29,6 +29,29 @@ def reasons(data):
     return {os.path.basename(skip.file): skip.reason for skip in skipped}
 
 
+# --- demo
+
+
+def test_a_range_of_demo_has_the_speakers_of_these_numbers_and_no_others():
+    named, some = by_name("demo"), by_name("demo:23-26")
+    assert {item.speaker for item in some.values()} == {"demo/lena", "demo/leo", "demo/f013", "demo/m013"}
+    assert not set(by_name("demo:25-224")) & set(named)
+    assert len({item.speaker for item in by_name("demo:25-224").values()}) == 200
+    assert {name: named[name] for name in named if name in some} == {
+        name: some[name] for name in some if name in named
+    }
+
+
+@pytest.mark.parametrize("ranges", ["demo:1-30", "demo:1-7+demo:8-30"])
+def test_a_range_from_the_first_is_the_number_of_speakers(ranges):
+    assert corpora.items(ranges) == corpora.items("demo:30")
+
+
+def test_ranges_that_overlap_are_not_joined():
+    with pytest.raises(KvoiceError, match="two utterances are called demo/leo-"):
+        corpora.items("demo:1-24+demo:24-30")
+
+
 # --- folder
 
 
@@ -364,7 +387,14 @@ def test_a_corpus_named_twice_is_refused(tmp_path):
         ("folder", "which directory"),
         ("folder:/nowhere/at/all", "there is no directory /nowhere/at/all"),
         ("demo:many", "'many' is not a number of speakers"),
-        ("demo:0", "'0' is not a number of speakers"),
+        ("demo:0", "'0' is not a number of speakers: say, for instance, demo, demo:100 or demo:25-224"),
+        ("demo:0-5", "demo:0-5: speakers are numbered from 1"),
+        ("demo:5-4", "demo:5-4: the last comes before the first"),
+        ("demo:-5", "'-5' is not a number of speakers"),
+        ("demo:5-", "'5-' is not a number of speakers"),
+        ("demo:1-2-3", "'1-2-3' is not a number of speakers"),
+        ("demo:\u00b2", "is not a number of speakers"),
+        ("espeak:2-5", "'2-5' is not a number of speakers: say, for instance, espeak or espeak:12"),
     ],
 )
 def test_a_wrong_data_argument_says_what_is_wrong(data, line):

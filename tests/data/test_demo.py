@@ -237,6 +237,13 @@ def test_voices_do_not_depend_on_how_many_are_asked_for():
     assert len({voice.f0_hz for voice in demo.voices(200)}) == 200
 
 
+@pytest.mark.parametrize("count, first", [(3, 1), (3, 23), (200, 25), (1, 224)])
+def test_voices_from_a_number_on_are_a_stretch_of_the_one_list(count, first):
+    assert demo.voices(count, first) == demo.voices(224)[first - 1:first - 1 + count]
+    assert [u.speaker for u in demo.utterances(count, TEXTS[:1], first=first)[::4]] == [
+        voice.name for voice in demo.voices(count, first)]
+
+
 def test_women_speak_higher_with_a_shorter_vocal_tract():
     def measured_hz(speaker):
         sound = rendered(speaker, sentence=5)
