@@ -1,8 +1,9 @@
 """The source of training batches: a pure function of (seed, step), in NumPy.
 
 An epoch is a random order of the utterances of a split; the batches walk through one epoch after
-the other, and each takes a random crop of each of its utterances. Nothing is carried from one batch
-to the next, so a run that goes on at step 1000 sees what it would have seen.
+the other, and each takes a random crop of each of its utterances. Or, with `per_speaker`, each batch
+is some utterances of each of some speakers, all drawn anew. Nothing is carried from one batch to the
+next, so a run that goes on at step 1000 sees what it would have seen.
 
 Mels are computed once per Spec and kept beside the shards, as one memory map of all frames.
 """
@@ -45,14 +46,26 @@ class Source:
             "" = none.
         arrays: Which of "mel", "wave", "f0", "phone" and "mask" (1 inside the utterance, 0 in what is
             padded) a batch holds.
+        per_speaker: Utterances of each speaker in a batch, one speaker after the other; 0 = whoever
+            comes. Utterances of unknown speaker are left out then. A batch repeats an utterance only
+            where its speaker has fewer than that.
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
-            together, or a shard is damaged.
+            together, a shard is damaged, or the split has not the speakers that `per_speaker` wants.
     """
 
     def __init__(
-        self, directory, split, spec, crop_frames, batch, seed=0, condition="", arrays=("mel",)
+        self,
+        directory,
+        split,
+        spec,
+        crop_frames,
+        batch,
+        seed=0,
+        condition="",
+        arrays=("mel",),
+        per_speaker=0,
     ):
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
@@ -64,11 +77,16 @@ class Source:
             if value < least:
                 raise KvoiceError(f"data.{name}: {value} must be at least {least}")
         self._check(condition)
+        _check_batch(batch, per_speaker)
         self._shards = [shards.Shard(path) for path in self.manifest.shards(directory, split)]
         self._table = self._cached_table()
         self._frames = self._table["samples"] // spec.hop  # [utterances]
         self._first_mel = np.cumsum(self._frames) - self._frames
         self._rows = self._labelled(condition)
+        self._per_speaker, self._rows_of = per_speaker, []
+        if per_speaker:
+            self._rows = self._rows[self._table["speaker"][self._rows] != UNKNOWN]
+            self._rows_of = self._grouped()
         if "mel" in self.arrays:
             self._mels = self._cached_mels()
         self._order = functools.lru_cache(maxsize=4)(self._drawn_order)
@@ -105,12 +123,13 @@ class Source:
     def batch(self, step):
         """The batch of a step; the same step gives the same batch.
 
+        With `per_speaker` its rows are ordered speaker by speaker, each with as many.
+
         Shapes: -> dict of `mel` [batch, crop_frames, mels], `wave` [batch, crop_frames * hop],
         `f0`, `phone` and `mask` [batch, crop_frames], as far as `arrays` names them, and of `speaker`,
         `gender`, `emotion` [batch] int32, -1 = unknown.
         """
-        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
-        rows = [self._rows[self._order(p // len(self))[p % len(self)]] for p in positions]
+        rows = self._rows_of_speakers(step) if self._per_speaker else self._rows_of_epochs(step)
         spare = np.maximum(self._frames[rows] - self.crop_frames, 0)
         draws = np.random.default_rng([self.seed, 1, step]).random(self.batch_size)
         starts = (draws * (spare + 1)).astype(np.int64)
@@ -129,6 +148,18 @@ class Source:
         labels = {name: int(self._table[name][row]) for name in LABELS}
         words = {"name": record["name"], "text": record["text"]}
         return self._crop(row, 0, self._frames[row]) | labels | words
+
+    def _rows_of_epochs(self, step):
+        """The rows of a batch that walks through the epochs: [batch]."""
+        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [self._rows[self._order(p // len(self))[p % len(self)]] for p in positions]
+
+    def _rows_of_speakers(self, step):
+        """The rows of a batch of `per_speaker` utterances of each of its speakers: [batch]."""
+        rng = np.random.default_rng([self.seed, 2, step])
+        speakers = rng.permutation(len(self._rows_of))[: self.batch_size // self._per_speaker]
+        drawn = [rng.permutation(self._rows_of[speaker]) for speaker in speakers]
+        return np.concatenate([np.resize(rows, self._per_speaker) for rows in drawn])
 
     def _drawn_order(self, epoch):
         """The order of the utterances in an epoch: [len(self)]."""
@@ -191,6 +222,25 @@ class Source:
             )
         return rows
 
+    def _grouped(self):
+        """The rows of each speaker: a list of [utterances of the speaker].
+
+        Raises:
+            KvoiceError: If there are fewer speakers than a batch wants.
+        """
+        speakers = self._table["speaker"][self._rows]
+        groups = [self._rows[speakers == speaker] for speaker in np.unique(speakers)]
+        wanted = self.batch_size // self._per_speaker
+        if len(groups) < wanted:
+            most = len(groups) * self._per_speaker
+            way_out = f"set data.batch to {most} or" if len(groups) > 1 else "take"
+            raise KvoiceError(
+                f"data.batch: {self.batch_size} utterances, data.per_speaker={self._per_speaker} of "
+                f"each speaker, want {wanted} speakers; the split {self.split!r} of {self.directory} "
+                f"has {len(groups)}: {way_out} a corpus of more speakers"
+            )
+        return groups
+
     def _cached_table(self):
         """Where and what every utterance is: `shard`, `offset`, `samples` and the labels.
 
@@ -227,6 +277,21 @@ class Source:
     def _mel(self, row):
         """The mel of an utterance without its last frame: [frames, mels]."""
         return audio.mel(_float(self._record(row)["wave"]), self.spec)[: self._frames[row]]
+
+
+def _check_batch(batch, per_speaker):
+    """Refuses a batch that cannot be made of some utterances of each of two speakers or more."""
+    if per_speaker < 0 or per_speaker == 1:
+        raise KvoiceError(
+            f"data.per_speaker: {per_speaker} must be 2 or more, to compare utterances of one "
+            "speaker; or 0, for whoever comes"
+        )
+    if per_speaker and (batch % per_speaker or batch < 2 * per_speaker):
+        near = max(2, round(batch / per_speaker)) * per_speaker
+        raise KvoiceError(
+            f"data.batch: {batch} must be a multiple of data.per_speaker={per_speaker}, of two "
+            f"speakers or more: set data.batch to {near}"
+        )
 
 
 def at_frames(labels, frames, hop, label_hop):

@@ -168,6 +168,101 @@ def test_the_mask_comes_where_it_is_asked_for_and_needs_no_other_array(prepared)
     np.testing.assert_array_equal(alone.utterance(0)["mask"], whole["mask"])
 
 
+# --- batches of speakers
+
+
+def rows_of(steps, batch):
+    """Which utterance each row of a batch of whole utterances is."""
+    known = {steps.utterance(i)["mel"].tobytes(): i for i in range(len(steps))}
+    lengths = batch["mask"].sum(-1).astype(int)
+    return [known[mel[:length].tobytes()] for mel, length in zip(batch["mel"], lengths)]
+
+
+def by_speakers(directory, batch, per_speaker, **arguments):
+    """A source of whole utterances: no utterance is as long as the crop."""
+    arrays = ("mel", "mask")
+    return Source(directory, "train", SPEC, 60, batch, arrays=arrays, per_speaker=per_speaker, **arguments)
+
+
+def test_a_batch_of_speakers_has_as_many_different_utterances_of_each_one_after_the_other(prepared):
+    steps = by_speakers(prepared, batch=6, per_speaker=3)
+    for step in range(20):
+        batch = steps.batch(step)
+        speakers, rows = batch["speaker"].reshape(2, 3), rows_of(steps, batch)
+        np.testing.assert_array_equal(speakers, speakers[:, :1].repeat(3, 1))
+        assert speakers[0, 0] != speakers[1, 0]
+        assert len(set(rows)) == 6
+        assert [steps.utterance(i)["speaker"] for i in rows] == list(batch["speaker"])
+
+
+def test_batches_of_speakers_come_to_all_speakers_and_all_their_utterances(prepared):
+    steps = by_speakers(prepared, batch=4, per_speaker=2)
+    drawn = [row for step in range(60) for row in rows_of(steps, steps.batch(step))]
+    assert set(drawn) == set(range(len(source(prepared))))
+
+
+def test_a_batch_of_speakers_is_a_function_of_seed_and_step_alone(prepared):
+    first, second = (by_speakers(prepared, 6, 3, seed=3) for _ in range(2))
+    first.batch(0), first.batch(7)
+    assert_same(first.batch(4), second.batch(4))
+    assert np.any(first.batch(4)["mel"] != first.batch(5)["mel"])
+    assert np.any(first.batch(4)["mel"] != by_speakers(prepared, 6, 3, seed=2).batch(4)["mel"])
+
+
+def test_a_speaker_of_few_utterances_repeats_them_only_as_often_as_needed(prepared):
+    few = by_speakers(prepared, batch=2, per_speaker=0)
+    counts = np.bincount([few.utterance(i)["speaker"] for i in range(len(few))])
+    steps = by_speakers(prepared, batch=2 * (max(counts) + 2), per_speaker=max(counts) + 2)
+    batch = steps.batch(0)
+    for rows, speaker in zip(np.reshape(rows_of(steps, batch), (2, -1)), np.unique(batch["speaker"])):
+        times = np.bincount(rows, minlength=len(steps))
+        assert set(times) <= {0, *np.array([0, 1]) + len(rows) // np.count_nonzero(times)}
+        assert np.count_nonzero(times) in counts
+
+
+def test_utterances_of_unknown_speakers_are_in_no_batch_of_speakers(copy):
+    source(copy)  # writes the table
+    path = copy / "features" / "train.npz"
+    with np.load(path) as table:
+        table = dict(table)
+    unknown = table["speaker"][0]
+    table["speaker"][table["speaker"] == unknown] = -1
+    np.savez(path, **table)
+    steps = by_speakers(copy, batch=6, per_speaker=2)
+    assert len(steps) == np.sum(table["speaker"] != -1) < len(by_speakers(copy, 6, 0))
+    for step in range(10):
+        assert not {unknown, -1} & set(steps.batch(step)["speaker"])
+    with pytest.raises(KvoiceError, match="want 4 speakers; the split 'train' of .* has 3"):
+        by_speakers(copy, batch=8, per_speaker=2)
+
+
+@pytest.mark.parametrize(
+    "batch, per_speaker, line",
+    [
+        (7, 3, "data.batch: 7 must be a multiple of data.per_speaker=3.*set data.batch to 6"),
+        (3, 3, "data.batch: 3 must be .* of two speakers or more: set data.batch to 6"),
+        (5, 1, "data.per_speaker: 1 must be 2 or more"),
+        (6, -2, "data.per_speaker: -2 must be 2 or more.*; or 0"),
+        (10, 2, "data.per_speaker=2 of each speaker, want 5 speakers; .* has 4: set data.batch to 8 or"),
+    ],
+)
+def test_a_batch_that_cannot_be_of_speakers_says_what_can(prepared, batch, per_speaker, line):
+    with pytest.raises(KvoiceError, match=line):
+        source(prepared, batch=batch, per_speaker=per_speaker)
+
+
+def test_a_split_of_one_speaker_wants_another_corpus(copy):
+    source(copy)
+    path = copy / "features" / "train.npz"
+    with np.load(path) as table:
+        np.savez(path, **dict(table) | {"speaker": np.zeros_like(table["speaker"])})
+    with pytest.raises(KvoiceError, match="'train' of .* has 1: take a corpus of more speakers"):
+        source(copy, batch=4, per_speaker=2)
+
+
+# --- labels and mistakes
+
+
 def test_labels_name_the_speaker_of_each_row(prepared):
     steps = source(prepared)
     for i in range(len(steps)):
