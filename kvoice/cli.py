@@ -868,8 +868,8 @@ def report(runs, output, single):
 # The flags
 
 
-_CORPORA = ("demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, joined by +; or "
-            "tess-ravdess:DIR, a published protocol")
+_CORPORA = ("demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
+            "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol")
 
 
 def _train_flags(parser):

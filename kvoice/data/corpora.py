@@ -1,9 +1,10 @@
 """Corpora: what `--data` names, turned into a list of utterances with their labels.
 
 `NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `demo:25-224` (those of these numbers),
-`espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`. A path may contain ":" but not "+".
+`espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`, `vctk:DIR`, `libritts:DIR`,
+`librispeech:DIR`. A path may contain ":" but not "+".
 
-Nothing is read here but names (and metadata.csv): `recording` reads or renders one utterance. Every
+Nothing is read here but names, texts and tables: `recording` reads or renders one utterance. Every
 corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
 "corpus/speaker", so that corpora can be joined.
 """
@@ -86,7 +87,7 @@ def items(data):
 
     Raises:
         KvoiceError: If a name is unknown, a directory missing or empty, its layout not the
-            corpus', or a corpus named twice.
+            corpus', or a corpus named twice (or two that share their speakers).
     """
     found, skipped, names = [], [], set()
     parts = [part.partition(":") for part in data.split("+")]
@@ -97,6 +98,11 @@ def items(data):
                 f"--data={data}: there is no corpus {name!r}: "
                 f"{hint(name, [*RENDERED, *_READERS])}{plus}"
             )
+    if {"librispeech", "libritts"} <= {name for name, _, _ in parts}:
+        raise KvoiceError(
+            f"--data={data}: LibriTTS has readers of LibriSpeech, who would be two speakers each, "
+            "perhaps one to learn from and one to be tested on: choose one of the two"
+        )
     for name, _, where in parts:
         if name in RENDERED:
             found += _rendered(name, where)
@@ -513,9 +519,185 @@ def _tess_words(root, items):
     return sorted(word for word, _ in counts.most_common(_TESS_WORDS))
 
 
+# --- Speakers who read
+
+
+_VCTK_NAME = re.compile(r"((p\d{3}|s5)_\d{3})(?:_mic([12]))?")
+_VCTK_ROW = re.compile(r"\s*(p?\d{3}|s5)\s+\S+\s+([MF])\b")  # ID, AGE, GENDER, ...
+
+
+def _vctk(root):
+    """`wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac` (0.92) or `wav48/pNNN/pNNN_UUU.wav` (0.80).
+
+    An utterance counts once: microphone 1, and 2 only where 1 is missing. The text is in
+    `txt/pNNN/pNNN_UUU.txt` beside the sounds' folder, unknown where the file is missing (all of
+    p315), and the gender in `speaker-info.txt`, whose IDs have no "p" in 0.80 and which lacks p280
+    there. One speaker of 0.92 is called s5. Texts without sound (some of p362) are no utterances.
+
+    Source: Yamagishi, Veaux & MacDonald 2019, doi:10.7488/ds/2645.
+    """
+    expected = "wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac or wav48/pNNN/pNNN_UUU.wav"
+    files = audio_files(root)
+    genders = _genders(root, files, ("speaker-info.txt",), _VCTK_ROW)
+    genders = {speaker if speaker[0] in "ps" else f"p{speaker}": genders[speaker] for speaker in genders}
+    found, skipped = {}, []
+    for file in sorted(files, key=lambda file: _stem(file).endswith("_mic2")):
+        path, fields = os.path.join(root, file), _VCTK_NAME.fullmatch(_stem(file))
+        if not fields:
+            skipped.append(Skipped(path, "not a name of VCTK"))
+            continue
+        stem, speaker, microphone = fields.groups()
+        folder = os.path.basename(os.path.dirname(path))
+        if re.fullmatch(r"p\d{3}|s5", folder) and folder != speaker:
+            skipped.append(Skipped(path, "the folder names another speaker than the file"))
+        elif stem in found:
+            second = "the other microphone" if microphone == "2" else "a second copy"
+            skipped.append(Skipped(path, second))
+        else:
+            text = os.path.join(root, os.path.dirname(file), "../../txt", speaker, f"{stem}.txt")
+            found[stem] = Item(
+                corpus="vctk",
+                name=f"vctk/{stem}",
+                speaker=f"vctk/{speaker}",
+                gender=genders.get(speaker, ""),
+                text=" ".join(_lines(text)),
+                path=path,
+            )
+    if not found:
+        raise _unrecognised("VCTK", root, expected)
+    if not genders:
+        skipped.append(Skipped(os.path.join(root, "speaker-info.txt"), _NO_TABLE))
+    return [found[stem] for stem in sorted(found)], skipped
+
+
+_LIBRI_ROW = re.compile(r" *(\d+) *[|\t] *([MF]) *(?:[|\t]|$)")  # ID | SEX | ..., in either table
+_LIBRI_TABLES = ("speakers.txt", "speakers.tsv")
+_LIBRISPEECH_NAME = re.compile(r"(\d+)-(\d+)-\d{4}")
+_LIBRITTS_NAME = re.compile(r"(\d+)_(\d+)_\d{6}_\d{6}")
+
+
+def _librispeech(root):
+    """`SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac`, subsets of whatever name.
+
+    The text is the line of that name in the chapter's `.trans.txt`, in capitals, and the gender the
+    second column of `SPEAKERS.TXT`, in whatever case, some folder further up. The published subsets
+    are no splits here: a split is drawn among all speakers.
+
+    Source: Panayotov, Chen, Povey & Khudanpur 2015, doi:10.1109/ICASSP.2015.7178964.
+    """
+    expected = "SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac"
+
+    @functools.cache
+    def chapter(folder, speaker, number):
+        lines = _lines(os.path.join(folder, f"{speaker}-{number}.trans.txt"))
+        return dict(line.split(" ", 1) for line in lines if " " in line)
+
+    def text(folder, stem, speaker, number):
+        return chapter(folder, speaker, number).get(stem, "")
+
+    return _libri(root, "LibriSpeech", _LIBRISPEECH_NAME, text, expected)
+
+
+def _libritts(root):
+    """`SUBSET/SPEAKER/CHAPTER/SPEAKER_CHAPTER_PPPPPP_SSSSSS.wav`: LibriTTS and LibriTTS-R.
+
+    The text is the normalised one: the third column of the chapter's `.trans.tsv` (whose quotation
+    marks are text), one file for all its utterances, or else the utterance's own `.normalized.txt`.
+    The gender is that of `SPEAKERS.txt` or `speakers.tsv`, some folder further up. Rows without
+    sound are no utterances; one file of the first edition cannot be read, which `prepare` finds out
+    (1092_134562_000013_000004). The published subsets are no splits here: a split is drawn among
+    all speakers. Where both editions lie below one directory, an utterance counts once.
+
+    Source: Zen et al. 2019, arXiv:1904.02882; restored, Koizumi et al. 2023, arXiv:2305.18802.
+    """
+    expected = "SUBSET/SPEAKER/CHAPTER/SPEAKER_CHAPTER_PPPPPP_SSSSSS.wav"
+
+    @functools.cache
+    def chapter(folder, speaker, number):
+        rows = _lines(os.path.join(folder, f"{speaker}_{number}.trans.tsv"))
+        return {row[0]: row[2] for row in (line.split("\t") for line in rows) if len(row) == 3}
+
+    def text(folder, stem, speaker, number):
+        known = chapter(folder, speaker, number).get(stem)
+        return known or " ".join(_lines(os.path.join(folder, f"{stem}.normalized.txt")))
+
+    return _libri(root, "LibriTTS", _LIBRITTS_NAME, text, expected)
+
+
+def _libri(root, title, pattern, text, expected):
+    """What LibriSpeech and LibriTTS have in common; `text(folder, stem, speaker, chapter)`."""
+    corpus, files = title.lower(), audio_files(root)
+    genders = _genders(root, files, _LIBRI_TABLES, _LIBRI_ROW)
+    found, skipped = {}, []
+    for file in files:
+        path, stem = os.path.join(root, file), _stem(file)
+        fields, folders = pattern.fullmatch(stem), file.split(os.sep)[-3:-1]
+        if not fields:
+            skipped.append(Skipped(path, f"not a name of {title}"))
+        elif len(folders) == 2 and folders[0].isdigit() and folders != list(fields.groups()):
+            skipped.append(Skipped(path, "the folder names another speaker or chapter than the file"))
+        elif stem in found:
+            skipped.append(Skipped(path, "a second copy"))
+        else:
+            speaker = fields[1]
+            found[stem] = Item(
+                corpus=corpus,
+                name=f"{corpus}/{stem}",
+                speaker=f"{corpus}/{speaker}",
+                gender=genders.get(speaker, ""),
+                text=text(os.path.dirname(path), stem, *fields.groups()).strip(),
+                path=path,
+            )
+    if not found:
+        raise _unrecognised(title, root, expected)
+    if not genders:
+        skipped.append(Skipped(os.path.join(root, "SPEAKERS.txt"), _NO_TABLE))
+    return list(found.values()), skipped
+
+
+_NO_TABLE = "not there: of no speaker is the gender known"
+
+
+def _genders(root, files, tables, row):
+    """The genders of speakers: {as in the table: "female" or "male"}.
+
+    The tables are looked for in the folders of the files and in the four above each, so that a part
+    of a corpus (one subset of it) may be named alone.
+
+    Args:
+        files: Relative to `root`.
+        tables: Names in lower case.
+        row: Matches a row of a table: its speaker and its sex.
+    """
+    genders, seen = {}, set()
+    for folder in sorted({os.path.dirname(os.path.abspath(os.path.join(root, file))) for file in files}):
+        for _ in range(5):
+            if folder in seen:
+                break
+            seen.add(folder)
+            for name in sorted(next(os.walk(folder), ("", [], []))[2]):  # [] where it may not be read
+                if name.lower() in tables:
+                    rows = filter(None, map(row.match, _lines(os.path.join(folder, name))))
+                    genders = {of[1]: _GENDER_WORDS[of[2].lower()] for of in rows} | genders
+            folder = os.path.dirname(folder)
+    return genders
+
+
+def _lines(path):
+    """The lines of a text that are not empty, stripped; [] where there is no such file."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return [line.strip() for line in file if line.strip()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 _READERS = {
     "folder": _folder,
     "ravdess": _ravdess,
     "tess": _tess,
     "tess-ravdess": _tess_ravdess,
+    "vctk": _vctk,
+    "libritts": _libritts,
+    "librispeech": _librispeech,
 }

@@ -362,6 +362,248 @@ def test_half_of_the_protocol_is_refused_with_what_is_missing(tmp_path, paths, l
         corpora.items(f"tess-ravdess:{tmp_path}")
 
 
+# --- VCTK
+
+
+def texts(root, contents):
+    """Text files below `root`: {path: what it holds}."""
+    for path, content in contents.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content, encoding="utf-8")
+
+
+VCTK_TABLE = """\
+ID  AGE  GENDER  ACCENTS  REGION COMMENTS
+p225  23  F    English    Southern  England
+p280  25  F    Unknown    France (mic2 files unavailable)
+p315  18  M    American   New England (Text unavailable)
+p362  29  F    American
+s5    22  M    British
+"""
+
+
+def fields(item):
+    return item.speaker, item.gender, item.text
+
+
+def test_vctk_reads_names_texts_and_genders(tmp_path):
+    root = tmp_path / "VCTK-Corpus-0.92"
+    sounds = "wav48_silence_trimmed"
+    place(
+        root / sounds,
+        "p225/p225_001_mic1.flac",
+        "p315/p315_001_mic1.flac",
+        "p362/p362_002_mic1.flac",
+        "s5/s5_009_mic1.flac",
+        "p999/p999_001_mic1.flac",
+    )
+    texts(
+        root,
+        {
+            "speaker-info.txt": VCTK_TABLE,
+            "txt/p225/p225_001.txt": "Please call Stella.\n",
+            "txt/p362/p362_001.txt": "Its sound is missing.",
+            "txt/p362/p362_002.txt": "Ask her to bring these things\nwith her.",
+            "txt/s5/s5_009.txt": " Six spoons. ",
+        },
+    )
+    expected = {
+        "vctk/p225_001": ("vctk/p225", "female", "Please call Stella."),
+        "vctk/p315_001": ("vctk/p315", "male", ""),
+        "vctk/p362_002": ("vctk/p362", "female", "Ask her to bring these things with her."),
+        "vctk/p999_001": ("vctk/p999", "", ""),
+        "vctk/s5_009": ("vctk/s5", "male", "Six spoons."),
+    }
+    for data in (tmp_path, root, root / sounds):  # above the corpus, the corpus, its sounds alone
+        found = by_name(f"vctk:{data}")
+        assert {name: fields(item) for name, item in found.items()} == expected
+        assert reasons(f"vctk:{data}") == {}
+
+
+def test_vctk_takes_one_microphone_of_each_utterance(tmp_path):
+    root = tmp_path / "wav48_silence_trimmed"
+    place(
+        root,
+        "p225/p225_001_mic1.flac",
+        "p225/p225_001_mic2.flac",
+        "p225/p225_002_mic2.flac",
+        "p280/p280_001_mic1.flac",
+        "p280/._p280_001_mic1.flac",
+        "p280/p225_003_mic1.flac",
+        "p280/p280_1_mic1.flac",
+        "again/p280/p280_001_mic1.flac",
+        "mic2/p280/p280_002_mic2.flac",
+        "p280/p280_002_mic1.flac",
+    )
+    (tmp_path / "speaker-info.txt").write_text(VCTK_TABLE)
+    paths = {name: os.path.relpath(item.path, root) for name, item in by_name(f"vctk:{tmp_path}").items()}
+    assert paths == {
+        "vctk/p225_001": "p225/p225_001_mic1.flac",
+        "vctk/p225_002": "p225/p225_002_mic2.flac",
+        "vctk/p280_001": "again/p280/p280_001_mic1.flac",
+        "vctk/p280_002": "p280/p280_002_mic1.flac",
+    }
+    assert reasons(f"vctk:{tmp_path}") == {
+        "p225_001_mic2.flac": "the other microphone",
+        "p280_002_mic2.flac": "the other microphone",
+        "p225_003_mic1.flac": "the folder names another speaker than the file",
+        "p280_1_mic1.flac": "not a name of VCTK",
+        "p280_001_mic1.flac": "a second copy",
+    }
+
+
+def test_vctk_of_the_older_edition_has_a_table_without_p(tmp_path):
+    root = tmp_path / "VCTK-Corpus"
+    place(root / "wav48", "p225/p225_001.wav", "p280/p280_001.wav", "p376/p376_001.wav")
+    texts(
+        root,
+        {
+            "speaker-info.txt": "ID  AGE  GENDER  ACCENTS  REGION\n225  23  F    English    Surrey\n"
+            "376  22  M    Indian\n",
+            "txt/p225/p225_001.txt": "Please call Stella.",
+            "wav48/p376/p376_295.raw": "",
+        },
+    )
+    assert {name: fields(item) for name, item in by_name(f"vctk:{tmp_path}").items()} == {
+        "vctk/p225_001": ("vctk/p225", "female", "Please call Stella."),
+        "vctk/p280_001": ("vctk/p280", "", ""),
+        "vctk/p376_001": ("vctk/p376", "male", ""),
+    }
+    assert reasons(f"vctk:{tmp_path}") == {}
+
+
+# --- LibriSpeech and LibriTTS
+
+SPEAKERS = """\
+; ID: of the reader
+;ID  |SEX| SUBSET           |MINUTES| NAME
+14   | F | train-clean-360  | 25.03 | Kristin LeMoine
+60   | M | train-clean-100  | 20.18 | |CBW|Simon
+84   | F | dev-clean        |  8.02 | Christie Nowak
+"""
+
+
+@pytest.mark.parametrize("table", ["SPEAKERS.TXT", "SPEAKERS.txt", "speakers.txt"])
+def test_librispeech_reads_names_texts_and_genders(tmp_path, table):
+    root = tmp_path / "LibriSpeech"
+    place(
+        root,
+        "dev-clean/84/121123/84-121123-0000.flac",
+        "dev-clean/84/121123/84-121123-0001.flac",
+        "train-clean-100/60/121082/60-121082-0000.flac",
+        "train-clean-100/99/100/99-100-0000.flac",
+    )
+    texts(
+        root,
+        {
+            table: SPEAKERS,
+            "dev-clean/84/121123/84-121123.trans.txt": "84-121123-0000 GO DO YOU HEAR\n"
+            "84-121123-0001 BUT IN LESS\n84-121123-0002 NO SOUND OF IT\n",
+            "train-clean-100/60/121082/60-121082.trans.txt": "60-121082-0000 A\n",
+        },
+    )
+    expected = {
+        "librispeech/84-121123-0000": ("librispeech/84", "female", "GO DO YOU HEAR"),
+        "librispeech/84-121123-0001": ("librispeech/84", "female", "BUT IN LESS"),
+        "librispeech/60-121082-0000": ("librispeech/60", "male", "A"),
+        "librispeech/99-100-0000": ("librispeech/99", "", ""),
+    }
+    assert {name: fields(i) for name, i in by_name(f"librispeech:{tmp_path}").items()} == expected
+    alone = by_name(f"librispeech:{root}/dev-clean")  # a subset: the table is in the folder above
+    assert {name: fields(i) for name, i in alone.items()} == {
+        name: known for name, known in expected.items() if "/84" in name
+    }
+
+
+def libritts(root, table="SPEAKERS.txt", content=SPEAKERS):
+    place(
+        root,
+        "dev-clean/84/121550/84_121550_000007_000000.wav",
+        "dev-clean/84/121550/84_121550_000007_000001.wav",
+        "dev-clean/84/121550/._84_121550_000007_000000.wav",
+        "train-clean-100/60/121082/60_121082_000003_000000.wav",
+    )
+    texts(
+        root,
+        {
+            table: content,
+            "dev-clean/84/121550/84_121550.trans.tsv": '84_121550_000007_000000\tDr. "No\tDoctor "No\n'
+            "84_121550_000009_000000\tNo sound\tNo sound of it\n"
+            '84_121550_000007_000001\t"Yes\t"Yes, yes.\n',
+            "dev-clean/84/121550/84_121550_000007_000000.original.txt": 'Dr. "No',
+            "dev-clean/84/121550/84_121550_000007_000000.normalized.txt": 'Doctor "No',
+            "train-clean-100/60/121082/60_121082_000003_000000.normalized.txt": "At one.\n",
+        },
+    )
+
+
+LIBRITTS = {
+    "libritts/84_121550_000007_000000": ("libritts/84", "female", 'Doctor "No'),
+    "libritts/84_121550_000007_000001": ("libritts/84", "female", '"Yes, yes.'),
+    "libritts/60_121082_000003_000000": ("libritts/60", "male", "At one."),
+}
+
+
+@pytest.mark.parametrize(
+    "folder, table, content",
+    [
+        ("LibriTTS", "SPEAKERS.txt", SPEAKERS),
+        ("LibriTTS_R", "Speakers.TXT", SPEAKERS),
+        (
+            "LibriTTS_R",
+            "speakers.tsv",
+            "READER\tGENDER\tSUBSET\tNAME\n84\tF\tdev-clean\tChristie Nowak\n"
+            "60\tM\ttrain-clean-100\t|CBW|Simon\n",
+        ),
+        ("LibriTTS", "speakers.tsv", "84\tF\tdev-clean\n60\tM\n"),
+    ],
+    ids=["txt", "another case", "tsv", "tsv of fewer columns"],
+)
+def test_libritts_reads_names_texts_and_genders_of_either_table(tmp_path, folder, table, content):
+    libritts(tmp_path / folder, table, content)
+    assert {name: fields(item) for name, item in by_name(f"libritts:{tmp_path}").items()} == LIBRITTS
+    assert reasons(f"libritts:{tmp_path}") == {}
+    alone = by_name(f"libritts:{tmp_path}/{folder}/dev-clean")
+    assert {name: fields(i) for name, i in alone.items()} == dict(list(LIBRITTS.items())[:2])
+
+
+def test_libritts_takes_each_utterance_once_and_of_the_speaker_whose_folder_it_is_in(tmp_path):
+    libritts(tmp_path / "LibriTTS")
+    libritts(tmp_path / "LibriTTS_R")
+    place(
+        tmp_path / "LibriTTS" / "dev-clean",
+        "84/121550/14_121550_000007_000000.wav",
+        "84/121550/84_100_000007_000000.wav",
+        "84/121550/84-121550-0000.flac",
+    )
+    _, skipped = corpora.items(f"libritts:{tmp_path}")
+    assert count((os.path.basename(skip.file), skip.reason) for skip in skipped) == {
+        ("14_121550_000007_000000.wav", "the folder names another speaker or chapter than the file"): 1,
+        ("84_100_000007_000000.wav", "the folder names another speaker or chapter than the file"): 1,
+        ("84-121550-0000.flac", "not a name of LibriTTS"): 1,
+        **{(f"{name.split('/')[1]}.wav", "a second copy"): 1 for name in LIBRITTS},
+    }
+
+
+@pytest.mark.parametrize(
+    "name, sound, table",
+    [
+        ("vctk", "wav48/p225/p225_001.wav", "speaker-info.txt"),
+        ("libritts", "a/b/c/d/84/121550/84_121550_000007_000000.wav", "SPEAKERS.txt"),
+        ("librispeech", "a/b/c/d/84/121550/84-121550-0000.flac", "SPEAKERS.txt"),
+    ],
+)
+def test_a_corpus_without_its_table_of_speakers_says_that_no_gender_is_known(tmp_path, name, sound, table):
+    place(tmp_path, sound)
+    assert [item.gender for item in by_name(f"{name}:{tmp_path}").values()] == [""]
+    assert reasons(f"{name}:{tmp_path}") == {table: "not there: of no speaker is the gender known"}
+
+
+def test_readers_of_librispeech_are_not_two_speakers(tmp_path):
+    with pytest.raises(KvoiceError, match="LibriTTS has readers of LibriSpeech.*choose one of the two"):
+        corpora.items(f"librispeech:{tmp_path}+libritts:{tmp_path}")
+
+
 # --- joined, and mistakes
 
 
@@ -402,7 +644,9 @@ def test_a_wrong_data_argument_says_what_is_wrong(data, line):
         corpora.items(data)
 
 
-@pytest.mark.parametrize("name", ["folder", "ravdess", "tess", "tess-ravdess"])
+@pytest.mark.parametrize(
+    "name", ["folder", "ravdess", "tess", "tess-ravdess", "vctk", "libritts", "librispeech"]
+)
 def test_an_empty_directory_is_refused_with_the_layout_expected(tmp_path, name):
     with pytest.raises(KvoiceError, match="is empty: .* expects"):
         corpora.items(f"{name}:{tmp_path}")
@@ -415,6 +659,9 @@ def test_an_empty_directory_is_refused_with_the_layout_expected(tmp_path, name):
         ("ravdess", "Actor_NN/03-01-05"),
         ("tess", "OAF_WORD_EMOTION.wav"),
         ("tess-ravdess", "OAF_WORD_EMOTION.wav"),
+        ("vctk", "wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac"),
+        ("libritts", "SUBSET/SPEAKER/CHAPTER/SPEAKER_CHAPTER_PPPPPP_SSSSSS.wav"),
+        ("librispeech", "SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac"),
     ],
 )
 def test_an_unknown_layout_is_refused_and_shows_the_first_file(tmp_path, name, layout):
