@@ -1,20 +1,33 @@
-"""How close generated log-mels come to real ones, how varied they are, and whether they are copies.
+"""How good made speech is: many clips beside real ones, one utterance beside another, voices told apart.
 
-All three questions are asked in one space, `MelSpace`, whose definition is frozen under the name
-`VERSION`: numbers of the same version and corpus can be compared, others cannot. The space is plain
-statistics, no trained network, so that it needs no download and can be recomputed by anyone. It
-says whether sounds have the right spectra, levels and amount of movement; it does not hear words.
+*Many clips* of nobody in particular: how close generated log-mels come to real ones (`frechet`), how
+varied they are (`diversity`), and whether they are copies (`nearest`). All three questions are asked
+in one space, `MelSpace`, whose definition is frozen under the name `VERSION`: numbers of the same
+version and corpus can be compared, others cannot. The space is plain statistics, no trained network,
+so that it needs no download and can be recomputed by anyone. It says whether sounds have the right
+spectra, levels and amount of movement; it does not hear words.
+
+*One utterance* beside another that says the same, as a conversion beside the target speaker's own
+reading: how far their spectra lie apart (`mel_cepstral_distance`, along `warped_path`, since no two
+readings keep the same time), and two melodies of one timing (`f0_errors`).
+
+*Voices*, as points that an encoder gives to utterances: how often one is taken for another
+(`equal_error_rate` of trials), and whether each speaker's points lie together (`silhouette`).
 """
 
 import dataclasses
 
 import numpy as np
+from scipy import fft
 from scipy.spatial import distance
 
 from kvoice.errors import KvoiceError
 
 VERSION = "mel-statistics-1"
 COMPONENTS = 32  # a covariance of 528 numbers: some hundred clips settle it
+
+
+# --- Many clips
 
 
 def mel_features(mels):
@@ -145,3 +158,230 @@ def nearest(points, others):
     Shapes: points [n, components], others [m, components] -> [n].
     """
     return distance.cdist(points, others).min(axis=1)
+
+
+# --- One utterance beside another
+
+
+def mel_cepstra(mel_ln, count=13):
+    """The shape of each frame's spectrum: mel cepstral coefficients 1 to `count`, without the level.
+
+    `c_m = 2 / K sum_k x_k cos(pi m (k + 1/2) / K)` of the K bands x, so that
+    `x_k = c_0 / 2 + sum_m c_m cos(pi m (k + 1/2) / K)`, and a c_m of 1 is a ripple of 1 neper. They
+    are sqrt(2 / K) times those of the orthonormal DCT-II (librosa's). c_0, the level, is left out.
+
+    Shapes: mel_ln [time, mels] -> [time, count] float64.
+
+    Args:
+        mel_ln: Natural log of the mel magnitude (of a power, they would be twice as large).
+        count: How many; fewer than bands.
+
+    Raises:
+        KvoiceError: If the mel has no frame or another shape, holds NaN or infinite values, or has
+            too few bands.
+
+    Source: Davis & Mermelstein 1980, doi:10.1109/TASSP.1980.1163420. Differs: the factor, that of
+    the cepstrum of a minimum-phase filter, which the distance in dB is defined for.
+    """
+    mel_ln = _sequence(mel_ln, "a mel", "mels")
+    bands = mel_ln.shape[1]
+    if not 1 <= count < bands:
+        raise KvoiceError(f"{count} mel cepstra: 1 to {bands - 1} can be had of {bands} bands")
+    return fft.dct(mel_ln, type=2, axis=1)[:, 1 : count + 1] / bands
+
+
+def warped_path(one, other):
+    """Which frame of one sequence goes with which of another: dynamic time warping.
+
+    Of all paths from the first pair of frames to the last pair, in steps of one frame in either or
+    both, the one with the least sum of Euclidean distances of its pairs:
+    `D_ij = |x_i - y_j| + min(D_(i-1)j, D_i(j-1), D_(i-1)(j-1))`. Of paths that are equally good, one
+    with steps in both. All pairs of one i + j are worked out at once.
+
+    Shapes: one [n, d], other [m, d] -> two arrays [pairs] int64: `one[i]` goes with `other[j]`.
+
+    Raises:
+        KvoiceError: If a sequence is empty or holds NaN or infinite values, or if the two differ in
+            width.
+
+    Source: Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055. Differs: neither weights of the steps
+    nor a band that the path keeps to.
+    """
+    one, other = (_sequence(each, "a sequence", "d") for each in (one, other))
+    if one.shape[1] != other.shape[1]:
+        raise KvoiceError(f"two sequences of one width are wanted, got {one.shape[1]} and "
+                          f"{other.shape[1]}")
+    n, m = len(one), len(other)
+    rows, columns = np.arange(n)[:, None], np.arange(m)
+    costs = np.full((n + m - 1, n), np.inf)  # [i + j, i]
+    costs[rows + columns, rows] = distance.cdist(one, other)
+    # totals[i + j + 2, i + 1] is D_ij: what lies outside is infinite, before the first pair is 0.
+    totals = np.full((n + m + 1, n + 1), np.inf)
+    totals[0, 0] = 0
+    for k, cost in enumerate(costs, start=2):
+        best = np.minimum(totals[k - 1, 1:], totals[k - 1, :-1])
+        totals[k, 1:] = cost + np.minimum(best, totals[k - 2, :-1])
+    i, j = n - 1, m - 1
+    path = [(i, j)]
+    while i or j:
+        k = i + j + 2
+        before = totals[k - 2, i], totals[k - 1, i], totals[k - 1, i + 1]
+        down, right = ((1, 1), (1, 0), (0, 1))[int(np.argmin(before))]
+        i, j = i - down, j - right
+        path.append((i, j))
+    i, j = np.array(path[::-1]).T
+    return i, j
+
+
+def mel_cepstral_distance(mel_ln, other_ln, count=13):
+    """How far apart the spectra of two readings of one sentence lie, in dB: 0 = the same.
+
+    `10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2)` of the `mel_cepstra`, averaged over the pairs of frames
+    of their `warped_path`. With all coefficients (one fewer than bands) this is the root mean square
+    over the bands of two frames' difference in dB; with few, of their smoothed difference. Neither
+    the level of a frame nor its moment counts. Two natural readings are some dB apart: read it
+    against that.
+
+    Shapes: mel_ln [time, mels], other_ln [other time, mels] -> a float >= 0.
+
+    Args:
+        mel_ln, other_ln: Natural log of the mel magnitude, of the same bands.
+        count: Number of coefficients. Numbers of the same count and mel can be compared, others
+            cannot.
+
+    Raises:
+        KvoiceError: As `mel_cepstra` and `warped_path`.
+
+    Source: Kubichek 1993, doi:10.1109/PACRIM.1993.407206. Differs: the cepstra are of mel bands, not
+    of mel-generalised analysis.
+    """
+    one, other = mel_cepstra(mel_ln, count), mel_cepstra(other_ln, count)
+    i, j = warped_path(one, other)
+    squares = np.square(one[i] - other[j]).sum(axis=1)
+    return float(10 / np.log(10) * np.sqrt(2 * squares).mean())
+
+
+def f0_errors(f0_hz, other_hz):
+    """How two melodies of the same timing differ, frame by frame.
+
+    Shapes: f0_hz [time], other_hz [time] -> a dict of three numbers:
+    `rmse_cents`, the root mean square of `1200 log2(f / g)` over frames voiced in both;
+    `correlation`, Pearson's, of the logarithms there, which neither the level nor the range changes;
+    `voicing`, the share of frames that are voiced in both or in neither.
+    None where one is not defined: the first two in fewer than two such frames, the correlation also
+    where either F0 is constant, and the last where there is no frame.
+
+    Args:
+        f0_hz, other_hz: 0 = unvoiced.
+
+    Raises:
+        KvoiceError: If the two differ in length.
+
+    Source: the voicing decision error (1 - `voicing`) as in Chu & Alwan 2009,
+    doi:10.1109/ICASSP.2009.4960497.
+    """
+    f0_hz, other_hz = np.asarray(f0_hz, np.float64), np.asarray(other_hz, np.float64)
+    if f0_hz.ndim != 1 or f0_hz.shape != other_hz.shape:
+        raise KvoiceError("two tracks [time] of one length are wanted, got "
+                          f"{list(f0_hz.shape)} and {list(other_hz.shape)}")
+    voiced, other_voiced = f0_hz > 0, other_hz > 0
+    both = voiced & other_voiced
+    errors = {"rmse_cents": None, "correlation": None, "voicing": None}
+    if len(f0_hz):
+        errors["voicing"] = float(np.mean(voiced == other_voiced))
+    if both.sum() >= 2:
+        octaves, other_octaves = np.log2(f0_hz[both]), np.log2(other_hz[both])
+        errors["rmse_cents"] = float(1200 * np.sqrt(np.mean((octaves - other_octaves) ** 2)))
+        if min(np.ptp(octaves), np.ptp(other_octaves)) > 1e-9:  # rounding
+            errors["correlation"] = float(np.corrcoef(octaves, other_octaves)[0, 1])
+    return errors
+
+
+# --- Voices
+
+
+def equal_error_rate(same, different):
+    """How often trials go wrong where false acceptance is as frequent as false rejection.
+
+    A trial is a pair of utterances, accepted as of one speaker where its score is not below the
+    threshold. Between the two operating points at which the more frequent error changes, rate and
+    threshold are interpolated linearly; an operating point's threshold is midway between the scores
+    that it parts.
+
+    Shapes: same [trials], different [other trials] -> (rate, threshold), floats: 0 where the scores
+    can be told apart, 0.5 at chance, 1 where they are the wrong way round.
+
+    Args:
+        same: Scores of trials of one speaker; higher = more alike.
+        different: Scores of trials of two speakers.
+
+    Raises:
+        KvoiceError: If there are no trials of one kind, or a score is NaN or infinite.
+
+    Source: Martin et al. 1997, "The DET curve in assessment of detection task performance".
+    """
+    same, different = (np.sort(np.ravel(scores).astype(np.float64)) for scores in (same, different))
+    scores = np.unique(np.concatenate([same, different]))
+    if not len(same) or not len(different):
+        raise KvoiceError("an equal error rate wants trials of one speaker and of two, got "
+                          f"{len(same)} and {len(different)}")
+    if not np.isfinite(scores).all():
+        raise KvoiceError("the score of a trial is NaN or infinite")
+    thresholds = np.concatenate([scores[:1], (scores[:-1] + scores[1:]) / 2, scores[-1:]])
+    # At the k-th operating point what is below scores[k] is rejected; at the last one everything.
+    rejected = np.append(np.searchsorted(same, scores), len(same)) / len(same)
+    accepted = 1 - np.append(np.searchsorted(different, scores), len(different)) / len(different)
+    excess = rejected - accepted  # rises from -1 to 1
+    after = int(np.argmax(excess >= 0))
+    share = -excess[after - 1] / (excess[after] - excess[after - 1])  # 1 where it is 0 there
+    rate, threshold = ((1 - share) * values[after - 1] + share * values[after]
+                       for values in (rejected, thresholds))
+    return float(rate), float(threshold)
+
+
+def silhouette(points, labels):
+    """Whether points lie nearer to those of their own label than to others: -1 to 1, by angles.
+
+    The mean over points of `(b - a) / max(a, b)`: a is the mean cosine distance to the other points
+    of its label, b that to the points of the nearest other label. 1 where labels are far apart and
+    tight, 0 where they overlap, below 0 where points are nearer to another label. A point that is
+    alone in its label counts 0.
+
+    No distances of pairs are held: the mean cosine distance to a group is 1 minus the product with
+    the mean of its unit vectors.
+
+    Shapes: points [n, d], labels [n] of anything that can be sorted -> a float.
+
+    Raises:
+        KvoiceError: If the points hold NaN or infinite values, or there are not 2 to n - 1 labels.
+
+    Source: Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7. Differs: cosine distances.
+    """
+    points = _sequence(points, "a set of points", "d")
+    names, own = np.unique(labels, return_inverse=True)
+    if len(own) != len(points) or not 2 <= len(names) < len(points):
+        raise KvoiceError("a silhouette wants two labels or more, not all of one point, got "
+                          f"{len(names)} labels of {len(own)} for {len(points)} points")
+    length = np.linalg.norm(points, axis=1, keepdims=True)
+    units = points / np.where(length > 0, length, 1)  # a point at zero is 1 away from all
+    sizes = np.bincount(own)
+    sums = np.zeros((len(names), points.shape[1]))
+    np.add.at(sums, own, units)
+    distances = 1 - units @ (sums / sizes[:, None]).T  # [n, labels]
+    others = np.maximum(sizes[own] - 1, 1)
+    inside = 1 - (np.sum(units * sums[own], axis=1) - np.sum(units * units, axis=1)) / others
+    distances[np.arange(len(own)), own] = np.inf
+    outside = distances.min(axis=1)
+    larger = np.maximum(inside, outside)
+    counts = (sizes[own] > 1) & (larger > 1e-12)  # all points at one place: rounding
+    return float(np.mean(np.where(counts, (outside - inside) / np.where(counts, larger, 1), 0)))
+
+
+def _sequence(values, what, width):
+    """`values` as float64 [time, width]; refused where they are of another shape or not finite."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or not values.size:
+        raise KvoiceError(f"{what} of shape [n, {width}] is wanted, got {list(values.shape)}")
+    if not np.isfinite(values).all():
+        raise KvoiceError(f"{what} holds NaN or infinite values")
+    return values
