@@ -41,11 +41,13 @@ class Spec:
         window: Length of the periodic Hann window, in samples; it sits in the middle of the
             transform.
         hop: Samples from one frame to the next.
-        mels: Number of mel bands (Slaney's scale, each band of area one, on the magnitude).
+        mels: Number of mel bands (Slaney's scale, each band of area one).
         fmin_hz: Lower edge of the lowest band.
         fmax_hz: Upper edge of the highest band.
-        scale: "ln": `ln(max(floor, magnitude))`, or
-            "db": `(20 log10(max(floor, magnitude)) - ref_db + range_db) / range_db`.
+        power: Of the magnitude that the bands sum: 1, or 2 for the energy.
+        scale: "ln": `ln(max(floor, magnitude))`,
+            "db": `(20 log10(max(floor, magnitude)) - ref_db + range_db) / range_db`, or
+            "linear": `max(floor, magnitude)`.
         floor: Smallest magnitude told from silence.
         ref_db: Level that becomes 1, on the "db" scale only.
         range_db: Decibels from 0 to 1, on the "db" scale only.
@@ -78,6 +80,7 @@ class Spec:
     preemphasis: float = 0.0
     highpass_hz: float = 0.0
     trim_db: float = 0.0
+    power: int = 1
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -99,7 +102,8 @@ class Spec:
                 self.fmax_hz <= nyquist_hz,
                 f"at most half of sample_rate_hz = {nyquist_hz}",
             ),
-            ("scale", self.scale in ("ln", "db"), "'ln' or 'db'"),
+            ("power", self.power in (1, 2), "1 or 2"),
+            ("scale", self.scale in ("ln", "db", "linear"), "'ln', 'db' or 'linear'"),
             ("floor", self.floor > 0, "above 0"),
             ("range_db", self.range_db > 0, "above 0"),
             ("low", self.low < self.high, f"below high = {self.high}"),
@@ -427,6 +431,20 @@ SPECS = {
         preemphasis=0.97,
         trim_db=15.0,
     ),
+    # d-vectors. Resemblyzer's own mels, which its published weights want, are `resemblyzer`.
+    "speakerencoder": Spec(sample_rate_hz=16000, fft=400, window=400, hop=160, mels=40),
+    "resemblyzer": Spec(
+        sample_rate_hz=16000,
+        fft=400,
+        window=400,
+        hop=160,
+        mels=40,
+        power=2,
+        scale="linear",
+        floor=1e-20,
+        low=0.0,
+        high=1.0,
+    ),
 }
 
 
@@ -473,7 +491,7 @@ def as_waves(items, domain, spec):
 
 
 def mel_magnitude(wave, spec):
-    """Magnitude per mel band, before the logarithm.
+    """Magnitude (or energy, see `Spec.power`) per mel band, before the logarithm.
 
     All in float32, for speed: exact to about 1e-6, which for a band near the floor of 1e-5 and
     115 dB below the loudest of its frame was measured to be up to 0.6 %.
@@ -485,7 +503,8 @@ def mel_magnitude(wave, spec):
     for start in range(0, frames.shape[-2], _BLOCK_FRAMES):
         block = np.s_[..., start : start + _BLOCK_FRAMES, :]
         spectrum = scipy.fft.rfft(frames[block] * window(spec), axis=-1)
-        magnitudes[block] = np.sqrt(spectrum.real**2 + spectrum.imag**2) @ filters
+        size = spectrum.real**2 + spectrum.imag**2
+        magnitudes[block] = (size if spec.power == 2 else np.sqrt(size)) @ filters
     return magnitudes
 
 
@@ -494,6 +513,8 @@ def scaled(magnitude, spec):
     magnitude = np.maximum(np.asarray(magnitude, np.float32), np.float32(spec.floor))
     if spec.scale == "ln":
         values = np.log(magnitude)
+    elif spec.scale == "linear":
+        values = magnitude
     else:
         values = (20 * np.log10(magnitude) + (spec.range_db - spec.ref_db)) / spec.range_db
     values = values.astype(np.float32)
@@ -505,6 +526,8 @@ def magnitude(mel, spec):
     mel = np.asarray(mel, np.float32)
     if spec.scale == "ln":
         return np.exp(mel)
+    if spec.scale == "linear":
+        return mel
     return np.float32(10) ** ((mel * spec.range_db + (spec.ref_db - spec.range_db)) / 20)
 
 
@@ -526,7 +549,7 @@ def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
 
     Source: Perraudin, Balazs & Sondergaard 2013, "A fast Griffin-Lim algorithm", algorithm 2.
     """
-    size = linear_magnitude(magnitude(mel, spec), spec)
+    size = linear_magnitude(magnitude(mel, spec), spec) ** (1 / spec.power)
     samples = (size.shape[-2] - 1) * spec.hop
     phase = np.zeros(size.shape) if rng is None else rng.uniform(-np.pi, np.pi, size.shape)
     guess, last = np.exp(1j * phase).astype(np.complex64), 0

@@ -28,7 +28,7 @@ from kvoice.errors import KvoiceError
 
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
-SPECS = ("waveglow", "speechsplit", "adainvc")
+SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder")
 IMAGES = ("train", "test")  # the splits of images that are looked at
 CLIPS = 512  # generated ones that are measured
 FACTORS = 10_000  # items whose codes are measured
@@ -305,7 +305,10 @@ def train(model, data, run, init, overrides):
     names = source.labels[condition] if condition else []
     _refuse_one_class(data, source, condition)
     group |= _known(source, spec, group, names)
-    training.from_values(name, group)  # what it refuses is refused before anything is made
+    built = training.from_values(name, group)  # what it refuses is refused before anything is made
+    least, crop = getattr(built, "minimum_frames", 1), config["data"].get("crop_frames", 1)
+    if crop < least:
+        raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
@@ -337,6 +340,8 @@ def train(model, data, run, init, overrides):
 
 def _known(source, spec, group, names):
     """What a model is told by its data rather than by its config."""
+    if "domain" not in group:  # models of mels alone, of any length
+        return {"mels": spec.mels}
     if group["domain"] == "image":
         known = {"shape": list(source.shape), "low": 0.0, "high": 1.0}
     elif group["domain"] == "mel":
@@ -383,6 +388,11 @@ def _quality(run, corpus, splits):
     return None
 
 
+def _domain(model):
+    """The named array that a model learns from; models without a choice learn from mels."""
+    return model.get("domain", "mel")
+
+
 def _mels(model):
     """A config's group `model`, of whose data only the mels are wanted."""
     return model | {"domain": "mel"}
@@ -411,10 +421,10 @@ def _prepared(data, spec, model):
     from kvoice.data import corpora, factors, manifest, prepare, splits
 
     condition = model.get("condition", "")
-    if factors.named(data) != (model["domain"] == "image"):
+    if factors.named(data) != (_domain(model) == "image"):
         kinds = ("images", f"of {', '.join(factors.CORPORA)}"), ("speech", "of recordings or demo")
         (has, _), (wants, of) = kinds if factors.named(data) else kinds[::-1]
-        raise KvoiceError(f"--data={data}: holds {has}, and model.domain={model['domain']} learns from "
+        raise KvoiceError(f"--data={data}: holds {has}, and model.domain={_domain(model)} learns from "
                           f"{wants}, {of}; --model=betavae:tones and betavae:digits learn from images")
     if factors.named(data):
         return data
@@ -458,13 +468,13 @@ def _shards_of(run):
 
 def _sources(corpus, splits, spec, model, group, more=()):
     """The sources of some splits of a corpus, with the arrays that a model learns from, and `more`."""
-    if model["domain"] == "image":
+    if _domain(model) == "image":
         from kvoice.data.factors import FactorSource
 
         return [FactorSource(corpus, **group | {"split": split}) for split in splits]
     from kvoice.data.source import Source
 
-    arrays = [model["domain"], *more]
+    arrays = [_domain(model), *more]
     if "phones" in model:
         arrays += ["mask", *["phone"][: model["phones"]]]
     return [Source(corpus, spec=spec, condition=model.get("condition", ""), arrays=arrays,
@@ -623,7 +633,7 @@ def _corpus_of(run):
     """
     from kvoice.data.manifest import Manifest
 
-    if run.config["model"]["domain"] == "image":
+    if _domain(run.config["model"]) == "image":
         return run.config["data_spec"]
     directory = _shards_of(run) or _prepared(run.config["data_spec"], run.spec, run.config["model"])
     if Manifest.load(directory).items != run.config["corpus"]:

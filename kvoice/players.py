@@ -21,10 +21,15 @@ class OptimizerGroup(keras.optimizers.Optimizer):
 
     Args:
         optimizers: Player's name -> Keras optimizer.
+        weight_decay: What of a variable is added to its gradient, as PyTorch's Adam does it (L2
+            coupled to the step, unlike Keras' own `weight_decay`); 0 = none.
+        clip_norm: The largest global norm of a player's gradient before that; 0 = no clipping
+            here, whatever each optimizer does itself.
     """
 
-    def __init__(self, optimizers, name="optimizer_group"):
+    def __init__(self, optimizers, weight_decay=0.0, clip_norm=0.0, name="optimizer_group"):
         super().__init__(learning_rate=1.0, name=name)
+        self.coupled_decay, self.norm = weight_decay, clip_norm
         self.players = sorted(optimizers)
         for player in self.players:
             setattr(self, f"player_{player}", keras.optimizers.get(optimizers[player]))
@@ -78,9 +83,16 @@ class OptimizerGroup(keras.optimizers.Optimizer):
 
     def apply_to(self, player, gradients):
         """Updates the variables of one player, given their gradients in the same order."""
-        optimizer = self[player]
+        variables = self._model().players()[player]
         with backend.no_grad():
-            optimizer.apply(gradients, self._model().players()[player])
+            if self.norm:
+                squares = [keras.ops.sum(keras.ops.square(gradient)) for gradient in gradients]
+                scale = self.norm / keras.ops.maximum(keras.ops.sqrt(sum(squares)), self.norm)
+                gradients = [gradient * scale for gradient in gradients]
+            if self.coupled_decay:
+                gradients = [gradient + self.coupled_decay * variable
+                             for gradient, variable in zip(gradients, variables)]
+            self[player].apply(gradients, variables)
 
     def apply(self, *args, **kwargs):
         raise NotImplementedError("Use apply_to(player, gradients).")
@@ -110,7 +122,8 @@ class OptimizerGroup(keras.optimizers.Optimizer):
             }
             for player in self.players
         }
-        return {"name": self.name, "optimizers": optimizers}
+        return {"name": self.name, "optimizers": optimizers, "weight_decay": self.coupled_decay,
+                "clip_norm": self.norm}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -118,7 +131,7 @@ class OptimizerGroup(keras.optimizers.Optimizer):
             player: keras.optimizers.deserialize(optimizer, custom_objects)
             for player, optimizer in config["optimizers"].items()
         }
-        return cls(optimizers, name=config["name"])
+        return cls(**config | {"optimizers": optimizers})
 
 
 class StepModel(backend.TrainStep, keras.Model):
@@ -148,6 +161,9 @@ class StepModel(backend.TrainStep, keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self.optimizer.bind(self)
         self.optimizer.build(self.trainable_variables)
+
+    def adapt(self, source):
+        """Takes from the training data what a model has to know of it before its first step."""
 
     def update(self, player, loss):
         """One optimizer step of one player.

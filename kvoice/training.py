@@ -79,7 +79,7 @@ def load(directory, best=True, average=True):
 def train(
     run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
     rates, decay, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps,
-    verbose=1,
+    amsgrad=False, weight_decay=0.0, verbose=1,
 ):
     """Trains a run to its last step, or goes on where it stopped.
 
@@ -104,6 +104,8 @@ def train(
         seed: Of the initial weights.
         keep: How many of the newest checkpoints stay.
         valid_steps: Validation batches for each epoch.
+        amsgrad: Adam's second moment never falls.
+        weight_decay: Share of each weight that is added to its gradient, after the clipping.
         verbose: Keras' progress bar: 0 none, 1 bar with ETA, 2 a line for each epoch.
 
     Returns:
@@ -124,7 +126,7 @@ def train(
         if value < 1:
             raise KvoiceError(f"train.{name}: {value} must be at least 1.")
     for name, value in {
-        "clip_norm": clip_norm, "seed": seed, **{f"rates.{p}": r for p, r in rates.items()}
+        "clip_norm": clip_norm, "seed": seed, "weight_decay": weight_decay, **{f"rates.{p}": r for p, r in rates.items()}
     }.items():
         if value < 0:
             raise KvoiceError(f"train.{name}: {value} must not be negative.")
@@ -146,7 +148,7 @@ def train(
         keras.utils.set_random_seed(seed)
         with _precision(precision):
             built = model(run)
-        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit)
+        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad, weight_decay)
         size = len(next(iter(source.batch(0).values())))
         if size % built.parts:
             raise KvoiceError(
@@ -157,6 +159,8 @@ def train(
             _load_weights(built, run.path / "checkpoints" / state["weights"])
         elif init:
             _begin_from(built, init)
+        else:
+            built.adapt(source)
         start = state.get("step", 0)
         keeper = Keeper(run, steps_per_epoch, keep, validate)
         if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its players
@@ -223,24 +227,25 @@ def _precision(policy):
 
 
 def _optimizer_values(group):
-    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit")
-    return {name: group[name] for name in names}
+    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit", "amsgrad", "weight_decay")
+    return {name: group[name] for name in names if name in group}
 
 
-def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit):
+def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, weight_decay=0.0):
     players = built.players()
     if missing := sorted(set(players) - set(rates)):
         raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
                           f"{', '.join(sorted(rates))}.")
     average = dict(use_ema=True, ema_momentum=ema) if ema else {}
+    coupled = dict(weight_decay=weight_decay, clip_norm=clip_norm) if weight_decay else {}
+    own = {} if coupled else dict(global_clipnorm=clip_norm or None)
     optimizers = {
         player: keras.optimizers.Adam(
-            rates[player], beta_1=beta_1, beta_2=beta_2, global_clipnorm=clip_norm or None, **average
-        )
+            rates[player], beta_1=beta_1, beta_2=beta_2, amsgrad=amsgrad, **own, **average)
         for player in players
     }
     name = keras.backend.backend()
-    built.compile(OptimizerGroup(optimizers), jit_compile=name == "jax" or (jit and name != "torch"))
+    built.compile(OptimizerGroup(optimizers, **coupled), jit_compile=name == "jax" or (jit and name != "torch"))
 
 
 def _load_weights(built, path):

@@ -38,10 +38,13 @@ def mel(wave, spec):
     wave = _mirrored(wave, spec.fft // 2)  # [..., samples + fft]
     frames = tf.signal.frame(wave, spec.fft, spec.hop)  # [..., frames, fft]
     spectrum = tf.signal.rfft(frames * audio.window(spec))  # [..., frames, bins]
-    magnitude = tf.tensordot(tf.abs(spectrum), audio.mel_filters(spec), 1)  # [..., frames, mels]
+    size = tf.abs(spectrum) ** spec.power
+    magnitude = tf.tensordot(size, audio.mel_filters(spec), 1)  # [..., frames, mels]
     magnitude = tf.maximum(magnitude, spec.floor)
     if spec.scale == "ln":
         return tf.math.log(magnitude)
+    if spec.scale == "linear":
+        return tf.clip_by_value(magnitude, spec.low, spec.high) if spec.clip else magnitude
     decibels = tf.math.log(magnitude) * (20 / math.log(10))
     scaled = (decibels + (spec.range_db - spec.ref_db)) / spec.range_db
     return tf.clip_by_value(scaled, spec.low, spec.high) if spec.clip else scaled

@@ -161,6 +161,16 @@ class Source:
         drawn = [rng.permutation(self._rows_of[speaker]) for speaker in speakers]
         return np.concatenate([np.resize(rows, self._per_speaker) for rows in drawn])
 
+    def moments(self):
+        """Mean and standard deviation of each band over all frames of the split: [mels] each."""
+        total, squares = np.zeros(self.spec.mels), np.zeros(self.spec.mels)
+        for first in range(0, len(self._mels), 65536):
+            block = np.asarray(self._mels[first : first + 65536], np.float64)
+            total += block.sum(axis=0)
+            squares += np.square(block).sum(axis=0)
+        mean = total / len(self._mels)
+        return mean, np.sqrt(np.maximum(squares / len(self._mels) - mean**2, 0))
+
     def _drawn_order(self, epoch):
         """The order of the utterances in an epoch: [len(self)]."""
         return np.random.default_rng([self.seed, 0, epoch]).permutation(len(self))

@@ -1,7 +1,10 @@
 """One paper per file; this table is how commands find them."""
 
+from kvoice.models.adainvc import AdaINVC
 from kvoice.models.betavae import BetaVAE
 from kvoice.models.classifier import Classifier
+from kvoice.models.speakerencoder import SpeakerEncoder
 from kvoice.models.voicegan import VoiceGAN
 
-MODELS = {"betavae": BetaVAE, "classifier": Classifier, "voicegan": VoiceGAN}
+MODELS = {"adainvc": AdaINVC, "betavae": BetaVAE, "classifier": Classifier,
+          "speakerencoder": SpeakerEncoder, "voicegan": VoiceGAN}

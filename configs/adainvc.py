@@ -1,0 +1,86 @@
+"""adainvc: says what one recording says in the voice of another.
+
+    bin/train --model=adainvc             default: 80 mels, as WaveGlow has them, a quarter of an hour
+    bin/train --model=adainvc:official    512 mels at 24 kHz, the published schedule, for a GPU;
+                                          :paper is the same
+    bin/train --model=adainvc:tiny        seconds, to see that everything runs
+
+A deeper decoder: `--config.model.decoder_stages=5` (or 7). A content encoder that keeps the voice:
+`--config.model.content_norm=false`. One encoder for both, whose statistics are the voice:
+`--config.model.speaker=statistics`. The networks have the published sizes in all but :tiny.
+"""
+
+import dataclasses
+
+import ml_collections
+
+from kvoice import audio
+
+_OFFICIAL = {
+    "audio": dataclasses.asdict(audio.SPECS["adainvc"]),
+    "data": {"batch": 128},
+    "model": {"anneal_steps": 20_000},
+    "train": {"steps": 200_000, "steps_per_epoch": 1000, "rates": {"vae": 5e-4}, "decay": 1.0,
+              "ema": 0.0},
+}
+
+VARIANTS = {
+    "": {},
+    "official": _OFFICIAL,
+    "paper": _OFFICIAL,
+    "tiny": {
+        "data": {"batch": 4, "crop_frames": 32},
+        "model": {"width": {"bank": 4, "speaker": 4, "content": 4, "decoder": 4}, "latents": 4,
+                  "embedding": 4, "dense_blocks": 1},
+        "train": {"steps": 6, "steps_per_epoch": 3},
+    },
+}
+
+
+def config(variant=""):
+    """The values of a variant: each group holds the keyword arguments of one function."""
+    values = ml_collections.ConfigDict({
+        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+        "data": {  # data.source.Source
+            "split": "train",  # whose speakers it learns from
+            "crop_frames": 128,
+            "batch": 32,
+            "seed": 0,
+        },
+        "model": {  # models.adainvc.AdaINVC
+            "width": {"bank": 128, "speaker": 128, "content": 128, "decoder": 128},
+            "latents": 128,
+            "embedding": 128,
+            "bank": 8,
+            "kernel": 5,
+            "encoder_stages": 3,
+            "decoder_stages": 3,
+            "dense_blocks": 6,
+            "content_norm": True,
+            "speaker": "encoder",  # or statistics
+            "reconstruction_weight": 10.0,
+            "kl_weight": 1.0,
+            "anneal_steps": 500,  # until the full weight
+            "seed": 0,
+        },
+        "train": {  # training.train
+            "steps": 2000,
+            "steps_per_epoch": 200,
+            "rates": {"vae": 1e-3},
+            "decay": 0.8,  # factor on the rates after each epoch
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "amsgrad": True,
+            "weight_decay": 1e-4,  # added to the gradients, after the clipping
+            "clip_norm": 5.0,  # 0 = no clipping
+            "ema": 0.99,  # momentum of the average of the weights, 0 = no average
+            "precision": "float32",
+            "jit": False,
+            "seed": 0,
+            "keep": 2,  # checkpoints
+            "valid_steps": 2,  # batches at the end of each epoch
+        },
+    })
+    values.lock()
+    values.update(VARIANTS[variant])
+    return values

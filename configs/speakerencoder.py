@@ -1,0 +1,76 @@
+"""speakerencoder: says how alike two voices are; the judge of conversions.
+
+    bin/train --model=speakerencoder          default: 100 sampled voices, none of them in demo
+    bin/train --model=speakerencoder:judge    of a corpus, the speakers that are kept for judges:
+                                              --data=vctk:DIR
+    bin/train --model=speakerencoder:paper    the same network, more and longer, for a GPU
+    bin/train --model=speakerencoder:tiny     seconds, to see that everything runs
+
+The network has the sizes of Resemblyzer, whose weights `bin/import` takes, in all but :tiny. It must
+not have heard the speakers that it judges.
+"""
+
+import dataclasses
+
+import ml_collections
+
+from kvoice import audio
+
+# What `--data` is where it is not given: speakers 25 to 224 of the synthesiser, demo has the first 24.
+DATA = {"": "demo:25-224", "paper": "demo:25-224"}
+
+VARIANTS = {
+    "": {},
+    "judge": {"data": {"split": "judge"}},
+    "paper": {
+        "data": {"batch": 640, "per_speaker": 10},
+        "train": {"steps": 50_000, "steps_per_epoch": 500, "rates": {"encoder": 1e-4}, "decay": 1.0,
+                  "ema": 0.0},
+    },
+    "tiny": {
+        "data": {"batch": 4, "per_speaker": 2, "crop_frames": 20},
+        "model": {"width": 4, "depth": 1, "embedding": 4, "partial_frames": 20},
+        "train": {"steps": 6, "steps_per_epoch": 3},
+    },
+}
+
+
+def config(variant=""):
+    """The values of a variant: each group holds the keyword arguments of one function."""
+    values = ml_collections.ConfigDict({
+        "audio": dataclasses.asdict(audio.SPECS["speakerencoder"]),  # audio.Spec
+        "data": {  # data.source.Source
+            "split": "train",  # whose speakers it learns from: train, or judge
+            "crop_frames": 160,
+            "batch": 64,
+            "per_speaker": 4,
+            "seed": 0,
+        },
+        "model": {  # models.speakerencoder.SpeakerEncoder
+            "width": 256,
+            "depth": 3,
+            "embedding": 256,
+            "partial_frames": 160,
+            "loudness": 0.05,  # how much the level of training clips varies: 1 is the Spec's range
+            "wear": 0.05,  # and the noise on them
+            "seed": 0,
+        },
+        "train": {  # training.train
+            "steps": 1000,
+            "steps_per_epoch": 100,
+            "rates": {"encoder": 1e-3},
+            "decay": 0.8,  # factor on the rate after each epoch
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "clip_norm": 3.0,  # 0 = no clipping
+            "ema": 0.98,  # momentum of the average of the weights, 0 = no average
+            "precision": "float32",
+            "jit": False,
+            "seed": 0,
+            "keep": 2,  # checkpoints
+            "valid_steps": 2,  # batches at the end of each epoch
+        },
+    })
+    values.lock()
+    values.update(VARIANTS[variant])
+    return values

@@ -1,0 +1,323 @@
+"""AdaIN-VC: one-shot voice conversion by separating speaker and content with instance normalisation.
+
+A content encoder forgets what is constant along time, a speaker encoder keeps nothing else, and a
+decoder puts them together again: the content of one recording and the voice of another make a third.
+Trained on single recordings; no parallel speech, no speaker labels.
+
+Sources:
+    Chou, Yeh & Lee 2019, arXiv:1904.05742. The networks are those of the authors' public code and
+    checkpoint (August 2019), which differ from the paper: normalisation before the activation, no
+    dropout, a learned log-variance with the ordinary KL, whose weight grows to 1.
+    With 512 mels 9,040,512 parameters, with 80 mels 4,892,880. Differs: convolutions and dense layers
+    draw their first weights as PyTorch does; Adam's epsilon is added before the bias of the second
+    moment is corrected, as Keras has it.
+    The options: a decoder of 5 or 7 stages (those beyond the encoders' do not upsample); a content
+    encoder without normalisation; `speaker="statistics"`, one encoder for both, whose means and spreads
+    the mirrored layers of the decoder take instead of learned ones, as the statistics of a style image
+    are taken by Huang & Belongie 2017, arXiv:1703.06868.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kvoice import losses
+from kvoice.layers.adain import AdaIN, InstanceNorm
+from kvoice.layers.resample import PixelShuffle1D, ReflectConv1D
+from kvoice.players import StepModel
+
+SPEAKERS = ("encoder", "statistics")
+PARTS = ("bank", "speaker", "content", "decoder")  # those that have a width
+
+
+def _uniform(inputs):
+    """Keyword arguments of a layer that begins as PyTorch's do, given the inputs of a unit."""
+    bound = inputs ** -0.5
+    return {name: keras.initializers.RandomUniform(-bound, bound)
+            for name in ("kernel_initializer", "bias_initializer")}
+
+
+def _conv(x, filters, kernel=1, stride=1, name=None):
+    return ReflectConv1D(filters, kernel, stride, name=name, **_uniform(kernel * x.shape[-1]))(x)
+
+
+def _dense(x, units, name=None):
+    return layers.Dense(units, name=name, **_uniform(x.shape[-1]))(x)
+
+
+def _bank(mel, width, kernels):
+    """Convolutions of 1 to `kernels` frames side by side, then the mel itself."""
+    heard = [ops.relu(_conv(mel, width, k, name=f"conv_bank_{k - 1}")) for k in range(1, kernels + 1)]
+    return layers.Concatenate()([*heard, mel])
+
+
+def _shorter(x, stride):
+    """The mean of every `stride` frames; of what is left at the end, the mean of that."""
+    return layers.AveragePooling1D(stride, padding="same")(x) if stride > 1 else x
+
+
+def speaker_encoder(mels, bank, kernels, width, size, kernel, stages, dense_blocks):
+    """A recording -> what is constant in it: [batch, time, mels] -> `embedding` [batch, size]."""
+    mel = keras.Input((None, mels), name="mel")
+    x = ops.relu(_conv(_bank(mel, bank, kernels), width, name="in_conv_layer"))
+    for i in range(2 * stages):
+        stride = 1 + i % 2
+        y = ops.relu(_conv(x, width, kernel, name=f"first_conv_layers_{i}"))
+        y = ops.relu(_conv(y, width, kernel, stride, name=f"second_conv_layers_{i}"))
+        x = y + _shorter(x, stride)
+    x = layers.GlobalAveragePooling1D()(x)  # [B, C]
+    for i in range(dense_blocks):
+        y = ops.relu(_dense(x, width, name=f"first_dense_layers_{i}"))
+        x = x + ops.relu(_dense(y, width, name=f"second_dense_layers_{i}"))
+    return keras.Model(mel, _dense(x, size, name="output_layer"), name="speaker_encoder")
+
+
+def content_encoder(mels, bank, kernels, width, size, kernel, stages, norm, statistics):
+    """A recording -> the posterior of its content, and what was normalised away.
+
+    Shapes: [batch, time, mels] -> dict of `mean` and `log_var` [batch, ceil(time / 2**stages), size]
+    and, with `statistics`, `styles` [batch, layers, 2 * width], those of the last layer first.
+    """
+    mel = keras.Input((None, mels), name="mel")
+    taken = []
+
+    def normalised(x):
+        if not norm:
+            return x
+        if not statistics:
+            return InstanceNorm()(x)
+        x, style = InstanceNorm(statistics=True)(x)
+        taken.append(style)
+        return x
+
+    x = _conv(_bank(mel, bank, kernels), width, name="in_conv_layer")
+    x = ops.relu(InstanceNorm()(x) if norm else x)
+    for i in range(2 * stages):
+        stride = 1 + i % 2
+        y = ops.relu(normalised(_conv(x, width, kernel, name=f"first_conv_layers_{i}")))
+        y = ops.relu(normalised(_conv(y, width, kernel, stride, name=f"second_conv_layers_{i}")))
+        x = y + _shorter(x, stride)
+    outputs = {"mean": _conv(x, size, name="mean_layer"), "log_var": _conv(x, size, name="std_layer")}
+    if statistics:
+        outputs["styles"] = ops.stack(taken[::-1], axis=1)
+    return keras.Model(mel, outputs, name="content_encoder")
+
+
+def styles_of(size, width, blocks):
+    """A speaker's embedding -> mean and spread for each normalisation of the decoder.
+
+    Shapes: [batch, size] -> [batch, 2 * blocks, 2 * width].
+    """
+    embedding = keras.Input((size,), name="embedding")
+    affine = [_dense(embedding, 2 * width, name=f"conv_affine_layers_{i}") for i in range(2 * blocks)]
+    return keras.Model(embedding, ops.stack(affine, axis=1), name="styles")
+
+
+def decoder(size, width, mels, kernel, stages, upsampling):
+    """Content and styles -> a recording.
+
+    Shapes: `content` [batch, time, size], `styles` [batch, 4 * stages, 2 * width] ->
+    [batch, time * 2**upsampling, mels].
+    """
+    content = keras.Input((None, size), name="content")
+    styles = keras.Input((4 * stages, 2 * width), name="styles")
+    x = ops.relu(InstanceNorm()(_conv(content, width, name="in_conv_layer")))
+    for i in range(2 * stages):
+        up = 2 if i % 2 == 0 and i < 2 * upsampling else 1
+        y = _conv(x, width, kernel, name=f"first_conv_layers_{i}")
+        y = ops.relu(AdaIN()(y, styles[:, 2 * i]))
+        y = _conv(y, up * width, kernel, name=f"second_conv_layers_{i}")
+        if up > 1:
+            x, y = layers.UpSampling1D(up)(x), PixelShuffle1D(up)(y)
+        x = ops.relu(AdaIN()(y, styles[:, 2 * i + 1])) + x
+    return keras.Model([content, styles], _conv(x, mels, name="out_conv_layer"), name="decoder")
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class AdaINVC(StepModel):
+    """One-shot voice conversion; trained to say each recording again.
+
+    The loss is `reconstruction_weight * L1 + w * KL`: the mean absolute error of the standardised
+    mels, and the mean over all values of the content of its divergence from N(0, 1), in nats, whose
+    weight w goes from 0 to `kl_weight` over `anneal_steps`. Content is drawn in training; in use it is
+    its mean.
+
+    Mels are standardised band by band with the mean and spread of the training data, which the
+    model keeps (`adapt`).
+
+    Args:
+        mels: Bands of the Spec.
+        width: Channels of "bank", "speaker", "content" and "decoder".
+        latents: Values of the content, for each of its frames.
+        embedding: Values of a voice.
+        bank: Convolutions side by side at the entry of both encoders, of 1 to `bank` frames.
+        kernel: Frames of the other convolutions, odd.
+        encoder_stages: Two residual blocks each, the second of which halves the time.
+        decoder_stages: Two residual blocks each, the first of which doubles the time again, as
+            long as it was halved.
+        dense_blocks: Of the speaker encoder.
+        content_norm: Whether the content encoder normalises.
+        speaker: "encoder", or "statistics": those of the content encoder stand for the voice.
+        reconstruction_weight: Of the L1 error.
+        kl_weight: At the end of the annealing.
+        anneal_steps: Until the full weight; 0 = from the start.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: If an argument does not fit, by its name.
+    """
+
+    terms = ("loss", "reconstruction", "kl", "kl_weight")
+
+    def __init__(
+        self, *, mels, width, latents=128, embedding=128, bank=8, kernel=5, encoder_stages=3,
+        decoder_stages=3, dense_blocks=6, content_norm=True, speaker="encoder",
+        reconstruction_weight=10.0, kl_weight=1.0, anneal_steps=20_000, seed=0, **kwargs,
+    ):
+        super().__init__(**kwargs)
+        width = dict(width)
+        if sorted(width) != sorted(PARTS):
+            raise ValueError(f"width: {', '.join(width) or 'nothing'} must be {', '.join(PARTS)}.")
+        for name, value, least in (
+                ("mels", mels, 1), *((f"width.{part}", each, 1) for part, each in width.items()),
+                ("latents", latents, 1), ("embedding", embedding, 1), ("bank", bank, 1),
+                ("kernel", kernel, 1), ("encoder_stages", encoder_stages, 1),
+                ("dense_blocks", dense_blocks, 0), ("reconstruction_weight", reconstruction_weight, 0),
+                ("kl_weight", kl_weight, 0), ("anneal_steps", anneal_steps, 0), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name}: {value} must be at least {least}.")
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel: {kernel} must be odd.")
+        if decoder_stages < encoder_stages:
+            raise ValueError(f"decoder_stages: {decoder_stages} must be at least the {encoder_stages} of "
+                             "the encoders, whose halvings it undoes.")
+        if speaker not in SPEAKERS:
+            raise ValueError(f"speaker: {speaker!r} is none of {', '.join(SPEAKERS)}.")
+        if speaker == "statistics":
+            if not content_norm:
+                raise ValueError("content_norm: must be true where the statistics it takes away stand for "
+                                 "the speaker.")
+            if decoder_stages != encoder_stages or width["content"] != width["decoder"]:
+                raise ValueError("decoder_stages and width.decoder: must be those of the content encoder, "
+                                 "whose statistics its layers take.")
+        self._config = dict(
+            mels=mels, width=width, latents=latents, embedding=embedding, bank=bank, kernel=kernel,
+            encoder_stages=encoder_stages, decoder_stages=decoder_stages, dense_blocks=dense_blocks,
+            content_norm=content_norm, speaker=speaker, reconstruction_weight=reconstruction_weight,
+            kl_weight=kl_weight, anneal_steps=anneal_steps, seed=seed)
+        self.mels, self.speaker = mels, speaker
+        self.reconstruction_weight, self.kl_weight = reconstruction_weight, kl_weight
+        self.anneal_steps = anneal_steps
+        self.names = []  # no labels are learned from
+        # A convolution mirrors kernel // 2 frames, and needs more than that at the lowest rate too.
+        self.minimum_frames = max(2**encoder_stages * (kernel // 2) + 1, bank // 2 + 1)
+        self.style_layers = 4 * decoder_stages
+        entry = (mels, width["bank"], bank)
+        statistics = speaker == "statistics"
+        self.content_encoder = content_encoder(
+            *entry, width["content"], latents, kernel, encoder_stages, content_norm, statistics)
+        if not statistics:
+            self.speaker_encoder = speaker_encoder(
+                *entry, width["speaker"], embedding, kernel, encoder_stages, dense_blocks)
+            self.styles = styles_of(embedding, width["decoder"], 2 * decoder_stages)
+        self.decoder = decoder(
+            latents, width["decoder"], mels, kernel, decoder_stages, encoder_stages)
+        self._random = keras.random.SeedGenerator(seed)
+        self.mean, self.std = (
+            self.add_weight(shape=(mels,), initializer=value, trainable=False, name=name)
+            for name, value in (("mean", "zeros"), ("std", "ones")))
+        self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
+        self.built = True
+
+    def adapt(self, source):
+        """Takes the mean and spread of each band from the data that it will be trained on."""
+        mean, std = source.moments()
+        self.standardise(mean, std)
+
+    def standardise(self, mean, std):
+        """Sets the mean and spread of each band, [mels] each, in the unit of the Spec."""
+        self.mean.assign(np.float32(mean))
+        self.std.assign(np.maximum(np.float32(std), 1e-5))
+
+    def players(self):
+        return {"vae": self.trainable_variables}
+
+    def call(self, batch, training=False):
+        """Recordings -> their content, their voice, and what is decoded from both.
+
+        Shapes: `mel` [batch, time, mels] in the unit of the Spec -> dict of `mean`, `log_var` and
+        `content` (a draw) [batch, ceil(time / 2**stages), latents], `styles` [batch, style layers,
+        2 * width], `embedding` [batch, embedding] where there is a speaker encoder, and
+        `decoded` [batch, time, mels], standardised.
+        """
+        mel = self._standardised(batch["mel"])
+        heard = dict(self.content_encoder(mel, training=training))
+        noise = keras.random.normal(ops.shape(heard["mean"]), seed=self._random)
+        heard["content"] = heard["mean"] + ops.exp(heard["log_var"] / 2) * noise
+        if self.speaker == "encoder":
+            heard["embedding"] = self.speaker_encoder(mel, training=training)
+            heard["styles"] = self.styles(heard["embedding"], training=training)
+        decoded = self.decoder([heard["content"], heard["styles"]], training=training)
+        return {**heard, "decoded": decoded[:, : ops.shape(mel)[1]]}
+
+    def _standardised(self, mel):
+        return (mel - self.mean) / self.std
+
+    # Verbs
+
+    def encode(self, mel):
+        """What a recording says and in which voice, NumPy.
+
+        Shapes: `mel` [time, mels] in the unit of the Spec -> dict of `content` [ceil(time /
+        2**stages), latents], the mean of its posterior, `styles` [style layers, 2 * width], and
+        `embedding` [embedding] where there is a speaker encoder.
+
+        Raises:
+            ValueError: If the recording is shorter than `minimum_frames`.
+        """
+        mel = np.asarray(mel, np.float32)
+        if len(mel) < self.minimum_frames:
+            raise ValueError(f"mel: {len(mel)} frames must be at least {self.minimum_frames}.")
+        mel = ops.convert_to_tensor(self._standardised(mel[None]))
+        heard = self.content_encoder(mel, training=False)
+        found = {"content": heard["mean"]}
+        if self.speaker == "encoder":
+            found["embedding"] = self.speaker_encoder(mel, training=False)
+            found["styles"] = self.styles(found["embedding"], training=False)
+        else:
+            found["styles"] = heard["styles"]
+        return {name: ops.convert_to_numpy(value)[0] for name, value in found.items()}
+
+    def decode(self, content, styles):
+        """The recording of a content in a voice, NumPy, in the unit of the Spec.
+
+        Shapes: `content` [time, latents], `styles` [style layers, 2 * width] -> [time * 2**stages,
+        mels]: up to 2**stages - 1 frames more than the content was made of.
+        """
+        given = [ops.convert_to_tensor(np.asarray(each, np.float32)[None]) for each in (content, styles)]
+        decoded = self.decoder(given, training=False)
+        return ops.convert_to_numpy(decoded * self.std + self.mean)[0]
+
+    # Training
+
+    def loss_and_terms(self, batch, training):
+        """What is lowered, and what is logged; a batch's means."""
+        out = self.call(batch, training=training)
+        reconstruction = ops.mean(ops.abs(out["decoded"] - self._standardised(batch["mel"])))
+        kl = ops.mean(losses.gaussian_kl(out["mean"], out["log_var"]))
+        share = ops.minimum(1.0, (self.step + 1) / self.anneal_steps) if self.anneal_steps else 1.0
+        weight = self.kl_weight * share * ops.ones(())
+        return self.reconstruction_weight * reconstruction + weight * kl, {
+            "reconstruction": reconstruction, "kl": kl, "kl_weight": weight}
+
+    def train_on(self, batch):
+        loss, terms = self.update("vae", lambda: self.loss_and_terms(batch, training=True))
+        self.step.assign(self.step + 1)
+        return {"loss": loss, **terms}
+
+    def eval_on(self, batch):
+        loss, terms = self.loss_and_terms(batch, training=False)
+        return {"loss": loss, **terms}
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}

@@ -1,0 +1,160 @@
+"""SpeakerEncoder: a recording -> a point on the unit sphere, near those of the same speaker.
+
+Three LSTMs hear a second and a half of speech; the last state of the last one, projected and brought
+to length 1, is the d-vector. Its cosine with that of another recording says how alike the voices are.
+
+Sources:
+    Wan, Wang, Papir & Lopez Moreno 2018, arXiv:1710.10467 (GE2E): the loss, equations 5, 6, 8 and 9.
+    The sizes (40 mels, three LSTMs of 256, 160 frames, rectified before the norm) are those of
+    Resemblyzer, whose published weights can be imported. Differs: the gradients of the two numbers
+    that scale the cosines are not made smaller, a mean over the batch in place of the sum, one bias
+    for each LSTM where PyTorch adds two, training clips of random loudness.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kvoice.players import StepModel
+
+SCALE, OFFSET = 10.0, -5.0  # of the cosines, at the first step
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class SpeakerEncoder(StepModel):
+    """Embeds recordings by speaker; trained by the GE2E softmax loss.
+
+    With e an embedding and c_k the mean of those of speaker k in the batch, where e itself is left
+    out of the mean of its own speaker, the loss of e is the cross-entropy, in nats, of `scale * cos(e,
+    c_k) + offset` as the logits of who is speaking.
+
+    Args:
+        mels: Bands of the Spec.
+        low: The value of the Spec's mel that becomes 0.
+        high: The value that becomes 1.
+        partial_frames: Frames that are heard at once.
+        width: Units of each LSTM.
+        depth: LSTMs.
+        embedding: Values of a voice.
+        per_speaker: Utterances of each speaker in a batch, one speaker after the other.
+        loudness: Standard deviation of what is added to each training clip, in the scaled unit; for
+            mels on a logarithmic scale.
+        wear: Largest standard deviation of the noise on a training clip, in the scaled unit.
+        seed: Of both.
+
+    Raises:
+        ValueError: If an argument does not fit, by its name.
+    """
+
+    terms = ("loss", "accuracy")
+
+    def __init__(
+        self, *, mels, low, high, partial_frames=160, width=256, depth=3, embedding=256, per_speaker=8,
+        loudness=0.0, wear=0.0, seed=0, **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value, least in (
+                ("mels", mels, 1), ("partial_frames", partial_frames, 2), ("width", width, 1),
+                ("depth", depth, 1), ("embedding", embedding, 2), ("per_speaker", per_speaker, 2),
+                ("loudness", loudness, 0), ("wear", wear, 0), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name}: {value} must be at least {least}.")
+        if not low < high:
+            raise ValueError(f"low: {low} must be below high: {high}.")
+        self._config = dict(
+            mels=mels, low=low, high=high, partial_frames=partial_frames, width=width, depth=depth,
+            embedding=embedding, per_speaker=per_speaker, loudness=loudness, wear=wear, seed=seed)
+        self.mels, self.low, self.high = mels, low, high
+        self.partial_frames, self.per_speaker = partial_frames, per_speaker
+        self.loudness, self.wear = loudness, wear
+        self.names = []  # whom it learned from does not matter
+        x = mel = keras.Input((None, mels), name="mel")
+        for i in range(depth):
+            x = layers.LSTM(width, return_sequences=i < depth - 1, name=f"lstm_{i}")(x)
+        projected = ops.relu(layers.Dense(embedding, name="linear")(x))
+        length = ops.sqrt(ops.sum(ops.square(projected), axis=-1, keepdims=True) + 1e-10)
+        self.network = keras.Model(mel, projected / length, name="network")
+        self.scale, self.offset = (
+            self.add_weight(shape=(), initializer=keras.initializers.Constant(value), name=name)
+            for name, value in (("scale", SCALE), ("offset", OFFSET)))
+        self._random = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def players(self):
+        return {"encoder": self.trainable_variables}
+
+    def call(self, batch, training=False):
+        """Clips -> embeddings of length 1.
+
+        Shapes: `mel` [batch, time, mels] in the unit of the Spec -> dict of `embedding` [batch,
+        embedding].
+        """
+        return {"embedding": self.network(self._scaled(batch["mel"]), training=training)}
+
+    def _scaled(self, mel):
+        return (mel - self.low) / (self.high - self.low)
+
+    # Verbs
+
+    def embed(self, clips, batch=64):
+        """The embeddings of clips, NumPy.
+
+        Shapes: `clips` [n, time, mels] in the unit of the Spec -> [n, embedding].
+        """
+        return self.network.predict(self._scaled(np.asarray(clips, np.float32)), batch_size=batch, verbose=0)
+
+    # Training
+
+    def _changed(self, mel):
+        """Each clip louder or fainter, under some noise."""
+        shape = (ops.shape(mel)[0], 1, 1)
+        level = self.loudness * keras.random.normal(shape, seed=self._random)
+        grain = self.wear * keras.random.uniform(shape, seed=self._random)
+        return mel + level + grain * keras.random.normal(ops.shape(mel), seed=self._random)
+
+    def loss_and_terms(self, batch, training):
+        """The cross-entropy in nats, and the share of clips that are nearest to their own speaker."""
+        mel = self._scaled(batch["mel"])
+        if training and (self.loudness or self.wear):
+            mel = self._changed(mel)
+        each = self.network(mel, training=training)
+        similarity, own = similarities(each, self.per_speaker)  # [B, speakers], [B]
+        logits = ops.maximum(self.scale, 1e-6) * similarity + self.offset
+        loss = ops.mean(keras.losses.sparse_categorical_crossentropy(own, logits, from_logits=True))
+        right = ops.cast(ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), own), "float32")
+        return loss, {"accuracy": ops.mean(right)}
+
+    def train_on(self, batch):
+        loss, terms = self.update("encoder", lambda: self.loss_and_terms(batch, training=True))
+        return {"loss": loss, **terms}
+
+    def eval_on(self, batch):
+        loss, terms = self.loss_and_terms(batch, training=False)
+        return {"loss": loss, **terms}
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+def similarities(embeddings, per_speaker):
+    """The cosine of each embedding with the mean of every speaker, itself left out of its own.
+
+    Shapes: `embeddings` [speakers * per_speaker, size], of length 1 and speaker by speaker -> cosines
+    [speakers * per_speaker, speakers], and the number of its own speaker for each.
+
+    Source: Wan et al. 2018, arXiv:1710.10467, equations 8 and 9.
+    """
+    size = embeddings.shape[-1]
+    grouped = ops.reshape(embeddings, (-1, per_speaker, size))  # [S, U, E]
+    sums = ops.sum(grouped, axis=1)  # [S, E]
+    others = ops.reshape(sums[:, None] - grouped, (-1, size))  # [S * U, E]
+    speakers = ops.shape(grouped)[0]
+    own = ops.repeat(ops.arange(speakers, dtype="int32"), per_speaker)
+    across = ops.matmul(embeddings, ops.transpose(_unit(sums)))  # [S * U, S]
+    within = ops.sum(embeddings * _unit(others), axis=-1, keepdims=True)
+    mine = ops.cast(ops.equal(own[:, None], ops.arange(speakers, dtype="int32")[None]), across.dtype)
+    return across + mine * (within - across), own
+
+
+def _unit(vectors):
+    return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-10)
