@@ -341,7 +341,11 @@ def train(model, data, run, init, overrides):
 def _known(source, spec, group, names):
     """What a model is told by its data rather than by its config."""
     if "domain" not in group:  # models of mels alone, of any length
-        return {"mels": spec.mels}
+        known = {"mels": spec.mels}
+        if source.per_speaker:
+            known |= {"low": spec.low, "high": spec.high, "partial_frames": source.crop_frames,
+                      "per_speaker": source.per_speaker}
+        return known
     if group["domain"] == "image":
         known = {"shape": list(source.shape), "low": 0.0, "high": 1.0}
     elif group["domain"] == "mel":
@@ -381,11 +385,24 @@ def _quality(run, corpus, splits):
 
         (valid,) = _sources(corpus, splits[1:], run.spec, model, group)
         return classification.quality(valid)
+    if run.config["model_name"] == "speakerencoder":
+        from kvoice import verification
+
+        (valid,) = _waves(corpus, splits[1:], run.spec, group)
+        return verification.quality(run.spec, valid)
     if run.config["model_name"] == "voicegan":
         from kvoice import evaluation
 
         return evaluation.quality(*_sources(corpus, splits, run.spec, _mels(model), group))
     return None
+
+
+def _waves(corpus, splits, spec, group):
+    """The sources of some splits, of whole waves."""
+    from kvoice.data.source import Source
+
+    whole = {"crop_frames": group["crop_frames"], "batch": 1, "arrays": ("wave",)}
+    return [Source(corpus, split, spec, **whole) for split in splits]
 
 
 def _domain(model):
@@ -478,7 +495,18 @@ def _sources(corpus, splits, spec, model, group, more=()):
     if "phones" in model:
         arrays += ["mask", *["phone"][: model["phones"]]]
     return [Source(corpus, spec=spec, condition=model.get("condition", ""), arrays=arrays,
-                   **group | {"split": split}) for split in splits]
+                   **_fitting(corpus, split, group)) for split in splits]
+
+
+def _fitting(corpus, split, group):
+    """The group `data` for a split, which may have fewer speakers than a batch has."""
+    from kvoice.data.manifest import Manifest
+
+    each = group.get("per_speaker", 0)
+    if not each or split == group["split"]:
+        return group | {"split": split}
+    there = len(Manifest.load(corpus).splits[split]["speakers"])
+    return group | {"split": split, "batch": each * max(2, min(group["batch"] // each, there))}
 
 
 def _header(run, source, backend, parameters):
@@ -621,7 +649,7 @@ def evaluate(run, count, seed):
                           f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
-           "betavae": _evaluate_betavae}
+           "betavae": _evaluate_betavae, "speakerencoder": _evaluate_speakerencoder}
     how[run.config["model_name"]](run, count, seed)
 
 
@@ -693,6 +721,22 @@ def _evaluate_betavae(run, count, seed):
         from kvoice import voices
 
         scores = voices.scores(model, _voices(run, corpus), count=count or None, seed=seed)
+    write_json(run.path / "evaluation.json", scores)
+    print("\n\n".join(map(priors.text, scores["tables"])))
+    print(f"\n{run.path / 'evaluation.json'} holds the numbers")
+
+
+def _evaluate_speakerencoder(run, count, seed):
+    """Some utterances of every speaker of all splits; `count` does not matter."""
+    corpus = _corpus_of(run)
+
+    from kvoice import priors, training, verification
+    from kvoice.files import write_json
+
+    splits = ("train", "valid", "judge", "test")
+    sources = dict(zip(splits, _waves(corpus, splits, run.spec, run.config["data"])))
+    scores = verification.encoder_scores(
+        training.load(run.path), run.spec, sources, run.config["data"]["split"], seed)
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")

@@ -39,7 +39,7 @@ def test_the_audio_group_is_a_spec(model, variant):
 @every_variant
 def test_the_data_group_is_consumed_by_the_source(model, variant):
     config = cli.configuration(model, variant)
-    if config["model"]["domain"] == "image":
+    if config["model"].get("domain") == "image":
         inspect.signature(FactorSource).bind("additive", **config["data"])
     else:
         inspect.signature(Source).bind("directory", spec="spec", condition="", **config["data"])
@@ -118,7 +118,9 @@ def test_the_model_group_is_consumed_by_the_model(model, variant):
 
     config = cli.configuration(model, variant)
     group, spec = config["model"], audio.Spec(**config["audio"])
-    source = types.SimpleNamespace(shape=(8, 8), crop_frames=config["data"].get("crop_frames"))
+    data = config["data"]
+    source = types.SimpleNamespace(shape=(8, 8), crop_frames=data.get("crop_frames"),
+                                   per_speaker=data.get("per_speaker", 0))
     known = cli._known(source, spec, group, ["a", "b", "c", "d"])
     if "phones" in group:
         known["phones"] = 40 * group.pop("phones")

@@ -83,7 +83,7 @@ class Source:
         self._frames = self._table["samples"] // spec.hop  # [utterances]
         self._first_mel = np.cumsum(self._frames) - self._frames
         self._rows = self._labelled(condition)
-        self._per_speaker, self._rows_of = per_speaker, []
+        self.per_speaker, self._rows_of = per_speaker, []
         if per_speaker:
             self._rows = self._rows[self._table["speaker"][self._rows] != UNKNOWN]
             self._rows_of = self._grouped()
@@ -129,7 +129,7 @@ class Source:
         `f0`, `phone` and `mask` [batch, crop_frames], as far as `arrays` names them, and of `speaker`,
         `gender`, `emotion` [batch] int32, -1 = unknown.
         """
-        rows = self._rows_of_speakers(step) if self._per_speaker else self._rows_of_epochs(step)
+        rows = self._rows_of_speakers(step) if self.per_speaker else self._rows_of_epochs(step)
         spare = np.maximum(self._frames[rows] - self.crop_frames, 0)
         draws = np.random.default_rng([self.seed, 1, step]).random(self.batch_size)
         starts = (draws * (spare + 1)).astype(np.int64)
@@ -157,9 +157,13 @@ class Source:
     def _rows_of_speakers(self, step):
         """The rows of a batch of `per_speaker` utterances of each of its speakers: [batch]."""
         rng = np.random.default_rng([self.seed, 2, step])
-        speakers = rng.permutation(len(self._rows_of))[: self.batch_size // self._per_speaker]
+        speakers = rng.permutation(len(self._rows_of))[: self.batch_size // self.per_speaker]
         drawn = [rng.permutation(self._rows_of[speaker]) for speaker in speakers]
-        return np.concatenate([np.resize(rows, self._per_speaker) for rows in drawn])
+        return np.concatenate([np.resize(rows, self.per_speaker) for rows in drawn])
+
+    def speaker_of(self):
+        """The number of the speaker of each utterance, -1 = unknown: [len(self)]."""
+        return self._table["speaker"][self._rows]
 
     def moments(self):
         """Mean and standard deviation of each band over all frames of the split: [mels] each."""
@@ -240,12 +244,12 @@ class Source:
         """
         speakers = self._table["speaker"][self._rows]
         groups = [self._rows[speakers == speaker] for speaker in np.unique(speakers)]
-        wanted = self.batch_size // self._per_speaker
+        wanted = self.batch_size // self.per_speaker
         if len(groups) < wanted:
-            most = len(groups) * self._per_speaker
+            most = len(groups) * self.per_speaker
             way_out = f"set data.batch to {most} or" if len(groups) > 1 else "take"
             raise KvoiceError(
-                f"data.batch: {self.batch_size} utterances, data.per_speaker={self._per_speaker} of "
+                f"data.batch: {self.batch_size} utterances, data.per_speaker={self.per_speaker} of "
                 f"each speaker, want {wanted} speakers; the split {self.split!r} of {self.directory} "
                 f"has {len(groups)}: {way_out} a corpus of more speakers"
             )

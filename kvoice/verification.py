@@ -1,0 +1,148 @@
+"""How well a speaker encoder tells voices apart that it has never heard.
+
+    scores = encoder_scores(model, spec, {"valid": source, "judge": source, "test": source})
+
+A trial is a pair of recordings: of one speaker, or of two. The equal error rate is where as many pairs of
+two speakers are taken for one as pairs of one for two; its threshold on the cosine is what "the same
+voice" means wherever conversions are judged.
+"""
+
+import numpy as np
+
+from kvoice import audio, embeddings
+from kvoice.errors import KvoiceError
+from kvoice.metrics import speech
+
+HEARD = 12  # utterances of each speaker, spread over what there is of him
+RESAMPLED = 200  # times that speakers are drawn again, for an interval
+
+
+def chosen(source, per_speaker=HEARD):
+    """The numbers of up to `per_speaker` utterances of each speaker of a source, spread evenly.
+
+    Shapes: -> rows [n], speakers [n].
+    """
+    speakers = source.speaker_of()
+    rows = []
+    for speaker in np.unique(speakers[speakers >= 0]):
+        own = np.flatnonzero(speakers == speaker)
+        rows.append(own[np.unique(np.linspace(0, len(own) - 1, min(len(own), per_speaker)).astype(int))])
+    rows = np.concatenate(rows) if rows else np.zeros(0, int)
+    return rows, speakers[rows]
+
+
+def embedded(model, spec, source, per_speaker=HEARD):
+    """Embeddings of some utterances of each speaker of a source.
+
+    Args:
+        model: A `models.speakerencoder.SpeakerEncoder`.
+        spec: Of its mels.
+        source: A `data.source.Source` with waves, of any rate.
+
+    Returns:
+        embeddings [n, size], speakers [n], genders [n], -1 = unknown.
+    """
+    rows, speakers = chosen(source, per_speaker)
+    found = [source.utterance(row) for row in rows]
+    waves = [audio.resample(each["wave"], source.spec.sample_rate_hz, spec.sample_rate_hz) for each in found]
+    return embeddings.of_waves(model, spec, waves), speakers, np.array([each["gender"] for each in found])
+
+
+def trials(points, speakers):
+    """The cosines of all pairs of embeddings of length 1: of one speaker, and of two.
+
+    Shapes: points [n, size], speakers [n] -> same [pairs], different [pairs].
+    """
+    one, two = np.triu_indices(len(points), 1)
+    cosines = (points @ points.T)[one, two]
+    same = speakers[one] == speakers[two]
+    return cosines[same], cosines[~same]
+
+
+def told_apart(points, speakers, genders, rng):
+    """The equal error rate of all trials of a set, and of those between speakers of one gender.
+
+    The interval is that of drawing the speakers again, with replacement: 2.5 to 97.5 %.
+
+    Returns:
+        {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; the last is None
+        where there are no two speakers of one gender.
+
+    Raises:
+        KvoiceError: If there are fewer than two speakers, or nobody has two utterances.
+    """
+    kinds = np.unique(speakers)
+    same, different = trials(points, speakers)
+    if not len(same) or not len(different):
+        raise KvoiceError("an equal error rate wants two speakers or more, and two utterances or more of "
+                          f"one of them, got {len(kinds)} and {len(points)} utterances")
+    rate, threshold = speech.equal_error_rate(same, different)
+    cosines = points @ points.T
+    own = [np.flatnonzero(speakers == kind) for kind in kinds]
+    drawn = []
+    for _ in range(RESAMPLED):
+        picked = rng.integers(len(kinds), size=len(kinds))
+        counts = np.bincount(picked, minlength=len(kinds))
+        if np.count_nonzero(counts) > 1:
+            drawn.append(_drawn_rate(cosines, own, np.flatnonzero(counts), counts))
+    one, two = np.triu_indices(len(points), 1)
+    alike = (speakers[one] != speakers[two]) & (genders[one] == genders[two]) & (genders[one] >= 0)
+    closer = cosines[one, two][alike]
+    low, high = np.quantile(drawn, (0.025, 0.975)) if drawn else (rate, rate)
+    return {"speakers": len(kinds), "utterances": len(points), "rate": float(rate), "low": float(low),
+            "high": float(high), "threshold": float(threshold),
+            "same_gender": float(speech.equal_error_rate(same, closer)[0]) if len(closer) else None}
+
+
+def _drawn_rate(cosines, own, kinds, counts):
+    """The equal error rate where each speaker stands as often as it was drawn."""
+    same, different = [], []
+    for place, k in enumerate(kinds):
+        block = cosines[np.ix_(own[k], own[k])]
+        same += [block[np.triu_indices(len(block), 1)]] * counts[k]
+        for other in kinds[place + 1 :]:
+            block = cosines[np.ix_(own[k], own[other])].ravel()
+            different += [block[:: 4]] * min(counts[k] * counts[other], 4)
+    return speech.equal_error_rate(np.concatenate(same), np.concatenate(different))[0]
+
+
+def quality(spec, valid):
+    """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for `training.train`."""
+    def validate(model):
+        points, speakers, _ = embedded(model, spec, valid)
+        same, different = trials(points, speakers)
+        return {"equal_error_rate": speech.equal_error_rate(same, different)[0]}
+
+    return validate
+
+
+def encoder_scores(model, spec, sources, learned_from, seed=0):
+    """Everything that is said of a speaker encoder, as a dict fit for JSON.
+
+    Args:
+        model: A trained `models.speakerencoder.SpeakerEncoder`.
+        spec: Of its mels.
+        sources: Split -> `data.source.Source` with waves.
+        learned_from: The split that it was trained on.
+
+    Returns:
+        {"kind": "speakers", "splits": split -> `told_apart`, "metrics": name -> number, "tables"}.
+    """
+    found, rng = {}, np.random.default_rng(seed)
+    for split, source in sources.items():
+        found[split] = told_apart(*embedded(model, spec, source), rng)
+    unseen = {split: each for split, each in found.items() if split != learned_from}
+    rows = [[f"{split}, learned from" if split == learned_from else split, str(each["speakers"]),
+             str(each["utterances"]), f"{each['rate']:.1%} ({each['low']:.1%}-{each['high']:.1%})",
+             "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
+            for split, each in found.items()]
+    return {
+        "kind": "speakers", "splits": found, "learned_from": learned_from,
+        "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
+        "tables": [{
+            "title": "Equal error rate",
+            "note": "Of all pairs of recordings, with a 95 % interval over speakers drawn again; of pairs of "
+                    "one speaker against pairs of two of one gender; and the cosine from which two "
+                    "recordings count as one voice.",
+            "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
+                        "threshold"], "rows": rows}]}
