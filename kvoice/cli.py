@@ -30,6 +30,7 @@ HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder")
 IMAGES = ("train", "test")  # the splits of images that are looked at
+CONVERSIONS = 192  # between unseen speakers, that are measured
 CLIPS = 512  # generated ones that are measured
 FACTORS = 10_000  # items whose codes are measured
 DEMO = "demo"  # what is learned from where nothing else is said
@@ -629,12 +630,14 @@ def generate(run, output, count, seed, label):
     print(f"{len(made['files'])} wavs and their pictures are in {output}")
 
 
-def evaluate(run, count, seed):
+def evaluate(run, count, seed, encoder, data):
     """Measures a run against recordings that it never heard, and prints the table.
 
     kvoice evaluate --run=runs/voicegan/default
     kvoice evaluate --run=runs/classifier/default      accuracy, confusion, calibration
     kvoice evaluate --run=runs/betavae/default         which latent is what, and what a flip changes
+    kvoice evaluate --run=runs/speakerencoder/default  equal error rate on speakers it never heard
+    kvoice evaluate --run=runs/adainvc/default         whose voice conversions have, and what they say
     kvoice evaluate --run=runs/maximize/default        the ascent with and without its prior
     """
     _required("run", run, "DIR")
@@ -650,6 +653,8 @@ def evaluate(run, count, seed):
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
            "betavae": _evaluate_betavae, "speakerencoder": _evaluate_speakerencoder}
+    if run.config["model_name"] == "adainvc":
+        return _evaluate_adainvc(run, count, seed, encoder, data)
     how[run.config["model_name"]](run, count, seed)
 
 
@@ -724,6 +729,51 @@ def _evaluate_betavae(run, count, seed):
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
+
+
+def _evaluate_adainvc(run, count, seed, encoder, data):
+    """Conversions between speakers seen and unseen, before a speaker encoder and a probe of phones."""
+    from kvoice import runs
+
+    encoder = runs.load(encoder)
+    if encoder.config["model_name"] != "speakerencoder":
+        raise KvoiceError(f"--encoder={encoder.path}: is a run of {encoder.config['model_name']}, expected "
+                          "one of speakerencoder; `kvoice train --model=speakerencoder` makes one")
+    if not (data or run.config["data_spec"]):
+        raise KvoiceError(f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
+                          "it is to be evaluated")
+    corpus = _prepared(data, run.spec, run.config["model"]) if data else _corpus_of(run)
+
+    from kvoice.data.manifest import Manifest
+
+    known = Manifest.load(corpus)
+    splits = ("train", "judge", "test")
+    there = {split: known.splits[split]["speakers"] for split in splits}
+    if common := sorted({*there["train"], *there["test"]} & {*encoder.config["speakers"]}):
+        raise KvoiceError(f"--encoder={encoder.path}: learned from speakers whom it is to judge "
+                          f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
+                          "with the same --data learns from the split judge")
+
+    from kvoice import converted, priors, training
+    from kvoice.files import whole_directory, write_json
+
+    arrays = ["wave", "f0", *["phone"] * bool(known.labels["phone"])]
+    sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"],
+                                        arrays)))
+    model = training.load(run.path)
+    recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
+    if not {*there["judge"]} & {*encoder.config["speakers"]}:
+        recorded.append(sources["judge"])
+    panel = converted.Panel(training.load(encoder.path), encoder.spec, sources["judge"], recorded, seed)
+    told = run.config["speakers"], sources, panel
+    scores = converted.conversion_scores(model, *told, count=count or CONVERSIONS, seed=seed)
+    with whole_directory(run.path / "conversions") as folder:
+        converted.examples(model, *told, folder, {"command": shlex.join(
+            [f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}", "kvoice", *sys.argv[1:]])}, seed)
+    write_json(run.path / "evaluation.json", scores)
+    print("\n\n".join(map(priors.text, scores["tables"])))
+    print(f"\n{run.path / 'evaluation.json'} holds the numbers, {run.path / 'conversions'} some of the sounds. "
+          f"Next:\n  kvoice report {run.path}")
 
 
 def _evaluate_speakerencoder(run, count, seed):
@@ -968,6 +1018,12 @@ def _evaluate_flags(parser):
                          "each target, of a classifier always all files, of an ascent from a "
                          "recording its own starts", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
+
+
+    flags.DEFINE_string("encoder", "runs/speakerencoder/default", "DIR: of a trained speakerencoder, which "
+                        "judges conversions; it must not know the voices", flag_values=parser)
+    flags.DEFINE_string("data", "", "CORPUS: whose recordings are converted; what the run learned from if "
+                        "not given", flag_values=parser)
 
 
 def _classify_flags(parser):

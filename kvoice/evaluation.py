@@ -15,6 +15,7 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import TSNE
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -267,6 +268,33 @@ class PhoneProbe:
     def __call__(self, mel):
         """The phone that it hears in each frame: [time, mels] -> [time]."""
         return self._classifier.predict(_frame_cues(mel, np.arange(len(mel))))
+
+
+def linear_right(lessons, labels, items, truth):
+    """For each item whether a linear discriminant that learned from the lessons tells its label.
+
+    Shapes: lessons [n, values], labels [n], items [m, values], truth [m] -> [m] bool.
+
+    Raises:
+        KvoiceError: If there are fewer than two labels, or no item.
+    """
+    if len(np.unique(labels)) < 2 or not len(items):
+        raise KvoiceError(f"a probe wants two labels or more and something to be asked, got "
+                          f"{len(np.unique(labels))} and {len(items)} items")
+    probe = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
+    return probe.fit(lessons, labels).predict(items) == truth
+
+
+def placed(points, seed=0):
+    """Points in two dimensions, where neighbours stay neighbours: [n, size] -> [n, 2].
+
+    Distances are cosines; what is far apart in the picture says little.
+
+    Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE".
+    """
+    perplexity = min(30, max(1, (len(points) - 1) / 3))
+    tsne = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed)
+    return tsne.fit_transform(np.asarray(points, np.float64))
 
 
 def _frame_cues(mel, frames):

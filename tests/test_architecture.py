@@ -19,8 +19,9 @@ RANKS = [
     {"latents"},
     {"training", "generation", "evaluation", "classification", "disentanglement", "ascent", "report",
      "tensorboard"},
-    {"maximize", "voices"},
-    {"priors", "traversal"},
+    {"maximize", "voices", "embeddings", "conversion", "checkpoints"},
+    {"priors", "traversal", "verification"},
+    {"converted"},
     {"cli"},
     {"", "__main__"},
 ]
