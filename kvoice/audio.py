@@ -7,7 +7,8 @@ is 1. The same mel as a TensorFlow graph is in `kvoice.data.features`. Features 
     wave = condition(wave, spec)                         # trimmed, high-passed, pre-emphasised
     features = mel(wave, spec)                           # [1 + samples // hop, mels]
 
-and on the way out: `write("b.wav", griffin_lim(features, spec), spec.sample_rate_hz)`.
+and on the way out: `write("b.wav", griffin_lim(features, spec), spec.sample_rate_hz)`, or for a mel
+of any length `long_griffin_lim`.
 """
 
 import dataclasses
@@ -552,16 +553,76 @@ def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
     size = linear_magnitude(magnitude(mel, spec), spec) ** (1 / spec.power)
     samples = (size.shape[-2] - 1) * spec.hop
     phase = np.zeros(size.shape) if rng is None else rng.uniform(-np.pi, np.pi, size.shape)
-    guess, last = np.exp(1j * phase).astype(np.complex64), 0
-    for _ in range(iterations):
-        consistent = stft(istft(size * guess, spec, samples), spec)
-        guess = consistent + np.float32(momentum) * (consistent - last)
-        guess /= np.maximum(np.abs(guess), 1e-16)
-        last = consistent
+    guess = np.exp(1j * phase).astype(np.complex64)
+    guess = _found_phase(size, spec, iterations, momentum, guess)
     wave = istft(size * guess, spec, samples)
     if spec.preemphasis:
         wave = scipy.signal.lfilter([1], [1, -spec.preemphasis], wave).astype(np.float32)
     return wave
+
+
+def _found_phase(size, spec, iterations, momentum, guess, held=0):
+    """The phase as complex numbers of length 1, from a guess; that of the first `held` frames stays.
+
+    Shapes: size [..., frames, 1 + fft // 2], guess the same -> the same complex64.
+    """
+    samples, known, last = (size.shape[-2] - 1) * spec.hop, guess[..., :held, :].copy(), 0
+    for _ in range(iterations):
+        consistent = stft(istft(size * guess, spec, samples), spec)
+        guess = consistent + np.float32(momentum) * (consistent - last)
+        guess /= np.maximum(np.abs(guess), 1e-16)
+        guess[..., :held, :] = known
+        last = consistent
+    return guess
+
+
+def long_griffin_lim(mel, spec, iterations=60, momentum=0.99, chunk_frames=1024, overlap_frames=32):
+    """`griffin_lim` of a mel of any length in bounded memory, without seams.
+
+    Each chunk begins with the last `overlap_frames` of the one before, and in every round holds the
+    phase that was found there; the last of them, which the mirrored end of that chunk has reached, it
+    finds anew. Where all frames that sound at a sample are held, both chunks give the same sample:
+    there the one goes on for the other, and nothing has to be faded. What fits one chunk is what
+    `griffin_lim` makes of it.
+
+    Shapes: mel [frames, mels] -> [(frames - 1) * hop] float32.
+
+    Args:
+        mel: On the scale of the Spec.
+        spec: The wave is de-emphasised where it pre-emphasises.
+        iterations: Rounds, of each chunk.
+        momentum: As in `griffin_lim`.
+        chunk_frames: Frames that are worked on at once, more than twice the overlap.
+        overlap_frames: Frames that a chunk has of the one before.
+
+    Raises:
+        KvoiceError: If the chunks or their overlap are too short.
+    """
+    reach = -(-spec.fft // (2 * spec.hop))  # frames on each side that sound at a sample
+    held = overlap_frames - 2 * reach
+    if held <= 2 * reach:
+        raise KvoiceError(f"overlap_frames: {overlap_frames} must be above {4 * reach}")
+    if chunk_frames <= 2 * overlap_frames:
+        raise KvoiceError(f"chunk_frames: {chunk_frames} must be above {2 * overlap_frames}")
+    wave = np.empty((len(mel) - 1) * spec.hop, np.float32)
+    first = done = 0  # frames
+    known, memory = np.zeros((0, 1 + spec.fft // 2), np.complex64), np.zeros(1)
+    while True:
+        last = min(first + chunk_frames, len(mel))
+        size = linear_magnitude(magnitude(mel[first:last], spec), spec) ** (1 / spec.power)
+        guess = np.ones(size.shape, np.complex64)
+        guess[: len(known)] = known
+        guess = _found_phase(size, spec, iterations, momentum, guess, len(known))
+        sound = istft(size * guess, spec, (len(size) - 1) * spec.hop)
+        following = last - overlap_frames
+        until = len(mel) - 1 if last == len(mel) else following + held // 2
+        part = sound[(done - first) * spec.hop : (until - first) * spec.hop]
+        if spec.preemphasis:
+            part, memory = scipy.signal.lfilter([1], [1, -spec.preemphasis], part, zi=memory)
+        wave[done * spec.hop : until * spec.hop] = part
+        if last == len(mel):
+            return wave
+        known, first, done = guess[following - first :][:held], following, until
 
 
 def linear_magnitude(mel_magnitude, spec, rounds=20):

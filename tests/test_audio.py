@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import tracemalloc
 
 import librosa
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.signal
 import soundfile
 
 from kvoice import audio
+from kvoice.data import demo
 from kvoice.errors import KvoiceError
 
 PRESETS = sorted(audio.SPECS)
@@ -487,6 +489,105 @@ def test_griffin_lim_draws_its_phase_from_the_rng_alone():
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(fixed, still)
     assert np.abs(first - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("preset", ["waveglow", "adainvc"])  # the latter pre-emphasises
+def test_long_griffin_lim_of_what_fits_one_chunk_is_griffin_lim(preset):
+    spec = audio.SPECS[preset]
+    features = audio.mel(audio.condition(vowel(spec.sample_rate_hz), spec), spec)[:70]
+    whole = audio.griffin_lim(features, spec, 5)
+    np.testing.assert_array_equal(audio.long_griffin_lim(features, spec, 5), whole)
+    np.testing.assert_array_equal(
+        audio.long_griffin_lim(features, spec, 5, chunk_frames=70, overlap_frames=33), whole
+    )
+
+
+def speech(rate_hz):
+    """Two sentences of the built-in corpus, one after the other."""
+    said = (demo.Utterance(who, "happy", list(demo.SENTENCES)[k]) for k, who in enumerate(("ada", "leo")))
+    return np.concatenate([demo.render(each, rate_hz).wave for each in said])
+
+
+def steady(rate_hz):
+    return harmonics(np.full(4 * rate_hz, 200.3), rate_hz)
+
+
+@pytest.mark.parametrize("preset", ["waveglow", "adainvc"])
+@pytest.mark.parametrize("sound", [speech, steady])
+def test_long_griffin_lim_has_no_seams(preset, sound):
+    spec, chunk, overlap = audio.SPECS[preset], 100, 40
+    wave = sound(spec.sample_rate_hz)
+    wanted = audio.mel(audio.condition(wave, spec, trim=False), spec)
+    got = audio.long_griffin_lim(wanted, spec, chunk_frames=chunk, overlap_frames=overlap)
+    assert got.dtype == np.float32 and len(got) == (len(wanted) - 1) * spec.hop
+
+    joins = np.arange(chunk - overlap, len(wanted) - overlap, chunk - overlap)  # overlaps begin there
+    assert len(joins) >= 4
+    frames = np.arange(len(wanted))
+    near = np.any((frames >= joins[:, None]) & (frames < joins[:, None] + overlap), axis=0)
+
+    # No click: the largest jumps from sample to sample are elsewhere, or no larger there.
+    jumps = np.abs(np.diff(got, append=got[-1:])).reshape(-1, spec.hop).max(axis=1)
+    assert jumps[near[:-1]].max() <= 1.2 * jumps[~near[:-1]].max()
+
+    # No dip: the level over 25 ms, beside that of the recording, varies no more than elsewhere.
+    size = spec.sample_rate_hz // 40
+    power = [np.convolve(np.square(each), np.ones(size) / size, "same")[:: spec.hop][: len(wanted) - 1]
+             for each in (got, wave)]
+    loud = power[1] > 1e-4 * power[1].max()
+    change_db = 10 * np.log10(power[0] / np.maximum(power[1], 1e-12))
+    assert np.std(change_db[near[:-1] & loud]) < 1.25 * np.std(change_db[~near[:-1] & loud]) + 0.05
+
+    # And the mel comes as close.
+    again = audio.mel(audio.condition(got, spec, trim=False), spec)
+    error = np.abs(again - wanted).mean(axis=1)
+    assert error[near].mean() < 1.15 * error[~near].mean()
+
+
+def test_chunks_give_the_same_samples_where_the_one_goes_on_for_the_other(monkeypatch):
+    spec, chunk, overlap = audio.SPECS["waveglow"], 100, 40
+    waves, found_phase = [], audio._found_phase
+
+    def kept(size, *rest):
+        guess = found_phase(size, *rest)
+        waves.append(audio.istft(size * guess, spec, (len(size) - 1) * spec.hop))
+        return guess
+
+    monkeypatch.setattr(audio, "_found_phase", kept)
+    wanted = audio.mel(speech(22050), spec)
+    whole = audio.long_griffin_lim(wanted, spec, 10, chunk_frames=chunk, overlap_frames=overlap)
+    assert len(waves) == 1 + np.ceil((len(wanted) - chunk) / (chunk - overlap))
+    step, same = (chunk - overlap) * spec.hop, np.s_[2 * spec.hop : 34 * spec.hop]
+    for k, (one, two) in enumerate(zip(waves, waves[1:])):
+        np.testing.assert_allclose(one[step:][same], two[same], atol=1e-6)
+        met = whole[(k + 1) * step :]
+        np.testing.assert_array_equal(met[: 4 * spec.hop], one[step:][: 4 * spec.hop])
+        np.testing.assert_array_equal(met[32 * spec.hop : step], two[32 * spec.hop : step])
+
+
+def test_long_griffin_lim_needs_memory_for_one_chunk_whatever_the_length():
+    spec = audio.SPECS["waveglow"]
+    features = np.full((2000, spec.mels), -6, np.float32)
+    peaks = []
+    for frames in (500, 2000):
+        tracemalloc.start()
+        wave = audio.long_griffin_lim(features[:frames], spec, 1, chunk_frames=200)
+        peaks.append(tracemalloc.get_traced_memory()[1] - wave.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize(
+    "chunks, line",
+    [
+        ({"overlap_frames": 8}, "overlap_frames: 8 must be above 8"),
+        ({"chunk_frames": 64}, "chunk_frames: 64 must be above 64"),
+    ],
+)
+def test_chunks_too_short_to_meet_are_refused(chunks, line):
+    spec = audio.SPECS["waveglow"]
+    with pytest.raises(KvoiceError, match=line):
+        audio.long_griffin_lim(np.zeros((100, 80), np.float32), spec, 1, **chunks)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
