@@ -12,7 +12,10 @@ import numpy as np
 import PIL.Image
 import scipy.ndimage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import hsv_to_rgb, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from kvoice import audio
@@ -24,6 +27,7 @@ FRAME_MS, LAST_MS = 600, 2000  # how long a frame of an animation stands, and it
 _TICKS_HZ = (500, 1000, 2000, 4000, 8000, 16000)
 _GREY = "0.35"
 _MAP = "magma"
+_MARKERS = {"female": "o", "male": "^", "": "s"}
 
 
 def mel_image(path, mels, titles, spec, columns=()):
@@ -401,15 +405,85 @@ def densities(path, codes, classes, names, titles, active):
         axis.set_visible(False)
     for axis in grid.T.flat:
         axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-    legend = figure.legend(loc="outside upper center", ncols=min(len(names), 8), fontsize="small",
-                           frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    _literal(figure.legend(loc="outside upper center", ncols=min(len(names), 8), fontsize="small",
+                           frameon=False))
     _save(figure, path)
 
 
 def _colour(k):
-    return f"C{k}" if k < 10 else matplotlib.colormaps["tab20"](k % 20)
+    """One for each number: those of matplotlib, the same darker, then hues that repeat nothing."""
+    if k < 10:
+        return f"C{k}"
+    if k < 20:
+        return _darker(f"C{k - 10}", 0.55)
+    return tuple(hsv_to_rgb((0.618 * k % 1, 0.8, (0.95, 0.6)[k % 2])))
+
+
+def _darker(colour, factor):
+    return tuple(factor * np.array(to_rgb(colour)))
+
+
+def places(path, points, speakers, genders, title):
+    """Draws points of a plane, as t-SNE finds them: a colour for each speaker, a marker for a gender.
+
+    A circle is female, a triangle male, a square any other. The name of a speaker stands in the legend,
+    and at that of his points which is nearest to their middle. The axes have neither unit nor numbers:
+    only who lies beside whom says something.
+
+    Shapes: points [n, 2].
+
+    Args:
+        path: The PNG file; replaced whole or not at all.
+        points: Where each recording lies.
+        speakers: The name of who speaks in each.
+        genders: His gender in each; "" = unknown.
+        title: What stands above.
+
+    Raises:
+        KvoiceError: If there is no point, not a speaker and a gender for each, or a point is not
+            finite.
+    """
+    points = np.asarray(points, float)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points) == len(speakers) == len(genders) > 0:
+        raise KvoiceError(f"{path}: points [n, 2], a speaker and a gender for each are wanted, got "
+                          f"{list(points.shape)}, {len(speakers)} and {len(genders)}")
+    if not np.isfinite(points).all():
+        raise KvoiceError(f"{path}: not drawn, a point is not finite")
+    names = list(dict.fromkeys(speakers))
+    speakers, kinds = np.array(speakers), np.array([each if each in _MARKERS else "" for each in genders])
+    wide = max(2, -(-len(names) // 22))  # columns of the legend
+    shown = [name if len(name) <= 20 else f"{name[:9]}…{name[-10:]}" for name in names]
+    figure = Figure((6.3 + wide * (0.35 + 0.075 * max(map(len, shown))), 5.8), layout="constrained")
+    axis = figure.subplots()
+    handles = []
+    for k, (name, words) in enumerate(zip(names, shown)):
+        own = speakers == name
+        for kind in dict.fromkeys(kinds[own]):
+            drawn = axis.scatter(*points[own & (kinds == kind)].T, s=24, color=_colour(k),
+                                 marker=_MARKERS[kind], alpha=0.8, lw=0, label=words)
+        handles.append(drawn)
+        middle = points[own][np.linalg.norm(points[own] - np.median(points[own], axis=0), axis=1).argmin()]
+        axis.annotate(words, middle, xytext=(0, 4), textcoords="offset points", ha="center",
+                      color=_darker(_colour(k), 0.8), fontsize="small", parse_math=False,
+                      path_effects=[withStroke(linewidth=2.5, foreground="white")])
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_color("0.8")
+    axis.margins(0.06)
+    axis.set_xlabel("t-SNE, no unit", fontsize="small", color=_GREY)
+    axis.set_title(title, fontsize="medium", loc="left", parse_math=False)
+    marks = [Line2D([], [], color="0.4", marker=_MARKERS[kind], ls="", label=kind or "other or unknown")
+             for kind in _MARKERS if kind in kinds]
+    _literal(figure.legend(handles=handles, loc="outside right upper", ncols=wide, fontsize="small",
+                           frameon=False, columnspacing=1, handletextpad=0.3))
+    figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize="small", frameon=False)
+    _save(figure, path)
+
+
+def _literal(legend):
+    """Leaves a dollar sign in a legend as it is."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def latent_kl(path, kl, active, marked=()):

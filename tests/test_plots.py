@@ -268,6 +268,7 @@ def test_a_reliability_that_is_none_is_refused(tmp_path, bins, message):
     (plots.score_curves, (STEPS, {"judge": np.full((13, 1), 0.5)}, "angry")),
     (plots.confusion, ([[3, 1], [0, 2]], ["angry", "sad"])),
     (plots.reliability, (BINS,)),
+    (plots.places, ([[0, 0], [1, 2]], ["ada", "carl"], ["female", "male"], "two")),
 ])
 def test_pictures_of_scores_are_drawn_and_the_same_each_time(tmp_path, function, arguments):
     for name in ("a.png", "b.png"):
@@ -357,3 +358,75 @@ def test_the_kl_of_the_latents_falls_from_left_to_right(drawn):
     assert "2 of 3 latents in use, 4.1 nats" in axis.get_title(loc="left")
     with pytest.raises(KvoiceError, match="none below 0"):
         drawn(plots.latent_kl, [0.1, -1], [])
+
+
+# Voices
+
+
+def voices(speakers=3, each=4, genders=("female", "male", "")):
+    """Points around a place for each speaker, his name and his gender."""
+    rng = np.random.default_rng(0)
+    points = np.repeat(10.0 * np.arange(speakers), each)[:, None] + rng.normal(0, 0.5, (speakers * each, 2))
+    names = [f"s${k}" for k in range(speakers) for _ in range(each)]
+    return points, names, [genders[k % len(genders)] for k in range(speakers) for _ in range(each)]
+
+
+def shapes(axis):
+    """The marker of each group of points, as the number of its corners: a circle has curves."""
+    return [len(group.get_paths()[0].vertices) for group in axis.collections]
+
+
+def test_a_place_has_the_colour_of_its_speaker_and_the_marker_of_its_gender(drawn):
+    points, names, genders = voices()
+    figure = drawn(plots.places, points, names, genders, "a$b$")
+    (axis,) = figure.axes
+    for k, group in enumerate(axis.collections):
+        np.testing.assert_array_equal(group.get_offsets(), points[4 * k : 4 * k + 4])
+    circle, triangle, square = shapes(axis)
+    assert (triangle, square) == (4, 5) and circle > 10  # closed outlines
+    assert axis.get_title("left") == "a$b$" and axis.get_xlabel() == "t-SNE, no unit"
+    assert not len(axis.get_xticks()) and not len(axis.get_yticks())
+    speakers, kinds = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+    assert speakers == ["s$0", "s$1", "s$2"] and kinds == ["female", "male", "other or unknown"]
+
+
+def test_a_name_stands_at_a_point_of_its_speaker_though_some_are_far_off(drawn):
+    points, names, genders = voices(2, each=9)
+    points[0] = 1000
+    (axis,) = drawn(plots.places, points, names, genders, "").axes
+    assert [text.get_text() for text in axis.texts] == ["s$0", "s$1"]
+    for text, middle in zip(axis.texts, (0, 10)):
+        assert np.abs(np.array(text.xy) - middle).max() < 2 and list(text.xy) in points.tolist()
+
+
+@pytest.mark.parametrize("speakers, least", [(16, 0.12), (30, 0.08), (60, 0.03)])
+def test_there_are_as_many_colours_as_speakers(drawn, speakers, least):
+    figure = drawn(plots.places, *voices(speakers, genders=("female", "male")), "")
+    (axis,) = figure.axes
+    colours = [tuple(group.get_facecolor()[0, :3]) for group in axis.collections]
+    assert len(colours) == speakers
+    apart = [np.abs(np.subtract(one, two)).max() for k, one in enumerate(colours) for two in colours[:k]]
+    assert min(apart) > least
+    assert [text.get_text() for text in figure.legends[1].get_texts()] == ["female", "male"]
+
+
+def test_a_speaker_of_two_genders_has_one_colour_and_a_long_name_is_told_from_its_like(drawn):
+    names = ["the speaker number one of many"] * 2 + ["the speaker number two of many"]
+    figure = drawn(plots.places, np.eye(3)[:, :2], names, ["female", "male", "male"], "")
+    one, other, two = (tuple(group.get_facecolor()[0]) for group in figure.axes[0].collections)
+    assert one == other != two
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(set(words)) == 2 and max(map(len, words)) == 20
+
+
+@pytest.mark.parametrize("points, speakers, genders, message", [
+    (np.zeros((2, 3)), ["a", "b"], ["", ""], r"points \[n, 2\].* got \[2, 3\]"),
+    (np.zeros((2, 2)), ["a"], ["", ""], r"got \[2, 2\], 1 and 2"),
+    (np.zeros((2, 2)), ["a", "b"], [""], r"got \[2, 2\], 2 and 1"),
+    (np.zeros((0, 2)), [], [], r"got \[0, 2\]"),
+    (np.array([[0, np.nan]]), ["a"], [""], "not finite"),
+])
+def test_places_that_are_none_are_refused(tmp_path, points, speakers, genders, message):
+    with pytest.raises(KvoiceError, match=f"a.png: .*{message}"):
+        plots.places(tmp_path / "a.png", points, speakers, genders, "")
+    assert not list(tmp_path.iterdir())
