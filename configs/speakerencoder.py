@@ -50,8 +50,8 @@ def config(variant=""):
             "width": 256,
             "depth": 3,
             "embedding": 256,
-            "loudness": 0.05,  # how much the level of training clips varies: 1 is the Spec's range
-            "wear": 0.05,  # and the noise on them
+            "loudness": 0.2,  # how much the level of training clips varies, in spreads of a band
+            "wear": 0.3,  # and the noise on them
             "seed": 0,
         },
         "train": {  # training.train

@@ -24,6 +24,7 @@ from keras import layers, ops
 from kvoice import losses
 from kvoice.layers.adain import AdaIN, InstanceNorm
 from kvoice.layers.resample import PixelShuffle1D, ReflectConv1D
+from kvoice.layers.standardised import Standardised
 from kvoice.players import StepModel
 
 SPEAKERS = ("encoder", "statistics")
@@ -143,7 +144,7 @@ class AdaINVC(StepModel):
     its mean.
 
     Mels are standardised band by band with the mean and spread of the training data, which the
-    model keeps (`adapt`).
+    model keeps.
 
     Args:
         mels: Bands of the Spec.
@@ -223,21 +224,12 @@ class AdaINVC(StepModel):
         self.decoder = decoder(
             latents, width["decoder"], mels, kernel, decoder_stages, encoder_stages)
         self._random = keras.random.SeedGenerator(seed)
-        self.mean, self.std = (
-            self.add_weight(shape=(mels,), initializer=value, trainable=False, name=name)
-            for name, value in (("mean", "zeros"), ("std", "ones")))
+        self.bands = Standardised(mels)
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
         self.built = True
 
     def adapt(self, source):
-        """Takes the mean and spread of each band from the data that it will be trained on."""
-        mean, std = source.moments()
-        self.standardise(mean, std)
-
-    def standardise(self, mean, std):
-        """Sets the mean and spread of each band, [mels] each, in the unit of the Spec."""
-        self.mean.assign(np.float32(mean))
-        self.std.assign(np.maximum(np.float32(std), 1e-5))
+        self.bands.adapt(source)
 
     def players(self):
         return {"vae": self.trainable_variables}
@@ -250,7 +242,7 @@ class AdaINVC(StepModel):
         2 * width], `embedding` [batch, embedding] where there is a speaker encoder, and
         `decoded` [batch, time, mels], standardised.
         """
-        mel = self._standardised(batch["mel"])
+        mel = self.bands(batch["mel"])
         heard = dict(self.content_encoder(mel, training=training))
         noise = keras.random.normal(ops.shape(heard["mean"]), seed=self._random)
         heard["content"] = heard["mean"] + ops.exp(heard["log_var"] / 2) * noise
@@ -259,9 +251,6 @@ class AdaINVC(StepModel):
             heard["styles"] = self.styles(heard["embedding"], training=training)
         decoded = self.decoder([heard["content"], heard["styles"]], training=training)
         return {**heard, "decoded": decoded[:, : ops.shape(mel)[1]]}
-
-    def _standardised(self, mel):
-        return (mel - self.mean) / self.std
 
     # Verbs
 
@@ -278,7 +267,7 @@ class AdaINVC(StepModel):
         mel = np.asarray(mel, np.float32)
         if len(mel) < self.minimum_frames:
             raise ValueError(f"mel: {len(mel)} frames must be at least {self.minimum_frames}.")
-        mel = ops.convert_to_tensor(self._standardised(mel[None]))
+        mel = ops.convert_to_tensor(self.bands(mel[None]))
         heard = self.content_encoder(mel, training=False)
         found = {"content": heard["mean"]}
         if self.speaker == "encoder":
@@ -296,14 +285,14 @@ class AdaINVC(StepModel):
         """
         given = [ops.convert_to_tensor(np.asarray(each, np.float32)[None]) for each in (content, styles)]
         decoded = self.decoder(given, training=False)
-        return ops.convert_to_numpy(decoded * self.std + self.mean)[0]
+        return ops.convert_to_numpy(self.bands.undone(decoded))[0]
 
     # Training
 
     def loss_and_terms(self, batch, training):
         """What is lowered, and what is logged; a batch's means."""
         out = self.call(batch, training=training)
-        reconstruction = ops.mean(ops.abs(out["decoded"] - self._standardised(batch["mel"])))
+        reconstruction = ops.mean(ops.abs(out["decoded"] - self.bands(batch["mel"])))
         kl = ops.mean(losses.gaussian_kl(out["mean"], out["log_var"]))
         share = ops.minimum(1.0, (self.step + 1) / self.anneal_steps) if self.anneal_steps else 1.0
         weight = self.kl_weight * share * ops.ones(())

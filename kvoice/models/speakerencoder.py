@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kvoice.layers.standardised import Standardised
 from kvoice.players import StepModel
 
 SCALE, OFFSET = 10.0, -5.0  # of the cosines, at the first step
@@ -28,18 +29,19 @@ class SpeakerEncoder(StepModel):
     out of the mean of its own speaker, the loss of e is the cross-entropy, in nats, of `scale * cos(e,
     c_k) + offset` as the logits of who is speaking.
 
+    Mels are standardised band by band with the mean and spread of the training data, which the model
+    keeps.
+
     Args:
         mels: Bands of the Spec.
-        low: The value of the Spec's mel that becomes 0.
-        high: The value that becomes 1.
         partial_frames: Frames that are heard at once.
         width: Units of each LSTM.
         depth: LSTMs.
         embedding: Values of a voice.
         per_speaker: Utterances of each speaker in a batch, one speaker after the other.
-        loudness: Standard deviation of what is added to each training clip, in the scaled unit; for
-            mels on a logarithmic scale.
-        wear: Largest standard deviation of the noise on a training clip, in the scaled unit.
+        loudness: Standard deviation of what is added to each training clip, in spreads of a band;
+            for mels on a logarithmic scale.
+        wear: Largest standard deviation of the noise on a training clip, in spreads of a band.
         seed: Of both.
 
     Raises:
@@ -49,7 +51,7 @@ class SpeakerEncoder(StepModel):
     terms = ("loss", "accuracy")
 
     def __init__(
-        self, *, mels, low, high, partial_frames=160, width=256, depth=3, embedding=256, per_speaker=8,
+        self, *, mels, partial_frames=160, width=256, depth=3, embedding=256, per_speaker=8,
         loudness=0.0, wear=0.0, seed=0, **kwargs,
     ):
         super().__init__(**kwargs)
@@ -59,12 +61,10 @@ class SpeakerEncoder(StepModel):
                 ("loudness", loudness, 0), ("wear", wear, 0), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
-        if not low < high:
-            raise ValueError(f"low: {low} must be below high: {high}.")
         self._config = dict(
-            mels=mels, low=low, high=high, partial_frames=partial_frames, width=width, depth=depth,
+            mels=mels, partial_frames=partial_frames, width=width, depth=depth,
             embedding=embedding, per_speaker=per_speaker, loudness=loudness, wear=wear, seed=seed)
-        self.mels, self.low, self.high = mels, low, high
+        self.mels, self.bands = mels, Standardised(mels)
         self.partial_frames, self.per_speaker = partial_frames, per_speaker
         self.loudness, self.wear = loudness, wear
         self.names = []  # whom it learned from does not matter
@@ -80,6 +80,9 @@ class SpeakerEncoder(StepModel):
         self._random = keras.random.SeedGenerator(seed)
         self.built = True
 
+    def adapt(self, source):
+        self.bands.adapt(source)
+
     def players(self):
         return {"encoder": self.trainable_variables}
 
@@ -89,10 +92,7 @@ class SpeakerEncoder(StepModel):
         Shapes: `mel` [batch, time, mels] in the unit of the Spec -> dict of `embedding` [batch,
         embedding].
         """
-        return {"embedding": self.network(self._scaled(batch["mel"]), training=training)}
-
-    def _scaled(self, mel):
-        return (mel - self.low) / (self.high - self.low)
+        return {"embedding": self.network(self.bands(batch["mel"]), training=training)}
 
     # Verbs
 
@@ -101,7 +101,8 @@ class SpeakerEncoder(StepModel):
 
         Shapes: `clips` [n, time, mels] in the unit of the Spec -> [n, embedding].
         """
-        return self.network.predict(self._scaled(np.asarray(clips, np.float32)), batch_size=batch, verbose=0)
+        return self.network.predict(
+            ops.convert_to_numpy(self.bands(np.asarray(clips, np.float32))), batch_size=batch, verbose=0)
 
     # Training
 
@@ -114,7 +115,7 @@ class SpeakerEncoder(StepModel):
 
     def loss_and_terms(self, batch, training):
         """The cross-entropy in nats, and the share of clips that are nearest to their own speaker."""
-        mel = self._scaled(batch["mel"])
+        mel = self.bands(batch["mel"])
         if training and (self.loudness or self.wear):
             mel = self._changed(mel)
         each = self.network(mel, training=training)

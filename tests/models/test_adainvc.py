@@ -101,7 +101,7 @@ def test_statistics_of_the_last_layer_of_the_encoder_are_the_style_of_the_first_
     inner = keras.Model(model.content_encoder.input, [
         layer.output for layer in model.content_encoder.layers
         if layer.name in ("first_conv_layers_0", "second_conv_layers_5")])
-    first, last = (numpy(each) for each in inner(model._standardised(mels())))
+    first, last = (numpy(each) for each in inner(model.bands(mels())))
     for place, heard in ((-1, first), (0, last)):
         wanted = np.concatenate([heard.mean(axis=1), np.sqrt(heard.var(axis=1) + 1e-5)], axis=1)
         np.testing.assert_allclose(numpy(out["styles"])[:, place], wanted, atol=1e-4)
@@ -109,7 +109,7 @@ def test_statistics_of_the_last_layer_of_the_encoder_are_the_style_of_the_first_
 
 def test_the_loss_is_ten_times_the_error_and_the_divergence_by_its_weight():
     model = vc(anneal_steps=10)
-    model.standardise(np.full(MELS, 0.5), np.full(MELS, 2.0))
+    model.bands.set(np.full(MELS, 0.5), np.full(MELS, 2.0))
     model.step.assign(4)
     state = numpy(model._random.state).copy()
     batch = {"mel": ops.convert_to_tensor(mels())}
@@ -133,7 +133,7 @@ def test_content_is_drawn_in_training_and_its_mean_in_use():
 
 def test_it_learns_to_say_what_it_heard():
     model = vc(compiled=True, kl_weight=0.0, anneal_steps=0)
-    model.standardise(mels(8).mean((0, 1)), mels(8).std((0, 1)))
+    model.bands.set(mels(8).mean((0, 1)), mels(8).std((0, 1)))
     first, *_, last = (model.train_on_batch({"mel": mels(8)})[1] for _ in range(60))
     assert last < 0.8 * first
 
@@ -145,7 +145,7 @@ def test_mean_and_spread_are_taken_from_the_source_kept_and_undone(tmp_path):
 
     model = vc(compiled=True)
     model.adapt(Told())
-    np.testing.assert_allclose(numpy(model._standardised(np.arange(MELS, dtype="float32") * 2 + 1)), 1)
+    np.testing.assert_allclose(numpy(model.bands(np.arange(MELS, dtype="float32") * 2 + 1)), 1)
     heard = model.encode(mels()[0])
     model.save_weights(tmp_path / "m.weights.h5")
     again = vc(compiled=True)

@@ -13,7 +13,7 @@ MELS = 4
 
 
 def encoder(rate=None, **changes):
-    values = dict(mels=MELS, low=-10.0, high=2.0, partial_frames=6, width=4, depth=2, embedding=8, per_speaker=2)
+    values = dict(mels=MELS, partial_frames=6, width=4, depth=2, embedding=8, per_speaker=2)
     keras.utils.set_random_seed(2)
     model = SpeakerEncoder(**values | changes)
     if rate:
@@ -34,7 +34,7 @@ def numpy(tensor):
 
 
 def test_the_published_sizes_have_the_published_numbers_of_parameters():
-    model = SpeakerEncoder(mels=40, low=0.0, high=1.0)
+    model = SpeakerEncoder(mels=40)
     lstm = 4 * 256 * (40 + 256 + 1) + 2 * 4 * 256 * (256 + 256 + 1)
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == lstm + 256 * 257 + 2
 
@@ -63,7 +63,7 @@ def test_the_loss_is_the_cross_entropy_of_scaled_cosines():
     model = encoder()
     batch = {"mel": ops.convert_to_tensor(clips())}
     loss, terms = model.loss_and_terms(batch, training=False)
-    cosines = numpy(similarities(model.network(model._scaled(batch["mel"])), 2)[0]).astype("float64")
+    cosines = numpy(similarities(model.network(model.bands(batch["mel"])), 2)[0]).astype("float64")
     logits = 10 * cosines - 5
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     own = np.repeat(np.arange(3), 2)
@@ -90,7 +90,7 @@ def test_training_clips_differ_in_loudness_and_noise_and_others_do_not():
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    (dict(per_speaker=1), "per_speaker: 1 must be at least 2"), (dict(low=3.0), "low: 3.0 must be below high"),
+    (dict(per_speaker=1), "per_speaker: 1 must be at least 2"),
     (dict(depth=0), "depth: 0 must be at least 1"), (dict(wear=-1.0), "wear: -1.0 must be at least 0")])
 def test_what_does_not_fit_is_refused_by_name(changes, says):
     with pytest.raises(ValueError, match=says):
