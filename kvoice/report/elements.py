@@ -33,6 +33,12 @@ def filled(path, fill):
                           "version?") from error
 
 
+def check_format(made, readable):
+    """Raises ValueError, for `filled`, where a file has another format than can be read."""
+    if made["format"] != readable:
+        raise ValueError(f"its format is {made['format']}, this version reads {readable}")
+
+
 def written(path, page):
     """Writes a page, whole or not at all; its path.
 
@@ -117,15 +123,26 @@ def table(title, note, columns, rows, **attributes):
                wide(title, tag("table", head, body)), class_="table", **attributes)
 
 
-def document(title, body):
-    """A whole page of elements."""
+def facts(pairs):
+    """What there is to know in short: pairs of a name and a list of what is said of it."""
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", *said)) for name, said in pairs))
+
+
+def command(line):
+    """A command to be copied; it breaks between its words."""
+    words = [piece for word in line.split(" ") for piece in (tag("span", word), " ")]
+    return tag("pre", tag("code", *words), tabindex="0")
+
+
+def document(title, body, style=""):
+    """A whole page of elements; `style` is CSS of this page alone."""
     return tag(
         "html",
         tag("head", tag("meta", charset="utf-8"),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             tag("meta", name="color-scheme", content="light dark"),
             tag("meta", name="generator", content="kvoice"),
-            tag("title", title), tag("style", Html(STYLE))),
+            tag("title", title), tag("style", Html(STYLE + style))),
         tag("body", tag("main", *body)), lang="en")
 
 

@@ -6,7 +6,8 @@ One HTML file beside the waves and pictures that it shows: no script, nothing fr
 from pathlib import Path
 
 from kvoice.report.elements import (
-    Files, contents, document, filled, link, players, table, tables, tag, wide, written)
+    Files, check_format, command, contents, document, facts, filled, link, players, table, tables, tag,
+    wide, written)
 
 FILE = "maximization.json"
 FORMAT = 1  # of it
@@ -41,8 +42,7 @@ def maximization(folder):
 
 def _page(made, measured, folder):
     """The whole page: the opening and the summary, then a section for each thing to be heard."""
-    if made["format"] != FORMAT:
-        raise ValueError(f"its format is {made['format']}, this version reads {FORMAT}")
+    check_format(made, FORMAT)
     targets, start, judged = made["targets"], made["start"], bool(made["judge"])
     file = Files(folder, FILE, sum(len(files) for target in targets for files in (
         target["results"], *(row["files"] for row in (*target["waves"], *target["dial"])))))
@@ -178,7 +178,7 @@ def _origin(made):
         return [tag("code", part["run"]), f" ({', '.join(about)})"]
 
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    facts = [
+    told = [
         ("Generator", run(made["generator"])), ("Classifier", run(made["classifier"])),
         ("Judge", run(made["judge"]) if made["judge"] else ["none"]),
         ("Prior", [made["prior"]]), ("Strength", [f"{made['strength']:g}"]),
@@ -186,10 +186,7 @@ def _origin(made):
         ("Sample rate", [f"{made['sample_rate_hz']} Hz"]),
         ("Versions", [versions]),
     ]
-    words = [piece for word in made["command"].split(" ") for piece in (tag("span", word), " ")]
-    return [tag("dl", *(tag("div", tag("dt", name), tag("dd", *value))
-                        for name, value in facts)),
-            tag("pre", tag("code", *words), tabindex="0")]
+    return [facts(told), command(made["command"])]
 
 
 def _anchor(k):

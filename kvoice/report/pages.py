@@ -1,0 +1,222 @@
+"""What pages of runs have in common: their folder, what was measured, the runs side by side."""
+
+import base64
+import shutil
+import statistics
+from pathlib import Path
+from urllib.parse import quote
+
+from kvoice.errors import KvoiceError
+from kvoice.files import whole_directory
+from kvoice.report.elements import (
+    Files, command, contents, document, filled, link, table, tables, tag, written)
+
+SEEDS = ("data.seed", "model.seed", "train.seed")  # what differs between runs that are one recipe
+KINDS = {".gif": "image/gif", ".png": "image/png", ".wav": "audio/wav"}
+UNTOLD = ("model.shape", "model.phones", "model.partial_frames", "model.per_speaker")  # follow from the data
+
+
+# --- Where it goes
+
+
+def written_page(runs, output, single, models, shown, content):
+    """Writes OUTPUT/index.html and the files that it shows, whole or not at all.
+
+    Args:
+        runs: `runs.Run`s of one model, in the order wanted.
+        output: A folder; what an earlier report wrote there is replaced.
+        single: Put the pictures and sounds into the page, so that it is one file.
+        models: Names of those whose runs such a page can show.
+        shown: A run -> `Shown`.
+        content: (what `shown` gave for each run, `Copies`) -> the page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        KvoiceError: If there is no run, one is of another model or holds nothing to show yet, a JSON
+            file is not as it is written or names a file that is not there, or the folder holds
+            something else.
+    """
+    output = Path(output)
+    if not runs:
+        raise KvoiceError("a report wants one run or more")
+    first = runs[0].config["model_name"]
+    for run in runs:
+        if (model := run.config["model_name"]) != first or model not in models:
+            expected = first if first in models else " or ".join(models)
+            apart = "; a page shows runs of one model" if model != first else ""
+            raise KvoiceError(f"{run.path}: is a run of {model}, expected one of {expected}{apart}")
+    _refuse_others(output)
+    found = [shown(run) for run in runs]
+    with whole_directory(output) as folder:
+        copies = Copies(folder, single, sum(each.waves for each in found))
+        written(folder / "index.html", content(found, copies))
+    return output / "index.html"
+
+
+def _refuse_others(output):
+    """Raises where a folder holds anything but a report."""
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise KvoiceError(f"{output}: is a file, expected a directory; choose another --output")
+    there = {path.name for path in output.iterdir()}
+    page = output / "index.html"
+    ours = page.is_file() and b'name="generator" content="kvoice"' in page.read_bytes()[:1000]
+    if there and not (ours and all(name == "index.html" or name.startswith("run-") for name in there)):
+        raise KvoiceError(f"{output}: not empty, and not a report; choose another --output")
+
+
+class Copies:
+    """Copies of the files that a page shows, in a folder for each run or in the page itself.
+
+    Args:
+        folder: Where the page is.
+        single: Into the page.
+        waves: How many there will be in all of it.
+    """
+
+    def __init__(self, folder, single, waves):
+        self._folder, self._single, self._waves = folder, single, waves
+
+    def of(self, k, folder, index, name=""):
+        """The `Files` of a folder of run number `k`, to be copied under a name."""
+        return Files(folder, index, self._waves, _address(
+            self._folder / anchor(k) / name, self._folder, self._single))
+
+
+def _address(place, folder, single):
+    """A function that gives a file its address in the page: its content, or that of a copy of it."""
+    def embedded(path):
+        return f"data:{KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+    def copied(path):
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place / path.name)
+        return quote((place / path.name).relative_to(folder).as_posix())
+
+    return embedded if single else copied
+
+
+# --- What was measured
+
+
+class Shown:
+    """A run with what was measured of it, in RUN/evaluation.json where there is one.
+
+    Attributes:
+        run: The `runs.Run`.
+        name: Its path, as the user gave it.
+        settings: Field of the config, with its group -> value.
+        versions: What it was made with, in words.
+        tables: Elements.
+        metrics: Name -> number.
+        waves: How many there are to be heard.
+    """
+
+    def __init__(self, run):
+        self.run, self.name, self.waves = run, str(run.path), 0
+        self.settings = {f"{group}.{name}": value for group in ("data", "model", "train")
+                         for name, value in _flat(run.config[group]).items()}
+        self.settings["data"] = run.config["data_spec"]
+        self.versions = ", ".join(f"{name} {each}" for name, each in run.config["versions"].items())
+        evaluation = run.path / "evaluation.json"
+        self.tables, self.metrics = [], {}
+        if evaluation.exists():
+            self.tables = filled(evaluation, tables)
+            self.metrics = filled(evaluation, lambda made: {
+                name: float(value) for name, value in made["metrics"].items()})
+
+
+def _flat(group):
+    """The fields of a group of a config, those of groups in it by dotted names."""
+    found = {}
+    for name, value in group.items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{inner}": each for inner, each in _flat(value).items()}
+        else:
+            found[name] = value
+    return found
+
+
+# --- What is said
+
+
+def page(title, lead, found, places, told, sections, style=""):
+    """A whole page: what runs have in common, then a section for each.
+
+    Args:
+        title: Of the page.
+        lead: What it shows, in a sentence or two.
+        found: A `Shown` for each run.
+        places: Of a single run, pairs of the anchor and the name of what is in it.
+        told: Fields of the config to tell of every run, the seed last.
+        sections: The content for each run.
+        style: CSS of this page alone.
+    """
+    body = [tag("h1", title), tag("p", lead, class_="lead")]
+    if any(shown.waves for shown in found):
+        body.append(tag("p", tag("strong", "The voices are generated; say so when you share them."),
+                        class_="notice"))
+    if len(found) > 1:
+        places = [(anchor(k), shown.name) for k, shown in enumerate(found)]
+    body += [contents(places), *_comparison(found, told)]
+    body += [tag("section", tag("h2", shown.name), *content, id=anchor(k))
+             for k, (shown, content) in enumerate(zip(found, sections, strict=True))]
+    return document(title, body, style)
+
+
+def training(k, shown, copies):
+    """The curves of a training, folded; nothing where there are none."""
+    if not (shown.run.path / "curves.png").is_file():
+        return []
+    return [tag("details", tag("summary", "Training"), copies.of(k, shown.run.path, "the run").image(
+        "curves.png", "Curves: the terms of the loss over the steps of the training"))]
+
+
+def origin(*lines):
+    """The commands that a run was made with."""
+    return [tag("h3", "How it was made"), *map(command, lines)]
+
+
+def anchor(k):
+    """Of run number `k`; the name of the folder of its files as well."""
+    return f"run-{k}"
+
+
+def _comparison(found, told):
+    """The table of all runs, and the medians of those that differ in their seeds only."""
+    shared = set.intersection(*(set(shown.settings) for shown in found))
+    differ = sorted(name for name in shared - {*SEEDS, *UNTOLD}
+                    if len({str(shown.settings[name]) for shown in found}) > 1)
+    told = list(dict.fromkeys((*told[:-1], *differ, told[-1])))
+    metrics = list(dict.fromkeys(name for shown in found for name in shown.metrics))
+    columns = [name.split(".", 1)[-1] for name in told]
+    rows = [[link(anchor(k), shown.name), *(shown.settings[name] for name in told),
+             *(_number(shown.metrics.get(name)) for name in metrics)] for k, shown in enumerate(found)]
+    made = [table("Runs", "Each with the settings in which they differ, and what was measured.",
+                  ["run", *columns, *metrics], rows)]
+    recipes = {}
+    for shown in found:
+        key = tuple(str(shown.settings[name]) for name in told[:-1])
+        recipes.setdefault(key, []).append(shown)
+    if any(len(group) > 1 for group in recipes.values()):
+        rows = [[", ".join(f"{column} {value}" for column, value in zip(columns, key)), len(group),
+                 *(_median([shown.metrics[name] for shown in group if name in shown.metrics])
+                   for name in metrics)] for key, group in recipes.items()]
+        made.append(table("Over seeds", "Runs that differ in their seeds only: median, and range.",
+                          ["settings", "runs", *metrics], rows))
+    return made
+
+
+def _number(value):
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _median(values):
+    if not values:
+        return "–"
+    middle = _number(statistics.median(values))
+    return middle if len(values) == 1 else (
+        f"{middle} ({_number(min(values))}–{_number(max(values))})")
