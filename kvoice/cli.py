@@ -955,9 +955,11 @@ def _betavae(run):
 
 
 def report(runs, output, single):
-    """Writes one page of one or several betavae runs, to be read and heard in a browser.
+    """Writes one page of one or several runs of a model, to be read and heard in a browser.
 
-    kvoice report runs/betavae/default
+    kvoice report runs/betavae/default                      latents, and what they change
+    kvoice report runs/adainvc/default                      one-shot conversions
+    kvoice report runs/speakerencoder/*                     how well voices are told apart
     kvoice report runs/tones/* --output=tones --single      all in one file, to be sent
     """
     if not runs:
@@ -965,8 +967,11 @@ def report(runs, output, single):
     from kvoice import report as pages
     from kvoice import runs as folders
 
-    opened = [_betavae(folders.load(path)) for path in runs]
-    print(pages.laboratory(opened, output or opened[0].path / "report", single))
+    opened = [folders.load(path) for path in runs]
+    model = opened[0].config["model_name"]
+    if model not in pages.PAGES:
+        raise KvoiceError(f"{opened[0].path}: is a run of {model}, expected one of {', '.join(pages.PAGES)}")
+    print(pages.PAGES[model](opened, output or opened[0].path / "report", single))
 
 
 # The flags

@@ -1,4 +1,8 @@
 """Static pages: what was made, to be seen, heard and judged."""
 
-from kvoice.report.laboratory import laboratory  # noqa: F401
+from kvoice.report.conversions import conversions
+from kvoice.report.laboratory import laboratory
 from kvoice.report.maximization import maximization  # noqa: F401
+
+# Name of a model -> the page of its runs.
+PAGES = {"betavae": laboratory, "adainvc": conversions, "speakerencoder": conversions}

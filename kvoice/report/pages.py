@@ -45,7 +45,7 @@ def written_page(runs, output, single, models, shown, content):
     for run in runs:
         if (model := run.config["model_name"]) != first or model not in models:
             expected = first if first in models else " or ".join(models)
-            apart = "; a page shows runs of one model" if model != first else ""
+            apart = "; give runs of one model at a time" if model != first else ""
             raise KvoiceError(f"{run.path}: is a run of {model}, expected one of {expected}{apart}")
     _refuse_others(output)
     found = [shown(run) for run in runs]

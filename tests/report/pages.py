@@ -1,6 +1,7 @@
 """A page as a test reads it."""
 
 import html.parser
+import json
 import urllib.parse
 
 
@@ -40,3 +41,28 @@ class Page(html.parser.HTMLParser):
 def links(page):
     return [urllib.parse.unquote(attributes[key]) for _, attributes in page.elements
             for key in ("src", "href") if key in attributes]
+
+
+def evaluated(made_run, **metrics):
+    """Writes an evaluation as `kvoice evaluate` leaves it."""
+    (made_run.path / "evaluation.json").write_text(json.dumps({
+        "kind": "voices", "metrics": metrics, "tables": [
+            {"title": "Judged", "note": "By <judges>.", "columns": ["edit", "changed"],
+             "rows": [["flip", "95%"]]}]}))
+
+
+def played(page, seconds):
+    """Plays everything in a page of a browser: each wave lasts as long as it should, pictures are there."""
+    page.wait_for_function("""[...document.querySelectorAll("audio")].every(
+        each => each.readyState >= 1 || each.error)""")
+    players = page.eval_on_selector_all(
+        "audio", "all => all.map(each => [each.error && each.error.code, each.duration])")
+    assert len(players) == len(seconds)
+    for (error, duration), wanted in zip(players, seconds):
+        assert error is None and abs(duration - wanted) < 0.01
+    page.evaluate("""async () => { for (const each of document.querySelectorAll("audio")) {
+        each.muted = true; each.playbackRate = 8; await each.play(); } }""")
+    page.wait_for_function("""[...document.querySelectorAll("audio")].every(each => each.ended)""")
+    page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+    assert page.eval_on_selector_all(
+        "img", "all => all.every(each => each.complete && each.naturalWidth > 0)")

@@ -13,7 +13,7 @@ from kvoice import audio, report, runs
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
 from kvoice.report import elements
-from tests.report.pages import Page, links
+from tests.report.pages import Page, evaluated, links, played
 
 RATE_HZ = 22050
 ODD = """<b onclick="x">a&b'</b>"""
@@ -69,13 +69,6 @@ def traversal(made_run, label="gender", sounds=True, **changes):
         "grids": grids, **changes}
     (folder / "traversal.json").write_text(json.dumps(content))
     return waves
-
-
-def evaluated(made_run, **metrics):
-    (made_run.path / "evaluation.json").write_text(json.dumps({
-        "kind": "voices", "metrics": metrics, "tables": [
-            {"title": "Judged", "note": "By <judges>.", "columns": ["edit", "changed"],
-             "rows": [["flip", "95%"]]}]}))
 
 
 @pytest.fixture
@@ -245,20 +238,7 @@ def test_many_players_load_none_ahead(one, tmp_path, monkeypatch):
 @pytest.mark.parametrize("single", [False, True])
 def test_every_wave_loads_plays_and_lasts_as_long_as_its_file(one, tmp_path, shown, single):
     made, waves = one
-    page = shown(report.laboratory([made], tmp_path / "out", single))
-    page.wait_for_function("""[...document.querySelectorAll("audio")].every(
-        each => each.readyState >= 1 || each.error)""")
-    players = page.eval_on_selector_all(
-        "audio", "all => all.map(each => [each.error && each.error.code, each.duration])")
-    assert len(players) == len(waves)
-    for (error, duration), seconds in zip(players, waves.values()):
-        assert error is None and abs(duration - seconds) < 0.01
-    page.evaluate("""async () => { for (const each of document.querySelectorAll("audio")) {
-        each.muted = true; each.playbackRate = 8; await each.play(); } }""")
-    page.wait_for_function("""[...document.querySelectorAll("audio")].every(each => each.ended)""")
-    page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
-    assert page.eval_on_selector_all(
-        "img", "all => all.every(each => each.complete && each.naturalWidth > 0)")
+    played(shown(report.laboratory([made], tmp_path / "out", single)), waves.values())
 
 
 @pytest.mark.parametrize("width", [390, 1280])

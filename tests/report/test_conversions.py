@@ -1,0 +1,283 @@
+"""The page of one-shot conversions: what is in it, and what a browser makes of it."""
+
+import base64
+import json
+import os
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from kvoice import audio, cli, report, runs
+from kvoice.audio import SPECS
+from kvoice.errors import KvoiceError
+from kvoice.report import elements
+from tests.report.pages import Page, evaluated, links, played
+
+RATE_HZ = 22050
+ODD = """<b onclick="x">a&b'</b>"""
+PARTS = ("source", "target", "converted")
+MODELS = {
+    "adainvc": {"latents": 4, "embedding": 8, "content_norm": True, "speaker": "encoder",
+                "width": {"bank": 4, "decoder": 4}, "seed": 0},
+    "speakerencoder": {"width": 4, "depth": 1, "embedding": 8, "seed": 0}}
+
+
+def run(folder, name="run", seed=0, model="adainvc", config=(), **changes):
+    return runs.create(folder / name, {
+        "model_name": model, "variant": "", "data_spec": "demo", "init": "", "corpus": "c",
+        "speakers": ["ada", "carl"], "data": {"seed": 0, "split": "train"},
+        "model": MODELS.get(model, {}) | changes, "train": {"steps": 100, "seed": seed}, **dict(config)},
+        SPECS["waveglow"], {}, f"kvoice train --model={model}")
+
+
+def converted(made_run, **changes):
+    """Writes conversions as `kvoice evaluate` leaves them; wave -> its length in seconds."""
+    folder = made_run.path / "conversions"
+    folder.mkdir()
+    waves = {}
+
+    def row(title, note, to_target, to_source, **figures):
+        number = len(waves) // 3
+        names = {part: f"{number:02d}_{part}.wav" for part in PARTS}
+        for name in names.values():
+            seconds = 0.4 + len(waves) % 5 / 8
+            tone = np.sin(np.arange(int(seconds * RATE_HZ)) * (0.05 + 0.01 * len(waves)))
+            audio.write(folder / name, 0.3 * tone, RATE_HZ)
+            waves[name] = seconds
+        PIL.Image.new("RGB", (1000, 220), "navy").save(folder / f"{number:02d}.png")
+        return {"title": title, "note": note, **names, "picture": f"{number:02d}.png",
+                "to_target": to_target, "to_source": to_source,
+                "phones": {"source": 0.8, "converted": 0.712},
+                "f0_hz": {"source": 118.2, "target": 211.7, "converted": 196}, **figures}
+
+    groups = [
+        {"title": "unseen to unseen", "rows": [
+            row("ada → carl", "female to male", 0.75, 0.25), row("carl → ada", "male to female", 0.5, 0.25),
+            row("ada → beth", "female to female", 0.25, 0.5), row("beth → ada", "", 0.75, 0.875)]},
+        {"title": ODD, "rows": [row(ODD, ODD, 0.75, 0.25, phones=None, f0_hz={
+            "source": None, "target": 80, "converted": float("nan")})]}]
+    PIL.Image.new("RGB", (900, 600), "white").save(folder / "embeddings.png")
+    (folder / "conversions.json").write_text(json.dumps({
+        "format": 1, "command": "kvoice evaluate --run=run", "sample_rate_hz": RATE_HZ, "seed": 0,
+        "threshold": 0.625, "groups": groups, "embeddings": {"picture": "embeddings.png", "silhouette": {
+            "speaker": 0.412, "unseen speaker": -0.05}}, **changes}))
+    return waves
+
+
+@pytest.fixture
+def one(tmp_path):
+    made = run(tmp_path)
+    return made, converted(made)
+
+
+def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_path):
+    made, waves = one
+    path = report.conversions([made], tmp_path / "out")
+    assert path == tmp_path / "out" / "index.html"
+    page = Page(path)
+    assert [each["src"] for each in page.all("audio")] == [f"run-0/conversions/{name}" for name in waves]
+    labels = [each["aria-label"] for each in page.all("audio")]
+    assert len(set(labels)) == len(labels) == 15 and labels[2] == "unseen to unseen, ada → carl, converted"
+    assert page.text("th", scope="col")[-15:] == list(PARTS) * 5
+    assert len(page.all("img")) == 5 + 1 and all(each["alt"] for each in page.all("img"))
+    for name in (*waves, "00.png", "embeddings.png"):
+        copy = tmp_path / "out" / "run-0" / "conversions" / name
+        assert copy.read_bytes() == (made.path / "conversions" / name).read_bytes()
+
+
+def test_whose_voice_it_is_stands_there_in_words(one, tmp_path):
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert [text for text in page.text("strong") if text.startswith("converted")] == [
+        "converted: nearer to the target, and passes for it", "converted: nearer to the target",
+        "converted: nearer to the source", "converted: nearer to the source, yet passes for the target",
+        "converted: nearer to the target, and passes for it"]
+    figures = page.text("p", **{"class": "figures"})
+    assert figures[0].endswith(
+        "cosine 0.75 to the target, 0.25 to the sourcephones right 71%, of the source 80%"
+        "F0 196 Hz, source 118 Hz, target 212 Hz")
+    assert figures[-1].endswith("0.25 to the sourceF0 –, source –, target 80 Hz")
+    assert "from 0.62 on it passes" in page.text("p", **{"class": "key"})[0]
+
+
+def test_the_silhouettes_are_told_and_explained(one, tmp_path):
+    text = Page(report.conversions([one[0]], tmp_path / "out")).text("main")[0]
+    assert "Silhouette by speaker 0.41, by unseen speaker -0.05. It says" in text
+
+
+def test_links_lead_to_copies_in_the_folder_and_places_of_the_page(one, tmp_path):
+    made, _ = one
+    shutil.copy(made.path / "conversions" / "00.png", made.path / "curves.png")
+    report.conversions([made], tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    shutil.rmtree(made.path)
+    page = Page(tmp_path / "moved" / "index.html")
+    places = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(places)) == len(places)
+    for each in links(page):
+        assert each[1:] in places if each.startswith("#") else (tmp_path / "moved" / each).is_file()
+    text = (tmp_path / "moved" / "index.html").read_text()
+    assert "//" not in text and "<script" not in text and "@import" not in text  # no network
+    assert page.text("nav")[0].split("\n")[:3] == ["unseen to unseen", ODD, "Where voices lie"]
+    assert page.text("pre") == ["kvoice train --model=adainvc ", "kvoice evaluate --run=run "]
+
+
+def test_text_stays_text(one, tmp_path):
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert page.text("h3")[-2] == ODD and page.text("h4")[-1] == f"{ODD} {ODD}"
+    assert not page.all("b") and not [each for _, each in page.elements if "onclick" in each]
+
+
+def test_a_single_page_holds_its_files(one, tmp_path):
+    made, waves = one
+    page = Page(report.conversions([made], tmp_path / "out", single=True))
+    assert os.listdir(tmp_path / "out") == ["index.html"]
+    held = [base64.b64decode(each["src"].removeprefix("data:audio/wav;base64,"))
+            for each in page.all("audio")]
+    assert held == [(made.path / "conversions" / name).read_bytes() for name in waves]
+    assert all(each.startswith(("data:", "#")) for each in links(page))
+
+
+def test_a_run_without_sounds_shows_its_tables_and_one_without_tables_its_sounds(one, tmp_path):
+    made, _ = one
+    page = Page(report.conversions([made], tmp_path / "out"))
+    assert "Judged" not in page.text("h3") and page.all("audio") and "generated" in page.text("main")[0]
+    shutil.rmtree(made.path / "conversions")
+    evaluated(made, leak=0.25)
+    page = Page(report.conversions([made], tmp_path / "out"))
+    assert "By <judges>." in page.text("section", id="run-0")[0]
+    assert not page.all("audio") and "generated" not in page.text("main")[0]
+    assert page.text("nav")[0].strip() == str(made.path)
+
+
+def test_runs_are_compared_by_what_differs_and_seeds_are_put_together(tmp_path):
+    made = [run(tmp_path, f"{norm}-{seed}", seed, content_norm=norm)
+            for norm in (True, False) for seed in (0, 1)]
+    for k, each in enumerate(made):
+        evaluated(each, leak=0.1 * k, **({"MCD, dB": 6.5} if k == 0 else {}))
+    converted(made[1])
+    page = Page(report.conversions(made, tmp_path / "out"))
+    columns = page.text("th", scope="col")
+    assert columns[:5] == ["run", "content_norm", "seed", "leak", "MCD, dB"]
+    assert page.text("td")[:8] == ["True", "0", "0", "6.5", "True", "1", "0.1", "–"]
+    assert page.text("td")[16:19] == ["2", "0.05 (0–0.1)", "6.5"]
+    assert page.text("nav")[0].split("\n")[:4] == [str(each.path) for each in made]
+    assert {each["src"].split("/")[0] for each in page.all("audio")} == {"run-1"}
+
+
+def test_weights_that_were_imported_are_named(tmp_path):
+    made = run(tmp_path, config={"imported": {"file": "vctk.ckpt", "sha256": "0"}, "speakers": [],
+                                 "data_spec": ""})
+    evaluated(made)
+    facts = Page(report.conversions([made], tmp_path / "out")).text("dl")[0]
+    assert "Weightsvctk.ckpt" in facts and "Datanot said" in facts and "Steps" not in facts
+
+
+def test_a_speaker_encoder_has_its_tables_and_its_picture_of_voices(tmp_path):
+    made = [run(tmp_path, f"encoder-{seed}", seed, "speakerencoder") for seed in (0, 1)]
+    for each in made:
+        evaluated(each, **{"equal error rate (test)": 0.0345})
+        PIL.Image.new("RGB", (90, 60), "white").save(each.path / "embeddings.png")
+    page = Page(report.conversions(made, tmp_path / "out"))
+    assert page.text("h1") == ["Voices told apart by 2 runs"]
+    assert [each["src"] for each in page.all("img")] == [f"run-{k}/embeddings.png" for k in (0, 1)]
+    assert not page.all("audio") and "Silhouette" not in page.text("main")[0]
+    assert page.text("td")[:2] == ["0", "0.0345"]
+
+
+def test_runs_that_cannot_be_shown_are_named(one, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(KvoiceError, match="one run or more"):
+        report.conversions([], out)
+    with pytest.raises(KvoiceError, match="gan: is a run of voicegan, expected one of adainvc or speakere"):
+        report.conversions([run(tmp_path, "gan", model="voicegan")], out)
+    with pytest.raises(KvoiceError, match="judge: is a run of speakerencoder, .* adainvc; give runs"):
+        report.conversions([one[0], run(tmp_path, "judge", model="speakerencoder")], out)
+    with pytest.raises(KvoiceError, match="new: nothing to show yet: `kvoice evaluate --run=.*new` measures"):
+        report.conversions([run(tmp_path, "new")], out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda made: made.update(format=2), "its format is 2, this version reads 1"),
+    (lambda made: made["embeddings"].update(picture="../x.png"), "not in its folder"),
+    (lambda made: made["groups"][0]["rows"][1].update(target="/etc/passwd"), "not in its folder"),
+    (lambda made: made["groups"][1].pop("title"), "'title' is missing"),
+    (lambda made: made["groups"][0]["rows"][0].pop("f0_hz"), "'f0_hz' is missing"),
+    (lambda made: made["groups"][0]["rows"][0].update(to_target="near"), "cannot be understood"),
+    (lambda made: made.pop("command"), "'command' is missing"),
+    (lambda made: made.update(groups=3), "cannot be understood")])
+def test_conversions_that_are_not_as_they_are_written_are_named(one, tmp_path, change, message):
+    path = one[0].path / "conversions" / "conversions.json"
+    made = json.loads(path.read_text())
+    change(made)
+    path.write_text(json.dumps(made))
+    with pytest.raises(KvoiceError, match=f"conversions.json: .*{message}"):
+        report.conversions([one[0]], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_missing_is_named_and_the_page_before_stays(one, tmp_path):
+    made, _ = one
+    path = report.conversions([made], tmp_path / "out")
+    before = path.read_bytes()
+    (made.path / "conversions" / "01_target.wav").unlink()
+    with pytest.raises(KvoiceError, match="01_target.wav: named in conversions.json, but not there"):
+        report.conversions([made], tmp_path / "out")
+    assert path.read_bytes() == before
+
+
+def test_many_players_load_none_ahead(one, tmp_path, monkeypatch):
+    for eager, preload in ((15, "metadata"), (14, "none")):
+        monkeypatch.setattr(elements, "EAGER", eager)
+        page = Page(report.conversions([one[0]], tmp_path / "out"))
+        assert {each["preload"] for each in page.all("audio")} == {preload}
+
+
+def test_the_command_chooses_the_page_of_the_model(one, tmp_path, capsys):
+    made, _ = one
+    assert cli.main(["report", str(made.path)]) == 0
+    assert capsys.readouterr().out == f"{made.path / 'report' / 'index.html'}\n"
+    judge = run(tmp_path, "judge", model="speakerencoder")
+    evaluated(judge)
+    assert cli.main(["report", str(judge.path), f"--output={tmp_path / 'out'}", "--single"]) == 0
+    assert Page(tmp_path / "out" / "index.html").text("h1")[0].startswith("Voices told apart")
+    capsys.readouterr()
+    gan = run(tmp_path, "gan", model="voicegan")
+    for words, message in (
+            ([made, judge], f"{judge.path}: is a run of speakerencoder, expected one of adainvc; give runs of "
+             "one model at a time"),
+            ([gan], f"{gan.path}: is a run of voicegan, expected one of betavae, adainvc, speakerencoder")):
+        assert cli.main(["report", *(str(each.path) for each in words)]) == 1
+        assert capsys.readouterr().err == f"kvoice report: {message}\n"
+
+
+# In a browser
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_every_wave_loads_plays_and_lasts_as_long_as_its_file(one, tmp_path, shown, single):
+    made, waves = one
+    played(shown(report.conversions([made], tmp_path / "out", single)), waves.values())
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out_of_the_page_and_players_lie_side_by_side(one, tmp_path, shown, width):
+    made = [one[0], *(run(tmp_path, "a" * 60 + str(k), k) for k in (1, 2))]
+    for each in made[1:]:
+        evaluated(each, **{f"a long name of a metric {k}": 0.123456 for k in range(16)})
+    page = shown(report.conversions(made, tmp_path / "out"), width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    first = [page.locator("audio").nth(k).bounding_box() for k in range(3)]
+    assert len({box["y"] for box in first}) == 1 and first[0]["x"] < first[1]["x"] < first[2]["x"]
+    assert all(box["width"] >= (90, 300)[width > 1000] and box["height"] >= 40 for box in first)
+    assert first[2]["x"] + first[2]["width"] <= width
+    picture = page.locator(".figures + .wide").first
+    assert picture.evaluate("each => each.scrollWidth > each.clientWidth") == (width == 390)
+
+
+def test_a_player_plays_where_it_is_touched(one, tmp_path, shown):
+    page = shown(report.conversions([one[0]], tmp_path / "out"), 390)
+    page.locator("audio").nth(2).click(position={"x": 20, "y": 20})
+    page.wait_for_function("""document.querySelectorAll("audio")[2].currentTime > 0""")
