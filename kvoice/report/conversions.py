@@ -31,7 +31,7 @@ def conversions(runs, output, single=False):
         The path of the page.
 
     Raises:
-        KvoiceError: As `laboratory`.
+        KvoiceError: As `pages.written_page`.
     """
     return written_page(runs, output, single, ("adainvc", ENCODER), _Shown, _page)
 

@@ -25,9 +25,7 @@ def laboratory(runs, output, single=False):
         The path of the page.
 
     Raises:
-        KvoiceError: If there is no run, one is of another model or holds nothing to show yet, a JSON
-            file is not as it is written or names a file that is not there, or the folder holds
-            something else.
+        KvoiceError: As `pages.written_page`.
     """
     return written_page(runs, output, single, ("betavae",), _Shown, _page)
 

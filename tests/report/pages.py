@@ -43,6 +43,18 @@ def links(page):
             for key in ("src", "href") if key in attributes]
 
 
+def leads_nowhere_else(path):
+    """The page of a file whose links lead to files beside it and to places of its own, never to a network."""
+    page = Page(path)
+    places = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(set(places)) == len(places)
+    for each in links(page):
+        assert each[1:] in places if each.startswith("#") else (path.parent / each).is_file()
+    text = path.read_text(encoding="utf-8")
+    assert "//" not in text and "<script" not in text and "@import" not in text
+    return page
+
+
 def evaluated(made_run, **metrics):
     """Writes an evaluation as `kvoice evaluate` leaves it."""
     (made_run.path / "evaluation.json").write_text(json.dumps({
