@@ -25,6 +25,7 @@ from kvoice.metrics.classification import wilson
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
 UNKNOWN = -1
+POOL = 12  # utterances of each speaker that are converted, or converted to
 PROBED = 32  # utterances of each speaker for the probe of the leak
 DRAWN = 10  # of each speaker, whose embeddings are drawn
 EXAMPLES = 4  # of each kind, that are written to be heard
@@ -84,56 +85,51 @@ class Panel:
 
 
 class Speakers:
-    """The utterances of a source by speaker, of whom some tell what his voice is.
+    """The utterances of a source by speaker: some tell what the voice is, others are converted.
 
     Args:
         source: A `data.source.Source` of mels, waves and F0.
         panel: Who listens.
+        rng: Which are converted.
     """
 
-    def __init__(self, source, panel):
+    def __init__(self, source, panel, rng):
         self.source, self.numbers = source, source.speaker_of()
         self.names = [source.labels["speaker"][k] for k in np.unique(self.numbers[self.numbers >= 0])]
-        self.rows, self.voice = {}, {}
+        self.rows, self.voice, self._sounds = {}, {}, {}
+        found = (source.utterance(row) for row in range(len(source)))
+        self._said = [(each["text"], each["emotion"]) for each in found]
         enrolled, speakers = verification.chosen(source)
         points, _, _ = verification.embedded(panel.encoder, panel.spec, source)
         for name in self.names:
             number = source.labels["speaker"].index(name)
             own = np.flatnonzero(self.numbers == number)
             rest = np.setdiff1d(own, enrolled)
-            self.rows[name] = rest if len(rest) > 1 else own  # of few, all
+            self.rows[name] = rng.permutation(rest if len(rest) > 1 else own)[:POOL]  # of few, all
             mean = points[speakers == number].mean(axis=0)
             self.voice[name] = mean / np.linalg.norm(mean)
 
     def drawn(self, name, rng, other_than=""):
         """A random utterance of a speaker, of another text where there is one."""
         rows = rng.permutation(self.rows[name])
-        for row in rows:
-            found = self.source.utterance(row)
-            if not other_than or found["text"] != other_than:
-                return found
-        return self.source.utterance(rows[0])
+        others = [row for row in rows if not other_than or self._said[row][0] != other_than]
+        row = others[0] if others else rows[0]
+        return self.source.utterance(row) | {"row": row}
+
+    def sound(self, utterance):
+        """An utterance of `drawn` through the vocoder."""
+        if utterance["row"] not in self._sounds:
+            self._sounds[utterance["row"]] = sound(utterance["mel"], self.source.spec)
+        return self._sounds[utterance["row"]]
 
     def parallel(self, name, utterance):
         """The utterance in which a speaker says the same, in the same emotion; None if there is none."""
         if not utterance["text"]:
             return None
         for row in np.flatnonzero(self.numbers == self.source.labels["speaker"].index(name)):
-            if (self._texts()[row], self._emotions()[row]) == (utterance["text"], utterance["emotion"]):
+            if self._said[row] == (utterance["text"], utterance["emotion"]):
                 return self.source.utterance(row)
         return None
-
-    def _texts(self):
-        return self._words()[0]
-
-    def _emotions(self):
-        return self._words()[1]
-
-    def _words(self):
-        if not hasattr(self, "_known"):
-            found = [self.source.utterance(row) for row in range(len(self.source))]
-            self._known = [each["text"] for each in found], [each["emotion"] for each in found]
-        return self._known
 
 
 def pairs(sources, targets, count, rng):
@@ -180,9 +176,7 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
         the first, "reconstruction", "leak", "threshold", "metrics", "tables"}.
     """
     rng = np.random.default_rng(seed)
-    people = {UNSEEN: Speakers(sources["test"], panel)}
-    if set(sources["train"].speakers) <= set(learned_from):
-        people[SEEN] = Speakers(sources["train"], panel)
+    people = _people(learned_from, sources, panel, rng)
     kinds, trials = {}, {}
     for one in (UNSEEN, SEEN):
         for two in (UNSEEN, SEEN):
@@ -202,6 +196,14 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
     return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
 
 
+def _people(learned_from, sources, panel, rng):
+    """"unseen", and "seen" where the corpus is what the model was trained on -> `Speakers`."""
+    people = {UNSEEN: Speakers(sources["test"], panel, rng)}
+    if set(sources["train"].speakers) <= set(learned_from):
+        people[SEEN] = Speakers(sources["train"], panel, rng)
+    return people
+
+
 def _trials(model, sources, targets, panel, count, rng, title):
     """Conversions with all that is measured of each."""
     spec, made = sources.source.spec, []
@@ -212,10 +214,11 @@ def _trials(model, sources, targets, panel, count, rng, title):
         parallel = targets.parallel(two, source)
         mel = converted(model, source["mel"], model.encode(target["mel"])["styles"])
         noise = evaluation.white_noise(source["mel"][None], spec, rng)[0]
-        waves = [sound(each, spec) for each in (mel, source["mel"], target["mel"], noise)]
+        waves = [sound(mel, spec), sources.sound(source), targets.sound(target)]
         made.append({
             "source": source, "target": target, "parallel": parallel, "waves": waves,
-            "heard": [audio.mel(wave, spec) for wave in waves],  # a frame is lost: the vocoder's last
+            # The mels of the sounds, a frame shorter: the vocoder's last.
+            "heard": [*(audio.mel(wave, spec) for wave in waves), noise],
             "genders": _genders(sources.source, source, target),
             "voices": (sources.voice[one], targets.voice[two]), "spec": spec})
     for row in range(3):
@@ -420,9 +423,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
         The content of conversions.json.
     """
     rng, spec = np.random.default_rng(seed), sources["test"].spec
-    people = {UNSEEN: Speakers(sources["test"], panel)}
-    if set(sources["train"].speakers) <= set(learned_from):
-        people[SEEN] = Speakers(sources["train"], panel)
+    people = _people(learned_from, sources, panel, rng)
     groups, number = [], 0
     kinds = [(one, two) for one, two in ((UNSEEN, UNSEEN), (UNSEEN, SEEN), (SEEN, SEEN))
              if {one, two} <= set(people)]
