@@ -28,7 +28,8 @@ from kvoice.errors import KvoiceError
 
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
-SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder")
+SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
+PUBLISHED = ("adainvc", "speakerencoder")  # models of which published weights are known
 IMAGES = ("train", "test")  # the splits of images that are looked at
 CONVERSIONS = 192  # between unseen speakers, that are measured
 CLIPS = 512  # generated ones that are measured
@@ -117,7 +118,7 @@ def _values(declare, words):
     parser = flags.FlagValues()
     declare(parser)
     overrides = [word for word in words if re.match(r"--?config\.", word)]
-    if "model" not in parser:
+    if declare is not _train_flags:
         overrides = []
     try:
         surplus = parser(["kvoice", *(word for word in words if word not in overrides)])[1:]
@@ -128,7 +129,7 @@ def _values(declare, words):
         values["runs"] = surplus
     elif surplus:
         raise UsageError(f"{surplus[0]!r} is no flag: they are written --name=value")
-    if "model" in parser:
+    if declare is _train_flags:
         values["overrides"] = overrides
     return values
 
@@ -162,7 +163,7 @@ def _help(verb, words):
         default = "" if value in ("", []) else f" (default: {value})"
         text = parser[name].help.split(";\n")[0]  # absl adds how to repeat a flag
         lines.append(f"  --{name}={text}{default}")
-    if "model" in parser:
+    if declare is _train_flags:
         lines.append("  --config.FIELD=VALUE: a field of the model's config, as often as needed")
         for word in words:
             if match := re.match(r"--?model=([^:]*):?(.*)", word):
@@ -344,8 +345,7 @@ def _known(source, spec, group, names):
     if "domain" not in group:  # models of mels alone, of any length
         known = {"mels": spec.mels}
         if source.per_speaker:
-            known |= {"low": spec.low, "high": spec.high, "partial_frames": source.crop_frames,
-                      "per_speaker": source.per_speaker}
+            known |= {"partial_frames": source.crop_frames, "per_speaker": source.per_speaker}
         return known
     if group["domain"] == "image":
         known = {"shape": list(source.shape), "low": 0.0, "high": 1.0}
@@ -974,6 +974,39 @@ def report(runs, output, single):
     print(pages.PAGES[model](opened, output or opened[0].path / "report", single))
 
 
+def import_(model, checkpoint, stats, spec, run):
+    """Makes a run of published PyTorch weights; the files are read, never run.
+
+    kvoice import --model=adainvc --checkpoint=vctk_model.ckpt --stats=attr.pkl --run=runs/adainvc/published
+    kvoice import --model=speakerencoder --checkpoint=pretrained.pt --run=runs/speakerencoder/published
+    """
+    for name, value, placeholder in (("model", model, "NAME"), ("checkpoint", checkpoint, "FILE"),
+                                     ("run", run, "DIR")):
+        _required(name, value, placeholder)
+    if model not in PUBLISHED:
+        raise UsageError(f"--model={model}: no published weights of it are known{_near(model, PUBLISHED)}; "
+                         f"there are {', '.join(PUBLISHED)}")
+    backend = chosen_backend()
+
+    from kvoice import checkpoints
+
+    found = checkpoints.read(model, checkpoint, spec)
+    made = checkpoints.write(
+        found, run, configuration(model, found.variant), stats,
+        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]))
+    numbers = sum(tensor.size for tensor in found.tensors.values())
+    print(f"weights  {checkpoint}: {len(found.tensors)} tensors of {model}, {numbers:,} numbers\n"
+          f"mels     {found.spec.mels} of {found.spec.sample_rate_hz} Hz, a frame every {found.spec.hop} "
+          f"samples; scale {found.spec.scale}")
+    if checkpoints.NETWORKS[model].stats and not stats:
+        print("         not standardised (mean 0, std 1): the published weights want their attr.pkl, with "
+              "--stats=FILE")
+    print(f"run      {made.path}, imported")
+    if model == "adainvc":
+        variant = f":{found.variant}" if found.variant else ""
+        print(f"Next:\n  kvoice train --model=adainvc{variant} --init={made.path} --data=CORPUS --run=DIR")
+
+
 # The flags
 
 
@@ -1080,6 +1113,18 @@ def _report_flags(parser):
                       flag_values=parser)
 
 
+def _import_flags(parser):
+    flags.DEFINE_string("model", "", f"NAME: whose weights they are; {' or '.join(PUBLISHED)}",
+                        flag_values=parser)
+    flags.DEFINE_string("checkpoint", "", "FILE: what torch.save wrote of the published network, or of a "
+                        "smaller one", flag_values=parser)
+    flags.DEFINE_string("stats", "", "FILE: the attr.pkl of adainvc, mean and std of each mel; mean 0 and "
+                        "std 1 if not given", flag_values=parser)
+    flags.DEFINE_enum("spec", "", ("", *SPECS), "what its mels are; by their number if not given",
+                      flag_values=parser)
+    flags.DEFINE_string("run", "", "DIR: of the run that is made, new or empty", flag_values=parser)
+
+
 VERBS = {
     "train": (train, _train_flags),
     "prepare": (prepare, _prepare_flags),
@@ -1089,4 +1134,5 @@ VERBS = {
     "maximize": (maximize, _maximize_flags),
     "traverse": (traverse, _traverse_flags),
     "report": (report, _report_flags),
+    "import": (import_, _import_flags),
 }

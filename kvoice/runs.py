@@ -106,7 +106,8 @@ def create(directory, config, spec, labels, command=""):
     Args:
         directory: The folder; made when absent.
         config: `model_name`, `variant`, `data_spec`, `corpus` (a fingerprint of its files),
-            `speakers` (whom it learns from) and the groups `data`, `model`, `train`.
+            `speakers` (whom it learns from) and the groups `data`, `model`, `train`; `imported`
+            (the file and its hash) where the weights were not trained here.
         spec: The Spec of the features.
         labels: Label -> list of names.
         command: The command line, kept for the reader.
@@ -119,6 +120,11 @@ def create(directory, config, spec, labels, command=""):
     config = json.loads(json.dumps(config))  # tuples become lists, as they come back
     if (directory / "state.json").exists():
         run = load(directory)
+        if "imported" in run.config:
+            raise KvoiceError(
+                f"{directory}: holds the weights of {run.config['imported']['file']}, which stay as they are; "
+                f"give another --run, and --init={directory} to begin from them."
+            )
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}

@@ -158,7 +158,7 @@ def train(
         if state:
             _load_weights(built, run.path / "checkpoints" / state["weights"])
         elif init:
-            _begin_from(built, init)
+            _begin_from(built, init, run.spec)
         else:
             built.adapt(source)
         start = state.get("step", 0)
@@ -184,6 +184,27 @@ def train(
     return built
 
 
+def finished(run, built):
+    """Makes a whole run, at step 0, of a model whose weights came from elsewhere.
+
+    Its checkpoint and model.keras are those of a trained run; there is no log.
+
+    Args:
+        run: From `runs.create`, without a checkpoint yet.
+        built: The model of its config.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    with run.locked():
+        _compile(built, **_optimizer_values(run.config["train"]))
+        weights = run.path / "checkpoints" / "step-0000000.weights.h5"
+        weights.parent.mkdir(exist_ok=True)
+        _save_weights(built, weights)
+        _write_state(run, 0, weights, best=None)
+        save(run)
+
+
 def save(run):
     """Writes the model that `load` gives, the best epoch's average, to RUN/model.keras."""
     temporary = run.path / "model.tmp.keras"
@@ -193,7 +214,12 @@ def save(run):
     os.replace(temporary, run.path / "model.keras")
 
 
-def _begin_from(built, directory):
+def _begin_from(built, directory, spec):
+    if changed := runs.load(directory).spec.differences(spec):
+        raise KvoiceError(
+            f"--init={directory}: learned from another Spec ({'; '.join(changed)}); train with the same "
+            "config.audio."
+        )
     other = load(directory, average=False)
     try:
         built.set_weights(other.get_weights())
@@ -214,6 +240,24 @@ def _check_room(directory, built):
     size = sum(4 * math.prod(variable.shape) for variable in variables) + 2**20
     if shutil.disk_usage(directory).free < 2 * size:  # the newest and the best
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+
+
+def _save_weights(built, path):
+    """Writes a checkpoint, whole or not at all."""
+    _check_room(path.parent, built)
+    temporary = path.with_name(f".{path.name}")
+    try:
+        built.save_weights(temporary)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_state(run, step, weights, best):
+    """What a run has reached; the last thing that is written of a checkpoint."""
+    write_json(run.path / "state.json", {
+        "step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()})
 
 
 @contextlib.contextmanager
@@ -364,22 +408,14 @@ class Keeper(keras.callbacks.Callback):
         state = self.run.state
         best = state.get("best")
         weights = self.checkpoints / f"step-{step:07d}.weights.h5"
-        self._save(weights)
+        _save_weights(self.model, weights)
         if scores:
             name, value = next(iter(scores.items()))
             if math.isfinite(value) and (best is None or value < best["value"]):
                 best = {"name": name, "value": value, "step": step, "weights": "best.weights.h5"}
                 with replaced(self.checkpoints / best["weights"]) as file:
                     file.write(weights.read_bytes())
-        write_json(
-            self.run.path / "state.json",
-            {
-                "step": step,
-                "weights": weights.name,
-                "best": best,
-                "backend": keras.backend.backend(),
-            },
-        )
+        _write_state(self.run, step, weights, best)
         for old in sorted(self.checkpoints.glob("step-*.weights.h5"))[: -self.keep]:
             old.unlink()
 
@@ -391,16 +427,6 @@ class Keeper(keras.callbacks.Callback):
         scores = self.validate(self.model)
         self.model.set_weights(raw)
         return {name: float(value) for name, value in scores.items()}
-
-    def _save(self, path):
-        _check_room(path.parent, self.model)
-        temporary = path.with_name(f".{path.name}")
-        try:
-            self.model.save_weights(temporary)
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
 
     def _write_log(self):
         log = self.run.path / "log.csv"

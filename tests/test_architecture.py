@@ -31,7 +31,7 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 OWNERS = {
     "tensorflow": ("backend", "data/features", "data/pipeline", "tensorboard"),
     "jax": ("backend",),
-    "torch": ("backend",),
+    "torch": ("backend", "checkpoints"),
     "tensorflow_probability": ("backend",),
     "tensorflow_io": ("data/features",),
     "keras": ("backend", "layers/", "losses", "players", "models/", "training", "ascent",

@@ -71,7 +71,8 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
            "maximize": {"--generator", "--classifier", "--judge", "--target", "--start", "--strength",
                         "--label", "--prior", "--count", "--seed", "--steps", "--run"},
            "traverse": {"--run", "--factor", "--label", "--count", "--seed", "--output"},
-           "report": {"--output", "--single"}}
+           "report": {"--output", "--single"},
+           "import": {"--model", "--checkpoint", "--stats", "--spec", "--run"}}
     assert flags == own[verb]
 
 

@@ -393,15 +393,15 @@ def test_a_checkpoint_that_is_gone_or_broken_is_named(tmp_path):
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     run = create(tmp_path / "run")
-    save = training.Keeper._save
+    save = training._save_weights
 
-    def full(self, path):
+    def full(built, path):
         if "0000004" in path.name:
             path.with_name(f".{path.name}").write_bytes(b"half")
             raise OSError(28, "No space left on device")
-        save(self, path)
+        save(built, path)
 
-    monkeypatch.setattr(training.Keeper, "_save", full)
+    monkeypatch.setattr(training, "_save_weights", full)
     with pytest.raises(OSError, match="No space"):
         train(run)
     assert run.state["step"] == 2
