@@ -226,6 +226,7 @@ class AdaINVC(StepModel):
         self._random = keras.random.SeedGenerator(seed)
         self.bands = Standardised(mels)
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
+        self._hearing = None
         self.built = True
 
     def adapt(self, source):
@@ -267,15 +268,27 @@ class AdaINVC(StepModel):
         mel = np.asarray(mel, np.float32)
         if len(mel) < self.minimum_frames:
             raise ValueError(f"mel: {len(mel)} frames must be at least {self.minimum_frames}.")
-        mel = ops.convert_to_tensor(self.bands(mel[None]))
-        heard = self.content_encoder(mel, training=False)
-        found = {"content": heard["mean"]}
-        if self.speaker == "encoder":
-            found["embedding"] = self.speaker_encoder(mel, training=False)
-            found["styles"] = self.styles(found["embedding"], training=False)
-        else:
-            found["styles"] = heard["styles"]
-        return {name: ops.convert_to_numpy(value)[0] for name, value in found.items()}
+        found = self._heard_at_once()(ops.convert_to_numpy(self.bands(mel[None])))
+        return {name: value[0] for name, value in found.items()}
+
+    def _heard_at_once(self):
+        """All that `encode` does as one function of standardised mels.
+
+        By `predict_on_batch`: TensorFlow traces a graph for the first length and one for all others; JAX
+        compiles for every length, which is faster than to do so for every operation by itself.
+        """
+        if self._hearing is None:
+            mel = keras.Input((None, self.mels), name="mel")
+            heard = self.content_encoder(mel)
+            found = {"content": heard["mean"]}
+            if self.speaker == "encoder":
+                found["embedding"] = self.speaker_encoder(mel)
+                found["styles"] = self.styles(found["embedding"])
+            else:
+                found["styles"] = heard["styles"]
+            # The method alone: Keras would save a model as one more part of this one.
+            self._hearing = keras.Model(mel, found).predict_on_batch
+        return self._hearing
 
     def decode(self, content, styles):
         """The recording of a content in a voice, NumPy, in the unit of the Spec.
@@ -283,8 +296,7 @@ class AdaINVC(StepModel):
         Shapes: `content` [time, latents], `styles` [style layers, 2 * width] -> [time * 2**stages,
         mels]: up to 2**stages - 1 frames more than the content was made of.
         """
-        given = [ops.convert_to_tensor(np.asarray(each, np.float32)[None]) for each in (content, styles)]
-        decoded = self.decoder(given, training=False)
+        decoded = self.decoder.predict_on_batch([np.float32(content)[None], np.float32(styles)[None]])
         return ops.convert_to_numpy(self.bands.undone(decoded))[0]
 
     # Training
