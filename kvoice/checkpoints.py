@@ -224,8 +224,8 @@ def _content(path):
         except Exception as broken:  # of as many kinds as there are ways to be it
             error = broken
     if asked := re.search(r"GLOBAL (\S+)", str(error)):
-        raise KvoiceError(f"{path}: asks for {asked[1]}, and only tensors are read, so nothing of it was run; "
-                          "if it is a whole module, save its weights alone: torch.save(module.state_dict(), "
+        raise KvoiceError(f"{path}: asks for {asked[1]}, and only tensors are read, so nothing of it was "
+                          "run; if it is a whole module, save its weights alone: torch.save(module.state_dict(), "
                           "FILE)")
     raise KvoiceError(f"{path}: no PyTorch file, or a damaged one; expected what torch.save wrote")
 
@@ -263,8 +263,8 @@ def _array(path, key, tensor):
 
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not plain or not tensor.is_floating_point():
-        raise KvoiceError(f"{path}: {key} is of type {tensor.dtype}{'' if plain else ', without plain values'}; "
-                          "expected floating-point numbers")
+        raise KvoiceError(f"{path}: {key} is of type {tensor.dtype}{'' if plain else ', without plain '
+                          'values'}; expected floating-point numbers")
     array = np.atleast_1d(tensor.detach().to(torch.float32).numpy())
     if not np.isfinite(array).all():
         raise KvoiceError(f"{path}: {key} holds numbers that are not finite in float32; the training that "
@@ -412,8 +412,8 @@ def model(published, values):
     }
     if any(wrong.values()):
         lists = "; ".join(f"{what}: {_listed(names)}" for what, names in wrong.items() if names)
-        raise KvoiceError(f"{published.path}: does not hold the weights of {published.name} ({lists}); expected "
-                          f"the state dict of {network.source}")
+        raise KvoiceError(f"{published.path}: does not hold the weights of {published.name} ({lists}); "
+                          f"expected the state dict of {network.source}")
     for variable, names in variables:
         if names[0] in tensors:
             variable.assign(sum(tensors[name] for name in names).T.reshape(variable.shape))

@@ -122,8 +122,8 @@ def create(directory, config, spec, labels, command=""):
         run = load(directory)
         if "imported" in run.config:
             raise KvoiceError(
-                f"{directory}: holds the weights of {run.config['imported']['file']}, which stay as they are; "
-                f"give another --run, and --init={directory} to begin from them."
+                f"{directory}: holds the weights of {run.config['imported']['file']}, which stay as they "
+                f"are; give another --run, and --init={directory} to begin from them."
             )
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}

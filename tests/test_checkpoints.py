@@ -184,7 +184,8 @@ def small(**changes):
 def assert_close(ours, theirs):
     """Within 1e-4, channels last beside channels second."""
     theirs = theirs.detach().numpy()
-    np.testing.assert_allclose(ours, theirs.swapaxes(-1, -2) if theirs.ndim > 1 else theirs, atol=1e-4, rtol=0)
+    theirs = theirs.swapaxes(-1, -2) if theirs.ndim > 1 else theirs
+    np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
 def stats_of(mels, seed=1):
@@ -308,8 +309,9 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
     stats = stats_of(16)
     (tmp_path / "attr.pkl").write_bytes(pickle.dumps(stats))
     run, model = imported(tmp_path, adainvc_state(**TINY), stats=tmp_path / "attr.pkl")
-    config = cli.configuration("adainvc", "tiny", ["--config.train.steps=1", "--config.train.steps_per_epoch=1",
-                                                   "--config.train.rates.vae=0", "--config.train.ema=0"])
+    config = cli.configuration("adainvc", "tiny", [
+        "--config.train.steps=1", "--config.train.steps_per_epoch=1", "--config.train.rates.vae=0",
+        "--config.train.ema=0"])
     asked = {**run.config, "train": config["train"], "init": str(run.path)}
     del asked["imported"]
     tuned = runs.create(tmp_path / "tuned", asked, run.spec, {})
@@ -342,8 +344,8 @@ def test_nobody_trains_in_the_run_of_published_weights(tmp_path):
 def test_an_imported_speakerencoder_does_what_the_published_one_does(tmp_path, wrapped):
     state = resemblyzer_state()
     extra = {"similarity_weight": torch.tensor([7.0]), "similarity_bias": torch.tensor([-3.0])}
-    content = {"step": 9, "model_state": state | extra, "optimizer_state": {"state": {}}} if wrapped else state
-    run, model = imported(tmp_path, content, "speakerencoder")
+    whole = {"step": 9, "model_state": state | extra, "optimizer_state": {"state": {}}}
+    run, model = imported(tmp_path, whole if wrapped else state, "speakerencoder")
     mel = torch.rand(2, 6, 5, generator=torch.Generator().manual_seed(3))
     lstm = torch.nn.LSTM(5, 4, 3, batch_first=True)
     lstm.load_state_dict({name[5:]: value for name, value in state.items() if name.startswith("lstm.")})
