@@ -225,8 +225,8 @@ def _content(path):
             error = broken
     if asked := re.search(r"GLOBAL (\S+)", str(error)):
         raise KvoiceError(f"{path}: asks for {asked[1]}, and only tensors are read, so nothing of it was "
-                          "run; if it is a whole module, save its weights alone: torch.save(module.state_dict(), "
-                          "FILE)")
+                          "run; if it is a whole module, save its weights alone: "
+                          "torch.save(module.state_dict(), FILE)")
     raise KvoiceError(f"{path}: no PyTorch file, or a damaged one; expected what torch.save wrote")
 
 
@@ -263,8 +263,8 @@ def _array(path, key, tensor):
 
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not plain or not tensor.is_floating_point():
-        raise KvoiceError(f"{path}: {key} is of type {tensor.dtype}{'' if plain else ', without plain '
-                          'values'}; expected floating-point numbers")
+        kind = str(tensor.dtype) if plain else f"{tensor.dtype}, without plain values"
+        raise KvoiceError(f"{path}: {key} is of type {kind}; expected floating-point numbers")
     array = np.atleast_1d(tensor.detach().to(torch.float32).numpy())
     if not np.isfinite(array).all():
         raise KvoiceError(f"{path}: {key} holds numbers that are not finite in float32; the training that "
