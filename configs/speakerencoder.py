@@ -55,7 +55,7 @@ def config(variant=""):
             "seed": 0,
         },
         "train": {  # training.train
-            "steps": 600,
+            "steps": 1200,
             "steps_per_epoch": 100,
             "rates": {"encoder": 1e-3},
             "decay": 0.8,  # factor on the rate after each epoch

@@ -477,7 +477,7 @@ def _example(model, panel, spec, folder, number, source, target_mel, target_wave
     names = {part: f"{number:02d}_{part}.wav" for part in waves}
     for part, each in waves.items():
         audio.write(folder / names[part], each, spec.sample_rate_hz)
-    frames = max(len(mel), len(target_mel))
+    frames = max(len(mel), len(source["mel"]), len(target_mel))
     shown = [np.pad(each, ((0, frames - len(each)), (0, 0)), constant_values=spec.silence)
              for each in (source["mel"], target_mel, mel)]
     plots.mel_image(folder / f"{number:02d}.png", [shown], [""], spec, ("source", "target", "converted"))
