@@ -334,6 +334,10 @@ def train(model, data, run, init, overrides):
               f"Samples of it are in {run.path / 'samples'}")
     if name == "classifier":
         print(f"  kvoice classify --run={run.path} --input=FILE_OR_DIR")
+    if name == "adainvc":
+        print(f"  kvoice convert --run={run.path} --source=me.wav --target=you.wav --output=out.wav")
+    if name == "speakerencoder":
+        print(f"  kvoice encode --run={run.path} --input=FILE_OR_DIR --output=voices.npz")
     if name == "betavae":
         known = next((name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz")
         label = f" --label={known}" if group["domain"] == "mel" else ""
@@ -514,10 +518,14 @@ def _header(run, source, backend, parameters):
     condition = run.config["model"].get("condition", "")
     does = "tells" if run.config["model_name"] == "classifier" else "conditional on"
     labels = f"{does} {condition} ({', '.join(run.names)})" if condition else "unconditional"
+    sizes = run.config["model"]
     if run.config["model_name"] == "betavae":
-        told = run.config["model"].get("phones")
-        labels = f"{run.config['model']['latents']} latents" + (
-            f", told which of {told} phones is spoken" if told else "")
+        told = sizes.get("phones")
+        labels = f"{sizes['latents']} latents" + (f", told which of {told} phones is spoken" if told else "")
+    if run.config["model_name"] == "adainvc":
+        labels = f"content {'' if sizes['content_norm'] else 'not '}normalised, voice from {sizes['speaker']}"
+    if run.config["model_name"] == "speakerencoder":
+        labels = f"voices of {sizes['embedding']} values, heard {sizes['partial_frames']} frames at once"
     learnt = f"{len(source)} items" if not source.speakers else (
         f"{len(source)} utterances of {len(source.speakers)} speakers, {source.seconds / 60:.1f} min,")
     group, done = run.config["train"], run.state.get("step", 0)
@@ -735,6 +743,9 @@ def _evaluate_adainvc(run, count, seed, encoder, data):
     """Conversions between speakers seen and unseen, before a speaker encoder and a probe of phones."""
     from kvoice import runs
 
+    if not os.path.exists(encoder):
+        raise KvoiceError(f"--encoder={encoder}: there is no such run; `kvoice train --model=speakerencoder` makes "
+                          "one, of voices that demo does not have")
     encoder = runs.load(encoder)
     if encoder.config["model_name"] != "speakerencoder":
         raise KvoiceError(f"--encoder={encoder.path}: is a run of {encoder.config['model_name']}, expected "
@@ -862,6 +873,74 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
         raise KvoiceError(f"{input}: no file of it could be used")
     if output:
         print(f"{len(rows)} files in {output}")
+
+
+def convert(run, source, target, output, mix, layers, vocoder, rate):
+    """Converts a recording, or all those of a folder, to the voice of another, be it one never heard before.
+
+    kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=out.wav
+    kvoice convert --run=runs/adainvc/default --source=recordings --output=converted \\
+        --target=you_1.wav --target=you_2.wav          the mean of both
+    kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=half.wav \\
+        --mix=0.5 --layers=0-3,8                       half of the way, in some layers of the decoder
+    """
+    for name, value, placeholder in (("run", run, "DIR"), ("source", source, "FILE_OR_DIR"),
+                                     ("target", target, "FILE"), ("output", output, "FILE_OR_DIR")):
+        _required(name, value, placeholder)
+    chosen_backend()
+
+    from kvoice import conversion, runs
+
+    run, vocoder = runs.load(run), runs.load(vocoder) if vocoder else None
+    conversion.check(run, vocoder)
+    conversion.plan(source, target, output)  # before anything is loaded
+
+    from kvoice import training
+
+    model = training.load(run.path)
+    print("Converted voices imitate somebody: ask them, and say that it is converted.")
+    rows, left_out = conversion.convert(
+        model, run.spec, source, target, output, mix,
+        conversion.layer_numbers(layers, model.style_layers) if layers else None,
+        vocoder and training.load(vocoder.path), rate or None)
+    for line in left_out:
+        print(f"left out: {line}")
+    if not rows:
+        raise KvoiceError(f"{source}: no file of it could be used")
+    seconds, network_s, vocoder_s = (sum(row[key] for row in rows)
+                                     for key in ("seconds", "network_s", "vocoder_s"))
+    print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: "
+          f"the network at {seconds / network_s:.1f} times real time, "
+          f"{vocoder.config['model_name'] if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}")
+
+
+def encode(run, input, output):  # noqa: A002  the name of the flag
+    """Writes the voice of a sound file, or of all those of a folder, as numbers.
+
+    kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
+    kvoice encode --run=runs/adainvc/default --input=me.wav --output=me.csv
+    """
+    for name, value, placeholder in (("run", run, "DIR"), ("input", input, "FILE_OR_DIR"),
+                                     ("output", output, "FILE")):
+        _required(name, value, placeholder)
+    chosen_backend()
+
+    from kvoice import classification, embeddings, runs
+
+    run = runs.load(run)
+    if run.config["model_name"] not in embeddings.MODELS:
+        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of "
+                          f"{', '.join(embeddings.MODELS)}")
+    paths = classification.files(input)
+
+    from kvoice import training
+
+    used, points, left_out = embeddings.encode(training.load(run.path), run.spec, paths, output)
+    for line in left_out:
+        print(f"left out: {line}")
+    if not used:
+        raise KvoiceError(f"{input}: no file of it could be used")
+    print(f"{len(used)} {'file' if len(used) == 1 else 'files'}, {points.shape[1]} numbers each, in {output}")
 
 
 def maximize(generator, classifier, target, judge, start, strength, label, prior, count, seed, steps,
@@ -1070,6 +1149,30 @@ def _classify_flags(parser):
     flags.DEFINE_string("output", "", "FILE: a CSV table with the probabilities", flag_values=parser)
 
 
+def _convert_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained adainvc", flag_values=parser)
+    flags.DEFINE_string("source", "", "FILE_OR_DIR: what is said", flag_values=parser)
+    flags.DEFINE_multi_string("target", [], "FILE: in whose voice, as often as needed; the mean of all",
+                              flag_values=parser)
+    flags.DEFINE_string("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder",
+                        flag_values=parser)
+    flags.DEFINE_float("mix", 1.0, "X: how far from the voice of the source, 0, to the target's, 1",
+                       lower_bound=0, upper_bound=1, flag_values=parser)
+    flags.DEFINE_string("layers", "", "N-M,...: of the decoder, that take the voice of the target, 0 next to "
+                        "the content; all if not given", flag_values=parser)
+    flags.DEFINE_string("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given",
+                        flag_values=parser)
+    flags.DEFINE_integer("rate", 0, "HZ: of the output; 0 = that of the run", lower_bound=0,
+                         flag_values=parser)
+
+
+def _encode_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained speakerencoder or adainvc", flag_values=parser)
+    flags.DEFINE_string("input", "", "FILE_OR_DIR: whose voices", flag_values=parser)
+    flags.DEFINE_string("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv",
+                        flag_values=parser)
+
+
 def _maximize_flags(parser):
     flags.DEFINE_string("generator", "", "RUN: a trained voicegan", flag_values=parser)
     flags.DEFINE_string("classifier", "", "RUN: the trained classifier that is maximised",
@@ -1131,6 +1234,8 @@ VERBS = {
     "generate": (generate, _generate_flags),
     "evaluate": (evaluate, _evaluate_flags),
     "classify": (classify, _classify_flags),
+    "convert": (convert, _convert_flags),
+    "encode": (encode, _encode_flags),
     "maximize": (maximize, _maximize_flags),
     "traverse": (traverse, _traverse_flags),
     "report": (report, _report_flags),

@@ -66,8 +66,10 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
     own = {"train": {"--model", "--data", "--run", "--init", "--config.FIELD"},
            "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
            "generate": {"--run", "--output", "--count", "--seed", "--label"},
-           "evaluate": {"--run", "--count", "--seed"},
+           "evaluate": {"--run", "--count", "--seed", "--encoder", "--data"},
            "classify": {"--run", "--input", "--output"},
+           "convert": {"--run", "--source", "--target", "--output", "--mix", "--layers", "--vocoder", "--rate"},
+           "encode": {"--run", "--input", "--output"},
            "maximize": {"--generator", "--classifier", "--judge", "--target", "--start", "--strength",
                         "--label", "--prior", "--count", "--seed", "--steps", "--run"},
            "traverse": {"--run", "--factor", "--label", "--count", "--seed", "--output"},
@@ -113,7 +115,7 @@ def test_an_unknown_flag_is_told_the_near_one(failed):
 
 def test_an_unknown_model_is_told_the_near_one_and_the_list(failed):
     line = failed(2, "train", "--model=voicegam:tiny")
-    assert 'did you mean "voicegan"?' in line and "there are betavae, classifier, voicegan" in line
+    assert 'did you mean "voicegan"?' in line and "there are adainvc, betavae, classifier, speakerencoder, voicegan" in line
 
 
 def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):
