@@ -797,7 +797,7 @@ def _evaluate_speakerencoder(run, count, seed):
     splits = ("train", "valid", "judge", "test")
     sources = dict(zip(splits, _waves(corpus, splits, run.spec, run.config["data"])))
     scores = verification.encoder_scores(
-        training.load(run.path), run.spec, sources, run.config["data"]["split"], seed)
+        training.load(run.path), run.spec, sources, run.config["data"]["split"], run.path / "embeddings.png", seed)
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")

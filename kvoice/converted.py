@@ -168,7 +168,8 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
         sources: "train" and "test" -> `data.source.Source` of mels, waves and F0, and phones where they
             are known.
         panel: Who listens.
-        count: Conversions between unseen speakers; of each other kind a quarter.
+        count: Conversions between unseen speakers; of each other kind a quarter. Where there is one
+            unseen speaker only, the first kind is "unseen to seen".
         seed: Of all draws.
 
     Returns:
@@ -178,17 +179,13 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
     rng = np.random.default_rng(seed)
     people = _people(learned_from, sources, panel, rng)
     kinds, trials = {}, {}
-    for one in (UNSEEN, SEEN):
-        for two in (UNSEEN, SEEN):
-            if one in people and two in people:
-                kind = f"{one} to {two}"
-                trials[kind] = _trials(model, people[one], people[two], panel,
-                                       count if (one, two) == (UNSEEN, UNSEEN) else max(2, count // 4), rng, kind)
-                kinds[kind] = _judged(trials[kind], panel)
-    unseen = trials[f"{UNSEEN} to {UNSEEN}"]
-    genders = {}
-    for pair in sorted({trial["genders"] for trial in unseen}):
-        genders[pair] = _judged([trial for trial in unseen if trial["genders"] == pair], panel)
+    for one, two in _kinds(people):
+        kind, asked = f"{one} to {two}", max(2, count // 4) if trials else count
+        trials[kind] = _trials(model, people[one], people[two], panel, asked, rng, kind)
+        kinds[kind] = _judged(trials[kind], panel)
+    first, genders = next(iter(trials.values())), {}
+    for pair in sorted({trial["genders"] for trial in first}):
+        genders[pair] = _judged([trial for trial in first if trial["genders"] == pair], panel)
     scores = {
         "kind": "conversions", "threshold": panel.told["threshold"], "encoder": panel.told, "kinds": kinds,
         "genders": genders, "reconstruction": _reconstruction(model, sources["test"], rng),
@@ -202,6 +199,19 @@ def _people(learned_from, sources, panel, rng):
     if set(sources["train"].speakers) <= set(learned_from):
         people[SEEN] = Speakers(sources["train"], panel, rng)
     return people
+
+
+def _kinds(people):
+    """Pairs of "unseen" and "seen" between whom there is something to convert.
+
+    Raises:
+        KvoiceError: If there is none.
+    """
+    every = [(one, two) for one in people for two in people if len({*people[one].names, *people[two].names}) > 1]
+    if not every:
+        raise KvoiceError("a conversion wants two speakers, and there is one whom the model does not know: use a "
+                          "larger corpus, with --data")
+    return every
 
 
 def _trials(model, sources, targets, panel, count, rng, title):
@@ -335,8 +345,8 @@ def leak(model, source, per_speaker=PROBED):
 
 def _metrics(scores):
     """The numbers by which runs are compared."""
-    unseen = scores["kinds"][f"{UNSEEN} to {UNSEEN}"]
-    voice, content = unseen["voice"]["converted"], unseen["content"]
+    first = next(iter(scores["kinds"].values()))
+    voice, content = first["voice"]["converted"], first["content"]
     numbers = {
         "nearer to the target": voice["nearer"]["share"], "accepted as the target": voice["accepted"]["share"],
         "phones right": content["converted"]["phones"],
@@ -451,7 +461,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
     groups.append({"title": "towards what is no voice", "rows": rows})
     made = {"format": FORMAT, **about, "sample_rate_hz": spec.sample_rate_hz, "seed": seed,
             "threshold": panel.told["threshold"], "groups": groups,
-            "embeddings": _embeddings(model, {kind: each.source for kind, each in people.items()},
+            "embeddings": _embeddings(model, [each.source for each in people.values()],
                                       folder / "embeddings.png", seed)}
     write_json(folder / FILE, made)
     return made
@@ -495,8 +505,8 @@ def _example(model, panel, spec, folder, number, source, target_mel, target_wave
 
 def _embeddings(model, sources, path, seed):
     """Draws where the model puts voices; what is said of it."""
-    points, speakers, genders, unseen = [], [], [], []
-    for kind, source in sources.items():
+    points, speakers, genders = [], [], []
+    for source in sources:
         rows, numbers = verification.chosen(source, DRAWN)
         for row, number in zip(rows, numbers):
             found = source.utterance(row)
@@ -504,14 +514,4 @@ def _embeddings(model, sources, path, seed):
             points.append(heard.get("embedding", heard["styles"].ravel()))
             speakers.append(source.labels["speaker"][number])
             genders.append(source.labels["gender"][found["gender"]] if found["gender"] >= 0 else "")
-            unseen.append(kind == UNSEEN)
-    points, unseen = np.stack(points), np.array(unseen)
-    speakers = np.array(speakers)
-    said = {"picture": path.name, "silhouette": {
-        "speaker": speech.silhouette(points, speakers),
-        "unseen speaker": speech.silhouette(points[unseen], speakers[unseen])}}
-    if len(set(genders)) > 1:
-        said["silhouette"]["gender"] = speech.silhouette(points, np.array(genders))
-    plots.places(path, evaluation.placed(points, seed), list(speakers), genders,
-                 f"silhouette by speaker {said['silhouette']['speaker']:.2f}")
-    return said
+    return verification.picture(path, np.stack(points), speakers, genders, seed)

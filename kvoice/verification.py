@@ -9,7 +9,7 @@ voice" means wherever conversions are judged.
 
 import numpy as np
 
-from kvoice import audio, embeddings
+from kvoice import audio, embeddings, evaluation, plots
 from kvoice.errors import KvoiceError
 from kvoice.metrics import speech
 
@@ -106,6 +106,22 @@ def _drawn_rate(cosines, own, kinds, counts):
     return speech.equal_error_rate(np.concatenate(same), np.concatenate(different))[0]
 
 
+def picture(path, points, speakers, genders, seed=0):
+    """Draws embeddings in two dimensions; how well they are sorted by speaker and by gender.
+
+    Shapes: points [n, size], names of speakers and genders [n] ("" = unknown).
+
+    Returns:
+        {"picture": the file's name, "silhouette": {"speaker", "gender"}}, as far as there are two.
+    """
+    kinds = {"speaker": np.asarray(speakers), "gender": np.asarray(genders)}
+    found = {kind: speech.silhouette(points, names) for kind, names in kinds.items()
+             if 1 < len(np.unique(names)) < len(points)}
+    title = ", ".join(f"silhouette by {kind} {value:.2f}" for kind, value in found.items())
+    plots.places(path, evaluation.placed(points, seed), list(speakers), list(genders), title)
+    return {"picture": path.name, "silhouette": found}
+
+
 def quality(spec, valid):
     """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for `training.train`."""
     def validate(model):
@@ -116,7 +132,7 @@ def quality(spec, valid):
     return validate
 
 
-def encoder_scores(model, spec, sources, learned_from, seed=0):
+def encoder_scores(model, spec, sources, learned_from, path, seed=0):
     """Everything that is said of a speaker encoder, as a dict fit for JSON.
 
     Args:
@@ -124,20 +140,26 @@ def encoder_scores(model, spec, sources, learned_from, seed=0):
         spec: Of its mels.
         sources: Split -> `data.source.Source` with waves.
         learned_from: The split that it was trained on.
+        path: Where the embeddings of the last split are drawn.
 
     Returns:
-        {"kind": "speakers", "splits": split -> `told_apart`, "metrics": name -> number, "tables"}.
+        {"kind": "speakers", "splits": split -> `told_apart`, "embeddings" (see `picture`), "metrics": name ->
+        number, "tables"}.
     """
     found, rng = {}, np.random.default_rng(seed)
     for split, source in sources.items():
-        found[split] = told_apart(*embedded(model, spec, source), rng)
+        points, speakers, genders = embedded(model, spec, source)
+        found[split] = told_apart(points, speakers, genders, rng)
+    names = source.labels["gender"]
+    drawn = picture(path, points, [source.labels["speaker"][k] for k in speakers],
+                    [names[k] if k >= 0 else "" for k in genders], seed)
     unseen = {split: each for split, each in found.items() if split != learned_from}
     rows = [[f"{split}, learned from" if split == learned_from else split, str(each["speakers"]),
              str(each["utterances"]), f"{each['rate']:.1%} ({each['low']:.1%}-{each['high']:.1%})",
              "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
             for split, each in found.items()]
     return {
-        "kind": "speakers", "splits": found, "learned_from": learned_from,
+        "kind": "speakers", "splits": found, "learned_from": learned_from, "embeddings": drawn,
         "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
         "tables": [{
             "title": "Equal error rate",

@@ -164,7 +164,7 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
 def test_examples_are_as_long_and_as_loud_as_their_source(panel, tmp_path):
     made = converted.examples(Model(), VOICES["train"], sources(), panel, tmp_path, {"command": "kvoice evaluate"})
     assert [group["title"] for group in made["groups"]] == [
-        "unseen to unseen", "unseen to seen", "seen to seen", "towards what is no voice"]
+        "unseen to unseen", "unseen to seen", "seen to unseen", "seen to seen", "towards what is no voice"]
     for row in (row for group in made["groups"] for row in group["rows"]):
         assert (tmp_path / row["picture"]).exists()
         source, said = (soundfile.read(tmp_path / row[part])[0] for part in ("source", "converted"))

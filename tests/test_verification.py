@@ -106,8 +106,11 @@ def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
     assert verification.quality(SPEC, Source())(Encoder()) == {"equal_error_rate": 0}
 
 
-def test_scores_name_each_split_and_what_was_learned_from():
-    scores = verification.encoder_scores(Encoder(), SPEC, {"train": Source(), "test": Source(3)}, "train")
+def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
+    scores = verification.encoder_scores(
+        Encoder(), SPEC, {"train": Source(), "test": Source(3)}, "train", tmp_path / "voices.png")
+    assert (tmp_path / scores["embeddings"]["picture"]).exists()
+    assert scores["embeddings"]["silhouette"]["speaker"] > 0.9 > scores["embeddings"]["silhouette"]["gender"]
     assert scores["metrics"] == {"equal error rate (test)": 0}
     (table,) = scores["tables"]
     assert [row[:3] for row in table["rows"]] == [["train, learned from", "4", "20"], ["test", "4", "12"]]
