@@ -21,7 +21,7 @@ _OFFICIAL = {
     "data": {"batch": 128},
     "model": {"anneal_steps": 20_000},
     "train": {"steps": 200_000, "steps_per_epoch": 1000, "rates": {"vae": 5e-4}, "decay": 1.0,
-              "ema": 0.0},
+              "epsilon": 1e-8, "ema": 0.0},
 }
 
 VARIANTS = {
@@ -71,6 +71,7 @@ def config(variant=""):
             "beta_1": 0.9,
             "beta_2": 0.999,
             "amsgrad": True,
+            "epsilon": 1e-7,
             "weight_decay": 1e-4,  # added to the gradients, after the clipping
             "clip_norm": 5.0,  # 0 = no clipping
             "ema": 0.99,  # momentum of the average of the weights, 0 = no average

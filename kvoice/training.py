@@ -79,7 +79,7 @@ def load(directory, best=True, average=True):
 def train(
     run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
     rates, decay, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps,
-    amsgrad=False, weight_decay=0.0, verbose=1,
+    amsgrad=False, epsilon=1e-7, weight_decay=0.0, verbose=1,
 ):
     """Trains a run to its last step, or goes on where it stopped.
 
@@ -105,6 +105,7 @@ def train(
         keep: How many of the newest checkpoints stay.
         valid_steps: Validation batches for each epoch.
         amsgrad: Adam's second moment never falls.
+        epsilon: Of Adam, beside the root of the second moment.
         weight_decay: Share of each weight that is added to its gradient, after the clipping.
         verbose: Keras' progress bar: 0 none, 1 bar with ETA, 2 a line for each epoch.
 
@@ -148,7 +149,7 @@ def train(
         keras.utils.set_random_seed(seed)
         with _precision(precision):
             built = model(run)
-        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad, weight_decay)
+        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad, epsilon, weight_decay)
         size = len(next(iter(source.batch(0).values())))
         if size % built.parts:
             raise KvoiceError(
@@ -271,11 +272,12 @@ def _precision(policy):
 
 
 def _optimizer_values(group):
-    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit", "amsgrad", "weight_decay")
+    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit", "amsgrad", "epsilon",
+             "weight_decay")
     return {name: group[name] for name in names if name in group}
 
 
-def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, weight_decay=0.0):
+def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, epsilon=1e-7, weight_decay=0.0):
     players = built.players()
     if missing := sorted(set(players) - set(rates)):
         raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
@@ -285,7 +287,7 @@ def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, w
     own = {} if coupled else dict(global_clipnorm=clip_norm or None)
     optimizers = {
         player: keras.optimizers.Adam(
-            rates[player], beta_1=beta_1, beta_2=beta_2, amsgrad=amsgrad, **own, **average)
+            rates[player], beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, **own, **average)
         for player in players
     }
     name = keras.backend.backend()

@@ -214,3 +214,28 @@ def test_an_untracked_optimizer_is_refused_instead_of_losing_its_updates():
     model.train_on = train_on
     with pytest.raises(ValueError, match="not part of the trainer"):
         model.train_on_batch(BATCH)
+
+
+def test_a_coupled_decay_is_added_after_the_clipping():
+    """One step of a plain optimizer: weights - rate * (clipped gradient + decay * weights)."""
+    class Plain(StepModel):
+        def __init__(self):
+            super().__init__()
+            self.weight = self.add_weight(shape=(2,), initializer="ones")
+            self.built = True
+
+        def players(self):
+            return {"one": [self.weight]}
+
+        def train_on(self, batch):
+            loss, _ = self.update("one", lambda: (keras.ops.sum(self.weight * [30.0, 40.0]), {}))
+            return {"loss": loss}
+
+    model = Plain()
+    group = OptimizerGroup({"one": keras.optimizers.SGD(0.1)}, weight_decay=0.5, clip_norm=5.0)
+    model.compile(group, jit_compile=False)
+    model.train_on_batch({"x": np.zeros((1, 1), "float32")})
+    gradient = np.array([3.0, 4.0]) + 0.5  # of norm 50, clipped to 5
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model.weight), 1 - 0.1 * gradient, rtol=1e-5)
+    again = OptimizerGroup.from_config(group.get_config())
+    assert (again.coupled_decay, again.norm) == (0.5, 5.0)
