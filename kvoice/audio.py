@@ -555,10 +555,14 @@ def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
     phase = np.zeros(size.shape) if rng is None else rng.uniform(-np.pi, np.pi, size.shape)
     guess = np.exp(1j * phase).astype(np.complex64)
     guess = _found_phase(size, spec, iterations, momentum, guess)
-    wave = istft(size * guess, spec, samples)
-    if spec.preemphasis:
-        wave = scipy.signal.lfilter([1], [1, -spec.preemphasis], wave).astype(np.float32)
-    return wave
+    return deemphasised(istft(size * guess, spec, samples), spec)
+
+
+def deemphasised(wave, spec):
+    """The inverse of the pre-emphasis of `condition`; any shape, over the last axis."""
+    if not spec.preemphasis:
+        return wave
+    return scipy.signal.lfilter([1], [1, -spec.preemphasis], wave).astype(np.float32)
 
 
 def _found_phase(size, spec, iterations, momentum, guess, held=0):
@@ -576,7 +580,9 @@ def _found_phase(size, spec, iterations, momentum, guess, held=0):
     return guess
 
 
-def long_griffin_lim(mel, spec, iterations=60, momentum=0.99, chunk_frames=1024, overlap_frames=32):
+def long_griffin_lim(
+    mel, spec, iterations=60, momentum=0.99, chunk_frames=1024, overlap_frames=32, told=None
+):
     """`griffin_lim` of a mel of any length in bounded memory, without seams.
 
     Each chunk begins with the last `overlap_frames` of the one before, and in every round holds the
@@ -594,6 +600,7 @@ def long_griffin_lim(mel, spec, iterations=60, momentum=0.99, chunk_frames=1024,
         momentum: As in `griffin_lim`.
         chunk_frames: Frames that are worked on at once, more than twice the overlap.
         overlap_frames: Frames that a chunk has of the one before.
+        told: Function that is given, after each chunk, the number of hops that it finished.
 
     Raises:
         KvoiceError: If the chunks or their overlap are too short.
@@ -620,6 +627,8 @@ def long_griffin_lim(mel, spec, iterations=60, momentum=0.99, chunk_frames=1024,
         if spec.preemphasis:
             part, memory = scipy.signal.lfilter([1], [1, -spec.preemphasis], part, zi=memory)
         wave[done * spec.hop : until * spec.hop] = part
+        if told:
+            told(until - done)
         if last == len(mel):
             return wave
         known, first, done = guess[following - first :][:held], following, until

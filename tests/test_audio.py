@@ -479,6 +479,14 @@ def test_griffin_lim_undoes_the_preemphasis():
     assert low_to_high_db[1] == pytest.approx(low_to_high_db[0], abs=1)
 
 
+def test_deemphasis_is_the_inverse_of_preemphasis():
+    spec, wave = audio.SPECS["adainvc"], noise(24000)
+    np.testing.assert_allclose(
+        audio.deemphasised(audio.condition(wave, spec, trim=False), spec), wave, atol=1e-5)
+    plain = audio.SPECS["waveglow"]
+    np.testing.assert_array_equal(audio.deemphasised(audio.condition(wave, plain), plain), wave)
+
+
 def test_griffin_lim_draws_its_phase_from_the_rng_alone():
     spec = audio.SPECS["speechsplit"]
     features = audio.mel(vowel(16000), spec)[:20]
@@ -546,7 +554,7 @@ def test_long_griffin_lim_has_no_seams(preset, sound):
 
 def test_chunks_give_the_same_samples_where_the_one_goes_on_for_the_other(monkeypatch):
     spec, chunk, overlap = audio.SPECS["waveglow"], 100, 40
-    waves, found_phase = [], audio._found_phase
+    waves, finished, found_phase = [], [], audio._found_phase
 
     def kept(size, *rest):
         guess = found_phase(size, *rest)
@@ -555,7 +563,10 @@ def test_chunks_give_the_same_samples_where_the_one_goes_on_for_the_other(monkey
 
     monkeypatch.setattr(audio, "_found_phase", kept)
     wanted = audio.mel(speech(22050), spec)
-    whole = audio.long_griffin_lim(wanted, spec, 10, chunk_frames=chunk, overlap_frames=overlap)
+    whole = audio.long_griffin_lim(
+        wanted, spec, 10, chunk_frames=chunk, overlap_frames=overlap, told=finished.append
+    )
+    assert len(finished) == len(waves) and sum(finished) == len(wanted) - 1
     assert len(waves) == 1 + np.ceil((len(wanted) - chunk) / (chunk - overlap))
     step, same = (chunk - overlap) * spec.hop, np.s_[2 * spec.hop : 34 * spec.hop]
     for k, (one, two) in enumerate(zip(waves, waves[1:])):
