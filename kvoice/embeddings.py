@@ -75,10 +75,13 @@ def _levelled(wave):
 
 
 def partials(mel, size, silence):
-    """Overlapping pieces of a mel: [time, mels] -> [n, size, mels], a short or last one padded."""
+    """Overlapping pieces of a mel: [time, mels] -> [n, size, mels], a short or last one padded.
+
+    The mel has a frame more than its wave has whole hops.
+    """
     step = max(1, round(STEP * size))
     starts = list(range(0, max(1, len(mel) - size + step), step))
-    if len(starts) > 1 and len(mel) - starts[-1] < FILLED * size:
+    if len(starts) > 1 and len(mel) - 1 - starts[-1] < FILLED * size:
         starts.pop()
     pieces = [mel[start : start + size] for start in starts]
     return np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0)), constant_values=silence)
