@@ -482,3 +482,51 @@ def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     np.testing.assert_allclose(made_mel, whole, atol=1e-5)
     assert len(made) == 6000
     assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(1)
+
+
+@pytest.fixture
+def vc(recordings, monkeypatch):
+    """The folder of recordings, with a run of an untrained adainvc and two that do not go with it."""
+    from kvoice import cli, runs, training
+
+    monkeypatch.chdir(recordings)
+    config = cli.configuration("adainvc", "tiny")
+    for name, values, spec in (("adainvc", config["model"] | {"mels": 80}, SPEC), ("voicegan", {}, SPEC),
+                               ("waveglow", {}, dataclasses.replace(SPEC, hop=300))):
+        made = runs.create(name, {"model_name": name, "data_spec": "", "model": values,
+                                  "train": config["train"]}, spec, {})
+        if name == "adainvc":
+            training.finished(made, training.model(made))
+    return recordings
+
+
+@pytest.mark.backend
+def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
+    from kvoice import cli
+
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    words = ["convert", "--run=adainvc", "--target=you_0.wav", "--target=you_1.wav"]
+    assert cli.main([*words, "--source=me", "--output=out", "--rate=16000", "--mix=0.5", "--layers=0-3,8"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("ask them, and say that it is converted") == 1
+    assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out") == 3
+    assert "3 files, 1.5 s of sound, in out: the network at" in shown and "Griffin-Lim at" in shown
+    assert sorted(os.listdir("out")) == ["a.flac.wav", "a.wav", "deep"]
+    assert soundfile.info("out/a.wav").samplerate == 16000
+
+    def line(status, *more):
+        assert cli.main([*words[:2], *more]) == status
+        (text,) = [each for each in capsys.readouterr().err.split("\n") if each.startswith("kvoice convert: ")]
+        return text
+
+    usual = ["--source=me/a.wav", "--target=you_0.wav", "--output=c.wav"]
+    assert "--target=FILE is missing" in line(2, *usual[:1])
+    assert "mix" in line(2, *usual, "--mix=1.5")
+    assert "expected numbers from 0 to 11" in line(1, *usual, "--layers=7-12")
+    assert "expected one of adainvc" in line(1, *usual, "--run=voicegan")
+    assert "is a run of voicegan, expected one of waveglow" in line(1, *usual, "--vocoder=voicegan")
+    assert "hop: 300 here, 256 there" in line(1, *usual, "--vocoder=waveglow")
+    assert "me/short.wav: 0.12 s of sound" in line(1, *usual, "--source=me/short.wav")
+    assert "me/deep: no file of it could be used" in line(1, "--source=me/deep", "--target=me/deep/b.wav",
+                                                          "--output=new")
+    assert not os.path.exists("c.wav") and not os.path.exists("new")
