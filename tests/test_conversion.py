@@ -493,8 +493,8 @@ def vc(recordings, monkeypatch):
     config = cli.configuration("adainvc", "tiny")
     for name, values, spec in (("adainvc", config["model"] | {"mels": 80}, SPEC), ("voicegan", {}, SPEC),
                                ("waveglow", {}, dataclasses.replace(SPEC, hop=300))):
-        made = runs.create(name, {"model_name": name, "data_spec": "", "model": values,
-                                  "train": config["train"]}, spec, {})
+        about = {"model_name": name, "data_spec": "", "model": values, "train": config["train"]}
+        made = runs.create(name, about, spec, {})
         if name == "adainvc":
             training.finished(made, training.model(made))
     return recordings
@@ -506,7 +506,8 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
 
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     words = ["convert", "--run=adainvc", "--target=you_0.wav", "--target=you_1.wav"]
-    assert cli.main([*words, "--source=me", "--output=out", "--rate=16000", "--mix=0.5", "--layers=0-3,8"]) == 0
+    how = ["--rate=16000", "--mix=0.5", "--layers=0-3,8"]
+    assert cli.main([*words, "--source=me", "--output=out", *how]) == 0
     shown = capsys.readouterr().out
     assert shown.count("ask them, and say that it is converted") == 1
     assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out") == 3
@@ -516,7 +517,8 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
 
     def line(status, *more):
         assert cli.main([*words[:2], *more]) == status
-        (text,) = [each for each in capsys.readouterr().err.split("\n") if each.startswith("kvoice convert: ")]
+        shown = capsys.readouterr().err.split("\n")
+        (text,) = [each for each in shown if each.startswith("kvoice convert: ")]
         return text
 
     usual = ["--source=me/a.wav", "--target=you_0.wav", "--output=c.wav"]

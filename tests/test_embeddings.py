@@ -176,7 +176,8 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_is_heard(recordi
 def test_where_nothing_can_be_used_the_old_file_stays(recordings, tmp_path):
     output = tmp_path / "voices.csv"
     output.write_text("old")
-    used, points, left_out = embeddings.encode(Encoder(), SPEC, [str(recordings / "silent.wav")], str(output))
+    silent = str(recordings / "silent.wav")
+    used, points, left_out = embeddings.encode(Encoder(), SPEC, [silent], str(output))
     assert (used, len(points), len(left_out)) == ([], 0, 1) and output.read_text() == "old"
 
 
