@@ -459,8 +459,11 @@ def test_a_broken_model_writes_nothing(recordings):
 
 @pytest.fixture(scope="module")
 def adainvc():
+    import keras
+
     from kvoice.models import AdaINVC
 
+    keras.utils.set_random_seed(0)  # of the weights: a small network may be born dead
     parts = dict.fromkeys(("bank", "speaker", "content", "decoder"), 4)
     return AdaINVC(mels=80, width=parts, latents=4, embedding=4, dense_blocks=1)
 
@@ -476,7 +479,8 @@ def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     np.testing.assert_allclose(converted(adainvc, mel, target, mix=0.0), own, atol=1e-5)
     whole = adainvc.decode(found["content"], target)[: len(mel)]
     np.testing.assert_allclose(converted(adainvc, mel, target), whole, atol=1e-5)
-    away = [np.abs(converted(adainvc, mel, target, layers=layers) - own).mean() for layers in ([], [3], None)]
+    away = [np.abs(converted(adainvc, mel, target, layers=layers) - own).mean()
+            for layers in ([], range(0, 12, 2), None)]
     assert away[0] < 1e-5 and away[1] > 1e-5 and away[2] > 1e-5
     made_mel, made = convert_wave(adainvc, SPEC, wave, target)
     np.testing.assert_allclose(made_mel, whole, atol=1e-5)

@@ -165,7 +165,8 @@ def test_a_speaker_encoder_hears_short_files_too(recordings):
 
 @pytest.mark.parametrize(("name", "line"), [
     ("voices.txt", "voices.txt: expected a file whose name ends in .npz or .csv"),
-    ("voices", "voices: expected"), ("wavs", "wavs: expected"), ("nowhere/voices.npz", "nowhere/voices.npz: its directory is missing")])
+    ("voices", "voices: expected"), ("wavs", "wavs: expected"),
+    ("nowhere/voices.npz", "nowhere/voices.npz: its directory is missing")])
 def test_a_file_that_cannot_be_written_is_named_before_anything_is_heard(recordings, tmp_path, name, line):
     model = Converter()
     with pytest.raises(KvoiceError, match=line):
@@ -186,9 +187,9 @@ def test_the_models_say_points_of_their_size():
     from kvoice.models import AdaINVC, SpeakerEncoder
 
     waves = [noise(0.2), noise(0.35, 1)]
-    encoder = SpeakerEncoder(mels=40, partial_frames=8, width=4, depth=1, embedding=4)
+    encoder = SpeakerEncoder(mels=40, partial_frames=8, width=4, depth=1, embedding=64)  # some of it alive
     points = embeddings.of_waves(encoder, SPEC, waves)
-    assert points.shape == (2, 4)
+    assert points.shape == (2, 64)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-4)
     parts = dict.fromkeys(("bank", "speaker", "content", "decoder"), 4)
     small = {"mels": 40, "width": parts, "latents": 4, "embedding": 5, "dense_blocks": 1, "encoder_stages": 1,
