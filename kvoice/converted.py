@@ -13,12 +13,11 @@ phones that learned from yet others.
 import numpy as np
 import tqdm
 
-from kvoice import audio, embeddings, evaluation, plots, verification
+from kvoice import audio, conversion, embeddings, evaluation, plots, verification
 from kvoice.data import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import JUDGED, PhoneProbe
 from kvoice.files import write_json
-from kvoice.generation import EDGE_S, faded
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 
@@ -146,14 +145,14 @@ def pairs(sources, targets, count, rng):
     return [every[k] for _ in range(rounds) for k in rng.permutation(len(every))][:count]
 
 
-def converted(model, mel, styles):
-    """A mel in another voice, of the same length: [time, mels], [layers, 2 * width] -> [time, mels]."""
-    return model.decode(model.encode(mel)["content"], styles)[: len(mel)]
-
-
 def sound(mel, spec):
-    """What is heard of a mel: the wave of Griffin-Lim, faded in and out."""
-    return faded(audio.griffin_lim(mel, spec), round(EDGE_S * spec.sample_rate_hz))
+    """What is heard of a mel through the vocoder: [time, mels] -> [time * hop]."""
+    return conversion.sound(mel, spec, spec.samples(len(mel)))
+
+
+def _mel(wave, spec):
+    """The mel of a sound that is heard, as `data.source` gives those of recordings."""
+    return audio.mel(audio.condition(wave, spec, trim=False), spec)
 
 
 # --- What is measured
@@ -222,13 +221,13 @@ def _trials(model, sources, targets, panel, count, rng, title):
         source = sources.drawn(one, rng)
         target = targets.drawn(two, rng, source["text"])
         parallel = targets.parallel(two, source)
-        mel = converted(model, source["mel"], model.encode(target["mel"])["styles"])
+        mel = conversion.converted(model, source["mel"], model.encode(target["mel"])["styles"])
         noise = evaluation.white_noise(source["mel"][None], spec, rng)[0]
         waves = [sound(mel, spec), sources.sound(source), targets.sound(target)]
         made.append({
             "source": source, "target": target, "parallel": parallel, "waves": waves,
             # The mels of the sounds, a frame shorter: the vocoder's last.
-            "heard": [*(audio.mel(wave, spec) for wave in waves), noise],
+            "heard": [*(_mel(wave, spec) for wave in waves), noise],
             "genders": _genders(sources.source, source, target),
             "voices": (sources.voice[one], targets.voice[two]), "spec": spec})
     for row in range(3):
@@ -310,7 +309,7 @@ def _reconstruction(model, source, rng, count=48):
     absolute, squares, spread = [], [], np.asarray(source.moments()[1])
     for row in rows:
         mel = source.utterance(row)["mel"]
-        away = converted(model, mel, model.encode(mel)["styles"]) - mel
+        away = conversion.converted(model, mel, model.encode(mel)["styles"]) - mel
         absolute.append(np.abs(away / spread).mean())
         levels = [20 * np.log10(np.maximum(audio.magnitude(each, source.spec), 1e-5))
                   for each in (mel, mel + away)]
@@ -319,7 +318,7 @@ def _reconstruction(model, source, rng, count=48):
 
 
 def leak(model, source, per_speaker=PROBED):
-    """How well the content still tells who is speaking, of speakers that the model knows.
+    """How well the content still tells who is speaking.
 
     A linear discriminant on mean, spread and movement of the content of whole utterances; it learns from
     three quarters of the texts and is asked about the others. Without texts, every fourth utterance.
@@ -401,7 +400,7 @@ def tables(scores):
         "rows": f0,
     }, {
         "title": "What the parts keep",
-        "note": f"Leak: of {leaked['speakers']} speakers that it was trained on, told by a linear probe from "
+        "note": f"Leak: how often a linear probe tells the {leaked['speakers']} speakers of the split train from "
                 "the content code of sentences that the probe has not heard (lower is better). Error: of "
                 "unseen recordings said again in their own voice.",
         "columns": ["", "leak (95 %)", "chance", "L1, standardised", "error, dB"],
@@ -443,7 +442,8 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
             source = people[one].drawn(source_name, rng)
             target = people[two].drawn(target_name, rng, source["text"])
             rows.append(_example(
-                model, panel, spec, folder, number, source, target["mel"], target["wave"],
+                model, panel, spec, folder, number, source, target["mel"],
+                audio.deemphasised(target["wave"], spec),
                 (people[one].voice[source_name], people[two].voice[target_name]),
                 f"{source_name} → {target_name}", _genders(sources["test"], source, target)))
             number += 1
@@ -455,7 +455,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
         wave = audio.resample(0.3 * wave / np.abs(wave).max(), additive.SAMPLE_RATE_HZ, spec.sample_rate_hz)
         voice = panel.voices([wave], spec.sample_rate_hz)[0]
         rows.append(_example(
-            model, panel, spec, folder, number, source, audio.paired(wave, spec)[1], wave,
+            model, panel, spec, folder, number, source, _mel(wave, spec), wave,
             (people[UNSEEN].voice[people[UNSEEN].names[0]], voice), f"{people[UNSEEN].names[0]} → {name}", ""))
         number += 1
     groups.append({"title": "towards what is no voice", "rows": rows})
@@ -480,10 +480,10 @@ def _by_gender(sources, targets, rng):
 
 def _example(model, panel, spec, folder, number, source, target_mel, target_wave, voices, title, note):
     """Writes one conversion, its source and its target; what conversions.json says of it."""
-    mel = converted(model, source["mel"], model.encode(target_mel)["styles"])
+    mel = conversion.converted(model, source["mel"], model.encode(target_mel)["styles"])
     wave = sound(mel, spec)
-    level = np.sqrt(np.mean(np.square(source["wave"])) / max(np.mean(np.square(wave)), 1e-12))
-    waves = {"source": source["wave"], "target": target_wave, "converted": level * wave}
+    said = audio.deemphasised(source["wave"], spec)
+    waves = {"source": said, "target": target_wave, "converted": conversion.levelled(wave, said)}
     names = {part: f"{number:02d}_{part}.wav" for part in waves}
     for part, each in waves.items():
         audio.write(folder / names[part], each, spec.sample_rate_hz)
@@ -492,7 +492,7 @@ def _example(model, panel, spec, folder, number, source, target_mel, target_wave
              for each in (source["mel"], target_mel, mel)]
     plots.mel_image(folder / f"{number:02d}.png", [shown], [""], spec, ("source", "target", "converted"))
     point = panel.voices([wave], spec.sample_rate_hz)[0]
-    heard = audio.mel(wave, spec)
+    heard = _mel(wave, spec)
     right = panel.phones_right([source["mel"], heard], [source["phone"]] * 2) if "phone" in source else None
     tracks = [audio.f0(each, spec.sample_rate_hz, spec.hop) for each in waves.values()]
     return {

@@ -44,7 +44,8 @@ def embedded(model, spec, source, per_speaker=HEARD):
     """
     rows, speakers = chosen(source, per_speaker)
     found = [source.utterance(row) for row in rows]
-    waves = [audio.resample(each["wave"], source.spec.sample_rate_hz, spec.sample_rate_hz) for each in found]
+    waves = [audio.resample(audio.deemphasised(each["wave"], source.spec), source.spec.sample_rate_hz,
+                            spec.sample_rate_hz) for each in found]
     return embeddings.of_waves(model, spec, waves), speakers, np.array([each["gender"] for each in found])
 
 

@@ -576,3 +576,46 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
     assert "32 utterances" in shown and "--data=prepared:shards" in shown
     assert "nothing" in failed(1, "prepare", "--data=folder:nothing", "--output=other")
     assert not (notes / "other").exists()
+
+
+@pytest.mark.backend
+def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, capsys):
+    """Sixteen speakers who hum: an encoder learns from the judges, a converter from the others."""
+    monkeypatch.chdir(tmp_path)
+    t = np.arange(6000) / 16000
+    for speaker in range(16):
+        for k in range(3):
+            wave = sum(np.sin(2 * np.pi * n * (100 + 12 * speaker + 5 * k) * t) / n for n in range(1, 9)) / 4
+            path = tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            audio.write(path, wave.astype("float32"), 16000)
+    assert cli.main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=ears",
+                     "--config.data.split=judge"]) == 0
+    assert "kvoice encode --run=ears" in capsys.readouterr().out
+    assert cli.main(["train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=vc"]) == 0
+    assert "kvoice convert --run=vc" in capsys.readouterr().out
+    assert "data.crop_frames: 16 must be at least 17" in failed(
+        1, "train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=other", "--config.data.crop_frames=16")
+    assert not (tmp_path / "other").exists()
+
+    assert cli.main(["evaluate", "--run=ears"]) == 0
+    assert "judge, learned from" in capsys.readouterr().out and (tmp_path / "ears/embeddings.png").exists()
+    assert cli.main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
+    assert "nearer to target" in capsys.readouterr().out
+    assert (tmp_path / "vc/conversions/conversions.json").exists()
+    assert cli.main(["report", "vc"]) == 0
+    assert "audio" in (tmp_path / "vc/report/index.html").read_text()
+
+    assert "there is no such run; `kvoice train --model=speakerencoder`" in failed(
+        1, "evaluate", "--run=vc", "--encoder=nowhere")
+    assert "expected one of speakerencoder" in failed(1, "evaluate", "--run=vc", "--encoder=vc")
+    assert cli.main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]) == 0
+    assert "learned from speakers whom it is to judge" in failed(1, "evaluate", "--run=vc", "--encoder=known")
+
+    me, you = "wavs/s00/0.wav", "wavs/s15/1.wav"
+    assert cli.main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
+    assert len(audio.read("out.wav")[0]) == round(6000 * 22050 / 16000)
+    assert "times real time" in capsys.readouterr().out
+    assert cli.main(["encode", "--run=ears", "--input=wavs", "--output=voices.npz"]) == 0
+    with np.load("voices.npz") as voices:
+        assert voices["embedding"].shape == (48, 4) and len(set(voices["file"])) == 48
