@@ -434,9 +434,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
     rng, spec = np.random.default_rng(seed), sources["test"].spec
     people = _people(learned_from, sources, panel, rng)
     groups, number = [], 0
-    kinds = [(one, two) for one, two in ((UNSEEN, UNSEEN), (UNSEEN, SEEN), (SEEN, SEEN))
-             if {one, two} <= set(people)]
-    for one, two in kinds:
+    for one, two in _kinds(people):
         rows = []
         for source_name, target_name in _by_gender(people[one], people[two], rng):
             source = people[one].drawn(source_name, rng)

@@ -38,8 +38,8 @@ def _uniform(inputs):
             for name in ("kernel_initializer", "bias_initializer")}
 
 
-def _conv(x, filters, kernel=1, stride=1, name=None):
-    return ReflectConv1D(filters, kernel, stride, name=name, **_uniform(kernel * x.shape[-1]))(x)
+def _conv(x, filters, kernel=1, stride=1, **more):
+    return ReflectConv1D(filters, kernel, stride, **more, **_uniform(kernel * x.shape[-1]))(x)
 
 
 def _dense(x, units, name=None):
@@ -98,7 +98,8 @@ def content_encoder(mels, bank, kernels, width, size, kernel, stages, norm, stat
         y = ops.relu(normalised(_conv(x, width, kernel, name=f"first_conv_layers_{i}")))
         y = ops.relu(normalised(_conv(y, width, kernel, stride, name=f"second_conv_layers_{i}")))
         x = y + _shorter(x, stride)
-    outputs = {"mean": _conv(x, size, name="mean_layer"), "log_var": _conv(x, size, name="std_layer")}
+    outputs = {"mean": _conv(x, size, name="mean_layer", dtype="float32"),
+               "log_var": _conv(x, size, name="std_layer", dtype="float32")}
     if statistics:
         outputs["styles"] = ops.stack(taken[::-1], axis=1)
     return keras.Model(mel, outputs, name="content_encoder")
@@ -131,7 +132,7 @@ def decoder(size, width, mels, kernel, stages, upsampling):
         if up > 1:
             x, y = layers.UpSampling1D(up)(x), PixelShuffle1D(up)(y)
         x = ops.relu(AdaIN()(y, styles[:, 2 * i + 1])) + x
-    return keras.Model([content, styles], _conv(x, mels, name="out_conv_layer"), name="decoder")
+    return keras.Model([content, styles], _conv(x, mels, name="out_conv_layer", dtype="float32"), name="decoder")
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
@@ -224,7 +225,7 @@ class AdaINVC(StepModel):
         self.decoder = decoder(
             latents, width["decoder"], mels, kernel, decoder_stages, encoder_stages)
         self._random = keras.random.SeedGenerator(seed)
-        self.bands = Standardised(mels)
+        self.bands = Standardised(mels, dtype="float32")
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
         self._hearing = None
         self.built = True

@@ -64,14 +64,14 @@ class SpeakerEncoder(StepModel):
         self._config = dict(
             mels=mels, partial_frames=partial_frames, width=width, depth=depth,
             embedding=embedding, per_speaker=per_speaker, loudness=loudness, wear=wear, seed=seed)
-        self.mels, self.bands = mels, Standardised(mels)
+        self.mels, self.bands = mels, Standardised(mels, dtype="float32")
         self.partial_frames, self.per_speaker = partial_frames, per_speaker
         self.loudness, self.wear = loudness, wear
         self.names = []  # whom it learned from does not matter
         x = mel = keras.Input((None, mels), name="mel")
         for i in range(depth):
             x = layers.LSTM(width, return_sequences=i < depth - 1, name=f"lstm_{i}")(x)
-        projected = ops.relu(layers.Dense(embedding, name="linear")(x))
+        projected = ops.relu(layers.Dense(embedding, dtype="float32", name="linear")(x))
         length = ops.sqrt(ops.sum(ops.square(projected), axis=-1, keepdims=True) + 1e-10)
         self.network = keras.Model(mel, projected / length, name="network")
         self.scale, self.offset = (

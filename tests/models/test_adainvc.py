@@ -190,3 +190,15 @@ def test_it_survives_saving(tmp_path):
     for name, value in model.encode(mels()[0]).items():
         np.testing.assert_allclose(again.encode(mels()[0])[name], value, atol=1e-6)
     assert float(numpy(again.step)) == 1
+
+
+def test_it_trains_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = vc(compiled=True)
+        loss, *_ = model.train_on_batch({"mel": mels()})
+        assert np.isfinite(loss)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for name in ("content", "styles"):
+        assert np.isfinite(model.encode(mels()[0])[name]).all()
