@@ -14,6 +14,7 @@ pytestmark = pytest.mark.backend
 MELS = 6
 PUBLISHED = dict.fromkeys(("bank", "speaker", "content", "decoder"), 128)
 SMALL = {"bank": 3, "speaker": 4, "content": 5, "decoder": 5}
+SHALLOW = dict(encoder_stages=1, decoder_stages=1)  # what XLA compiles soon
 OTHERS = [dict(decoder_stages=5), dict(decoder_stages=7), dict(content_norm=False), dict(speaker="statistics")]
 
 
@@ -132,7 +133,7 @@ def test_content_is_drawn_in_training_and_its_mean_in_use():
 
 
 def test_it_learns_to_say_what_it_heard():
-    model = vc(compiled=True, kl_weight=0.0, anneal_steps=0)
+    model = vc(compiled=True, kl_weight=0.0, anneal_steps=0, **SHALLOW)
     model.bands.set(mels(8).mean((0, 1)), mels(8).std((0, 1)))
     first, *_, last = (model.train_on_batch({"mel": mels(8)})[1] for _ in range(60))
     assert last < 0.8 * first
@@ -183,7 +184,7 @@ def test_what_does_not_fit_is_refused_by_name(changes, says):
 
 
 def test_it_survives_saving(tmp_path):
-    model = vc(compiled=True)
+    model = vc(compiled=True, **SHALLOW)
     model.train_on_batch({"mel": mels()})
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
@@ -195,7 +196,7 @@ def test_it_survives_saving(tmp_path):
 def test_it_trains_in_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = vc(compiled=True)
+        model = vc(compiled=True, **SHALLOW)
         loss, *_ = model.train_on_batch({"mel": mels()})
         assert np.isfinite(loss)
     finally:
