@@ -158,7 +158,8 @@ def converted(model, mel, styles, mix=1.0, layers=None):
 def sound(mel, spec, samples, vocoder=None):
     """The wave of a mel, faded in and out over 10 ms.
 
-    The last frame stands once more, so that a part of a hop at the end sounds too.
+    The last frame stands once more, so that a part of a hop at the end sounds too. What a model says beyond the
+    bounds of the Spec, which no recording passes, is brought back to them.
 
     Shapes: mel [1 + samples // hop, mels] -> [samples].
 
@@ -169,7 +170,7 @@ def sound(mel, spec, samples, vocoder=None):
         vocoder: A model with a verb `infer`, mel [time, mels] -> wave [about time * hop], which works on
             long mels piece by piece itself; None = Griffin-Lim.
     """
-    mel = np.concatenate([mel, mel[-1:]])
+    mel = np.clip(np.concatenate([mel, mel[-1:]]), spec.low, spec.high)
     if vocoder:
         wave = audio.deemphasised(vocoder.infer(mel), spec)
     else:

@@ -536,3 +536,11 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     assert "me/deep: no file of it could be used" in line(1, "--source=me/deep", "--target=me/deep/b.wav",
                                                           "--output=new")
     assert not os.path.exists("c.wav") and not os.path.exists("new")
+
+
+def test_a_mel_beyond_what_any_recording_has_still_sounds():
+    spec = audio.SPECS["waveglow"]
+    mel = np.full((20, spec.mels), 300.0, np.float32)  # e^300 is no magnitude of float32
+    wave = sound(mel, spec, 19 * spec.hop)
+    np.testing.assert_array_equal(wave, sound(np.full_like(mel, spec.high), spec, 19 * spec.hop))
+    assert np.isfinite(wave).all()
