@@ -7,8 +7,8 @@ A model writes its training step once, in stateful style, as
 * `input_gradient(function, x)`: the gradient with respect to an input, which can be
   differentiated again (for gradient penalties).
 
-and with a third outside of training: `input_value_and_grad(function, models)`, the compiled
-gradient of a function of trained models by their input (activation maximisation).
+and with two outside of training: `input_value_and_grad(function, models)`, the compiled gradient of a
+function of trained models by their input (activation maximisation), and `compiled(function)`.
 
 `normal` and `bernoulli` are the distributions of latents and of what is decoded from them: those of
 TensorFlow Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same
@@ -161,6 +161,14 @@ if BACKEND == "tensorflow":
 
         return lambda *arrays: graded(*map(tf.convert_to_tensor, arrays))
 
+    def compiled(function):
+        """A pure function of tensors and structures of them, compiled where the backend compiles.
+
+        Nothing is differentiated. TensorFlow traces it for the first shapes and once more for all others;
+        JAX for each.
+        """
+        return tf.function(function, reduce_retracing=True)
+
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
 
@@ -204,6 +212,9 @@ elif BACKEND == "torch":
             return tree.map_structure(lambda t: t.detach(), (value, aux)), gradient
 
         return graded
+
+    def compiled(function):
+        return torch.no_grad()(function)
 
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
@@ -304,6 +315,8 @@ elif BACKEND == "jax":
 
         graded = jax.jit(jax.value_and_grad(pure, has_aux=True))
         return lambda x, *rest: graded(x, [v.value for v in variables], *rest)
+
+    compiled = jax.jit
 
     def _differentiable_gradient(function, x):
         """`jax.grad(function, has_aux=True)(x)`, whose own derivative avoids slow operations.

@@ -350,6 +350,8 @@ def _known(source, spec, group, names):
         known = {"mels": spec.mels}
         if source.per_speaker:
             known |= {"partial_frames": source.crop_frames, "per_speaker": source.per_speaker}
+        if "flows" in group:
+            known |= {"hop": spec.hop}
         return known
     if group["domain"] == "image":
         known = {"shape": list(source.shape), "low": 0.0, "high": 1.0}
@@ -499,6 +501,8 @@ def _sources(corpus, splits, spec, model, group, more=()):
     arrays = [_domain(model), *more]
     if "phones" in model:
         arrays += ["mask", *["phone"][: model["phones"]]]
+    if "flows" in model:
+        arrays += ["wave", "mask"]
     return [Source(corpus, spec=spec, condition=model.get("condition", ""), arrays=arrays,
                    **_fitting(corpus, split, group)) for split in splits]
 

@@ -26,6 +26,8 @@ from kvoice.files import replaced
 ARRAYS = ("mel", "wave", "f0", "phone", "mask")
 LABELS = ("speaker", "gender", "emotion")
 UNKNOWN = -1  # a label that an utterance does not have
+FAINT = 1e-3  # root mean square of a crop that is as good as silent
+TRIES = 8  # crops drawn for one that is not
 
 
 class Source:
@@ -49,6 +51,8 @@ class Source:
         per_speaker: Utterances of each speaker in a batch, one speaker after the other; 0 = whoever
             comes. Utterances of unknown speaker are left out then. A batch repeats an utterance only
             where its speaker has fewer than that.
+        reject_silence: Whether a crop that is as good as silent is drawn anew, up to `TRIES` times;
+            then the loudest of them is taken.
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
@@ -66,10 +70,11 @@ class Source:
         condition="",
         arrays=("mel",),
         per_speaker=0,
+        reject_silence=False,
     ):
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
-        self.arrays = tuple(arrays)
+        self.arrays, self.reject_silence = tuple(arrays), reject_silence
         self.manifest = Manifest.load(directory)
         self.manifest.check(spec, directory)
         sizes = (("crop_frames", crop_frames, 1), ("batch", batch, 1), ("seed", seed, 0))
@@ -131,8 +136,10 @@ class Source:
         """
         rows = self._rows_of_speakers(step) if self.per_speaker else self._rows_of_epochs(step)
         spare = np.maximum(self._frames[rows] - self.crop_frames, 0)
-        draws = np.random.default_rng([self.seed, 1, step]).random(self.batch_size)
-        starts = (draws * (spare + 1)).astype(np.int64)
+        tries = TRIES if self.reject_silence else 1
+        draws = np.random.default_rng([self.seed, 1, step]).random((tries, self.batch_size))
+        starts = (draws * (spare + 1)).astype(np.int64)  # [tries, batch]
+        starts = [self._audible(row, each) for row, each in zip(rows, starts.T)] if tries > 1 else starts[0]
         crops = [self._crop(row, start, self.crop_frames) for row, start in zip(rows, starts)]
         batch = {name: np.stack([crop[name] for crop in crops]) for name in self.arrays}
         return batch | {name: self._table[name][rows] for name in LABELS}
@@ -201,6 +208,17 @@ class Source:
         for name, values in crop.items():
             assert len(values) == (self.spec.samples(frames) if name == "wave" else frames)
         return {name: crop[name] for name in self.arrays}
+
+    def _audible(self, row, starts):
+        """The first of some starts whose crop is more than silence, or that of the loudest."""
+        hop, wave = self.spec.hop, self._record(row)["wave"]
+        levels = []
+        for start in starts:
+            crop = _float(wave[start * hop : (start + self.crop_frames) * hop])
+            levels.append(np.sqrt(np.mean(np.square(crop))) if len(crop) else 0.0)
+            if levels[-1] > FAINT:
+                break
+        return starts[int(np.argmax(levels))]
 
     def _record(self, row):
         return self._shards[self._table["shard"][row]].utterance(self._table["offset"][row])

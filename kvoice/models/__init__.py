@@ -5,6 +5,7 @@ from kvoice.models.betavae import BetaVAE
 from kvoice.models.classifier import Classifier
 from kvoice.models.speakerencoder import SpeakerEncoder
 from kvoice.models.voicegan import VoiceGAN
+from kvoice.models.waveglow import WaveGlow
 
 MODELS = {"adainvc": AdaINVC, "betavae": BetaVAE, "classifier": Classifier,
-          "speakerencoder": SpeakerEncoder, "voicegan": VoiceGAN}
+          "speakerencoder": SpeakerEncoder, "voicegan": VoiceGAN, "waveglow": WaveGlow}

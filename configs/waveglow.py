@@ -1,0 +1,81 @@
+"""waveglow: waves from mels by a normalising flow, the vocoder of all other models.
+
+    bin/train --model=waveglow          default: half an hour on two cores; :laptop is the same
+    bin/train --model=waveglow:64       the published network with 64 channels; :128, :256
+    bin/train --model=waveglow:paper    the published sizes (512 channels) and schedule, for a GPU
+    bin/train --model=waveglow:tiny     seconds, to see that everything runs
+
+Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The default is narrower, and its condition has the rate of
+the groups of samples instead of that of the samples.
+"""
+
+import dataclasses
+
+import ml_collections
+
+from kvoice import audio
+
+_LAPTOP = {}
+_PUBLISHED = {
+    "data": {"crop_frames": 63, "batch": 24},  # 16,128 samples
+    "model": {"upsample_to": "samples", "depth": 8},
+    "train": {"steps": 580_000, "steps_per_epoch": 1000, "rates": {"flow": 1e-4}, "decay": 1.0, "ema": 0.0},
+}
+
+VARIANTS = {
+    "": _LAPTOP,
+    "laptop": _LAPTOP,
+    **{str(width): {**_PUBLISHED, "model": {**_PUBLISHED["model"], "width": width}} for width in (64, 128, 256)},
+    "paper": {**_PUBLISHED, "model": {**_PUBLISHED["model"], "width": 512}},
+    "tiny": {
+        "data": {"batch": 2, "crop_frames": 8},
+        "model": {"width": 4, "depth": 2},
+        "train": {"steps": 6, "steps_per_epoch": 3},
+    },
+}
+
+
+def config(variant=""):
+    """The values of a variant: each group holds the keyword arguments of one function."""
+    values = ml_collections.ConfigDict({
+        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+        "data": {  # data.source.Source
+            "split": "train",  # whose speakers it learns from
+            "crop_frames": 32,  # of 256 samples
+            "batch": 8,
+            "seed": 0,
+            "reject_silence": True,
+        },
+        "model": {  # models.waveglow.WaveGlow
+            "width": 48,
+            "flows": 12,
+            "group": 8,
+            "early_every": 4,
+            "early_size": 2,
+            "depth": 7,
+            "kernel": 3,
+            "alternate": False,  # halves change roles, as in waveglow_old.pt
+            "upsample_to": "groups",  # or samples, as published
+            "sigma": 1.0,
+            "dequantise": True,
+            "seed": 0,
+        },
+        "train": {  # training.train
+            "steps": 3000,
+            "steps_per_epoch": 250,
+            "rates": {"flow": 1e-3},
+            "decay": 0.85,  # factor on the rates after each epoch
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "clip_norm": 5.0,  # 0 = no clipping
+            "ema": 0.99,  # momentum of the average of the weights, 0 = no average
+            "precision": "float32",
+            "jit": False,
+            "seed": 0,
+            "keep": 2,  # checkpoints
+            "valid_steps": 4,  # batches at the end of each epoch
+        },
+    })
+    values.lock()
+    values.update(VARIANTS[variant])
+    return values

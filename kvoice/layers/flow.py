@@ -1,0 +1,171 @@
+"""A step of a normalising flow over audio: an invertible mixing, then an affine coupling.
+
+Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002, after Kingma & Dhariwal 2018, arXiv:1807.03039.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kvoice.layers.weight_norm import WeightNorm, convolved
+
+
+def log_abs_determinant(matrix):
+    """`ln |det|` of a square matrix, in float32.
+
+    By its QR decomposition, which compiles and has a gradient on all backends; the sign does not
+    matter, so that a matrix whose determinant becomes negative does no harm.
+
+    Shapes: [size, size] -> scalar.
+    """
+    _, upper = ops.qr(ops.cast(matrix, "float32"))
+    return ops.sum(ops.log(ops.abs(ops.diagonal(upper))))
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class InvertibleMixing(keras.layers.Layer):
+    """Mixes the channels of each step by one matrix, a rotation at first.
+
+    Args:
+        channels: How many.
+        seed: Of the rotation.
+    """
+
+    def __init__(self, channels, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self._config = dict(channels=channels, seed=seed)
+        rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels, channels)))
+        if np.linalg.det(rotation) < 0:
+            rotation[:, 0] *= -1
+        # Named as the published weights: out = x @ matrix, their transpose.
+        self.matrix = self.add_weight(
+            shape=(1, channels, channels), name="matrix",
+            initializer=lambda *_, **__: ops.convert_to_tensor(rotation.T[None], "float32"))
+        self.built = True
+
+    def inverse(self):
+        """The matrix that undoes it: [channels, channels] float32, computed in float64."""
+        matrix = ops.convert_to_numpy(self.matrix.value)[0].astype(np.float64)
+        return ops.convert_to_tensor(np.linalg.inv(matrix).astype(np.float32))
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class CouplingNetwork(keras.layers.Layer):
+    """What one half of the channels, and the mel, say of the other half: an offset and a scale.
+
+    Gated convolutions of growing reach, 2^i steps between the taps of layer i, not causal. The last
+    layer begins at zero, so that a new network changes nothing. Its sums are in the dtype of the
+    policy; what goes in and comes out is float32.
+
+    Args:
+        half: Channels that are heard.
+        changed: Channels that are changed.
+        conditions: Channels of the condition.
+        width: Channels of each layer.
+        depth: Layers.
+        kernel: Taps of each layer, odd.
+        seed: Of the first weights.
+    """
+
+    def __init__(self, half, changed, conditions, width, depth, kernel, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self._config = dict(half=half, changed=changed, conditions=conditions, width=width, depth=depth,
+                            kernel=kernel, seed=seed)
+        self.width, self.depth, self.changed = width, depth, changed
+        self.start = WeightNorm(half, width, seed=seed + 1)
+        self.cond_layer = WeightNorm(conditions, 2 * width * depth, seed=seed + 3)
+        self.in_layers = [WeightNorm(width, 2 * width, kernel, seed=seed + 5 + 4 * i) for i in range(depth)]
+        self.res_skip_layers = [
+            WeightNorm(width, width * (2 if i < depth - 1 else 1), seed=seed + 7 + 4 * i) for i in range(depth)]
+        self.end = keras.layers.Conv1D(2 * changed, 1, kernel_initializer="zeros", dtype="float32")
+        self.end.build((None, None, width))
+        self.built = True
+
+    def folded(self):
+        """The weights as `call` takes them, in the dtype of its sums."""
+        layers = [self.start, self.cond_layer, *self.in_layers, *self.res_skip_layers]
+        kept = [tuple(ops.cast(each, self.compute_dtype) for each in layer.folded()) for layer in layers]
+        return {"start": kept[0], "cond": kept[1], "in": kept[2 : 2 + self.depth],
+                "res_skip": kept[2 + self.depth :], "end": (self.end.kernel.value, self.end.bias.value)}
+
+    def changes(self, heard, conditions, weights):
+        """Offset and logarithm of the scale for the other half.
+
+        Shapes: `heard` [batch, time, half], `conditions` [batch, time, conditions], `weights` from
+        `folded` -> two of [batch, time, changed].
+        """
+        width, total = self.width, 0.0
+        x = convolved(ops.cast(heard, self.compute_dtype), *weights["start"])  # [B, T, C]
+        conditions = ops.cast(conditions, self.compute_dtype)
+        kernel, bias = weights["cond"]
+        for i in range(self.depth):
+            own = slice(2 * width * i, 2 * width * (i + 1))
+            reached = convolved(x, *weights["in"][i], dilation=2**i) + convolved(
+                conditions, kernel[:, :, own], bias[own])
+            gated = ops.tanh(reached[..., :width]) * ops.sigmoid(reached[..., width:])
+            out = convolved(gated, *weights["res_skip"][i])
+            if i < self.depth - 1:
+                x, out = x + out[..., :width], out[..., width:]
+            total = total + out
+        out = convolved(ops.cast(total, "float32"), *weights["end"])
+        return out[..., : self.changed], out[..., self.changed :]
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class FlowStep(keras.layers.Layer):
+    """One step of the flow, and back.
+
+    Args:
+        channels: Of the audio; even.
+        swapped: Whether the second half tells how the first changes, instead of the other way round.
+        seed: Of the first weights.
+        network: Further arguments of `CouplingNetwork`.
+    """
+
+    def __init__(self, channels, swapped=False, seed=0, **network):
+        super().__init__(**{name: network.pop(name) for name in ("name", "dtype", "trainable") if name in network})
+        self._config = dict(channels=channels, swapped=swapped, seed=seed, **network)
+        self.swapped, self.half = swapped, channels // 2
+        self.mixing = InvertibleMixing(channels, seed, dtype="float32")
+        self.network = CouplingNetwork(self.half, self.half, seed=seed, dtype=self.dtype_policy, **network)
+        self.built = True
+
+    def _parts(self, x):
+        first, second = x[..., : self.half], x[..., self.half :]
+        return (second, first) if self.swapped else (first, second)
+
+    def _whole(self, heard, changed):
+        return ops.concatenate([changed, heard] if self.swapped else [heard, changed], axis=-1)
+
+    def forward(self, x, conditions):
+        """Audio on the way to noise.
+
+        Shapes: `x` [batch, time, channels], `conditions` [batch, time, any] -> the same as x, the
+        logarithms of the scales [batch, time, channels // 2], and `ln |det|` of the mixing, a scalar.
+        """
+        matrix = self.mixing.matrix.value
+        x = convolved(x, matrix, 0.0)
+        heard, changed = self._parts(x)
+        offset, log_scale = self.network.changes(heard, conditions, self.network.folded())
+        return (self._whole(heard, changed * ops.exp(log_scale) + offset), log_scale,
+                log_abs_determinant(matrix[0]))
+
+    def folded(self):
+        """What `inverse` needs: the weights of the network, and the inverse of the matrix."""
+        return {"network": self.network.folded(), "unmixing": self.mixing.inverse()}
+
+    def inverse(self, x, conditions, weights):
+        """Noise on the way to audio; undoes `forward`. `weights` from `folded`."""
+        heard, changed = self._parts(x)
+        offset, log_scale = self.network.changes(heard, conditions, weights["network"])
+        x = self._whole(heard, (changed - offset) * ops.exp(-log_scale))
+        return convolved(x, weights["unmixing"][None], 0.0)
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}

@@ -1,0 +1,304 @@
+"""WaveGlow: waves from mels by a normalising flow, with an exact likelihood.
+
+Audio in groups of samples is turned into noise by invertible steps, each told by the mel what to do; the
+steps backwards turn noise into audio. Trained by the likelihood alone.
+
+Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The network is that of the authors' public code,
+from which the paper differs in widths: 268,294,760 parameters with 512 channels, 87,879,272 with 256,
+34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples. Differs: `ln |det|` of the mixing
+where that code takes `ln det`; audio is dequantised in training, and padding does not count. The upsampler
+has four hops of taps, whatever the hop. `upsample_to="groups"` is ours: the condition has the rate of the
+groups and as many channels as there are mels, for small networks.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from kvoice import backend
+from kvoice.layers.flow import FlowStep
+from kvoice.layers.weight_norm import convolved
+from kvoice.players import StepModel
+
+TAPS = 4  # frames that the upsampler hears: the one at hand, and those before it
+RATES = ("samples", "groups")
+LEVELS = 32768  # of 16-bit audio, for one sign
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class Upsampler(keras.layers.Layer):
+    """A transposed convolution from the rate of frames to a higher one, not looking ahead.
+
+    As the published one, of whose output the last three hops are dropped.
+
+    Shapes: [batch, time, channels] -> [batch, time * rate, channels].
+
+    Args:
+        channels: Of the mel.
+        rate: Steps of the output for each frame.
+        seed: Of the first weights.
+    """
+
+    def __init__(self, channels, rate, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self._config = dict(channels=channels, rate=rate, seed=seed)
+        self.channels, self.rate = channels, rate
+        bound = (channels * TAPS * rate) ** -0.5
+        self.kernel, self.bias = (
+            self.add_weight(shape=shape, name=name,
+                            initializer=keras.initializers.RandomUniform(-bound, bound, seed + i))
+            for i, (name, shape) in enumerate(
+                (("kernel", (TAPS * rate, channels, channels)), ("bias", (channels,)))))
+        self.built = True
+
+    def call(self, mel):
+        time, size = ops.shape(mel)[1], self.channels
+        padded = ops.pad(mel, ((0, 0), (TAPS - 1, 0), (0, 0)))
+        first = TAPS - 1
+        frames = ops.concatenate([padded[:, first - i : first - i + time] for i in range(TAPS)], axis=-1)
+        taps = ops.reshape(self.kernel.value, (TAPS, self.rate, size, size))  # [tap, step, out, in]
+        taps = ops.reshape(ops.transpose(taps, (0, 3, 1, 2)), (1, TAPS * size, self.rate * size))
+        steps = convolved(frames, taps, 0.0)  # [B, F, rate * C]
+        return ops.reshape(steps, (-1, time * self.rate, size)) + self.bias.value
+
+    def compute_output_shape(self, shape):
+        return (shape[0], shape[1] and shape[1] * self.rate, self.channels)
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
+
+
+def channels_of(flows, group, early_every, early_size):
+    """Channels of the audio at each step: some leave the flow early."""
+    return [group - early_size * (k // early_every) for k in range(flows)]
+
+
+@keras.saving.register_keras_serializable(package="kvoice")
+class WaveGlow(StepModel):
+    """A flow between audio and noise, given the mel.
+
+    The loss is `(|z|^2 / (2 sigma^2) - sum of the logarithms of all scales) / samples`, in nats per sample:
+    minus the log-likelihood but for `ln(sigma) + ln(2 pi) / 2`. It may be negative.
+
+    The sums of the coupling networks are in the dtype of the policy, such as bfloat16; the audio, the
+    condition and the determinants are float32 always.
+
+    Args:
+        mels: Bands of the Spec.
+        hop: Samples from one frame to the next.
+        width: Channels of the coupling networks.
+        flows: Steps of the flow.
+        group: Samples that make one step of time.
+        early_every: Steps after which channels leave the flow.
+        early_size: How many do, each time; even.
+        depth: Layers of each coupling network.
+        kernel: Taps of each layer, odd.
+        alternate: Whether the halves of the channels change roles from step to step, as in the first
+            published weights (`waveglow_old.pt`).
+        upsample_to: "samples", as published, whose condition has `mels * group` channels; or "groups".
+        sigma: Standard deviation of the noise in training.
+        dequantise: Whether training audio gets noise of one 16-bit level, uniform, so that it has a density.
+        seed: Of the first weights and the noise.
+
+    Raises:
+        ValueError: If an argument does not fit, by its name.
+    """
+
+    terms = ("loss", "log_likelihood", "bits_per_sample")
+
+    def __init__(
+        self, *, mels, hop, width, flows=12, group=8, early_every=4, early_size=2, depth=8, kernel=3,
+        alternate=False, upsample_to="samples", sigma=1.0, dequantise=True, seed=0, **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value, least in (
+                ("mels", mels, 1), ("hop", hop, 1), ("width", width, 1), ("flows", flows, 1),
+                ("group", group, 2), ("early_every", early_every, 1), ("early_size", early_size, 2),
+                ("depth", depth, 1), ("kernel", kernel, 1), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name}: {value} must be at least {least}.")
+        for name, value in (("group", group), ("early_size", early_size)):
+            if value % 2:
+                raise ValueError(f"{name}: {value} must be even, since half of the channels tell of the others.")
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel: {kernel} must be odd.")
+        if not sigma > 0:
+            raise ValueError(f"sigma: {sigma} must be above 0.")
+        if upsample_to not in RATES:
+            raise ValueError(f"upsample_to: {upsample_to!r} is none of {', '.join(RATES)}.")
+        if upsample_to == "groups" and hop % group:
+            raise ValueError(f"group: {group} must divide the hop of {hop} samples; or set upsample_to=samples.")
+        channels = channels_of(flows, group, early_every, early_size)
+        if channels[-1] < 2:
+            raise ValueError(f"early_size: {early_size} channels every {early_every} of {flows} steps leave "
+                             f"none of {group}; let fewer leave.")
+        self._config = dict(
+            mels=mels, hop=hop, width=width, flows=flows, group=group, early_every=early_every,
+            early_size=early_size, depth=depth, kernel=kernel, alternate=alternate, upsample_to=upsample_to,
+            sigma=sigma, dequantise=dequantise, seed=seed)
+        self.mels, self.hop, self.group, self.sigma = mels, hop, group, sigma
+        self.early_every, self.early_size, self.dequantise = early_every, early_size, dequantise
+        self.names = []  # no labels are learned from
+        self.upsample_to = upsample_to
+        # Frames whose samples fill whole groups.
+        self.frames_step = group // math.gcd(hop, group)
+        # Steps of time, to either side, beyond which nothing is heard.
+        self.reach = flows * (kernel // 2) * (2**depth - 1)
+        to_samples = upsample_to == "samples"
+        self.upsample = Upsampler(mels, hop if to_samples else hop // group, seed=10_000, dtype="float32")
+        self.flows = [
+            FlowStep(size, swapped=alternate and k % 2 == 1, seed=seed + 1000 * k, name=f"flow_{k}",
+                     conditions=mels * group if to_samples else mels, width=width, depth=depth, kernel=kernel)
+            for k, size in enumerate(channels)]
+        self._random = keras.random.SeedGenerator(seed)
+        self._compiled = None
+        self.built = True
+
+    def players(self):
+        return {"flow": self.trainable_variables}
+
+    # The flow
+
+    def conditions(self, mel):
+        """The mel at the rate of the groups.
+
+        Shapes: [batch, frames, mels] -> [batch, frames * hop / group, channels]; of the published one,
+        channel `mel * group + sample`.
+        """
+        steps = self.upsample.call(mel)
+        if self.upsample_to == "groups":
+            return steps
+        count = ops.shape(mel)[1] * self.hop // self.group
+        grouped = ops.reshape(steps, (-1, count, self.group, self.mels))
+        return ops.reshape(ops.transpose(grouped, (0, 1, 3, 2)), (-1, count, self.mels * self.group))
+
+    def forward(self, wave, mel):
+        """Audio -> noise, and how much space every step takes.
+
+        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels] -> dict of `z` [batch, frames * hop /
+        group, group], first what left the flow first; `log_scale`, the sum of the logarithms of the
+        scales of each step of time [batch, frames * hop / group]; `log_determinant`, the sum for the
+        mixings, a scalar that holds for each step of time.
+        """
+        conditions = self.conditions(mel)
+        x = ops.reshape(wave, (-1, ops.shape(conditions)[1], self.group))  # [B, T / 8, 8]
+        left, log_scale, log_determinant = [], 0.0, 0.0
+        for k, step in enumerate(self.flows):
+            if k and k % self.early_every == 0:
+                left.append(x[..., : self.early_size])
+                x = x[..., self.early_size :]
+            x, scales, determinant = step.forward(x, conditions)
+            log_scale = log_scale + ops.sum(scales, axis=-1)
+            log_determinant = log_determinant + determinant
+        return {"z": ops.concatenate([*left, x], axis=-1), "log_scale": log_scale,
+                "log_determinant": log_determinant}
+
+    def folded(self):
+        """The weights as `inverse` takes them: kernels without their norms, matrices inverted.
+
+        Of the weights as they are now: take them anew after each change.
+        """
+        return [step.folded() for step in self.flows]
+
+    def inverse(self, z, mel, weights):
+        """Noise -> audio; undoes `forward`. Differentiable by `z` and `mel`.
+
+        Shapes: `z` [batch, frames * hop / group, group], `mel` [batch, frames, mels] ->
+        [batch, frames * hop].
+
+        Args:
+            weights: From `folded`.
+        """
+        conditions = self.conditions(mel)
+        left = z.shape[-1] - self.flows[-1].half * 2
+        x = z[..., left:]
+        for k, step in reversed(list(enumerate(self.flows))):
+            x = step.inverse(x, conditions, weights[k])
+            if k and k % self.early_every == 0:
+                left -= self.early_size
+                x = ops.concatenate([z[..., left : left + self.early_size], x], axis=-1)
+        return ops.reshape(x, (-1, ops.shape(mel)[1] * self.hop))
+
+    def call(self, batch, training=False):
+        """All of `forward`, for audio of `wave` and `mel`."""
+        wave = batch["wave"]
+        if training and self.dequantise:
+            wave = wave + keras.random.uniform(
+                ops.shape(wave), -0.5 / LEVELS, 0.5 / LEVELS, seed=self._random)
+        return self.forward(wave, batch["mel"])
+
+    # Verbs
+
+    def infer(self, mel, sigma=0.6, seed=0, frames=400):
+        """Audio of a mel, NumPy; the same for the same seed, and within 1e-4 on every backend.
+
+        Long mels are taken `frames` at a time, with as many around them as can be heard: there are no
+        seams.
+
+        Shapes: `mel` [time, mels] in the unit of the Spec -> [time * hop]; or [batch, time, mels] ->
+        [batch, time * hop].
+
+        Args:
+            sigma: Standard deviation of the noise: less is less noisy, and duller.
+            seed: Of the noise.
+            frames: At a time; more is faster, and takes more memory.
+
+        Raises:
+            ValueError: If the mel has no frames, or another number of bands.
+        """
+        mel = np.asarray(mel, np.float32)
+        if mel.ndim not in (2, 3) or mel.shape[-1] != self.mels or not mel.shape[-2]:
+            raise ValueError(f"mel: has the shape {list(mel.shape)}, expected [time, {self.mels}] or "
+                             f"[batch, time, {self.mels}].")
+        single, mel = mel.ndim == 2, mel if mel.ndim == 3 else mel[None]
+        time, step = mel.shape[1], self.frames_step
+        mel = np.pad(mel, ((0, 0), (0, -time % step), (0, 0)), mode="edge")
+        total, per_frame = mel.shape[1], self.hop / self.group
+        noise = np.random.default_rng(seed).standard_normal(
+            (len(mel), round(total * per_frame), self.group), np.float32) * np.float32(sigma)
+        weights = self.folded()
+        if self._compiled is None:
+            self._compiled = backend.compiled(self.inverse)
+        margin = step * math.ceil((self.reach / per_frame + TAPS) / step)
+        frames = step * math.ceil(frames / step)
+        whole = total <= frames + 2 * margin
+        size = total if whole else frames + 2 * margin
+        waves = []
+        for start in range(0, total, total if whole else frames):
+            first = min(max(0, start - margin), total - size)
+            groups = slice(round(first * per_frame), round((first + size) * per_frame))
+            wave = ops.convert_to_numpy(self._compiled(
+                ops.convert_to_tensor(noise[:, groups]), ops.convert_to_tensor(mel[:, first : first + size]),
+                weights))
+            waves.append(wave[:, (start - first) * self.hop :][:, : None if whole else frames * self.hop])
+        wave = np.concatenate(waves, axis=1)[:, : time * self.hop]
+        return wave[0] if single else wave
+
+    # Training
+
+    def loss_and_terms(self, batch, training):
+        """What is lowered, and what is logged; a batch's means over all samples that are no padding."""
+        out = self.call(batch, training=training)
+        cost = ops.sum(ops.square(out["z"]), axis=-1) / (2 * self.sigma**2) - out["log_scale"]
+        cost = (cost - out["log_determinant"]) / self.group  # [B, T / 8]
+        if "mask" in batch:
+            inside = ops.repeat(batch["mask"], self.hop, axis=1)[:, :: self.group]
+            loss = ops.sum(cost * inside) / ops.maximum(ops.sum(inside), 1.0)
+        else:
+            loss = ops.mean(cost)
+        likelihood = -loss - math.log(self.sigma) - math.log(2 * math.pi) / 2
+        bits = math.log2(LEVELS) - likelihood / math.log(2)
+        return loss, {"log_likelihood": likelihood, "bits_per_sample": bits}
+
+    def train_on(self, batch):
+        loss, terms = self.update("flow", lambda: self.loss_and_terms(batch, training=True))
+        return {"loss": loss, **terms}
+
+    def eval_on(self, batch):
+        loss, terms = self.loss_and_terms(batch, training=False)
+        return {"loss": loss, **terms}
+
+    def get_config(self):
+        return {**super().get_config(), **self._config}
