@@ -4,7 +4,7 @@ The layers of the models bear the published names, and Keras orders the axes of 
 way round, so that a tensor's transpose is the variable. The sizes of a network are read from its
 tensors: smaller ones of the same family load too.
 
-Files are data here, never programs. PyTorch's come through its restricted unpickler, and of NumPy's
+Files are data here, never programs. PyTorch's come through `torchfiles`, without PyTorch, and of NumPy's
 pickles a restricted one of this file builds arrays from their bytes, without calling NumPy's own.
 
 Sources:
@@ -21,18 +21,18 @@ import hashlib
 import io
 import pickle
 import re
-import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from kvoice import audio, runs, training
+from kvoice import audio, runs, torchfiles, training
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory
 
 NAMED = 5  # tensors that a message lists
-WRAPPED = "model_state"  # where Resemblyzer's file keeps the weights
+# Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users, NVIDIA's.
+WRAPPED = ("model_state", "state_dict", "model")
+SPREAD = ("module.1.", "module.")  # before all names, of modules spread over devices
 # Tensors of Resemblyzer's training that its own loader leaves out; they may be absent.
 OPTIONAL = ("similarity_weight", "similarity_bias")
 
@@ -180,11 +180,13 @@ def read(name, path, spec=""):
         spec: Name of the Spec of its mels; "" = by their number.
 
     Raises:
-        KvoiceError: If PyTorch is not installed, the file is missing, holds anything but named
-            tensors of finite numbers, or the Spec has another number of mels.
+        KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, or the
+            Spec has another number of mels.
     """
     path, network = Path(path), NETWORKS[name]
-    content, digest = _content(path)
+    content = torchfiles.read(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     tensors = {key: _array(path, key, tensor) for key, tensor in _state_dict(path, content).items()}
     sizes = network.sizes(tensors)
     mels = sizes["mels"]
@@ -200,56 +202,24 @@ def read(name, path, spec=""):
     return Published(name, path, digest, tensors, sizes, found, network.variants.get(spec, ""))
 
 
-def _content(path):
-    """What `torch.load` finds in a file, and the file's hash; nothing that is in it is run."""
-    try:
-        import torch
-    except ImportError:
-        raise KvoiceError("PyTorch is not installed, which reads its files; install it with pip install "
-                          "'kvoice[torch]', in a checkout pip install -e '.[torch]'") from None
-    if not path.is_file():
-        raise KvoiceError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; --checkpoint=FILE "
-                          "is what torch.save wrote")
-    if _torchscript(path):
-        raise KvoiceError(f"{path}: is a TorchScript archive, a program; expected the weights alone, as "
-                          "torch.save(module.state_dict(), FILE) writes them")
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of foreign pickles; what is wrong is said below
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        try:
-            return torch.load(file, map_location="cpu", weights_only=True), digest
-        except MemoryError:
-            raise
-        except Exception as broken:  # of as many kinds as there are ways to be it
-            error = broken
-    if asked := re.search(r"GLOBAL (\S+)", str(error)):
-        raise KvoiceError(f"{path}: asks for {asked[1]}, and only tensors are read, so nothing of it was "
-                          "run; if it is a whole module, save its weights alone: "
-                          "torch.save(module.state_dict(), FILE)")
-    raise KvoiceError(f"{path}: no PyTorch file, or a damaged one; expected what torch.save wrote")
-
-
-def _torchscript(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, ValueError):
-        return False
-
-
 def _state_dict(path, content):
-    """The named tensors in what a file holds."""
-    import torch
-
-    if isinstance(content, dict) and isinstance(content.get(WRAPPED), dict):
-        content = content[WRAPPED]
+    """The named tensors in what a file holds: a state dict, or a whole module, maybe beside other things."""
+    for key in WRAPPED:
+        if isinstance(content, dict) and isinstance(content.get(key), (dict, torchfiles.Module)):
+            content = content[key] or content
+    if isinstance(content, torchfiles.Module):
+        try:
+            content = content.tensors()
+        except KvoiceError as error:
+            raise KvoiceError(f"{path}: {error}") from None
     if not isinstance(content, dict):
-        what = f"a {type(content).__name__}"
+        what = "a tensor" if isinstance(content, np.ndarray) else f"a {type(content).__name__}"
     elif {"state", "param_groups"} <= content.keys():
         what = "the state of an optimizer"
-    elif content and all(isinstance(key, str) and isinstance(value, torch.Tensor)
+    elif content and all(isinstance(key, str) and isinstance(value, np.ndarray)
                          for key, value in content.items()):
+        while prefix := next((each for each in SPREAD if all(key.startswith(each) for key in content)), ""):
+            content = {key.removeprefix(prefix): value for key, value in content.items()}
         return content
     else:
         what = f"a dict of {_listed([str(key) for key in content]) or 'nothing'}"
@@ -259,13 +229,10 @@ def _state_dict(path, content):
 
 def _array(path, key, tensor):
     """A tensor as a float32 array."""
-    import torch
-
-    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not plain or not tensor.is_floating_point():
-        kind = str(tensor.dtype) if plain else f"{tensor.dtype}, without plain values"
-        raise KvoiceError(f"{path}: {key} is of type {kind}; expected floating-point numbers")
-    array = np.atleast_1d(tensor.detach().to(torch.float32).numpy())
+    if tensor.dtype.kind != "f":
+        raise KvoiceError(f"{path}: {key} is of type {tensor.dtype}; expected floating-point numbers")
+    with np.errstate(over="ignore"):
+        array = np.atleast_1d(tensor.astype(np.float32, copy=False))
     if not np.isfinite(array).all():
         raise KvoiceError(f"{path}: {key} holds numbers that are not finite in float32; the training that "
                           "made it failed, or the file is damaged")
