@@ -27,7 +27,6 @@ import numpy as np
 from kvoice.errors import KvoiceError
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
-AXES = 32  # that NumPy's arrays have at most
 MODULES, DEEPEST = 10_000, 100  # within a module; with more of them, or deeper, it may hold itself
 # Packages, beside PyTorch's layers, whose classes may be modules: those of published vocoders.
 PACKAGES = ("glow", "glow_old", "waveglow", "tacotron2", "common")
@@ -121,6 +120,8 @@ def read(path):
 def _zipped(file, mapped):
     with zipfile.ZipFile(file) as archive:
         members = {member.filename: member for member in archive.infolist()}
+    if sum(member.compress_size for member in members.values()) > len(mapped):
+        raise ValueError("members that overlap")
     (pickled,) = (name for name in members if name.count("/") == 1 and name.endswith("/data.pkl"))
     folder = pickled.removesuffix("data.pkl")
     if f"{folder}constants.pkl" in members:
@@ -140,13 +141,8 @@ def _member(mapped, member):
         raise KvoiceError("is compressed, which torch.save never does; unpack it, and pack it uncompressed "
                           "(zip -0 -r)")
     names = struct.unpack("<26x2H", mapped[member.header_offset : member.header_offset + 30])
-    return _bytes(mapped, member.header_offset + 30 + sum(names), member.file_size)
-
-
-def _bytes(mapped, start, size):
-    if start < 0 or size < 0 or start + size > len(mapped):
-        raise ValueError("fewer bytes than said")
-    return memoryview(mapped)[start : start + size]
+    start = member.header_offset + 30 + sum(names)
+    return memoryview(mapped)[start : start + member.compress_size]
 
 
 def _in_a_row(mapped):
@@ -158,7 +154,7 @@ def _in_a_row(mapped):
             "model_weights.ckpt")
     if [_Unpickler(mapped).load() for _ in range(3)][:2] != [MAGIC, VERSION]:
         raise ValueError("another kind of pickle")
-    start, sizes, places = mapped.tell(), {}, {}
+    content, sizes, places = mapped.tell(), {}, {}
 
     def sized(key, count, itemsize):  # the bytes come after the pickle, which at first says how many
         sizes.setdefault(key, (count, itemsize))
@@ -170,9 +166,9 @@ def _in_a_row(mapped):
         count, itemsize = sizes[key]
         if struct.unpack("<q", mapped[place : place + 8]) != (count,):
             raise ValueError("another count of numbers")
-        places[key] = _bytes(mapped, place + 8, count * itemsize)
-        place += 8 + count * itemsize
-    mapped.seek(start)
+        start, place = place + 8, place + 8 + count * itemsize
+        places[key] = memoryview(mapped)[start:place]
+    mapped.seek(content)
     return _Unpickler(mapped, lambda key, *_: places[key]).load()
 
 
@@ -193,7 +189,7 @@ def _tensor(storage, offset, size, stride, *_):
     if not (isinstance(storage, np.ndarray) and storage.ndim == 1 and storage.flags.c_contiguous):
         raise ValueError("no storage")
     size, stride = tuple(size), tuple(stride)
-    if len(size) != len(stride) or len(size) > AXES or not all(
+    if len(size) != len(stride) or not all(
             type(value) is int and value >= 0 for value in (offset, *size, *stride)):
         raise ValueError("no place in a storage")
     count = math.prod(size)
@@ -300,6 +296,8 @@ class _Unpickler(pickle._Unpickler):
         if what != "storage":
             raise ValueError("neither a storage nor a module")
         kind, key, _, count, *part = values
+        if not isinstance(key, str):
+            raise ValueError("no key")
         itemsize = 2 if _known(kind) == "bfloat16" else np.dtype(kind).itemsize
         data = self.data(key, count, itemsize)
         if data is None:
