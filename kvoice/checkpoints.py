@@ -13,6 +13,8 @@ Sources:
     speakerencoder: Resemblyzer's, whose file wraps the state dict and keeps the scale and the offset of
     the cosines in it. PyTorch's order of an LSTM's gates (input, forget, cell, output) is Keras'; it
     adds two biases where Keras has one.
+    waveglow: NVIDIA's, of Prenger, Valle & Catanzaro 2019, arXiv:1811.00002, in every form it was
+    published in: whole modules of 2018 and 2019, DeepLearningExamples, NeMo; with weight norm or without.
 """
 
 import collections
@@ -32,6 +34,7 @@ from kvoice.files import whole_directory
 NAMED = 5  # tensors that a message lists
 # Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users, NVIDIA's.
 WRAPPED = ("model_state", "state_dict", "model")
+ALTERNATING = "glow_old.WaveGlow"  # the class of waveglow_old.pt, whose halves change roles
 SPREAD = ("module.1.", "module.")  # before all names, of modules spread over devices
 # Tensors of Resemblyzer's training that its own loader leaves out; they may be absent.
 OPTIONAL = ("similarity_weight", "similarity_bias")
@@ -45,11 +48,14 @@ class Network:
         source: Whose file it is.
         sizes: Tensors -> arguments of the model, whatever may be missing or wrong among them; where
             nothing says a size, the published one.
-        variables: Model -> pairs of a variable and the names of the tensors whose sum it is.
+        variables: Model -> triples of a variable, name -> shape of the tensors that it is made of, and
+            tensors -> its value.
         specs: Names of Specs. The one with as many mels as the network is its own; where there is
-            none, it is the last one, with that number of mels.
+            none, it is the last one, with that number of mels. A hop that the network says replaces
+            the Spec's.
         variants: Name of a Spec -> variant of the config, where it is not the default.
         stats: Whether it wants mels standardised by a second file.
+        names: Tensors -> the same under the names, and joined as, `variables` knows them.
     """
 
     source: str
@@ -58,6 +64,7 @@ class Network:
     specs: tuple
     variants: dict
     stats: bool
+    names: collections.abc.Callable = dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +91,24 @@ class Published:
 
 
 # --- The networks
+
+
+def _sum(variable, *names):
+    """A variable that is a tensor, its axes the other way round, or the sum of several."""
+    return variable, dict.fromkeys(names, tuple(variable.shape[::-1]) or (1,)), lambda *found: sum(found).T
+
+
+def _stack(variable, names):
+    """A variable that holds a tensor for each layer."""
+    return (variable, dict.fromkeys(names, tuple(variable.shape[:0:-1])),
+            lambda *found: np.array([tensor.T for tensor in found]))
+
+
+def _split(variable, name):
+    """A variable that holds, for each layer, its share of the first axis of a tensor."""
+    layers, *others, filters = variable.shape
+    return (variable, {name: (layers * filters, *others[::-1])},
+            lambda found: np.array([tensor.T for tensor in np.split(found, layers)]))
 
 
 def _usual(tensors, pattern, axis, published):
@@ -131,8 +156,8 @@ def _adainvc_variables(model):
         for layer in network.layers:
             if layer.weights:
                 name = re.sub(r"_(\d+)$", r".\1", layer.name)
-                yield layer.kernel, [f"{part}.{name}.weight"]
-                yield layer.bias, [f"{part}.{name}.bias"]
+                yield _sum(layer.kernel, f"{part}.{name}.weight")
+                yield _sum(layer.bias, f"{part}.{name}.bias")
 
 
 def _speakerencoder_sizes(tensors):
@@ -148,14 +173,133 @@ def _speakerencoder_sizes(tensors):
 def _speakerencoder_variables(model):
     lstms = [layer for layer in model.network.layers if layer.name.startswith("lstm_")]
     for i, lstm in enumerate(lstms):
-        yield lstm.cell.kernel, [f"lstm.weight_ih_l{i}"]
-        yield lstm.cell.recurrent_kernel, [f"lstm.weight_hh_l{i}"]
-        yield lstm.cell.bias, [f"lstm.bias_ih_l{i}", f"lstm.bias_hh_l{i}"]
+        yield _sum(lstm.cell.kernel, f"lstm.weight_ih_l{i}")
+        yield _sum(lstm.cell.recurrent_kernel, f"lstm.weight_hh_l{i}")
+        yield _sum(lstm.cell.bias, f"lstm.bias_ih_l{i}", f"lstm.bias_hh_l{i}")
     linear = model.network.get_layer("linear")
-    yield linear.kernel, ["linear.weight"]
-    yield linear.bias, ["linear.bias"]
-    yield model.scale, ["similarity_weight"]
-    yield model.offset, ["similarity_bias"]
+    yield _sum(linear.kernel, "linear.weight")
+    yield _sum(linear.bias, "linear.bias")
+    yield _sum(model.scale, "similarity_weight")
+    yield _sum(model.offset, "similarity_bias")
+
+
+def _renamed(tensors, *rules):
+    """Tensors under other names, by patterns and what takes their place; a taken name is not given."""
+    found = {}
+    for name, tensor in tensors.items():
+        new = name
+        for pattern, by in rules:
+            new = re.sub(pattern, by, new)
+        found[name if new in tensors or new in found else new] = tensor
+    return found
+
+
+def _join(tensors, names, joined):
+    """Joins tensors on their first axis where all are there and fit."""
+    if joined not in tensors and all(name in tensors for name in names) and len(
+            {tensors[name].shape[1:] for name in names}) == 1:
+        tensors[joined] = np.concatenate([tensors.pop(name) for name in names])
+
+
+def _waveglow_names(tensors):
+    """The tensors of a WaveGlow in the form of August 2019: one `cond_layer`, `res_skip_layers`, weight norm.
+
+    Every filter has its own length and direction, so that layers may be joined by their filters. What
+    does not fit keeps its name.
+    """
+    number = r"(0|[1-9]\d{0,5})"
+    if any(name.startswith("waveglow.") for name in tensors):  # NeMo's: its mels, and what is derived
+        left_out = rf"audio_to_melspec_precessor\..*|waveglow\.convinv\.{number}\.inv_conv\.weight"
+        tensors = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(left_out, name)}
+    tensors = _renamed(
+        tensors, (r"^(waveglow\.)?wavenet\.", "WN."), (r"^waveglow\.", ""),
+        (r"\.parametrizations\.weight\.original0$", ".weight_g"),
+        (r"\.parametrizations\.weight\.original1$", ".weight_v"))
+    normed = rf"WN\.{number}\.(start|cond_layer|(in|cond|res|skip|res_skip)_layers\.{number})\.weight"
+    for name, tensor in list(tensors.items()):
+        partners = {f"{name}_g", f"{name}_v"} & tensors.keys()
+        if re.fullmatch(normed, name) and tensor.ndim == 3 and not partners:
+            tensors[f"{name}_v"] = tensors.pop(name)
+            tensors[f"{name}_g"] = np.linalg.norm(tensor.reshape(len(tensor), -1), axis=1)[:, None, None]
+
+    separate = collections.defaultdict(lambda: {"cond": set(), "res": set(), "skip": set()})
+    numbered = rf"WN\.{number}\.(cond|res|skip)_layers\.{number}\.(weight_[gv]|bias)"
+    for name in tensors:
+        if match := re.fullmatch(numbered, name):
+            flow, kind, layer, field = match.groups()
+            separate[f"WN.{flow}", field][kind].add(int(layer))
+    for (flow, field), layers in separate.items():
+        count = len(layers["cond"])
+        if layers["cond"] == set(range(count)):
+            _join(tensors, [f"{flow}.cond_layers.{i}.{field}" for i in range(count)],
+                  f"{flow}.cond_layer.{field}")
+        last = max(layers["skip"] - layers["res"], default=-1)  # which has no residual
+        for i in layers["skip"]:
+            kinds = ["skip"] if i == last > max(layers["res"], default=-1) else ["res", "skip"]
+            _join(tensors, [f"{flow}.{kind}_layers.{i}.{field}" for kind in kinds],
+                  f"{flow}.res_skip_layers.{i}.{field}")
+    return tensors
+
+
+def _early(channels, flows, group):
+    """After how many steps of a flow channels leave it, and how many do; as most tensors have it.
+
+    Args:
+        channels: Pairs of the number of a step and its channels.
+        flows: Number of steps.
+        group: Channels of the first.
+    """
+    channels = sorted(channels)
+    drops = {one - other for (_, one), (_, other) in zip(channels, channels[1:])}
+    never = flows, 2
+    options = [(every, size) for size in sorted(drops) if size > 0 for every in range(1, flows)]
+
+    def agreeing(option):
+        every, size = option
+        return sum(found == group - size * (k // every) for k, found in channels)
+
+    return max([never, *options], key=agreeing)
+
+
+def _waveglow_sizes(tensors):
+    def usual(pattern, axis, published):
+        return _usual(tensors, pattern, axis, published)
+
+    step = r"(?:convinv|WN)\.(\d{1,6})\.(?:conv|end)\.weight"  # as many filters as the step has channels
+    mels = usual(r"upsample\.(?:weight|bias)", 0, 80)
+    first = usual(r"convinv\.0\.conv\.weight", 0, 8)
+    group = usual(r"WN\.\d+\.cond_layer\.weight_v", 1, mels * first) // mels
+    flows = _count(tensors, step) or 12
+    every, size = _early([(int(match[1]), len(array)) for name, array in tensors.items()
+                          if (match := re.fullmatch(step, name))], flows, group)
+    return {
+        "mels": mels,
+        "hop": usual(r"upsample\.weight", 2, 1024) // 4,
+        "width": usual(r"WN\.\d+\.start\.weight_v", 0, 512),
+        "flows": flows, "group": group, "early_every": every, "early_size": size,
+        "depth": _count(tensors, r"WN\.\d+\.in_layers\.(\d{1,6})\.weight_v") or 8,
+        "kernel": usual(r"WN\.\d+\.in_layers\.\d+\.weight_v", 2, 3),
+        "alternate": False,
+        "upsample_to": "samples",
+    }
+
+
+def _waveglow_variables(model):
+    yield _sum(model.upsample.kernel, "upsample.weight")
+    yield _sum(model.upsample.bias, "upsample.bias")
+    for k, step in enumerate(model.flows):
+        network, flow = step.network, f"WN.{k}"
+        yield _sum(step.mixing.matrix, f"convinv.{k}.conv.weight")
+        yield _sum(network.end.kernel, f"{flow}.end.weight")
+        yield _sum(network.end.bias, f"{flow}.end.bias")
+        *joined, last = (f"{flow}.res_skip_layers.{i}" for i in range(network.depth))
+        for field, name in (("g", "weight_g"), ("v", "weight_v"), ("bias", "bias")):
+            for layers, names in (
+                    (network.start, [f"{flow}.start"]), (network.res_skip_layers, joined),
+                    (network.in_layers, [f"{flow}.in_layers.{i}" for i in range(network.depth)]),
+                    (network.skip_layer, [last])):
+                yield _stack(getattr(layers, field), [f"{each}.{name}" for each in names])
+            yield _split(getattr(network.cond_layer, field), f"{flow}.cond_layer.{name}")
 
 
 NETWORKS = {
@@ -165,53 +309,75 @@ NETWORKS = {
     "speakerencoder": Network(
         "Resemblyzer (pretrained.pt)", _speakerencoder_sizes, _speakerencoder_variables,
         ("resemblyzer",), {}, False),
+    "waveglow": Network(
+        "NVIDIA's WaveGlow (waveglow_256channels_universal_v5.pt)", _waveglow_sizes, _waveglow_variables,
+        ("waveglow",), {}, False, _waveglow_names),
 }
 
 
 # --- Reading
 
 
-def read(name, path, spec=""):
+def read(name, path, spec="", alternate=None):
     """The weights in a PyTorch file.
 
     Args:
         name: The model, one of `NETWORKS`.
         path: The file, written by `torch.save` in either of its formats.
         spec: Name of the Spec of its mels; "" = by their number.
+        alternate: Whether the halves of the channels change roles from step to step of a `waveglow`, as in
+            the first published weights; `None` = as the class of a whole module says, otherwise not.
 
     Raises:
-        KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, or the
-            Spec has another number of mels.
+        KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, the Spec
+            has another number of mels or another hop, or the model does not alternate.
     """
     path, network = Path(path), NETWORKS[name]
     content = torchfiles.read(path)
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    tensors = {key: _array(path, key, tensor) for key, tensor in _state_dict(path, content).items()}
+    named, kind = _state_dict(path, content)
+    tensors = network.names({key: _array(path, key, tensor) for key, tensor in named.items()})
     sizes = network.sizes(tensors)
-    mels = sizes["mels"]
-    if spec and audio.SPECS[spec].mels != mels:
-        raise KvoiceError(f"--spec={spec}: has {audio.SPECS[spec].mels} mels, the network in {path} {mels}; "
-                          "leave it out, or name one that fits")
-    known = (each for each in network.specs if audio.SPECS[each].mels == mels)
+    if "alternate" in sizes:
+        sizes["alternate"] = kind == ALTERNATING if alternate is None else alternate
+    elif alternate is not None:
+        raise KvoiceError(f"--alternate: is of waveglow alone, not of {name}; leave it out")
+    said = {field: sizes[field] for field in ("mels", "hop") if field in sizes}
+    own = {field: getattr(audio.SPECS[spec], field) for field in said} if spec else said
+    if own != said:
+        raise KvoiceError(f"--spec={spec}: has {_told(**own)}, the network in {path} {_told(**said)}; leave "
+                          "it out, or name one that fits")
+    known = (each for each in network.specs if audio.SPECS[each].mels == said["mels"])
     spec = spec or next(known, network.specs[-1])
     try:
-        found = dataclasses.replace(audio.SPECS[spec], mels=mels)
+        found = dataclasses.replace(audio.SPECS[spec], **said)
     except KvoiceError as error:
-        raise KvoiceError(f"{path}: {mels} mels: {error}") from None
+        raise KvoiceError(f"{path}: {_told(**said)}: {error}") from None
     return Published(name, path, digest, tensors, sizes, found, network.variants.get(spec, ""))
 
 
+def _told(mels, hop=None):
+    return f"{mels} mels" if hop is None else f"{mels} mels and a hop of {hop} samples"
+
+
 def _state_dict(path, content):
-    """The named tensors in what a file holds: a state dict, or a whole module, maybe beside other things."""
+    """The named tensors in what a file holds, and the class of the module that held them, or "".
+
+    They are a state dict or a whole module, which may lie beside other things.
+    """
+    kind = ""
     for key in WRAPPED:
         if isinstance(content, dict) and isinstance(content.get(key), (dict, torchfiles.Module)):
             content = content[key] or content
     if isinstance(content, torchfiles.Module):
+        module = content
         try:
-            content = content.tensors()
+            content = module.tensors()
         except KvoiceError as error:
             raise KvoiceError(f"{path}: {error}") from None
+        inner = module.state.get("_modules", {}).get("module", module)  # of one spread over devices
+        kind = getattr(inner, "kind", "")
     if not isinstance(content, dict):
         what = "a tensor" if isinstance(content, np.ndarray) else f"a {type(content).__name__}"
     elif {"state", "param_groups"} <= content.keys():
@@ -220,7 +386,7 @@ def _state_dict(path, content):
                          for key, value in content.items()):
         while prefix := next((each for each in SPREAD if all(key.startswith(each) for key in content)), ""):
             content = {key.removeprefix(prefix): value for key, value in content.items()}
-        return content
+        return content, kind
     else:
         what = f"a dict of {_listed([str(key) for key in content]) or 'nothing'}"
     raise KvoiceError(f"{path}: holds {what}, expected a state dict: named tensors, as "
@@ -229,8 +395,9 @@ def _state_dict(path, content):
 
 def _array(path, key, tensor):
     """A tensor as a float32 array."""
-    if tensor.dtype.kind != "f":
-        raise KvoiceError(f"{path}: {key} is of type {tensor.dtype}; expected floating-point numbers")
+    if tensor.dtype.kind != "f" or not tensor.size:
+        what = f"is of type {tensor.dtype}" if tensor.size else "holds no numbers"
+        raise KvoiceError(f"{path}: {key} {what}; expected floating-point numbers")
     with np.errstate(over="ignore"):
         array = np.atleast_1d(tensor.astype(np.float32, copy=False))
     if not np.isfinite(array).all():
@@ -369,7 +536,7 @@ def model(published, values):
     except KvoiceError as error:
         raise KvoiceError(f"{published.path}: {error}") from None
     tensors, variables = published.tensors, list(network.variables(built))
-    expected = {name: tuple(variable.shape[::-1]) or (1,) for variable, names in variables for name in names}
+    expected = {name: shape for _, shapes, _ in variables for name, shape in shapes.items()}
     wrong = {
         "missing": [name for name in expected if name not in tensors and name not in OPTIONAL],
         "surplus": [name for name in tensors if name not in expected],
@@ -381,9 +548,9 @@ def model(published, values):
         lists = "; ".join(f"{what}: {_listed(names)}" for what, names in wrong.items() if names)
         raise KvoiceError(f"{published.path}: does not hold the weights of {published.name} ({lists}); "
                           f"expected the state dict of {network.source}")
-    for variable, names in variables:
-        if names[0] in tensors:
-            variable.assign(sum(tensors[name] for name in names).T.reshape(variable.shape))
+    for variable, names, value in variables:
+        if all(name in tensors for name in names):
+            variable.assign(value(*(tensors[name] for name in names)).reshape(variable.shape))
     return built
 
 
