@@ -48,22 +48,22 @@ class Path:
         generator: A `models.voicegan.VoiceGAN`.
         classifier: A `models.classifier.Classifier`.
         spec: The `audio.Spec` of both.
-        vocoder: mels [batch, time, mels] -> waves [batch, samples], differentiable, in
-            `keras.ops`: wanted where the generator makes mels and the classifier hears waves.
-        layers: The Keras models that the vocoder consists of.
+        vocoder: Its `graph`, mels [batch, time, mels] -> waves [batch, samples] in `keras.ops`, is
+            wanted where the generator makes mels and the classifier hears waves; `model` is what that
+            consists of. A `vocoding.Vocoder`.
 
     Raises:
         KvoiceError: If a vocoder is wanted and there is none.
     """
 
-    def __init__(self, generator, classifier, spec, vocoder=None, layers=()):
+    def __init__(self, generator, classifier, spec, vocoder=None):
         if (generator.domain, classifier.domain) == ("mel", "wave") and vocoder is None:
             raise KvoiceError(
                 "the generator makes mels and the classifier hears waves: between them a vocoder "
-                "is needed, and there is none yet; choose a classifier of mels")
+                "is needed: give --vocoder=RUN, or choose a classifier of mels")
         self.generator, self.classifier, self.spec = generator, classifier, spec
-        self._vocoder, self._mel_graph = vocoder, mel_graph(spec)
-        self.models = [generator.generator, classifier.network, *layers]
+        self.vocoder, self._mel_graph = vocoder, mel_graph(spec)
+        self.models = [generator.generator, classifier.network, *([vocoder.model] if vocoder else [])]
 
     def told(self, labels, count):
         """What `count` starts are told, as one-hot rows; of no meaning to a plain generator."""
@@ -87,7 +87,7 @@ class Path:
         """What the classifier hears in items of the generator's domain: [batch, labels]."""
         if self.classifier.domain == self.generator.domain:
             return self.classifier.logits(items)
-        bridge = self._vocoder if self.generator.domain == "mel" else self._mel_graph
+        bridge = self.vocoder.graph if self.generator.domain == "mel" else self._mel_graph
         return self.classifier.logits(bridge(items))
 
 

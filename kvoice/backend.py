@@ -99,6 +99,21 @@ def _single(data):
     return data[0] if isinstance(data, (tuple, list)) else data
 
 
+def repeated(function, state, weights):
+    """Layers of one size, one after the other: `state = function(state, i, *weights of layer i)`.
+
+    JAX compiles the function once for all layers instead of once for each: minutes less.
+
+    Args:
+        function: Gives a state of the same shapes; i may be a tensor.
+        state: A structure of tensors.
+        weights: Tensors whose first axis is that of the layers.
+    """
+    for i, own in enumerate(zip(*map(ops.unstack, weights))):
+        state = function(state, i, *own)
+    return state
+
+
 if BACKEND == "tensorflow":
     import tensorflow as tf
 
@@ -317,6 +332,10 @@ elif BACKEND == "jax":
         return lambda x, *rest: graded(x, [v.value for v in variables], *rest)
 
     compiled = jax.jit
+
+    def repeated(function, state, weights):
+        layers = jax.numpy.arange(len(weights[0]))
+        return jax.lax.scan(lambda state, each: (function(state, *each), None), state, (layers, *weights))[0]
 
     def _differentiable_gradient(function, x):
         """`jax.grad(function, has_aux=True)(x)`, whose own derivative avoids slow operations.

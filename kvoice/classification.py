@@ -101,8 +101,8 @@ def quality(valid):
 # --- Files
 
 
-def files(path):
-    """The sound files that a path names: itself, or all below it, sorted.
+def files(path, kinds=corpora.AUDIO):
+    """The files that a path names, sounds if nothing else is said: itself, or all below it, sorted.
 
     Raises:
         KvoiceError: If there is none.
@@ -111,9 +111,9 @@ def files(path):
         raise KvoiceError(f"{path}: there is no such file or directory")
     if not os.path.isdir(path):
         return [path]
-    found = [os.path.join(path, name) for name in corpora.audio_files(path)]
+    found = [os.path.join(path, name) for name in corpora.audio_files(path, kinds)]
     if not found:
-        raise KvoiceError(f"{path}: holds no sound file ({' '.join(corpora.AUDIO)})")
+        raise KvoiceError(f"{path}: holds no sound file ({' '.join(kinds)})")
     return found
 
 

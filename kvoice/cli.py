@@ -29,10 +29,11 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
-PUBLISHED = ("adainvc", "speakerencoder")  # models of which published weights are known
+PUBLISHED = ("adainvc", "speakerencoder", "waveglow")  # models of which published weights are known
 IMAGES = ("train", "test")  # the splits of images that are looked at
 CONVERSIONS = 192  # between unseen speakers, that are measured
 CLIPS = 512  # generated ones that are measured
+UTTERANCES = 48  # that a vocoder says again
 FACTORS = 10_000  # items whose codes are measured
 DEMO = "demo"  # what is learned from where nothing else is said
 PRIORS = ("typical", "zero", "none")
@@ -338,6 +339,8 @@ def train(model, data, run, init, overrides):
         print(f"  kvoice convert --run={run.path} --source=me.wav --target=you.wav --output=out.wav")
     if name == "speakerencoder":
         print(f"  kvoice encode --run={run.path} --input=FILE_OR_DIR --output=voices.npz")
+    if name == "waveglow":
+        print(f"  kvoice vocode --run={run.path} --input=FILE_OR_DIR --output=FILE_OR_DIR")
     if name == "betavae":
         known = next((name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz")
         label = f" --label={known}" if group["domain"] == "mel" else ""
@@ -397,6 +400,11 @@ def _quality(run, corpus, splits):
 
         (valid,) = _waves(corpus, splits[1:], run.spec, group)
         return verification.quality(run.spec, valid)
+    if run.config["model_name"] == "waveglow":
+        from kvoice import resynthesis
+
+        (valid,) = _sources(corpus, splits[1:], run.spec, model, group)
+        return resynthesis.quality(valid, run.config["train"]["valid_steps"])
     if run.config["model_name"] == "voicegan":
         from kvoice import evaluation
 
@@ -528,6 +536,8 @@ def _header(run, source, backend, parameters):
         labels = f"{sizes['latents']} latents" + (f", told which of {told} phones is spoken" if told else "")
     if run.config["model_name"] == "adainvc":
         labels = f"content {'' if sizes['content_norm'] else 'not '}normalised, voice from {sizes['speaker']}"
+    if run.config["model_name"] == "waveglow":
+        labels = f"{sizes['flows']} steps of flow, {sizes['width']} channels"
     if run.config["model_name"] == "speakerencoder":
         labels = f"voices of {sizes['embedding']} values, heard {sizes['partial_frames']} frames at once"
     learnt = f"{len(source)} items" if not source.speakers else (
@@ -551,16 +561,34 @@ def _summaries(run, valid):
         from kvoice import disentanglement
 
         latent = [disentanglement.LatentLog(run, valid)]
-    return [*latent, *_tensorboard(run)]
+    return [*latent, *_tensorboard(run, valid)]
 
 
-def _tensorboard(run):
+def _tensorboard(run, valid):
     """The callback for TensorBoard, where TensorFlow is installed."""
     if not _installed("tensorflow"):
         return []
     from kvoice import tensorboard
 
-    return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"])]
+    return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"], valid)]
+
+
+def _vocoder(path, run, **chosen):
+    """The vocoder of a run for the mels of another, loaded; None where none is named.
+
+    Raises:
+        KvoiceError: If it is none, or of another Spec, or the other makes no mels.
+    """
+    if not path:
+        return None
+    if _domain(run.config["model"]) != "mel":
+        raise KvoiceError(f"--vocoder={path}: makes the sound of mels, and {run.path} makes "
+                          f"{_domain(run.config['model'])}s; leave it out")
+    from kvoice import runs, training, vocoding
+
+    found = runs.load(path)
+    vocoding.check(found, run.spec, run.path)
+    return vocoding.Vocoder(training.load(path), found.spec, **chosen)
 
 
 def _samples(run, output, **chosen):
@@ -625,7 +653,7 @@ def _examples(data, output, seed):
           "right and downwards" + (", and their wavs" if "wav" in rows[0] else ""))
 
 
-def generate(run, output, count, seed, label):
+def generate(run, output, count, seed, label, vocoder):
     """Lets a trained run speak: wavs and pictures of each label, and a path between two noises.
 
     kvoice generate --run=runs/voicegan/default
@@ -638,7 +666,7 @@ def generate(run, output, count, seed, label):
 
     run = runs.load(run)
     output = output or run.path / "generated" / f"seed-{seed}"
-    made = _samples(run, output, count=count, seed=seed, labels=label or None)
+    made = _samples(run, output, count=count, seed=seed, labels=label or None, vocoder=_vocoder(vocoder, run))
     print(f"{len(made['files'])} wavs and their pictures are in {output}")
 
 
@@ -650,6 +678,7 @@ def evaluate(run, count, seed, encoder, data):
     kvoice evaluate --run=runs/betavae/default         which latent is what, and what a flip changes
     kvoice evaluate --run=runs/speakerencoder/default  equal error rate on speakers it never heard
     kvoice evaluate --run=runs/adainvc/default         whose voice conversions have, and what they say
+    kvoice evaluate --run=runs/waveglow/default        likelihood, and re-synthesis beside Griffin-Lim
     kvoice evaluate --run=runs/maximize/default        the ascent with and without its prior
     """
     _required("run", run, "DIR")
@@ -664,7 +693,8 @@ def evaluate(run, count, seed, encoder, data):
                           f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
-           "betavae": _evaluate_betavae, "speakerencoder": _evaluate_speakerencoder}
+           "betavae": _evaluate_betavae, "speakerencoder": _evaluate_speakerencoder,
+           "waveglow": _evaluate_waveglow}
     if run.config["model_name"] == "adainvc":
         return _evaluate_adainvc(run, count, seed, encoder, data)
     how[run.config["model_name"]](run, count, seed)
@@ -807,6 +837,21 @@ def _evaluate_speakerencoder(run, count, seed):
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
 
 
+def _evaluate_waveglow(run, count, seed):
+    corpus = _corpus_of(run)
+
+    from kvoice import priors, resynthesis, training
+    from kvoice.files import write_json
+
+    splits = ("train", "valid", "test")
+    sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"])))
+    scores = resynthesis.vocoder_scores(
+        training.load(run.path), run.spec, sources, count or UTTERANCES, seed, run.path / "resynthesis")
+    write_json(run.path / "evaluation.json", scores)
+    print("\n\n".join(map(priors.text, scores["tables"])))
+    print(f"\n{run.path / 'evaluation.json'} holds the numbers, {run.path / 'resynthesis'} some of the sounds")
+
+
 def _voices(run, corpus):
     """The sources of whole utterances of every split, with their F0 for what is measured of them."""
     splits = ("train", "valid", "judge", "test")
@@ -820,6 +865,7 @@ def _evaluate_maximization(folder, content, count, seed):
 
     generator, classifier, judge = (content[name] and runs.load(folder / content[name]["run"])
                                     for name in ("generator", "classifier", "judge"))
+    vocoder = content.get("vocoder")  # maximisations of before had none
     maximize.check(generator, classifier, judge)
     directory = _corpus_of(classifier)
     frames = generator.config["data"]["crop_frames"]
@@ -831,7 +877,7 @@ def _evaluate_maximization(folder, content, count, seed):
         raise KvoiceError(f"the judge's split shares speakers with the generator or the classifier "
                           f"({', '.join(sorted(common)[:3])}): train those on the split train")
     models = [training.load(run.path) for run in (generator, classifier)]
-    path = ascent.Path(*models, generator.spec)
+    path = ascent.Path(*models, generator.spec, vocoder and _vocoder(folder / vocoder["run"], generator))
     noise, targets, told = maximize.starts(content, folder, *models, count, seed)
     if len(noise) < 2:
         raise KvoiceError(f"{folder}: one start is too few to measure; give --count=2 or more" + (
@@ -895,18 +941,19 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
 
     from kvoice import conversion, runs
 
-    run, vocoder = runs.load(run), runs.load(vocoder) if vocoder else None
-    conversion.check(run, vocoder)
+    run = runs.load(run)
+    conversion.check(run)
     conversion.plan(source, target, output)  # before anything is loaded
 
     from kvoice import training
 
+    vocoder = _vocoder(vocoder, run)
     model = training.load(run.path)
     print("Converted voices imitate somebody: ask them, and say that it is converted.")
     rows, left_out = conversion.convert(
         model, run.spec, source, target, output, mix,
         conversion.layer_numbers(layers, model.style_layers) if layers else None,
-        vocoder and training.load(vocoder.path), rate or None)
+        vocoder, rate or None)
     for line in left_out:
         print(f"left out: {line}")
     if not rows:
@@ -915,7 +962,34 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
                                      for key in ("seconds", "network_s", "vocoder_s"))
     print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: "
           f"the network at {seconds / network_s:.1f} times real time, "
-          f"{vocoder.config['model_name'] if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}")
+          f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}")
+
+
+def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of the flag
+    """Makes waves of mels by a trained waveglow: says recordings again, and gives .npy mels a sound.
+
+    kvoice vocode --run=runs/waveglow/default --input=me.wav --output=again.wav
+    kvoice vocode --run=runs/waveglow/default --input=mels --output=waves     .npy files, each [time, mels]
+    """
+    for name, value, placeholder in (("run", run, "DIR"), ("input", input, "FILE_OR_DIR"),
+                                     ("output", output, "FILE_OR_DIR")):
+        _required(name, value, placeholder)
+    chosen_backend()
+
+    from kvoice import conversion, runs, vocoding
+
+    run = runs.load(run)
+    vocoding.check(run, run.spec, run.path)
+    conversion.plan(input, [], output, vocoding.KINDS)  # before anything is loaded
+    vocoder = _vocoder(run.path, run, sigma=sigma, denoise=denoise, seed=seed)
+    rows, left_out = vocoding.vocode(vocoder, input, output)
+    for line in left_out:
+        print(f"left out: {line}")
+    if not rows:
+        raise KvoiceError(f"{input}: no file of it could be used")
+    seconds, took_s = (sum(row[key] for row in rows) for key in ("seconds", "took_s"))
+    print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: at "
+          f"{seconds / took_s:.1f} times real time, {seconds * run.spec.sample_rate_hz / took_s / 1000:.0f} kHz")
 
 
 def encode(run, input, output):  # noqa: A002  the name of the flag
@@ -947,8 +1021,8 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     print(f"{len(used)} {'file' if len(used) == 1 else 'files'}, {points.shape[1]} numbers each, in {output}")
 
 
-def maximize(generator, classifier, target, judge, start, strength, label, prior, count, seed, steps,
-             run):
+def maximize(generator, classifier, target, judge, vocoder, start, strength, label, prior, count, seed,
+             steps, run):
     """Changes the noise of a generator until a classifier hears an emotion; shows and plays it.
 
     kvoice maximize --generator=runs/voicegan/plain --classifier=runs/classifier/default \\
@@ -963,14 +1037,15 @@ def maximize(generator, classifier, target, judge, start, strength, label, prior
     from kvoice import runs
 
     runs_of = {name: path and runs.load(path) for name, path in
-               (("generator", generator), ("classifier", classifier), ("judge", judge))}
+               (("generator", generator), ("classifier", classifier), ("judge", judge),
+                ("vocoder", vocoder))}
 
     from kvoice import maximize as maximization
     from kvoice import training
 
     maximization.check(*(each or None for each in runs_of.values()))
     maximization.chosen(runs_of["classifier"].names, target)
-    models = {name: training.load(each.path) for name, each in runs_of.items() if each}
+    models = {name: training.load(each.path) for name, each in runs_of.items() if each and name != "vocoder"}
     about = {"command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])}
     for name, each in runs_of.items():
         about[name] = each and {
@@ -979,7 +1054,8 @@ def maximize(generator, classifier, target, judge, start, strength, label, prior
                if field in each.config["model"]}} or None
     result = maximization.maximize(
         models["generator"], models["classifier"], runs_of["generator"].spec, run, about, target,
-        models.get("judge"), start, label, strength, count, seed, prior, steps)
+        models.get("judge"), start, label, strength, count, seed, prior, steps,
+        _vocoder(vocoder, runs_of["generator"]))
     for each in result["targets"]:
         agreed = "; ".join(f"{who} {share['before']:.0%} -> {share['after']:.0%}"
                            for who, share in each["agreed"].items() if share)
@@ -991,7 +1067,7 @@ def maximize(generator, classifier, target, judge, start, strength, label, prior
           f"  kvoice evaluate --run={run}")
 
 
-def traverse(run, factor, label, count, seed, output):
+def traverse(run, factor, label, count, seed, output, vocoder):
     """Walks through the latents of a betavae: which one goes with a label, seen, heard and judged.
 
     kvoice traverse --run=runs/betavae/default --label=gender
@@ -1010,6 +1086,7 @@ def traverse(run, factor, label, count, seed, output):
 
     from kvoice import training, traversal
 
+    vocoder = _vocoder(vocoder, run)
     model = training.load(run.path)
     if group["domain"] == "image":
         sources = dict(zip(IMAGES, _sources(corpus, IMAGES, run.spec, group, run.config["data"])))
@@ -1020,7 +1097,7 @@ def traverse(run, factor, label, count, seed, output):
         model, run, sources, folder,
         {"run": os.path.relpath(run.path, folder),
          "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
-        label, None if factor == "auto" else int(factor), count, seed)
+        label, None if factor == "auto" else int(factor), count, seed, vocoder)
     from kvoice import priors
 
     print("\n\n".join(map(priors.text, made["tables"])))
@@ -1062,6 +1139,7 @@ def import_(model, checkpoint, stats, spec, run):
 
     kvoice import --model=adainvc --checkpoint=vctk_model.ckpt --stats=attr.pkl --run=runs/adainvc/published
     kvoice import --model=speakerencoder --checkpoint=pretrained.pt --run=runs/speakerencoder/published
+    kvoice import --model=waveglow --checkpoint=waveglow_256channels_universal_v5.pt --run=runs/waveglow/published
     """
     for name, value, placeholder in (("model", model, "NAME"), ("checkpoint", checkpoint, "FILE"),
                                      ("run", run, "DIR")):
@@ -1130,6 +1208,8 @@ def _generate_flags(parser):
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
     flags.DEFINE_multi_string("label", [], "NAME: only this label, as often as needed; all if not given",
                       flag_values=parser)
+    flags.DEFINE_string("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given",
+                        flag_values=parser)
 
 
 def _evaluate_flags(parser):
@@ -1170,6 +1250,19 @@ def _convert_flags(parser):
                          flag_values=parser)
 
 
+def _vocode_flags(parser):
+    flags.DEFINE_string("run", "", "DIR: a trained waveglow", flag_values=parser)
+    flags.DEFINE_string("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]",
+                        flag_values=parser)
+    flags.DEFINE_string("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder",
+                        flag_values=parser)
+    flags.DEFINE_float("sigma", None, "X: of the noise; less is less noisy, and duller", lower_bound=0,
+                       flag_values=parser)
+    flags.DEFINE_float("denoise", 0.0, "X: how much of the vocoder's own tone is taken away, 0 to 1 and more",
+                       lower_bound=0, flag_values=parser)
+    flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
+
+
 def _encode_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained speakerencoder or adainvc", flag_values=parser)
     flags.DEFINE_string("input", "", "FILE_OR_DIR: whose voices", flag_values=parser)
@@ -1183,6 +1276,8 @@ def _maximize_flags(parser):
                         flag_values=parser)
     flags.DEFINE_string("judge", "", "RUN: another classifier, which only listens: of speakers that "
                         "neither learned from", flag_values=parser)
+    flags.DEFINE_string("vocoder", "", "RUN: a trained waveglow, through which a classifier of waves hears mels; "
+                        "Griffin-Lim makes the sounds if not given", flag_values=parser)
     flags.DEFINE_multi_string("target", [], "NAME: what is to be heard, as often as needed; all labels "
                               "if not given", flag_values=parser)
     flags.DEFINE_string("start", "", "FILE: a recording to begin from, instead of noise",
@@ -1210,6 +1305,8 @@ def _traverse_flags(parser):
                          upper_bound=64, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of all draws", lower_bound=0, flag_values=parser)
     flags.DEFINE_string("output", "", "DIR: where everything goes; RUN/traversal/LABEL if not given",
+                        flag_values=parser)
+    flags.DEFINE_string("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given",
                         flag_values=parser)
 
 
@@ -1239,6 +1336,7 @@ VERBS = {
     "evaluate": (evaluate, _evaluate_flags),
     "classify": (classify, _classify_flags),
     "convert": (convert, _convert_flags),
+    "vocode": (vocode, _vocode_flags),
     "encode": (encode, _encode_flags),
     "maximize": (maximize, _maximize_flags),
     "traverse": (traverse, _traverse_flags),

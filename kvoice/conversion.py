@@ -20,33 +20,23 @@ import tqdm
 
 from kvoice import audio
 from kvoice.classification import files
+from kvoice.data.corpora import AUDIO
 from kvoice.errors import KvoiceError
 from kvoice.generation import EDGE_S, faded
 
 MODELS = ("adainvc",)  # those that convert
-VOCODERS = ("waveglow",)  # models with a verb `infer`, which makes waves of mels
 LOWEST_HZ = 1000  # rate of a file that is written
 
 
-def check(run, vocoder=None):
-    """Refuses runs that do not go together, before anything is loaded.
-
-    Args:
-        run: The `Run` of what converts.
-        vocoder: The `Run` of what makes waves of its mels, or None.
+def check(run):
+    """Refuses a run of another model, before it is loaded.
 
     Raises:
-        KvoiceError: If one of them is of another model, or has another Spec, whose fields are named.
+        KvoiceError: If it does not convert.
     """
-    for each, wanted in ((run, MODELS), (vocoder, VOCODERS)):
-        if each is None:
-            continue
-        name = each.config["model_name"]
-        if name not in wanted:
-            raise KvoiceError(f"{each.path}: is a run of {name}, expected one of {', '.join(wanted)}")
-        if differences := each.spec.differences(run.spec):
-            raise KvoiceError(f"{each.path}: has another Spec than {run.path} ({'; '.join(differences)}): "
-                              "train both on the same audio")
+    name = run.config["model_name"]
+    if name not in MODELS:
+        raise KvoiceError(f"{run.path}: is a run of {name}, expected one of {', '.join(MODELS)}")
 
 
 # --- Waves
@@ -167,12 +157,11 @@ def sound(mel, spec, samples, vocoder=None):
         mel: On the scale of the Spec.
         spec: Of the mel and of the wave.
         samples: Of the wave.
-        vocoder: A model with a verb `infer`, mel [time, mels] -> wave [about time * hop], which works on
-            long mels piece by piece itself; None = Griffin-Lim.
+        vocoder: A `vocoding.Vocoder`, which works on long mels piece by piece itself; None = Griffin-Lim.
     """
     mel = np.clip(np.concatenate([mel, mel[-1:]]), spec.low, spec.high)
     if vocoder:
-        wave = audio.deemphasised(vocoder.infer(mel), spec)
+        wave = vocoder(mel)
     else:
         with tqdm.tqdm(total=len(mel) - 1, desc="Griffin-Lim", unit="frame", delay=2, leave=False) as bar:
             wave = audio.long_griffin_lim(mel, spec, told=bar.update)
@@ -296,8 +285,13 @@ def named(path):
         raise KvoiceError(f"{path}: {error}") from None
 
 
-def plan(source, targets, output):
+def plan(source, targets, output, kinds=AUDIO):
     """Which files are converted, and where to.
+
+    Args:
+        source: A file, or a folder of files whose names end in one of `kinds`.
+        targets: Files that are not to be converted.
+        output: A file, or the folder for those of a folder.
 
     Returns:
         (Pairs of a source and its output; lines that name what of a folder is left out).
@@ -305,7 +299,7 @@ def plan(source, targets, output):
     Raises:
         KvoiceError: As `convert` says, of files.
     """
-    paths, left_out = files(source), []
+    paths, left_out = files(source, kinds), []
     for target in targets:
         if not os.path.exists(target):
             raise KvoiceError(f"{target}: there is no such file")

@@ -15,7 +15,7 @@ FADE_S = 0.05  # from one step of an interpolation to the next
 EDGE_S = 0.01  # at both ends of a file: a crop of speech begins and ends in the middle of a sound
 
 
-def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
+def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
     """Writes samples of each label, and for each label the way from the first noise to the second.
 
     OUTPUT/
@@ -39,6 +39,7 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
         seed: Of the noises.
         labels: The names wanted; None = all.
         steps: Of each interpolation, both ends included.
+        vocoder: A `vocoding.Vocoder` for mels; None = Griffin-Lim.
 
     Returns:
         The content of samples.json: "sample_rate_hz", "seed", and "files", a list of {"file",
@@ -72,13 +73,14 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8):
         for label, stem, items, between in zip(titles, stems, samples, ways):
             for k in range(len(items)):
                 files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
-                (wave,) = audio.as_waves(items[k : k + 1], model.domain, spec)
+                (wave,) = audio.as_waves(items[k : k + 1], model.domain, spec, vocoder)
                 wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
                 audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
                 bar.update()
             files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
                           "steps": steps})
-            wave = crossfaded(audio.as_waves(between, model.domain, spec), round(FADE_S * spec.sample_rate_hz))
+            waves = audio.as_waves(between, model.domain, spec, vocoder)
+            wave = crossfaded(waves, round(FADE_S * spec.sample_rate_hz))
             wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
             audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
             bar.update()

@@ -37,20 +37,22 @@ DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
 # --- What goes together
 
 
-def check(generator, classifier, judge=None):
+def check(generator, classifier, judge=None, vocoder=None):
     """Refuses runs that do not go together, before anything is loaded.
 
     Args:
         generator: The `Run` of a voicegan.
         classifier: The `Run` of a classifier, which is maximised.
         judge: The `Run` of another classifier, or None.
+        vocoder: The `Run` of a waveglow, or None.
 
     Raises:
         KvoiceError: If one of them is another model, has another Spec (its fields are named), knows
             one label only, or the judge is the classifier, hears other labels or learned from a
             speaker that the generator or the classifier learned from too.
     """
-    for run, wanted in ((generator, "voicegan"), (classifier, "classifier"), (judge, "classifier")):
+    for run, wanted in ((generator, "voicegan"), (classifier, "classifier"), (judge, "classifier"),
+                        (vocoder, "waveglow")):
         if run is None:
             continue
         model = run.config["model_name"]
@@ -181,7 +183,7 @@ def inverted(path, clip, count, seed, spec, label=None):
     mels = (audio.as_mels(each, generator.domain, spec)[0] for each in (item[None], made))
     about = {"file": os.fspath(clip), "second": round(second, 3),
              "error_db": round(level_error_db(*mels, spec), 2),
-             "_waves": (wave, audio.as_waves(made, generator.domain, spec)[0])}
+             "_waves": (wave, audio.as_waves(made, generator.domain, spec, path.vocoder)[0])}
     return noise, labels, about
 
 
@@ -196,22 +198,24 @@ class Listener:
         model: A `models.classifier.Classifier`.
         domain: Of the items.
         spec: Of both.
+        vocoder: A `vocoding.Vocoder`; None = Griffin-Lim.
     """
 
     model: object
     domain: str
     spec: audio.Spec
+    vocoder: object = None
 
     def __call__(self, items):
         """The probabilities of its labels: [n, ...] -> [n, labels]."""
         if self.domain != self.model.domain:
-            convert = audio.as_mels if self.model.domain == "mel" else audio.as_waves
-            items = convert(items, self.domain, self.spec)
+            items = (audio.as_mels(items, self.domain, self.spec) if self.model.domain == "mel" else
+                     audio.as_waves(items, self.domain, self.spec, self.vocoder))
         return self.model.probabilities(items)
 
 
 def maximize(generator, classifier, spec, output, about, targets=(), judge=None, start="", label="",
-             strength=1.0, count=16, seed=0, prior="typical", steps=300):
+             strength=1.0, count=16, seed=0, prior="typical", steps=300, vocoder=None):
     """Runs the ascent toward each target and writes the folder; what is in it, the module says.
 
     Args:
@@ -230,6 +234,8 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         seed: Of the noises.
         prior: A key of `ascent.PRIORS`.
         steps: Of the ascent, at most.
+        vocoder: A `vocoding.Vocoder`, through which a classifier of waves hears mels, and all are heard;
+            None = Griffin-Lim.
 
     Returns:
         The content of maximization.json.
@@ -243,7 +249,7 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
     labels = None  # of a recording: those that fit it
     if label or not (start and generator.labels):
         labels = told(generator, classifier, targets, label)
-    output, path = Path(output), AscentPath(generator, classifier, spec)
+    output, path = Path(output), AscentPath(generator, classifier, spec, vocoder)
     settings = about | {
         "prior": prior, "strength": strength, "seed": seed, "count": count, "steps": steps,
         "asked": {"start": start and os.path.relpath(start, output), "label": label,
@@ -269,9 +275,9 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
     wanted = np.repeat(targets, count)
     found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, settings["prior"],
                    settings["steps"])
-    listeners = {"classifier": Listener(classifier, generator.domain, spec)}
+    listeners = {"classifier": Listener(classifier, generator.domain, spec, path.vocoder)}
     if judge is not None:
-        listeners["judge"] = Listener(judge, generator.domain, spec)
+        listeners["judge"] = Listener(judge, generator.domain, spec, path.vocoder)
 
     made, noises = [], {}
     with tqdm.tqdm(total=len(targets), desc="sounds and pictures", delay=2, leave=False) as bar:
@@ -280,7 +286,7 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
             own = None if per_start is None else per_start[rows]
             noises[classifier.names[target]] = found.values[:, rows]
             made.append(_shown(
-                folder, generator, listeners, spec, classifier.names, target, own, found.steps,
+                folder, path, listeners, classifier.names, target, own, found.steps,
                 found.values[:, rows], found.stopped[rows], settings["strength"]))
             bar.update()
     with open(folder / "noise.npz", "wb") as file:
@@ -349,9 +355,10 @@ def _refuse_others(output, settings):
         raise KvoiceError(f"{output}: not empty, and not a maximisation; choose another --run")
 
 
-def _shown(output, generator, listeners, spec, names, target, labels, steps, noises, stopped, strength):
+def _shown(output, path, listeners, names, target, labels, steps, noises, stopped, strength):
     """Writes what is seen and heard of one target; its entry in maximization.json."""
-    name, stem, domain = names[target], file_stems(names)[target], generator.domain
+    generator, spec, domain = path.generator, path.spec, path.generator.domain
+    name, stem = names[target], file_stems(names)[target]
     words = [] if labels is None else [generator.names[label] for label in labels]
     count = noises.shape[1]
 
@@ -373,7 +380,7 @@ def _shown(output, generator, listeners, spec, names, target, labels, steps, noi
     plots.mel_animation(output / f"{stem}.gif", mels[shown], captions, spec)
 
     def written(files, items):
-        for file, wave in zip(files, audio.as_waves(items, domain, spec)):
+        for file, wave in zip(files, audio.as_waves(items, domain, spec, path.vocoder)):
             audio.write(output / file, _eased(wave, spec), spec.sample_rate_hz)
 
     results = decoded(sphere.between(noises[0], noises[-1], strength))

@@ -6,21 +6,27 @@ import tensorflow as tf
 
 from kvoice import audio
 
+SAID = 2  # validation utterances that a vocoder is heard with
 
 class Summaries(keras.callbacks.Callback):
-    """Writes the scalars of each epoch to RUN/logs, and of generators a mel and a wave per label.
+    """Writes the scalars of each epoch to RUN/logs, and what a model makes as pictures and audio.
+
+    Of generators a mel and a wave of each label; of vocoders some validation mels as they sound, and the
+    recordings once.
 
     It belongs behind `training.Keeper`: what it writes of an epoch then has a checkpoint, so that
     a resumed run shows nothing twice.
 
     Args:
-        run: The run; where its model has a verb `generate(count, label, seed)`, it is heard.
+        run: The run; where its model has a verb `generate(count, label, seed)` or `infer(mel)`, it is
+            heard.
         steps_per_epoch: Steps of an epoch, the axis of the curves.
+        valid: Validation data, for vocoders.
     """
 
-    def __init__(self, run, steps_per_epoch):
+    def __init__(self, run, steps_per_epoch, valid=None):
         super().__init__()
-        self.run, self.steps_per_epoch = run, steps_per_epoch
+        self.run, self.steps_per_epoch, self.valid = run, steps_per_epoch, valid
 
     def on_train_begin(self, logs=None):
         self.writer = tf.summary.create_file_writer(str(self.run.path / "logs"))
@@ -32,6 +38,8 @@ class Summaries(keras.callbacks.Callback):
                 tf.summary.scalar(name, value)
             if hasattr(self.model, "generate"):
                 self._heard()
+            if hasattr(self.model, "infer"):
+                self._said_again(first=epoch == 0)
         self.writer.flush()
 
     def _heard(self):
@@ -41,6 +49,16 @@ class Summaries(keras.callbacks.Callback):
             tf.summary.image(f"mel/{name}", picture(audio.as_mels(item, domain, spec), spec))
             wave = audio.as_waves(item, domain, spec)
             tf.summary.audio(f"audio/{name}", wave[:, :, None].clip(-1, 1), spec.sample_rate_hz)
+
+    def _said_again(self, first):
+        for i in range(min(SAID, len(self.valid))):
+            utterance = self.valid.utterance(i)
+            waves = {"audio": self.model.infer(utterance["mel"])}
+            if first:
+                waves["recording"] = utterance["wave"]
+            for name, wave in waves.items():
+                wave = audio.deemphasised(wave, self.run.spec).clip(-1, 1)
+                tf.summary.audio(f"{name}/{i}", wave[None, :, None], self.run.spec.sample_rate_hz)
 
     def on_train_end(self, logs=None):
         self.writer.close()

@@ -64,12 +64,13 @@ class Voices:
         spec: Of them.
         sources: "train", "valid", "judge" and "test" -> `data.source.Source`.
         seed: Of the judges' lessons.
+        vocoder: A `vocoding.Vocoder`; None = Griffin-Lim.
     """
 
     kind, names, few, rows = "voices", (*latents.LABELS, *NUMBERS), FEW, None
 
-    def __init__(self, model, spec, sources, seed):
-        self.model, self.spec = model, spec
+    def __init__(self, model, spec, sources, seed, vocoder=None):
+        self.model, self.spec, self.vocoder = model, spec, vocoder
         self.known = voices.Utterances(model, sources["train"], sources["valid"])
         self.unseen = voices.Utterances(model, sources["test"])
         self.panel = voices.Panel(voices.Utterances(model, sources["judge"]), seed)
@@ -104,7 +105,7 @@ class Voices:
 
     def heard(self, path, mel):
         """Writes the sound of a mel; what the judges hear, and its F0, in a few words."""
-        wave = voices.sound(mel, self.spec)
+        wave = voices.sound(mel, self.spec, self.vocoder)
         audio.write(path, wave, self.spec.sample_rate_hz)
         track = audio.f0(wave, self.spec.sample_rate_hz, self.spec.hop)
         words = [self.unseen.labels[label][judge([mel])[0]]
@@ -152,7 +153,7 @@ class Images:
         plots.image_animation(path, frames, captions, columns, self.turned)
 
 
-def traverse(model, run, sources, folder, about, label="", factor=None, count=4, seed=0):
+def traverse(model, run, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None):
     """Writes the folder; what is in it, the module says.
 
     Args:
@@ -167,6 +168,7 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
         factor: A latent to be taken instead of the best one.
         count: Unseen items that are seen and heard.
         seed: Of all draws.
+        vocoder: A `vocoding.Vocoder` for what is heard; None = Griffin-Lim.
 
     Returns:
         The content of traversal.json.
@@ -182,7 +184,7 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
                                                      or not any(folder.iterdir()))):
         raise KvoiceError(f"{folder}: not empty, and not a traversal; choose another folder")
     images = model.domain == "image"
-    medium = Images(model, sources, seed) if images else Voices(model, run.spec, sources, seed)
+    medium = Images(model, sources, seed) if images else Voices(model, run.spec, sources, seed, vocoder)
     if label and label not in medium.names:
         raise KvoiceError(f"--label={label}: there is no such label; known: {', '.join(medium.names)}")
     rng = np.random.default_rng(seed)

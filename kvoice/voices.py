@@ -81,9 +81,10 @@ def decoded(model, codes, utterances):
     return mels
 
 
-def sound(mel, spec):
-    """The wave of a mel by Griffin-Lim, faded in and out: [time, mels] -> [(time - 1) * hop]."""
-    return faded(audio.griffin_lim(mel, spec), round(EDGE_S * spec.sample_rate_hz))
+def sound(mel, spec, vocoder=None):
+    """The wave of a mel, faded in and out: [time, mels] -> [samples], as `audio.as_waves` has them."""
+    (wave,) = audio.as_waves(mel[None], "mel", spec, vocoder)
+    return faded(wave, round(EDGE_S * spec.sample_rate_hz))
 
 
 def f0_hz(mel, spec):

@@ -211,8 +211,8 @@ def _directory(name, where):
     return path
 
 
-def audio_files(root):
-    """Paths of the audio files below `root`, relative to it and sorted.
+def audio_files(root, kinds=AUDIO):
+    """Paths of the files below `root` whose names end in one of `kinds`, relative to it and sorted.
 
     Hidden files and folders are not followed: macOS leaves `._NAME` beside NAME in archives.
     """
@@ -222,7 +222,7 @@ def audio_files(root):
         found += [
             os.path.relpath(os.path.join(folder, name), root)
             for name in files
-            if name[0] != "." and name.lower().endswith(AUDIO)
+            if name[0] != "." and name.lower().endswith(kinds)
         ]
     return sorted(found)
 

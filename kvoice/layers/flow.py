@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kvoice import backend
 from kvoice.layers.weight_norm import WeightNorm, convolved
 
 
@@ -44,9 +45,8 @@ class InvertibleMixing(keras.layers.Layer):
         self.built = True
 
     def inverse(self):
-        """The matrix that undoes it: [channels, channels] float32, computed in float64."""
-        matrix = ops.convert_to_numpy(self.matrix.value)[0].astype(np.float64)
-        return ops.convert_to_tensor(np.linalg.inv(matrix).astype(np.float32))
+        """The matrix that undoes it: [1, channels, channels] float32."""
+        return ops.inv(ops.convert_to_tensor(self.matrix))
 
     def get_config(self):
         return {**super().get_config(), **self._config}
@@ -75,21 +75,23 @@ class CouplingNetwork(keras.layers.Layer):
         self._config = dict(half=half, changed=changed, conditions=conditions, width=width, depth=depth,
                             kernel=kernel, seed=seed)
         self.width, self.depth, self.changed = width, depth, changed
-        self.start = WeightNorm(half, width, seed=seed + 1)
-        self.cond_layer = WeightNorm(conditions, 2 * width * depth, seed=seed + 3)
-        self.in_layers = [WeightNorm(width, 2 * width, kernel, seed=seed + 5 + 4 * i) for i in range(depth)]
-        self.res_skip_layers = [
-            WeightNorm(width, width * (2 if i < depth - 1 else 1), seed=seed + 7 + 4 * i) for i in range(depth)]
+        self.reach = kernel // 2 * 2 ** (depth - 1)  # of the last layer
+        self.start = WeightNorm(half, width, seed=seed + 10)
+        self.cond_layer = WeightNorm(conditions, 2 * width, layers=depth, seed=seed + 20)
+        self.in_layers = WeightNorm(width, 2 * width, kernel, layers=depth, seed=seed + 30)
+        self.res_skip_layers = WeightNorm(width, 2 * width, layers=depth - 1, seed=seed + 40)
+        self.skip_layer = WeightNorm(width, width, seed=seed + 50)
         self.end = keras.layers.Conv1D(2 * changed, 1, kernel_initializer="zeros", dtype="float32")
         self.end.build((None, None, width))
         self.built = True
 
     def folded(self):
-        """The weights as `call` takes them, in the dtype of its sums."""
-        layers = [self.start, self.cond_layer, *self.in_layers, *self.res_skip_layers]
-        kept = [tuple(ops.cast(each, self.compute_dtype) for each in layer.folded()) for layer in layers]
-        return {"start": kept[0], "cond": kept[1], "in": kept[2 : 2 + self.depth],
-                "res_skip": kept[2 + self.depth :], "end": (self.end.kernel.value, self.end.bias.value)}
+        """The weights as `changes` takes them, in the dtype of its sums."""
+        parts = {"start": self.start, "cond": self.cond_layer, "in": self.in_layers,
+                 "res_skip": self.res_skip_layers, "skip": self.skip_layer}
+        kept = {name: [ops.cast(each, self.compute_dtype) for each in part.folded()]
+                for name, part in parts.items()}
+        return {**kept, "end": [self.end.kernel.value, self.end.bias.value]}
 
     def changes(self, heard, conditions, weights):
         """Offset and logarithm of the scale for the other half.
@@ -97,19 +99,25 @@ class CouplingNetwork(keras.layers.Layer):
         Shapes: `heard` [batch, time, half], `conditions` [batch, time, conditions], `weights` from
         `folded` -> two of [batch, time, changed].
         """
-        width, total = self.width, 0.0
-        x = convolved(ops.cast(heard, self.compute_dtype), *weights["start"])  # [B, T, C]
         conditions = ops.cast(conditions, self.compute_dtype)
-        kernel, bias = weights["cond"]
-        for i in range(self.depth):
-            own = slice(2 * width * i, 2 * width * (i + 1))
-            reached = convolved(x, *weights["in"][i], dilation=2**i) + convolved(
-                conditions, kernel[:, :, own], bias[own])
-            gated = ops.tanh(reached[..., :width]) * ops.sigmoid(reached[..., width:])
-            out = convolved(gated, *weights["res_skip"][i])
-            if i < self.depth - 1:
-                x, out = x + out[..., :width], out[..., width:]
-            total = total + out
+
+        def gated(x, layer, kernel, bias, cond_kernel, cond_bias):
+            reached = convolved(x, kernel, bias, 2**layer, self.reach) + convolved(
+                conditions, cond_kernel, cond_bias)
+            values, gates = ops.split(reached, 2, axis=-1)
+            return ops.tanh(values) * ops.sigmoid(gates)  # [B, T, C]
+
+        def layer(state, i, *weights):
+            x, total = state
+            residual, skip = ops.split(convolved(gated(x, i, *weights[:4]), *weights[4:]), 2, axis=-1)
+            return x + residual, total + skip
+
+        every = [*weights["in"], *weights["cond"]]
+        x = convolved(ops.cast(heard, self.compute_dtype), *(each[0] for each in weights["start"]))
+        x, total = backend.repeated(
+            layer, (x, ops.zeros_like(x)), [*(each[:-1] for each in every), *weights["res_skip"]])
+        last = gated(x, self.depth - 1, *(each[-1] for each in every))
+        total = total + convolved(last, *(each[0] for each in weights["skip"]))
         out = convolved(ops.cast(total, "float32"), *weights["end"])
         return out[..., : self.changed], out[..., self.changed :]
 
@@ -165,7 +173,7 @@ class FlowStep(keras.layers.Layer):
         heard, changed = self._parts(x)
         offset, log_scale = self.network.changes(heard, conditions, weights["network"])
         x = self._whole(heard, (changed - offset) * ops.exp(-log_scale))
-        return convolved(x, weights["unmixing"][None], 0.0)
+        return convolved(x, weights["unmixing"], 0.0)
 
     def get_config(self):
         return {**super().get_config(), **self._config}

@@ -9,7 +9,8 @@ spectra, levels and amount of movement; it does not hear words.
 
 *One utterance* beside another that says the same, as a conversion beside the target speaker's own
 reading: how far their spectra lie apart (`mel_cepstral_distance`, along `warped_path`, since no two
-readings keep the same time), and two melodies of one timing (`f0_errors`).
+readings keep the same time); and of one timing, as a recording that a vocoder says again, two spectra
+(`log_spectral_distance`) and two melodies (`f0_errors`).
 
 *Voices*, as points that an encoder gives to utterances: how often one is taken for another
 (`equal_error_rate` of trials), and whether each speaker's points lie together (`silhouette`).
@@ -259,6 +260,31 @@ def mel_cepstral_distance(mel_ln, other_ln, count=13):
     i, j = warped_path(one, other)
     squares = np.square(one[i] - other[j]).sum(axis=1)
     return float(10 / np.log(10) * np.sqrt(2 * squares).mean())
+
+
+def log_spectral_distance(magnitude, other, range_db=60.0):
+    """How far two spectra of one timing lie apart, in dB: the mean over frames of their distances.
+
+    The distance of a frame is the root mean square over its bins of `20 log10(a / b)`. What lies more
+    than `range_db` below the loudest bin of the first spectrum counts as that floor in both: the depth
+    of a silence does not matter.
+
+    Shapes: magnitude, other [frames, bins] -> a float >= 0.
+
+    Raises:
+        KvoiceError: If the two differ in shape, hold no frame, or the first is silent.
+
+    Source: Gray & Markel 1976, "Distance measures for speech processing", the L2 norm. Differs: the floor.
+    """
+    magnitude, other = np.asarray(magnitude, np.float64), np.asarray(other, np.float64)
+    if magnitude.ndim != 2 or magnitude.shape != other.shape or not magnitude.size:
+        raise KvoiceError("two spectra [frames, bins] of one shape are wanted, got "
+                          f"{list(magnitude.shape)} and {list(other.shape)}")
+    floor = magnitude.max() * 10 ** (-range_db / 20)
+    if not floor > 0:
+        raise KvoiceError("a spectrum that is silent has no distance from another")
+    levels = (20 * np.log10(np.maximum(each, floor)) for each in (magnitude, other))
+    return float(np.mean(np.sqrt(np.mean(np.square(next(levels) - next(levels)), axis=1))))
 
 
 def f0_errors(f0_hz, other_hz):

@@ -221,6 +221,20 @@ class WaveGlow(StepModel):
                 x = ops.concatenate([z[..., left : left + self.early_size], x], axis=-1)
         return ops.reshape(x, (-1, ops.shape(mel)[1] * self.hop))
 
+    def sounded(self, mel, sigma, seed):
+        """Audio of mels as tensors, all with the same noise: differentiable, for activation maximisation.
+
+        Shapes: [batch, frames, mels] -> [batch, frames * hop].
+        """
+        z = ops.convert_to_tensor(self._noise(1, mel.shape[1], sigma, seed))
+        z = ops.broadcast_to(z, (ops.shape(mel)[0], *z.shape[1:]))
+        return self.inverse(z, mel, self.folded())
+
+    def _noise(self, count, frames, sigma, seed):
+        """Noise of some frames, NumPy: [count, frames * hop / group, group]."""
+        shape = count, frames * self.hop // self.group, self.group
+        return np.random.default_rng(seed).standard_normal(shape, np.float32) * np.float32(sigma)
+
     def call(self, batch, training=False):
         """All of `forward`, for audio of `wave` and `mel`."""
         wave = batch["wave"]
@@ -256,8 +270,7 @@ class WaveGlow(StepModel):
         time, step = mel.shape[1], self.frames_step
         mel = np.pad(mel, ((0, 0), (0, -time % step), (0, 0)), mode="edge")
         total, per_frame = mel.shape[1], self.hop / self.group
-        noise = np.random.default_rng(seed).standard_normal(
-            (len(mel), round(total * per_frame), self.group), np.float32) * np.float32(sigma)
+        noise = self._noise(len(mel), total, sigma, seed)
         weights = self.folded()
         if self._compiled is None:
             self._compiled = backend.compiled(self.inverse)

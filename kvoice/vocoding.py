@@ -1,0 +1,227 @@
+"""Mel in, wave out: a trained vocoder at work on mels and on files.
+
+    vocoder = Vocoder(model, spec)
+    wave = vocoder(mel)                                  # [time, mels] -> [time * hop]
+
+`vocode` does the same for files: recordings, which are said again, and mels in .npy files.
+"""
+
+import os
+import time
+
+import numpy as np
+import tqdm
+
+from kvoice import audio
+from kvoice.conversion import named, plan
+from kvoice.data.corpora import AUDIO
+from kvoice.errors import KvoiceError
+
+MELS = ".npy"
+KINDS = (*AUDIO, MELS)  # of files that are vocoded
+SIGMA = 0.6  # of the noise, where nothing else is said; trained with 1
+BIASED = 88  # frames of the sound that the denoiser takes away
+BLOCK = 4096  # frames denoised at once
+
+
+class Vocoder:
+    """A trained vocoder with all that is chosen when it is used.
+
+    Args:
+        model: With a verb `infer(mel, sigma, seed)`, as `models.waveglow.WaveGlow`.
+        spec: Of its mels and waves.
+        sigma: Standard deviation of its noise; None = `SIGMA`.
+        denoise: How much of the tone that is heard whatever the mel is taken away: 0 = nothing, 1 = as
+            much as there is of it without noise.
+        seed: Of the noise.
+
+    Raises:
+        KvoiceError: If sigma or the strength is below 0.
+    """
+
+    def __init__(self, model, spec, sigma=None, denoise=0.0, seed=0):
+        self.model, self.spec, self.seed, self.denoise = model, spec, seed, denoise
+        self.sigma = SIGMA if sigma is None else sigma
+        for name, value in (("sigma", self.sigma), ("denoise", denoise)):
+            if value < 0:
+                raise KvoiceError(f"--{name}={value}: must not be below 0")
+        self._bias = bias(model, spec) if denoise else None
+
+    def __call__(self, mel):
+        """The wave of a mel, de-emphasised where the Spec pre-emphasises.
+
+        Shapes: [time, mels] -> [time * hop]; [batch, time, mels] -> [batch, time * hop].
+        """
+        wave = self.model.infer(mel, sigma=self.sigma, seed=self.seed)
+        if self.denoise:
+            wave = denoised(wave, self.denoise * self._bias, self.spec)
+        return audio.deemphasised(wave, self.spec)
+
+
+    def graph(self, mel):
+        """The same in `keras.ops`, differentiable: without denoising, chunks and de-emphasis.
+
+        Every item is given the same noise.
+
+        Shapes: [batch, time, mels] -> [batch, time * hop].
+        """
+        return self.model.sounded(mel, self.sigma, self.seed)
+
+
+def check(run, spec, path):
+    """Refuses a run that is no vocoder for a Spec.
+
+    Args:
+        run: A `runs.Run`.
+        spec: Of the mels that it is to be given.
+        path: Where those come from, for the message.
+
+    Raises:
+        KvoiceError: If it is of another model, or has another Spec, whose fields are named.
+    """
+    if run.config["model_name"] != "waveglow":
+        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of waveglow")
+    if differences := run.spec.differences(spec):
+        raise KvoiceError(f"{run.path}: has another Spec than {path} ({'; '.join(differences)}): "
+                          "train both on the same audio")
+
+
+def bias(model, spec):
+    """What a vocoder says without noise of a mel that is 1 everywhere: its own tone.
+
+    Shapes: -> magnitudes [1 + fft // 2], those of the first frame.
+
+    Source: the denoiser in the public code of WaveGlow, arXiv:1811.00002.
+    """
+    level = audio.scaled(np.float32(1), spec)  # of the natural logarithm: 0
+    wave = model.infer(np.full((BIASED, spec.mels), level), sigma=0.0)
+    return np.abs(audio.stft(wave[: 2 * spec.fft], spec)[0])
+
+
+def denoised(wave, taken, spec):
+    """A wave without a steady tone: its magnitudes less those of the tone, not below 0; its phases.
+
+    Shapes: wave [..., samples], taken [1 + fft // 2] -> [..., samples].
+    """
+    clean = np.empty_like(wave)
+    step, edge = BLOCK * spec.hop, spec.hop * -(-spec.fft // spec.hop)
+    for start in range(0, wave.shape[-1], step):
+        first = max(0, start - edge)
+        part = wave[..., first : start + step + edge]
+        spectrum = audio.stft(part, spec)
+        size = np.abs(spectrum)
+        spectrum = spectrum * (np.maximum(size - taken, 0) / np.maximum(size, 1e-9))
+        sound = audio.istft(spectrum, spec, part.shape[-1])
+        clean[..., start : start + step] = sound[..., start - first :][..., :step]
+    return clean
+
+
+# --- Files
+
+
+def read_mel(path, spec):
+    """The mel in an .npy file: [time, mels] float32, on the natural logarithm's scale of the Spec.
+
+    Raises:
+        KvoiceError: If the file is missing, no array of real, finite numbers, or of another shape or
+            scale; the way to convert it is named.
+    """
+    try:
+        mel = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise KvoiceError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, EOFError):
+        raise KvoiceError(f"{path}: is no .npy file of numbers; np.save(PATH, mel) writes one") from None
+    if not isinstance(mel, np.ndarray) or mel.dtype.kind not in "fiu":
+        raise KvoiceError(f"{path}: holds no real numbers; np.save(PATH, mel) writes a mel")
+    shape = list(mel.shape)
+    if mel.ndim == 3 and len(mel) == 1:
+        mel = mel[0]
+    if mel.ndim == 2 and mel.shape[0] == spec.mels != mel.shape[1]:
+        raise KvoiceError(f"{path}: has the shape {shape}, [mels, time]; expected [time, {spec.mels}]: save "
+                          "its transpose, np.save(PATH, mel.T)")
+    if mel.ndim != 2 or mel.shape[1] != spec.mels or not len(mel):
+        raise KvoiceError(f"{path}: has the shape {shape}, expected [time, {spec.mels}]")
+    mel = mel.astype(np.float32)
+    if not np.isfinite(mel).all():
+        raise KvoiceError(f"{path}: holds numbers that are not finite")
+    if spec.scale == "ln" and (reason := other_scale(mel, spec)):
+        raise KvoiceError(f"{path}: {reason}")
+    return mel
+
+
+def other_scale(mel, spec):
+    """What a mel looks like that is not on the natural logarithm's scale, and its conversion; "" if it is.
+
+    Decibels pass below what the floor allows, or span more than it; magnitudes are nowhere negative; the
+    base-10 logarithm of the floor is -5 where the natural one is -11.5, and speech spans less than 5 on it.
+    A guess, which does not see every mistake.
+
+    Shapes: mel [time, mels].
+    """
+    floor = np.log(spec.floor)
+    low, middle, high = np.quantile(mel, (0.001, 0.5, 0.999))
+    if low < floor - 1 or high > spec.high + 3:
+        return (f"goes from {mel.min():.1f} to {mel.max():.1f}, which looks like decibels; the natural logarithm "
+                f"is wanted: np.maximum({floor:.4f}, mel * np.log(10) / 20), if 0 dB is a magnitude of 1")
+    if mel.min() >= 0 and np.ptp(mel) > 0:
+        return ("is nowhere negative, which looks like magnitudes, or a scale from 0 to 1; the natural "
+                f"logarithm of the magnitude is wanted: np.log(np.maximum({spec.floor:g}, mel))")
+    ten = np.log10(spec.floor)
+    if ten - 0.05 <= mel.min() and high - low < -ten and high < 1.2 and middle < ten / 2.5:
+        return (f"goes from {mel.min():.1f} to {mel.max():.1f}, which looks like the base-10 logarithm; the "
+                "natural one is wanted: mel * np.log(10)")
+    return ""
+
+
+def vocode(vocoder, source, output):
+    """Lets a vocoder speak what is in a file, or in all of a folder: recordings and mels.
+
+    A recording of any rate becomes a mel of the Spec, and that a wave, as long as it was; a mel [time, mels]
+    in an .npy file a wave of time * hop samples. What is written has the rate of the Spec.
+
+    Args:
+        vocoder: A `Vocoder`.
+        source: A file or a folder.
+        output: A file whose name ends in .wav, or a folder, made if need be.
+
+    Returns:
+        (Rows of {"file", "output", "seconds" of sound, "took_s"}; lines that name the files of a folder
+        that were left out, and say why).
+
+    Raises:
+        KvoiceError: If the only file is missing or cannot be used, or there is no place for the output.
+    """
+    planned, left_out = plan(source, [], output, KINDS)
+    rows, spec = [], vocoder.spec
+    for path, place in tqdm.tqdm(planned, desc="vocode", unit="file", delay=2, leave=False):
+        try:
+            mel, samples = heard(path, spec)
+        except KvoiceError as error:
+            if not os.path.isdir(source):
+                raise
+            left_out.append(str(error))
+            continue
+        begun = time.perf_counter()
+        wave = vocoder(mel)[:samples]
+        took_s = time.perf_counter() - begun
+        os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
+        audio.write(place, wave, spec.sample_rate_hz)
+        rows.append({"file": path, "output": place, "seconds": len(wave) / spec.sample_rate_hz, "took_s": took_s})
+    return rows, left_out
+
+
+def heard(path, spec):
+    """The mel of a file, and the samples that its sound has.
+
+    Raises:
+        KvoiceError: If the file cannot be used.
+    """
+    if path.lower().endswith(MELS):
+        mel = read_mel(path, spec)
+        return mel, len(mel) * spec.hop
+    wave, _ = audio.read(path, spec.sample_rate_hz)
+    with named(path):
+        if reason := audio.problem(wave, spec.sample_rate_hz):
+            raise KvoiceError(reason)
+    return audio.mel(audio.condition(wave, spec, trim=False), spec), len(wave)
