@@ -229,10 +229,8 @@ def _waveglow_names(tensors):
             flow, kind, layer, field = match.groups()
             separate[f"WN.{flow}", field][kind].add(int(layer))
     for (flow, field), layers in separate.items():
-        count = len(layers["cond"])
-        if layers["cond"] == set(range(count)):
-            _join(tensors, [f"{flow}.cond_layers.{i}.{field}" for i in range(count)],
-                  f"{flow}.cond_layer.{field}")
+        _join(tensors, [f"{flow}.cond_layers.{i}.{field}" for i in range(len(layers["cond"]))],
+              f"{flow}.cond_layer.{field}")
         last = max(layers["skip"] - layers["res"], default=-1)  # which has no residual
         for i in layers["skip"]:
             kinds = ["skip"] if i == last > max(layers["res"], default=-1) else ["res", "skip"]
