@@ -1134,7 +1134,7 @@ def report(runs, output, single):
     print(pages.PAGES[model](opened, output or opened[0].path / "report", single))
 
 
-def import_(model, checkpoint, stats, spec, run):
+def import_(model, checkpoint, stats, spec, alternate, run):
     """Makes a run of published PyTorch weights; the files are read, never run.
 
     kvoice import --model=adainvc --checkpoint=vctk_model.ckpt --stats=attr.pkl --run=runs/adainvc/published
@@ -1147,11 +1147,13 @@ def import_(model, checkpoint, stats, spec, run):
     if model not in PUBLISHED:
         raise UsageError(f"--model={model}: no published weights of it are known{_near(model, PUBLISHED)}; "
                          f"there are {', '.join(PUBLISHED)}")
+    if alternate is not None and model != "waveglow":
+        raise UsageError(f"--alternate: is for waveglow, {model} has no halves; leave it out")
     backend = chosen_backend()
 
     from kvoice import checkpoints
 
-    found = checkpoints.read(model, checkpoint, spec)
+    found = checkpoints.read(model, checkpoint, spec, alternate)
     made = checkpoints.write(
         found, run, configuration(model, found.variant), stats,
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]))
@@ -1166,6 +1168,8 @@ def import_(model, checkpoint, stats, spec, run):
     if model == "adainvc":
         variant = f":{found.variant}" if found.variant else ""
         print(f"Next:\n  kvoice train --model=adainvc{variant} --init={made.path} --data=CORPUS --run=DIR")
+    if model == "waveglow":
+        print(f"Next:\n  kvoice vocode --run={made.path} --input=FILE_OR_DIR --output=FILE_OR_DIR")
 
 
 # The flags
@@ -1326,6 +1330,8 @@ def _import_flags(parser):
                         "std 1 if not given", flag_values=parser)
     flags.DEFINE_enum("spec", "", ("", *SPECS), "what its mels are; by their number if not given",
                       flag_values=parser)
+    flags.DEFINE_bool("alternate", None, "whether the halves of a waveglow change roles, as in waveglow_old.pt; "
+                      "as the file says if not given, else not", flag_values=parser)
     flags.DEFINE_string("run", "", "DIR: of the run that is made, new or empty", flag_values=parser)
 
 

@@ -65,16 +65,17 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
     flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
     own = {"train": {"--model", "--data", "--run", "--init", "--config.FIELD"},
            "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
-           "generate": {"--run", "--output", "--count", "--seed", "--label"},
+           "generate": {"--run", "--output", "--count", "--seed", "--label", "--vocoder"},
            "evaluate": {"--run", "--count", "--seed", "--encoder", "--data"},
            "classify": {"--run", "--input", "--output"},
            "convert": {"--run", "--source", "--target", "--output", "--mix", "--layers", "--vocoder", "--rate"},
+           "vocode": {"--run", "--input", "--output", "--sigma", "--denoise", "--seed"},
            "encode": {"--run", "--input", "--output"},
-           "maximize": {"--generator", "--classifier", "--judge", "--target", "--start", "--strength",
-                        "--label", "--prior", "--count", "--seed", "--steps", "--run"},
-           "traverse": {"--run", "--factor", "--label", "--count", "--seed", "--output"},
+           "maximize": {"--generator", "--classifier", "--judge", "--vocoder", "--target", "--start",
+                        "--strength", "--label", "--prior", "--count", "--seed", "--steps", "--run"},
+           "traverse": {"--run", "--factor", "--label", "--count", "--seed", "--output", "--vocoder"},
            "report": {"--output", "--single"},
-           "import": {"--model", "--checkpoint", "--stats", "--spec", "--run"}}
+           "import": {"--model", "--checkpoint", "--stats", "--spec", "--alternate", "--run"}}
     assert flags == own[verb]
 
 
@@ -115,7 +116,7 @@ def test_an_unknown_flag_is_told_the_near_one(failed):
 
 def test_an_unknown_model_is_told_the_near_one_and_the_list(failed):
     line = failed(2, "train", "--model=voicegam:tiny")
-    assert 'did you mean "voicegan"?' in line and "there are adainvc, betavae, classifier, speakerencoder, voicegan" in line
+    assert 'did you mean "voicegan"?' in line and "there are adainvc, betavae, classifier, speakerencoder, voicegan, waveglow" in line
 
 
 def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):

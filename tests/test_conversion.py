@@ -215,7 +215,7 @@ class Vocoder:
     def __init__(self, spec):
         self.spec, self.mels = spec, []
 
-    def infer(self, mel):
+    def __call__(self, mel):
         self.mels.append(mel)
         return np.repeat(mel[:, 0], self.spec.hop).astype("float32")
 
@@ -227,9 +227,6 @@ def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
     np.testing.assert_array_equal(vocoder.mels[0], [*mel, mel[-1]])
     inner = np.s_[300:-300]
     np.testing.assert_allclose(made[inner], np.repeat(mel[:, 0], SPEC.hop)[:samples][inner], rtol=1e-6)
-    emphasised = dataclasses.replace(SPEC, preemphasis=0.9)
-    heard = sound(mel, emphasised, samples, Vocoder(SPEC))
-    np.testing.assert_allclose(heard[1:][inner] - 0.9 * heard[:-1][inner], made[1:][inner], atol=1e-5)
 
 
 def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale():

@@ -1,0 +1,61 @@
+"""What is measured of a vocoder is what it claims to be."""
+
+import numpy as np
+import pytest
+
+from kvoice import audio
+from kvoice.data import demo
+from kvoice.errors import KvoiceError
+from kvoice.metrics import speech as metrics
+from kvoice.resynthesis import differences
+
+SPEC = audio.SPECS["waveglow"]
+
+
+@pytest.fixture(scope="module")
+def wave():
+    return demo.render(demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz).wave
+
+
+def test_a_spectral_distance_is_the_difference_in_level():
+    rng = np.random.default_rng(0)
+    size = rng.uniform(0.5, 1, (7, 20))
+    assert metrics.log_spectral_distance(size, size) == 0
+    assert metrics.log_spectral_distance(size, size * 10**0.2) == pytest.approx(4)
+    other = size.copy()
+    other[:, :5] *= 10**0.3  # a quarter of the bins by 6 dB
+    assert metrics.log_spectral_distance(size, other) == pytest.approx(3)
+    frames = size.copy()
+    frames[0] *= 10**0.35
+    assert metrics.log_spectral_distance(size, frames) == pytest.approx(1)
+
+
+def test_what_lies_below_the_floor_does_not_count():
+    size = np.full((3, 4), 1e-5)
+    size[:, 0] = 1.0
+    other = size * np.array([1, 0, 3, 1e-3])
+    assert metrics.log_spectral_distance(size, other) == 0
+    assert metrics.log_spectral_distance(size, other, range_db=100) > 1
+
+
+@pytest.mark.parametrize("shapes", [((3, 4), (3, 5)), ((0, 4), (0, 4)), ((4,), (4,))])
+def test_spectra_that_do_not_fit_are_refused(shapes):
+    with pytest.raises(KvoiceError, match="one shape"):
+        metrics.log_spectral_distance(*map(np.ones, shapes))
+    with pytest.raises(KvoiceError, match="silent"):
+        metrics.log_spectral_distance(np.zeros((2, 2)), np.ones((2, 2)))
+
+
+def test_the_same_wave_differs_in_nothing(wave):
+    same = differences(wave, wave, SPEC)
+    assert same == {"spectral_db": 0, "mel_db": 0, "f0_cents": 0, "voicing": 0}
+
+
+def test_what_is_worse_is_called_worse(wave):
+    rng = np.random.default_rng(0)
+    noisy = [differences(wave, (wave + rng.normal(0, level, len(wave))).astype("float32"), SPEC)
+             for level in (0.001, 0.03)]
+    assert noisy[0]["spectral_db"] < noisy[1]["spectral_db"] and noisy[0]["mel_db"] < noisy[1]["mel_db"]
+    higher = audio.resample(wave, SPEC.sample_rate_hz, SPEC.sample_rate_hz * 0.97)[: len(wave)]
+    short = min(len(wave), len(higher))
+    assert differences(wave[:short], higher[:short], SPEC)["f0_cents"] > 40
