@@ -381,8 +381,8 @@ def tables(scores):
         "note": "Mean cosines of the speaker encoder's embedding with the mean of other recordings of the "
                 "target and of the source; the share that is nearer to the target; and the share that "
                 f"passes for the target, with a cosine of {told['threshold']:.3f} or more: there the equal "
-                f"error rate of real recordings of {told['speakers']} speakers is {told['rate']:.1%} "
-                f"({told['low']:.1%}-{told['high']:.1%}). 95 % intervals (Wilson) over conversions.",
+                f"error rate of real recordings of {told['speakers']} speakers is "
+                f"{verification.with_interval(told)}. 95 % intervals (Wilson) over conversions.",
         "columns": ["speakers", "what is heard", "count", "to target", "to source", "nearer to target",
                     "accepted as target"], "rows": voice,
     }, {

@@ -70,6 +70,49 @@ def test_the_interval_holds_the_rate_and_narrows_with_the_number_of_speakers():
     for told in (few, many):
         assert told["low"] <= told["rate"] <= told["high"]
     assert many["high"] - many["low"] < few["high"] - few["low"]
+    assert many["high"] - many["low"] < 0.1
+
+
+@pytest.mark.parametrize("speakers", [5, 12])
+def test_the_interval_holds_the_estimate_and_mostly_the_rate_of_all_speakers_that_there_are(speakers, monkeypatch):
+    monkeypatch.setattr(verification, "RESAMPLED", 100)
+    true = verification.speech.equal_error_rate(*verification.trials(*cloud(300, 6, 1.6, seed=99)))[0]
+    told = [verification.told_apart(*cloud(speakers, 6, 1.6, seed=k), np.zeros(6 * speakers, int),
+                                    np.random.default_rng(k)) for k in range(40)]
+    assert np.mean([each["low"] <= each["rate"] <= each["high"] for each in told]) >= 0.9
+    assert np.mean([each["low"] <= true <= each["high"] for each in told]) >= 0.8
+    widths = [each["high"] - each["low"] for each in told]
+    assert np.median(widths) < 5 * np.std([each["rate"] for each in told])  # 3.9 of a normal distribution
+
+
+def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(monkeypatch):
+    """The only draw is [0, 0, 2, 3, 3]: as if all trials of speakers 0 and 3 were there twice, or four times."""
+    class Drawn:
+        def integers(self, *_, **__):
+            return np.array([0, 0, 2, 3, 3])
+
+    monkeypatch.setattr(verification, "RESAMPLED", 1)
+    points, speakers = cloud(5, 4, 1.2)
+    counts = [2, 0, 1, 2, 0]
+    same, different = [], []
+    for i in range(len(points)):
+        for j in range(i):
+            one, two = counts[speakers[i]], counts[speakers[j]]
+            cosine = points[i] @ points[j]
+            if speakers[i] == speakers[j]:
+                same += [cosine] * one
+            else:
+                different += [cosine] * one * two
+    told = verification.told_apart(points, speakers, np.zeros(20, int), Drawn())
+    expected = verification.speech.equal_error_rate(same, different)[0]
+    assert told["low"] == told["high"] == pytest.approx(expected, abs=1e-12) != told["rate"]
+
+
+def test_of_fewer_than_five_speakers_there_is_no_interval():
+    told = verification.told_apart(*cloud(4, 8, 1.6), np.zeros(32, int), np.random.default_rng(0))
+    assert told["low"] is None is told["high"]
+    assert verification.with_interval(told) == f"{told['rate']:.1%}"
+    assert verification.with_interval({"rate": 0.034, "low": 0.01, "high": 0.098}) == "3.4% (1.0%-9.8%)"
 
 
 def test_speakers_of_one_gender_are_harder_where_the_gender_is_half_of_the_voice():
@@ -113,7 +156,8 @@ def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
     assert scores["embeddings"]["silhouette"]["speaker"] > 0.9 > scores["embeddings"]["silhouette"]["gender"]
     assert scores["metrics"] == {"equal error rate (test)": 0}
     (table,) = scores["tables"]
-    assert [row[:3] for row in table["rows"]] == [["train, learned from", "4", "20"], ["test", "4", "12"]]
+    assert [row[:4] for row in table["rows"]] == [["train, learned from", "4", "20", "0.0%"],
+                                                  ["test", "4", "12", "0.0%"]]
     assert all(len(row) == len(table["columns"]) for row in table["rows"])
 
 
