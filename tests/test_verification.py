@@ -85,15 +85,15 @@ def test_the_interval_holds_the_estimate_and_mostly_the_rate_of_all_speakers_tha
     assert np.median(widths) < 5 * np.std([each["rate"] for each in told])  # 3.9 of a normal distribution
 
 
-def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(monkeypatch):
-    """The only draw is [0, 0, 2, 3, 3]: as if all trials of speakers 0 and 3 were there twice, or four times."""
+@pytest.mark.parametrize("picked", [[0, 0, 2, 3, 3], [4, 4, 4, 1, 0], [1, 2, 2, 2, 2], [0, 1, 2, 3, 4]])
+def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(monkeypatch, picked):
     class Drawn:
         def integers(self, *_, **__):
-            return np.array([0, 0, 2, 3, 3])
+            return np.array(picked)
 
     monkeypatch.setattr(verification, "RESAMPLED", 1)
-    points, speakers = cloud(5, 4, 1.2)
-    counts = [2, 0, 1, 2, 0]
+    points, speakers = cloud(5, 12, 1.6)
+    counts = np.bincount(picked, minlength=5)
     same, different = [], []
     for i in range(len(points)):
         for j in range(i):
@@ -103,9 +103,10 @@ def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(mo
                 same += [cosine] * one
             else:
                 different += [cosine] * one * two
-    told = verification.told_apart(points, speakers, np.zeros(20, int), Drawn())
+    told = verification.told_apart(points, speakers, np.zeros(60, int), Drawn())
     expected = verification.speech.equal_error_rate(same, different)[0]
-    assert told["low"] == told["high"] == pytest.approx(expected, abs=1e-12) != told["rate"]
+    assert told["low"] == told["high"] == pytest.approx(expected, abs=1e-12)
+    assert (told["rate"] == pytest.approx(expected, abs=1e-12)) == (picked == [0, 1, 2, 3, 4])
 
 
 def test_of_fewer_than_five_speakers_there_is_no_interval():
