@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import logging
 import operator
 import os
 import pathlib
@@ -263,7 +264,13 @@ def chosen_backend():
         raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; install it with "
                           f"pip install 'kvoice{extra}', in a checkout pip install -e '.{extra}'")
     os.environ["KERAS_BACKEND"] = name
+    logging.getLogger("tensorflow").addFilter(_worth_telling)
     return name
+
+
+def _worth_telling(record):
+    """False for TensorFlow's warning that it traces a graph again: recordings have many lengths."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _installed(backend):
@@ -958,9 +965,11 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         print(f"left out: {line}")
     if not rows:
         raise KvoiceError(f"{source}: no file of it could be used")
+    for line in conversion.quieter(rows):
+        print(line)
     seconds, network_s, vocoder_s = (sum(row[key] for row in rows)
                                      for key in ("seconds", "network_s", "vocoder_s"))
-    print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: "
+    print(f"{_files(rows, left_out)}, {seconds:.1f} s of sound, in {output}: "
           f"the network at {seconds / network_s:.1f} times real time, "
           f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}")
 
@@ -992,6 +1001,12 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
           f"{seconds / took_s:.1f} times real time, {seconds * run.spec.sample_rate_hz / took_s / 1000:.0f} kHz")
 
 
+def _files(used, left_out):
+    """How many files were used and left out: "2 files, 1 left out"."""
+    return f"{len(used)} {'file' if len(used) == 1 else 'files'}" + (
+        f", {len(left_out)} left out" if left_out else "")
+
+
 def encode(run, input, output):  # noqa: A002  the name of the flag
     """Writes the voice of a sound file, or of all those of a folder, as numbers.
 
@@ -1018,7 +1033,7 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
         print(f"left out: {line}")
     if not used:
         raise KvoiceError(f"{input}: no file of it could be used")
-    print(f"{len(used)} {'file' if len(used) == 1 else 'files'}, {points.shape[1]} numbers each, in {output}")
+    print(f"{_files(used, left_out)}, {points.shape[1]} numbers each, in {output}")
 
 
 def maximize(generator, classifier, target, judge, vocoder, start, strength, label, prior, count, seed,

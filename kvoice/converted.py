@@ -481,7 +481,7 @@ def _example(model, panel, spec, folder, number, source, target_mel, target_wave
     mel = conversion.converted(model, source["mel"], model.encode(target_mel)["styles"])
     wave = sound(mel, spec)
     said = audio.deemphasised(source["wave"], spec)
-    waves = {"source": said, "target": target_wave, "converted": conversion.levelled(wave, said)}
+    waves = {"source": said, "target": target_wave, "converted": conversion.levelled(wave, said)[0]}
     names = {part: f"{number:02d}_{part}.wav" for part in waves}
     for part, each in waves.items():
         audio.write(folder / names[part], each, spec.sample_rate_hz)

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import errno
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -276,6 +277,15 @@ def test_an_unknown_backend_is_told_the_near_one(installed):
     installed("tensorflow", chosen="tensoflow")
     with pytest.raises(KvoiceError, match='did you mean "tensorflow"?'):
         cli.chosen_backend()
+
+
+def test_of_all_that_tensorflow_warns_of_only_its_retracing_is_kept_back(installed, caplog):
+    installed("tensorflow")
+    cli.chosen_backend()
+    logger = logging.getLogger("tensorflow")
+    logger.warning("5 out of the last %d calls to %s triggered tf.function retracing. Tracing is", 5, "f")
+    logger.warning("a disk is full")
+    assert caplog.messages == ["a disk is full"]
 
 
 # From a process
@@ -616,6 +626,9 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     assert cli.main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
     assert len(audio.read("out.wav")[0]) == round(6000 * 22050 / 16000)
     assert "times real time" in capsys.readouterr().out
+    (tmp_path / "wavs" / "broken.wav").write_text("no sound")
+    capsys.readouterr()
     assert cli.main(["encode", "--run=ears", "--input=wavs", "--output=voices.npz"]) == 0
+    assert "48 files, 1 left out, 4 numbers each, in voices.npz" in capsys.readouterr().out
     with np.load("voices.npz") as voices:
         assert voices["embedding"].shape == (48, 4) and len(set(voices["file"])) == 48
