@@ -143,19 +143,20 @@ def quality(spec, valid):
     return validate
 
 
-def encoder_scores(model, spec, sources, learned_from, path, seed=0):
+def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
     """Everything that is said of a speaker encoder, as a dict fit for JSON.
 
     Args:
         model: A trained `models.speakerencoder.SpeakerEncoder`.
         spec: Of its mels.
         sources: Split -> `data.source.Source` with waves.
-        learned_from: The split that it was trained on.
+        learned_from: The splits with speakers whom it was trained on.
         path: Where the embeddings of the last split are drawn.
+        corpus: What `--data` says of the sources.
 
     Returns:
-        {"kind": "speakers", "splits": split -> `told_apart`, "embeddings" (see `picture`), "metrics": name ->
-        number, "tables"}.
+        {"kind": "speakers", "corpus", "splits": split -> `told_apart`, "learned_from", "embeddings" (see
+        `picture`), "metrics": name -> number, "tables"}.
     """
     found, rng = {}, np.random.default_rng(seed)
     for split, source in sources.items():
@@ -164,18 +165,18 @@ def encoder_scores(model, spec, sources, learned_from, path, seed=0):
     names = source.labels["gender"]
     drawn = picture(path, points, [source.labels["speaker"][k] for k in speakers],
                     [names[k] if k >= 0 else "" for k in genders], seed)
-    unseen = {split: each for split, each in found.items() if split != learned_from}
-    rows = [[f"{split}, learned from" if split == learned_from else split, str(each["speakers"]),
+    unseen = {split: each for split, each in found.items() if split not in learned_from}
+    rows = [[f"{split}, learned from" if split in learned_from else split, str(each["speakers"]),
              str(each["utterances"]), with_interval(each),
              "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
             for split, each in found.items()]
     return {
-        "kind": "speakers", "splits": found, "learned_from": learned_from, "embeddings": drawn,
+        "kind": "speakers", "corpus": corpus, "splits": found, "learned_from": learned_from, "embeddings": drawn,
         "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
         "tables": [{
             "title": "Equal error rate",
-            "note": "Of all pairs of recordings, with a 95 % interval over speakers drawn again, where there are "
-                    f"{FEWEST} or more; of pairs of one speaker against pairs of two of one gender; and the "
+            "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over speakers drawn again, "
+                    f"where there are {FEWEST} or more; of pairs of one speaker against pairs of two of one gender; and the "
                     "cosine from which two recordings count as one voice.",
             "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
                         "threshold"], "rows": rows}]}

@@ -545,6 +545,52 @@ def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
     assert "is a run of voicegan, expected one of classifier" in line
 
 
+def _imported(name, directory, sizes, spec):
+    """Makes a run of a tiny network as `kvoice import` does."""
+    from kvoice import runs, training
+
+    config = cli.configuration(name, "tiny")
+    made = runs.create(directory, {
+        "model_name": name, "variant": "tiny", "data_spec": "", "corpus": "", "speakers": [], "data": config["data"],
+        "model": config["model"] | sizes, "train": config["train"],
+        "imported": {"file": "weights.pt", "sha256": ""}}, spec, {})
+    training.finished(made, training.model(made))
+
+
+@pytest.mark.backend
+def test_an_imported_encoder_wants_a_corpus_and_is_measured_on_it(notes, monkeypatch, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    sizes = {"mels": 40, "partial_frames": 20, "per_speaker": 2}
+    _imported("speakerencoder", "imported", sizes, audio.SPECS["speakerencoder"])
+    assert "imported: was not trained here; say with --data=CORPUS" in failed(1, "evaluate", "--run=imported")
+    assert cli.main(["evaluate", "--run=imported", "--data=folder:wavs"]) == 0
+    scores = json.loads((notes / "imported/evaluation.json").read_text())
+    assert list(scores["splits"]) == ["train", "judge"] and scores["learned_from"] == []
+
+
+@pytest.mark.backend
+def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeypatch, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    _imported("adainvc", "weights", {"mels": 80}, audio.SPECS["waveglow"])
+    train = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--init=weights", "--run=begun"]
+    assert "--init=weights: its weights do not fit this model" in failed(1, *train, "--config.model.latents=5")
+    assert "--init=weights: learned from another Spec (fmin_hz: " in failed(1, *train, "--config.audio.fmin_hz=10")
+    assert not (notes / "begun").exists()
+    assert cli.main(train) == 0
+
+
+@pytest.mark.parametrize("name", ["voicegan", "classifier", "betavae"])
+def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, failed, name):
+    from kvoice import runs
+
+    runs.create(tmp_path / "run", {"model_name": name, "data_spec": "demo"}, audio.SPECS["waveglow"], {})
+    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--data=folder:wavs")
+    assert f"--data=folder:wavs: {tmp_path / 'run'} is a run of {name}, " in line
+    assert "only adainvc and speakerencoder take it" in line
+
+
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(notes, monkeypatch, failed):
     monkeypatch.chdir(notes)
     line = failed(1, "train", "--model=voicegan:tiny", *SMALL, "--config.model.condition=gender",
@@ -615,6 +661,28 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     assert (tmp_path / "vc/conversions/conversions.json").exists()
     assert cli.main(["report", "vc"]) == 0
     assert "audio" in (tmp_path / "vc/report/index.html").read_text()
+
+    # Elsewhere: other people hum, and no encoder knows them.
+    for speaker in range(14):
+        for k in range(2):
+            path = tmp_path / "others" / f"p{speaker}" / f"{k}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav", path)
+    capsys.readouterr()
+    assert cli.main(["evaluate", "--run=ears", "--data=folder:others"]) == 0
+    shown = capsys.readouterr().out
+    scores = json.loads((tmp_path / "ears/evaluation.json").read_text())
+    assert "Measured on folder:others\n" in shown and "learned from" not in shown
+    assert list(scores["splits"]) == ["train", "judge", "test"]  # of valid there is one speaker
+    assert scores["corpus"] == "folder:others"
+    assert cli.main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
+    shown = capsys.readouterr().out
+    said = "Judged on folder:others by ../ears, which learned from folder:wavs and knows none of these voices."
+    assert shown.startswith("preparing folder:others") and said in shown
+    judged = json.loads((tmp_path / "vc/evaluation.json").read_text())["judged"]
+    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"]) and judged["said"] == said
+    assert cli.main(["report", "vc"]) == 0
+    assert (tmp_path / "vc/report/index.html").read_text().count(said) == 2  # the table, and the sounds
 
     assert "there is no such run; `kvoice train --model=speakerencoder`" in failed(
         1, "evaluate", "--run=vc", "--encoder=nowhere")

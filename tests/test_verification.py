@@ -152,11 +152,13 @@ def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
 
 def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
     scores = verification.encoder_scores(
-        Encoder(), SPEC, {"train": Source(), "test": Source(3)}, "train", tmp_path / "voices.png")
+        Encoder(), SPEC, {"train": Source(), "test": Source(3)}, ["train"], tmp_path / "voices.png",
+        "folder:mine")
     assert (tmp_path / scores["embeddings"]["picture"]).exists()
     assert scores["embeddings"]["silhouette"]["speaker"] > 0.9 > scores["embeddings"]["silhouette"]["gender"]
     assert scores["metrics"] == {"equal error rate (test)": 0}
     (table,) = scores["tables"]
+    assert scores["corpus"] == "folder:mine" and "recordings of folder:mine" in table["note"]
     assert [row[:4] for row in table["rows"]] == [["train, learned from", "4", "20", "0.0%"],
                                                   ["test", "4", "12", "0.0%"]]
     assert all(len(row) == len(table["columns"]) for row in table["rows"])
