@@ -715,8 +715,8 @@ def evaluate(run, count, seed, encoder, data):
 def _refuse_data(data, run, kind):
     """Raises where `--data` is given for what is evaluated on its own corpus alone."""
     if data:
-        raise KvoiceError(f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it out, only "
-                          f"{' and '.join(ELSEWHERE)} take it")
+        raise KvoiceError(f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it "
+                          f"out, only {' and '.join(ELSEWHERE)} take it")
 
 
 def _corpus_for(run, data):
@@ -860,11 +860,12 @@ def _evaluate_speakerencoder(run, seed, data):
 
     from kvoice.data.manifest import Manifest
 
-    people = {split: Manifest.load(corpus).splits[split]["speakers"] for split in ("train", "valid", "judge", "test")}
+    known = Manifest.load(corpus).splits
+    people = {split: known[split]["speakers"] for split in ("train", "valid", "judge", "test")}
     splits = [split for split, names in people.items() if len(names) > 1]
     if not splits:
-        raise KvoiceError(f"{data or run.config['data_spec']}: no split of it has two speakers that could be told "
-                          "apart; take a corpus of eight speakers or more")
+        raise KvoiceError(f"{data or run.config['data_spec']}: no split of it has two speakers that could be "
+                          "told apart; take a corpus of eight speakers or more")
     learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
 
     from kvoice import priors, training, verification
@@ -1275,7 +1276,8 @@ def _evaluate_flags(parser):
     flags.DEFINE_string("encoder", "runs/speakerencoder/default", "DIR: of a trained speakerencoder, which "
                         "judges conversions; it must not know the voices", flag_values=parser)
     flags.DEFINE_string("data", "", "CORPUS: whose recordings an adainvc converts, or whose voices a "
-                        "speakerencoder tells apart; what the run learned from if not given", flag_values=parser)
+                        "speakerencoder tells apart; what the run learned from if not given",
+                        flag_values=parser)
 
 
 def _classify_flags(parser):

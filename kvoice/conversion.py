@@ -234,7 +234,8 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
 
     Returns:
         (Rows of {"file", "output", "seconds" of sound, "quieter_db" than its source, "network_s" and
-        "vocoder_s", how long those took}; lines that name the files of a folder that were left out, and say why).
+        "vocoder_s", how long those took}; lines that name the files of a folder that were left out, and say
+        why).
 
     Raises:
         KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a target,
@@ -275,7 +276,8 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
         wave, quieter_db = levelled(wave, original)
         audio.write(place, wave, to_hz)
         rows.append({"file": path, "output": place, "seconds": len(original) / own_hz,
-                     "quieter_db": quieter_db, "network_s": times[1] - times[0], "vocoder_s": times[2] - times[1]})
+                     "quieter_db": quieter_db, "network_s": times[1] - times[0],
+                     "vocoder_s": times[2] - times[1]})
     return rows, left_out
 
 
@@ -290,7 +292,8 @@ def quieter(rows):
     (most_db, path), why = fainter[-1], "so that no sample passes full scale"
     if len(fainter) == 1:
         return [f"{path}: {most_db:.1f} dB quieter than its source, {why}"]
-    return [f"{len(fainter)} files are quieter than their sources, {why}; the most {path}, by {most_db:.1f} dB"]
+    return [f"{len(fainter)} files are quieter than their sources, {why}; the most {path}, by "
+            f"{most_db:.1f} dB"]
 
 
 @contextlib.contextmanager
@@ -333,8 +336,8 @@ def plan(source, targets, output, kinds=AUDIO):
         if os.path.exists(output) and not os.path.isdir(output):
             raise KvoiceError(f"{output}: is a file, expected a directory for the conversions")
         if output.lower().endswith(".wav") and not os.path.isdir(output):
-            raise KvoiceError(f"--output={output}: is the name of a file, and {source} is a directory; name a "
-                              "directory for the conversions")
+            raise KvoiceError(f"--output={output}: is the name of a file, and {source} is a directory; name "
+                              "a directory for the conversions")
         left_out = [f"{path}: is a target itself" for path in paths if _identity(path) in aims]
         paths = [path for path in paths if _identity(path) not in aims]
         made = os.path.join(os.path.realpath(output), "")

@@ -76,8 +76,8 @@ class Panel:
             verification.embedded(encoder, spec, source) for source in recorded)))
         self.told = verification.told_apart(points, speakers, genders, np.random.default_rng(seed))
         self.judged = judged | {"warning": "" if self.told["rate"] <= HARDLY else (
-            f"{judged['encoder']} hardly tells these voices apart (equal error rate {self.told['rate']:.1%}): its "
-            "judgement means little")}
+            f"{judged['encoder']} hardly tells these voices apart (equal error rate {self.told['rate']:.1%}"
+            "): its judgement means little")}
         self.probe = None
         if "phone" in judge.arrays:
             rows = np.unique(np.linspace(0, len(judge) - 1, min(len(judge), JUDGED)).astype(int))
@@ -195,8 +195,8 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
         seed: Of all draws.
 
     Returns:
-        {"judged" (see `Panel`), "kinds": "unseen to unseen", ... -> `_judged`, "genders": the same for pairs of genders among
-        the first, "reconstruction", "leak", "threshold", "metrics", "tables"}.
+        {"judged" (see `Panel`), "kinds": "unseen to unseen", ... -> `_judged`, "genders": the same for
+        pairs of genders among the first, "reconstruction", "leak", "threshold", "metrics", "tables"}.
     """
     rng = np.random.default_rng(seed)
     people = _people(learned_from, sources, panel, rng)
@@ -209,7 +209,8 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
     for pair in sorted({trial["genders"] for trial in first}):
         genders[pair] = _judged([trial for trial in first if trial["genders"] == pair], panel)
     scores = {
-        "kind": "conversions", "judged": panel.judged, "threshold": panel.told["threshold"], "encoder": panel.told, "kinds": kinds,
+        "kind": "conversions", "judged": panel.judged, "threshold": panel.told["threshold"],
+        "encoder": panel.told, "kinds": kinds,
         "genders": genders, "reconstruction": _reconstruction(model, sources["test"], rng),
         "leak": leak(model, sources["train"]), "count": count, "seed": seed}
     return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
@@ -401,11 +402,12 @@ def tables(scores):
             for k, (name, row) in enumerate(each["f0"].items())]
     return [{
         "title": "Whose voice it is",
-        "note": f"{_said(scores['judged'])} Mean cosines of the speaker encoder's embedding with the mean of other recordings of the "
-                "target and of the source; the share that is nearer to the target; and the share that "
-                f"passes for the target, with a cosine of {told['threshold']:.3f} or more: there the equal "
-                f"error rate of real recordings of {told['speakers']} speakers is "
-                f"{verification.with_interval(told)}. 95 % intervals (Wilson) over conversions.",
+        "note": f"{_said(scores['judged'])} Mean cosines of the speaker encoder's embedding with the mean of "
+                "other recordings of the target and of the source; the share that is nearer to the target; "
+                "and the share that passes for the target, with a cosine of "
+                f"{told['threshold']:.3f} or more: there the equal error rate of real recordings of "
+                f"{told['speakers']} speakers is {verification.with_interval(told)}. 95 % intervals (Wilson) "
+                "over conversions.",
         "columns": ["speakers", "what is heard", "count", "to target", "to source", "nearer to target",
                     "accepted as target"], "rows": voice,
     }, {
@@ -419,8 +421,8 @@ def tables(scores):
         "note": "Medians over conversions: distance of the median F0 to that of the target's "
                 "recording and to the source's; and the F0 frame by frame against the source's: root mean "
                 "square distance in cents, and correlation.",
-        "columns": ["speakers", "what is heard", "to target, cents", "to source, cents", "RMSE to source, cents",
-                    "correlation"],
+        "columns": ["speakers", "what is heard", "to target, cents", "to source, cents",
+                    "RMSE to source, cents", "correlation"],
         "rows": f0,
     }, {
         "title": "What the parts keep",

@@ -171,12 +171,13 @@ def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
              "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
             for split, each in found.items()]
     return {
-        "kind": "speakers", "corpus": corpus, "splits": found, "learned_from": learned_from, "embeddings": drawn,
+        "kind": "speakers", "corpus": corpus, "splits": found, "learned_from": learned_from,
+        "embeddings": drawn,
         "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
         "tables": [{
             "title": "Equal error rate",
-            "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over speakers drawn again, "
-                    f"where there are {FEWEST} or more; of pairs of one speaker against pairs of two of one gender; and the "
-                    "cosine from which two recordings count as one voice.",
+            "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over speakers drawn "
+                    f"again, where there are {FEWEST} or more; of pairs of one speaker against pairs of two "
+                    "of one gender; and the cosine from which two recordings count as one voice.",
             "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
                         "threshold"], "rows": rows}]}

@@ -463,6 +463,8 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     assert scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
 
     assert cli.main(["evaluate", f"--run={folder}", "--count=2"]) == 0  # wherever it is named from
+    line = failed(1, "evaluate", f"--run={folder}", "--data=demo")
+    assert f"--data=demo: {folder} is a maximisation, " in line
     assert "--count=2 or more" in failed(1, "evaluate", f"--run={folder}", "--count=1")
     assert "neither a run nor a maximisation" in failed(1, "evaluate", "--run=wavs")
 
