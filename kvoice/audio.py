@@ -180,7 +180,7 @@ def read(path, sample_rate_hz=None):
 
     Raises:
         KvoiceError: If the file is missing, a directory, empty, not downloaded (Git LFS), corrupt,
-            without samples, or holds NaN or infinity.
+            without samples, holds NaN or infinity, or channels that cancel each other.
     """
     import soundfile  # here, so that `import kvoice.audio` needs no libsndfile
 
@@ -209,6 +209,9 @@ def read(path, sample_rate_hz=None):
         raise KvoiceError(f"{path}: holds no samples (0 s)")
     if not np.isfinite(wave).all():
         raise KvoiceError(f"{path}: holds NaN or infinite samples")
+    # What one channel has at full height the mean of n has at an n-th of it, unless others undo it.
+    if _height(wave) < SILENT and max(map(_height, channels.T)) >= channels.shape[1] * SILENT:
+        raise KvoiceError(f"{path}: its channels cancel each other; give one of them")
     if sample_rate_hz is None:
         return wave, rate_hz
     return resample(wave, rate_hz, sample_rate_hz), sample_rate_hz
@@ -250,13 +253,17 @@ def problem(wave, sample_rate_hz):
     """Why a wave is of no use for training, in a few words; "" if it is fine."""
     if len(wave) < 0.1 * sample_rate_hz:
         return "shorter than 0.1 s"
-    size = np.abs(wave)
-    if size.max() < SILENT:
+    if _height(wave) < SILENT:
         return "silent"
-    clipped = np.mean(size >= 0.999)
+    clipped = np.mean(np.abs(wave) >= 0.999)
     if clipped > 0.01:
         return f"{100 * clipped:.0f} % of the samples clipped"
     return ""
+
+
+def _height(wave):
+    """The largest distance of a sample to the mean: a constant offset cannot be heard."""
+    return np.abs(wave - wave.mean(dtype=np.float64)).max()
 
 
 # --- The wave ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import logging
 import operator
 import os
 import pathlib
@@ -29,6 +30,7 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
+ELSEWHERE = ("adainvc", "speakerencoder")  # models that can be evaluated on a corpus of one's choice
 PUBLISHED = ("adainvc", "speakerencoder", "waveglow")  # models of which published weights are known
 IMAGES = ("train", "test")  # the splits of images that are looked at
 CONVERSIONS = 192  # between unseen speakers, that are measured
@@ -263,7 +265,13 @@ def chosen_backend():
         raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; install it with "
                           f"pip install 'kvoice{extra}', in a checkout pip install -e '.{extra}'")
     os.environ["KERAS_BACKEND"] = name
+    logging.getLogger("tensorflow").addFilter(_worth_telling)
     return name
+
+
+def _worth_telling(record):
+    """False for TensorFlow's warning that it traces a graph again: recordings have many lengths."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _installed(backend):
@@ -295,8 +303,6 @@ def train(model, data, run, init, overrides):
     # From here on with a framework: workers of `prepare` were not to inherit one.
     from kvoice import runs, training
 
-    if init:
-        training.load(init)  # before anything is made
     splits = (config["data"]["split"], "valid")
     if config["train"]["steps"] < 1:
         raise KvoiceError(f"train.steps: {config['train']['steps']} must be at least 1.")
@@ -312,6 +318,8 @@ def train(model, data, run, init, overrides):
     least, crop = getattr(built, "minimum_frames", 1), config["data"].get("crop_frames", 1)
     if crop < least:
         raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
+    if init:
+        training.begin_from(built, init, spec)
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
@@ -687,17 +695,40 @@ def evaluate(run, count, seed, encoder, data):
     from kvoice import maximize, runs
 
     if content := maximize.load(run):
+        _refuse_data(data, run, "a maximisation")
         return _evaluate_maximization(pathlib.Path(run), content, count or 100, seed)
     if not os.path.exists(os.path.join(run, "config.json")):
         raise KvoiceError(f"{run}: neither a run nor a maximisation (no config.json or "
                           f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
-           "betavae": _evaluate_betavae, "speakerencoder": _evaluate_speakerencoder,
-           "waveglow": _evaluate_waveglow}
-    if run.config["model_name"] == "adainvc":
+           "betavae": _evaluate_betavae, "waveglow": _evaluate_waveglow}
+    name = run.config["model_name"]
+    if name == "adainvc":
         return _evaluate_adainvc(run, count, seed, encoder, data)
-    how[run.config["model_name"]](run, count, seed)
+    if name == "speakerencoder":
+        return _evaluate_speakerencoder(run, seed, data)
+    _refuse_data(data, run.path, f"a run of {name}")
+    how[name](run, count, seed)
+
+
+def _refuse_data(data, run, kind):
+    """Raises where `--data` is given for what is evaluated on its own corpus alone."""
+    if data:
+        raise KvoiceError(f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it "
+                          f"out, only {' and '.join(ELSEWHERE)} take it")
+
+
+def _corpus_for(run, data):
+    """The directory with the shards that a run is evaluated on: those of `data`, else of its own corpus.
+
+    Raises:
+        KvoiceError: If neither is known.
+    """
+    if not (data or run.config["data_spec"]):
+        raise KvoiceError(f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
+                          "it is to be evaluated")
+    return _prepared(data, run.spec, run.config["model"]) if data else _corpus_of(run)
 
 
 def _corpus_of(run):
@@ -784,10 +815,7 @@ def _evaluate_adainvc(run, count, seed, encoder, data):
     if encoder.config["model_name"] != "speakerencoder":
         raise KvoiceError(f"--encoder={encoder.path}: is a run of {encoder.config['model_name']}, expected "
                           "one of speakerencoder; `kvoice train --model=speakerencoder` makes one")
-    if not (data or run.config["data_spec"]):
-        raise KvoiceError(f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
-                          "it is to be evaluated")
-    corpus = _prepared(data, run.spec, run.config["model"]) if data else _corpus_of(run)
+    corpus = _corpus_for(run, data)
 
     from kvoice.data.manifest import Manifest
 
@@ -809,30 +837,46 @@ def _evaluate_adainvc(run, count, seed, encoder, data):
     recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
     if not {*there["judge"]} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])
-    panel = converted.Panel(training.load(encoder.path), encoder.spec, sources["judge"], recorded, seed)
+    judged = converted.judged(
+        data or run.config["data_spec"], os.path.relpath(encoder.path, run.path), encoder.config["data_spec"])
+    panel = converted.Panel(
+        training.load(encoder.path), encoder.spec, sources["judge"], recorded, judged, seed)
     told = run.config["speakers"], sources, panel
     scores = converted.conversion_scores(model, *told, count=count or CONVERSIONS, seed=seed)
     with whole_directory(run.path / "conversions") as folder:
         converted.examples(model, *told, folder, {"command": shlex.join(
             [f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}", "kvoice", *sys.argv[1:]])}, seed)
     write_json(run.path / "evaluation.json", scores)
-    print("\n\n".join(map(priors.text, scores["tables"])))
+    print("\n\n".join([panel.judged["said"], *map(priors.text, scores["tables"])]))
+    if panel.judged["warning"]:
+        print(f"\nwarning: {panel.judged['warning']}")
     print(f"\n{run.path / 'evaluation.json'} holds the numbers, {run.path / 'conversions'} some of the sounds. "
           f"Next:\n  kvoice report {run.path}")
 
 
-def _evaluate_speakerencoder(run, count, seed):
-    """Some utterances of every speaker of all splits; `count` does not matter."""
-    corpus = _corpus_of(run)
+def _evaluate_speakerencoder(run, seed, data):
+    """Some utterances of every speaker of all splits in which there are two speakers."""
+    corpus = _corpus_for(run, data)
+
+    from kvoice.data.manifest import Manifest
+
+    known = Manifest.load(corpus).splits
+    people = {split: known[split]["speakers"] for split in ("train", "valid", "judge", "test")}
+    splits = [split for split, names in people.items() if len(names) > 1]
+    if not splits:
+        raise KvoiceError(f"{data or run.config['data_spec']}: no split of it has two speakers that could be "
+                          "told apart; take a corpus of eight speakers or more")
+    learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
 
     from kvoice import priors, training, verification
     from kvoice.files import write_json
 
-    splits = ("train", "valid", "judge", "test")
     sources = dict(zip(splits, _waves(corpus, splits, run.spec, run.config["data"])))
     scores = verification.encoder_scores(
-        training.load(run.path), run.spec, sources, run.config["data"]["split"], run.path / "embeddings.png", seed)
+        training.load(run.path), run.spec, sources, learned_from, run.path / "embeddings.png",
+        data or run.config["data_spec"], seed)
     write_json(run.path / "evaluation.json", scores)
+    print(f"Measured on {scores['corpus']}\n")
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
 
@@ -958,9 +1002,11 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         print(f"left out: {line}")
     if not rows:
         raise KvoiceError(f"{source}: no file of it could be used")
+    for line in conversion.quieter(rows):
+        print(line)
     seconds, network_s, vocoder_s = (sum(row[key] for row in rows)
                                      for key in ("seconds", "network_s", "vocoder_s"))
-    print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: "
+    print(f"{_files(rows, left_out)}, {seconds:.1f} s of sound, in {output}: "
           f"the network at {seconds / network_s:.1f} times real time, "
           f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}")
 
@@ -992,6 +1038,12 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
           f"{seconds / took_s:.1f} times real time, {seconds * run.spec.sample_rate_hz / took_s / 1000:.0f} kHz")
 
 
+def _files(used, left_out):
+    """How many files were used and left out: "2 files, 1 left out"."""
+    return f"{len(used)} {'file' if len(used) == 1 else 'files'}" + (
+        f", {len(left_out)} left out" if left_out else "")
+
+
 def encode(run, input, output):  # noqa: A002  the name of the flag
     """Writes the voice of a sound file, or of all those of a folder, as numbers.
 
@@ -1018,7 +1070,7 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
         print(f"left out: {line}")
     if not used:
         raise KvoiceError(f"{input}: no file of it could be used")
-    print(f"{len(used)} {'file' if len(used) == 1 else 'files'}, {points.shape[1]} numbers each, in {output}")
+    print(f"{_files(used, left_out)}, {points.shape[1]} numbers each, in {output}")
 
 
 def maximize(generator, classifier, target, judge, vocoder, start, strength, label, prior, count, seed,
@@ -1227,8 +1279,9 @@ def _evaluate_flags(parser):
 
     flags.DEFINE_string("encoder", "runs/speakerencoder/default", "DIR: of a trained speakerencoder, which "
                         "judges conversions; it must not know the voices", flag_values=parser)
-    flags.DEFINE_string("data", "", "CORPUS: whose recordings are converted; what the run learned from if "
-                        "not given", flag_values=parser)
+    flags.DEFINE_string("data", "", "CORPUS: whose recordings an adainvc converts, or whose voices a "
+                        "speakerencoder tells apart; what the run learned from if not given",
+                        flag_values=parser)
 
 
 def _classify_flags(parser):

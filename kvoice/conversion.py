@@ -26,6 +26,7 @@ from kvoice.generation import EDGE_S, faded
 
 MODELS = ("adainvc",)  # those that convert
 LOWEST_HZ = 1000  # rate of a file that is written
+HIGHEST = 0.99  # sample of a conversion, full scale = 1
 
 
 def check(run):
@@ -175,19 +176,20 @@ def _fitted(wave, samples):
 
 
 def levelled(wave, like):
-    """The wave as loud as another one, by the root mean square of both; no sample passes full scale.
+    """The wave as loud as another one, by the root mean square of both; no sample passes `HIGHEST`.
 
     Where one would, all of it is made fainter instead. Silence stays silence.
 
-    Shapes: wave [samples], like [any] -> [samples].
+    Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or more.
     """
     own, wanted = (float(np.sqrt(np.mean(np.square(each, dtype=np.float64)))) for each in (wave, like))
     wave = wave * np.float32(wanted / own) if own > 1e-9 else wave
-    return wave / max(np.float32(1), np.abs(wave).max(initial=0))
+    passes = max(1.0, float(np.abs(wave).max(initial=0)) / HIGHEST)
+    return wave / np.float32(passes), 20 * math.log10(passes)
 
 
 def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
-    """What a wave says in another voice, as long and as loud as it is.
+    """What a wave says in another voice, as long and as loud as it is (see `levelled`).
 
     Shapes: wave [samples] at the rate of the Spec, styles [layers, 2 * width] -> mel [1 + samples //
     hop, mels], wave [samples].
@@ -205,7 +207,7 @@ def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
         KvoiceError: If the wave cannot be used (see `heard`), or `mix` or `layers` cannot.
     """
     mel = converted(model, heard(model, spec, wave), styles, mix, layers)
-    return mel, levelled(sound(mel, spec, len(wave), vocoder), wave)
+    return mel, levelled(sound(mel, spec, len(wave), vocoder), wave)[0]
 
 
 # --- Files
@@ -231,8 +233,9 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
         rate_hz: Of what is written; None = that of the Spec.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "network_s" and "vocoder_s", how long those took};
-        lines that name the files of a folder that were left out, and say why).
+        (Rows of {"file", "output", "seconds" of sound, "quieter_db" than its source, "network_s" and
+        "vocoder_s", how long those took}; lines that name the files of a folder that were left out, and say
+        why).
 
     Raises:
         KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a target,
@@ -270,10 +273,27 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
         wave = audio.resample(wave, spec.sample_rate_hz, to_hz)
         wave = _fitted(wave, round(len(original) * to_hz / own_hz))
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
-        audio.write(place, levelled(wave, original), to_hz)
+        wave, quieter_db = levelled(wave, original)
+        audio.write(place, wave, to_hz)
         rows.append({"file": path, "output": place, "seconds": len(original) / own_hz,
-                     "network_s": times[1] - times[0], "vocoder_s": times[2] - times[1]})
+                     "quieter_db": quieter_db, "network_s": times[1] - times[0],
+                     "vocoder_s": times[2] - times[1]})
     return rows, left_out
+
+
+def quieter(rows):
+    """Lines that say which of the rows of `convert` are quieter than their sources, of several the most.
+
+    What is less than a twentieth of a dB is not told.
+    """
+    fainter = sorted((row["quieter_db"], row["file"]) for row in rows if row["quieter_db"] >= 0.05)
+    if not fainter:
+        return []
+    (most_db, path), why = fainter[-1], "so that no sample passes full scale"
+    if len(fainter) == 1:
+        return [f"{path}: {most_db:.1f} dB quieter than its source, {why}"]
+    return [f"{len(fainter)} files are quieter than their sources, {why}; the most {path}, by "
+            f"{most_db:.1f} dB"]
 
 
 @contextlib.contextmanager
@@ -315,6 +335,9 @@ def plan(source, targets, output, kinds=AUDIO):
     else:
         if os.path.exists(output) and not os.path.isdir(output):
             raise KvoiceError(f"{output}: is a file, expected a directory for the conversions")
+        if output.lower().endswith(".wav") and not os.path.isdir(output):
+            raise KvoiceError(f"--output={output}: is the name of a file, and {source} is a directory; name "
+                              "a directory for the conversions")
         left_out = [f"{path}: is a target itself" for path in paths if _identity(path) in aims]
         paths = [path for path in paths if _identity(path) not in aims]
         made = os.path.join(os.path.realpath(output), "")

@@ -1,6 +1,6 @@
 """How good conversions are, before judges who know neither of the two voices.
 
-    panel = Panel(encoder, encoder_spec, judge, [test, judge])
+    panel = Panel(encoder, encoder_spec, judge, [test, judge], judged("demo", "../encoder", "demo:25-224"))
     scores = conversion_scores(model, run_speakers, sources, panel)
     examples(model, sources, panel, folder)
 
@@ -29,11 +29,29 @@ PROBED = 32  # utterances of each speaker for the probe of the leak
 DRAWN = 10  # of each speaker, whose embeddings are drawn
 EXAMPLES = 4  # of each kind, that are written to be heard
 SEEN, UNSEEN = "seen", "unseen"
+HARDLY = 0.2  # equal error rate above which a judge says little
 ROWS = ("converted", "source unchanged", "target's own")
 TARGETS = {  # non-speech targets: name -> F0 in Hz, slope, inharmonicity, decay, which partials
     "a low tone with all harmonics": (80.0, -1.0, 0.0, 0.5, 0),
     "a high tone with odd harmonics": (440.0, -1.0, 0.0, 0.5, 1),
 }
+
+
+def judged(corpus, encoder, encoder_corpus):
+    """Who judges what, with the sentence that says it beside numbers and sounds.
+
+    Args:
+        corpus: What `--data` says of the recordings that are converted.
+        encoder: The run of the speaker encoder.
+        encoder_corpus: What that one learned from; "" where its weights were imported.
+
+    Returns:
+        {"corpus", "encoder", "encoder_corpus", "said"}.
+    """
+    knows = f"which learned from {encoder_corpus} and knows none of these voices" if encoder_corpus else (
+        "whose weights were imported: whether it knows these voices is not known")
+    return {"corpus": corpus, "encoder": encoder, "encoder_corpus": encoder_corpus,
+            "said": f"Judged on {corpus} by {encoder}, {knows}."}
 
 
 class Panel:
@@ -45,16 +63,21 @@ class Panel:
         judge: A `data.source.Source` of mels and waves, and phones where they are known: the speakers
             of the probe.
         recorded: Sources of waves, of speakers whom the encoder does not know: they give the threshold.
+        judged: From `judged`.
 
     Attributes:
         told: Of `verification.told_apart`, with the threshold.
+        judged: What was given, with the "warning" that the encoder hardly tells these voices apart, or "".
     """
 
-    def __init__(self, encoder, spec, judge, recorded, seed=0):
+    def __init__(self, encoder, spec, judge, recorded, judged, seed=0):
         self.encoder, self.spec, self.silent = encoder, spec, []
         points, speakers, genders = (np.concatenate(each) for each in zip(*(
             verification.embedded(encoder, spec, source) for source in recorded)))
         self.told = verification.told_apart(points, speakers, genders, np.random.default_rng(seed))
+        self.judged = judged | {"warning": "" if self.told["rate"] <= HARDLY else (
+            f"{judged['encoder']} hardly tells these voices apart (equal error rate {self.told['rate']:.1%}"
+            "): its judgement means little")}
         self.probe = None
         if "phone" in judge.arrays:
             rows = np.unique(np.linspace(0, len(judge) - 1, min(len(judge), JUDGED)).astype(int))
@@ -172,8 +195,8 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
         seed: Of all draws.
 
     Returns:
-        {"kinds": "unseen to unseen", ... -> `_judged`, "genders": the same for pairs of genders among
-        the first, "reconstruction", "leak", "threshold", "metrics", "tables"}.
+        {"judged" (see `Panel`), "kinds": "unseen to unseen", ... -> `_judged`, "genders": the same for
+        pairs of genders among the first, "reconstruction", "leak", "threshold", "metrics", "tables"}.
     """
     rng = np.random.default_rng(seed)
     people = _people(learned_from, sources, panel, rng)
@@ -186,7 +209,8 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
     for pair in sorted({trial["genders"] for trial in first}):
         genders[pair] = _judged([trial for trial in first if trial["genders"] == pair], panel)
     scores = {
-        "kind": "conversions", "threshold": panel.told["threshold"], "encoder": panel.told, "kinds": kinds,
+        "kind": "conversions", "judged": panel.judged, "threshold": panel.told["threshold"],
+        "encoder": panel.told, "kinds": kinds,
         "genders": genders, "reconstruction": _reconstruction(model, sources["test"], rng),
         "leak": leak(model, sources["train"]), "count": count, "seed": seed}
     return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
@@ -378,11 +402,12 @@ def tables(scores):
             for k, (name, row) in enumerate(each["f0"].items())]
     return [{
         "title": "Whose voice it is",
-        "note": "Mean cosines of the speaker encoder's embedding with the mean of other recordings of the "
-                "target and of the source; the share that is nearer to the target; and the share that "
-                f"passes for the target, with a cosine of {told['threshold']:.3f} or more: there the equal "
-                f"error rate of real recordings of {told['speakers']} speakers is {told['rate']:.1%} "
-                f"({told['low']:.1%}-{told['high']:.1%}). 95 % intervals (Wilson) over conversions.",
+        "note": f"{_said(scores['judged'])} Mean cosines of the speaker encoder's embedding with the mean of "
+                "other recordings of the target and of the source; the share that is nearer to the target; "
+                "and the share that passes for the target, with a cosine of "
+                f"{told['threshold']:.3f} or more: there the equal error rate of real recordings of "
+                f"{told['speakers']} speakers is {verification.with_interval(told)}. 95 % intervals (Wilson) "
+                "over conversions.",
         "columns": ["speakers", "what is heard", "count", "to target", "to source", "nearer to target",
                     "accepted as target"], "rows": voice,
     }, {
@@ -393,10 +418,11 @@ def tables(scores):
         "columns": ["speakers", "what is heard", "phones right", "MCD, dB"], "rows": content,
     }, {
         "title": "How high it is spoken",
-        "note": "Medians over conversions: distance of the median F0, in cents, to that of the target's "
+        "note": "Medians over conversions: distance of the median F0 to that of the target's "
                 "recording and to the source's; and the F0 frame by frame against the source's: root mean "
                 "square distance in cents, and correlation.",
-        "columns": ["speakers", "what is heard", "to target", "to source", "RMSE to source", "correlation"],
+        "columns": ["speakers", "what is heard", "to target, cents", "to source, cents",
+                    "RMSE to source, cents", "correlation"],
         "rows": f0,
     }, {
         "title": "What the parts keep",
@@ -407,6 +433,11 @@ def tables(scores):
         "rows": [["content code", f"{leaked['accuracy']:.1%} ({leaked['low']:.0%}-{leaked['high']:.0%})",
                   f"{leaked['chance']:.1%}", f"{scores['reconstruction']['l1']:.3f}",
                   f"{scores['reconstruction']['error_db']:.1f}"]]}]
+
+
+def _said(judged):
+    """Who judged what, and what that is worth where it is worth little."""
+    return judged["said"] + (f" Mind that {judged['warning']}." if judged["warning"] else "")
 
 
 def _interval(share):
@@ -458,7 +489,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
         number += 1
     groups.append({"title": "towards what is no voice", "rows": rows})
     made = {"format": FORMAT, **about, "sample_rate_hz": spec.sample_rate_hz, "seed": seed,
-            "threshold": panel.told["threshold"], "groups": groups,
+            "judged": panel.judged, "threshold": panel.told["threshold"], "groups": groups,
             "embeddings": _embeddings(model, [each.source for each in people.values()],
                                       folder / "embeddings.png", seed)}
     write_json(folder / FILE, made)
@@ -481,7 +512,7 @@ def _example(model, panel, spec, folder, number, source, target_mel, target_wave
     mel = conversion.converted(model, source["mel"], model.encode(target_mel)["styles"])
     wave = sound(mel, spec)
     said = audio.deemphasised(source["wave"], spec)
-    waves = {"source": said, "target": target_wave, "converted": conversion.levelled(wave, said)}
+    waves = {"source": said, "target": target_wave, "converted": conversion.levelled(wave, said)[0]}
     names = {part: f"{number:02d}_{part}.wav" for part in waves}
     for part, each in waves.items():
         audio.write(folder / names[part], each, spec.sample_rate_hz)

@@ -89,7 +89,8 @@ def vocoder_scores(model, spec, sources, count, seed, folder):
                 for k, entry in enumerate(shown):
                     if entry["name"] == each["name"]:
                         entry[name] = f"{k}_{_stem(name)}.wav"
-                        audio.write(partial / entry[name], levelled(wave, original), spec.sample_rate_hz)
+                        audio.write(partial / entry[name], levelled(wave, original)[0],
+                                    spec.sample_rate_hz)
             rows[name] = {key: _mean([each[key] for each in found]) for key, _, _ in MEASURES}
         write_json(partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown})
     scores = {"kind": "vocoder", "likelihood": likelihoods, "rows": rows, "sigma": plain.sigma,

@@ -159,7 +159,7 @@ def train(
         if state:
             _load_weights(built, run.path / "checkpoints" / state["weights"])
         elif init:
-            _begin_from(built, init, run.spec)
+            begin_from(built, init, run.spec)
         else:
             built.adapt(source)
         start = state.get("step", 0)
@@ -215,7 +215,17 @@ def save(run):
     os.replace(temporary, run.path / "model.keras")
 
 
-def _begin_from(built, directory, spec):
+def begin_from(built, directory, spec):
+    """Gives a model the last weights of a run.
+
+    Args:
+        built: The model.
+        directory: The run.
+        spec: Of what the model learns from.
+
+    Raises:
+        KvoiceError: If the folder is no run, was trained on another Spec, or its weights do not fit.
+    """
     if changed := runs.load(directory).spec.differences(spec):
         raise KvoiceError(
             f"--init={directory}: learned from another Spec ({'; '.join(changed)}); train with the same "

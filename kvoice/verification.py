@@ -15,6 +15,7 @@ from kvoice.metrics import speech
 
 HEARD = 12  # utterances of each speaker, spread over what there is of him
 RESAMPLED = 200  # times that speakers are drawn again, for an interval
+FEWEST = 5  # speakers that can be drawn again
 
 
 def chosen(source, per_speaker=HEARD):
@@ -63,11 +64,11 @@ def trials(points, speakers):
 def told_apart(points, speakers, genders, rng):
     """The equal error rate of all trials of a set, and of those between speakers of one gender.
 
-    The interval is that of drawing the speakers again, with replacement: 2.5 to 97.5 %.
+    The interval is that of the rate where the speakers are drawn again, with replacement: 2.5 to 97.5 %.
 
     Returns:
-        {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; the last is None
-        where there are no two speakers of one gender.
+        {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; "low" and "high" are
+        None below `FEWEST` speakers, the last where there are no two speakers of one gender.
 
     Raises:
         KvoiceError: If there are fewer than two speakers, or nobody has two utterances.
@@ -78,33 +79,42 @@ def told_apart(points, speakers, genders, rng):
         raise KvoiceError("an equal error rate wants two speakers or more, and two utterances or more of "
                           f"one of them, got {len(kinds)} and {len(points)} utterances")
     rate, threshold = speech.equal_error_rate(same, different)
-    cosines = points @ points.T
-    own = [np.flatnonzero(speakers == kind) for kind in kinds]
-    drawn = []
-    for _ in range(RESAMPLED):
-        picked = rng.integers(len(kinds), size=len(kinds))
-        counts = np.bincount(picked, minlength=len(kinds))
-        if np.count_nonzero(counts) > 1:
-            drawn.append(_drawn_rate(cosines, own, np.flatnonzero(counts), counts))
+    low, high = _interval(same, different, speakers, rng) if len(kinds) >= FEWEST else (None, None)
     one, two = np.triu_indices(len(points), 1)
     alike = (speakers[one] != speakers[two]) & (genders[one] == genders[two]) & (genders[one] >= 0)
-    closer = cosines[one, two][alike]
-    low, high = np.quantile(drawn, (0.025, 0.975)) if drawn else (rate, rate)
-    return {"speakers": len(kinds), "utterances": len(points), "rate": float(rate), "low": float(low),
-            "high": float(high), "threshold": float(threshold),
-            "same_gender": float(speech.equal_error_rate(same, closer)[0]) if len(closer) else None}
+    closer = (points @ points.T)[one[alike], two[alike]]
+    return {"speakers": len(kinds), "utterances": len(points), "rate": rate, "low": low, "high": high,
+            "threshold": threshold,
+            "same_gender": speech.equal_error_rate(same, closer)[0] if len(closer) else None}
 
 
-def _drawn_rate(cosines, own, kinds, counts):
-    """The equal error rate where each speaker stands as often as it was drawn."""
-    same, different = [], []
-    for place, k in enumerate(kinds):
-        block = cosines[np.ix_(own[k], own[k])]
-        same += [block[np.triu_indices(len(block), 1)]] * counts[k]
-        for other in kinds[place + 1 :]:
-            block = cosines[np.ix_(own[k], own[other])].ravel()
-            different += [block[:: 4]] * min(counts[k] * counts[other], 4)
-    return speech.equal_error_rate(np.concatenate(same), np.concatenate(different))[0]
+def _interval(same, different, speakers, rng):
+    """From where to where the rate lies where speakers are drawn again: each trial counts as often.
+
+    Shapes: same, different as of `trials`, speakers [n] -> (low, high).
+    """
+    kinds, own = np.unique(speakers, return_inverse=True)
+    one, two = np.triu_indices(len(own), 1)
+    alike = own[one] == own[two]
+    who, first, second = own[one[alike]], own[one[~alike]], own[two[~alike]]
+
+    def drawn():
+        """How often each trial stands there; a draw without trials of both kinds says nothing."""
+        for _ in range(RESAMPLED):
+            drawn_again = rng.integers(len(kinds), size=len(kinds))
+            counts = np.bincount(drawn_again, minlength=len(kinds)).astype(np.int32)  # small: read at random
+            weights = counts[who], counts[first] * counts[second]
+            if weights[0].any() and weights[1].any():
+                yield weights
+
+    rates = [rate for rate, _ in speech.equal_error_rates(same, different, drawn())]
+    return tuple(float(each) for each in np.quantile(rates, (0.025, 0.975)))
+
+
+def with_interval(told, how=".1%"):
+    """The rate of `told_apart` as text, with its interval where there is one: "3.4% (1.0%-9.8%)"."""
+    between = "" if told["low"] is None else f" ({told['low']:{how}}-{told['high']:{how}})"
+    return f"{told['rate']:{how}}{between}"
 
 
 def picture(path, points, speakers, genders, seed=0):
@@ -133,19 +143,20 @@ def quality(spec, valid):
     return validate
 
 
-def encoder_scores(model, spec, sources, learned_from, path, seed=0):
+def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
     """Everything that is said of a speaker encoder, as a dict fit for JSON.
 
     Args:
         model: A trained `models.speakerencoder.SpeakerEncoder`.
         spec: Of its mels.
         sources: Split -> `data.source.Source` with waves.
-        learned_from: The split that it was trained on.
+        learned_from: The splits with speakers whom it was trained on.
         path: Where the embeddings of the last split are drawn.
+        corpus: What `--data` says of the sources.
 
     Returns:
-        {"kind": "speakers", "splits": split -> `told_apart`, "embeddings" (see `picture`), "metrics": name ->
-        number, "tables"}.
+        {"kind": "speakers", "corpus", "splits": split -> `told_apart`, "learned_from", "embeddings" (see
+        `picture`), "metrics": name -> number, "tables"}.
     """
     found, rng = {}, np.random.default_rng(seed)
     for split, source in sources.items():
@@ -154,18 +165,19 @@ def encoder_scores(model, spec, sources, learned_from, path, seed=0):
     names = source.labels["gender"]
     drawn = picture(path, points, [source.labels["speaker"][k] for k in speakers],
                     [names[k] if k >= 0 else "" for k in genders], seed)
-    unseen = {split: each for split, each in found.items() if split != learned_from}
-    rows = [[f"{split}, learned from" if split == learned_from else split, str(each["speakers"]),
-             str(each["utterances"]), f"{each['rate']:.1%} ({each['low']:.1%}-{each['high']:.1%})",
+    unseen = {split: each for split, each in found.items() if split not in learned_from}
+    rows = [[f"{split}, learned from" if split in learned_from else split, str(each["speakers"]),
+             str(each["utterances"]), with_interval(each),
              "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
             for split, each in found.items()]
     return {
-        "kind": "speakers", "splits": found, "learned_from": learned_from, "embeddings": drawn,
+        "kind": "speakers", "corpus": corpus, "splits": found, "learned_from": learned_from,
+        "embeddings": drawn,
         "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
         "tables": [{
             "title": "Equal error rate",
-            "note": "Of all pairs of recordings, with a 95 % interval over speakers drawn again; of pairs of "
-                    "one speaker against pairs of two of one gender; and the cosine from which two "
-                    "recordings count as one voice.",
+            "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over speakers drawn "
+                    f"again, where there are {FEWEST} or more; of pairs of one speaker against pairs of two "
+                    "of one gender; and the cosine from which two recordings count as one voice.",
             "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
                         "threshold"], "rows": rows}]}

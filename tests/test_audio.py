@@ -236,11 +236,30 @@ def test_write_says_that_the_directory_is_missing(tmp_path):
         audio.write(tmp_path / "nowhere" / "a.wav", np.zeros(10), 22050)
 
 
+@pytest.mark.parametrize("channels", [(1, -1), (1, 1, -2), (0.1, -0.1 + 1e-5)])
+def test_channels_that_cancel_each_other_are_told_from_silence(tmp_path, channels):
+    soundfile.write(tmp_path / "a.wav", 0.4 * vowel(22050)[:, None] * channels, 22050, subtype="FLOAT")
+    with pytest.raises(KvoiceError, match="a.wav: its channels cancel each other; give one of them"):
+        audio.read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("channels", [(0, 0), (4e-4, 0), (1e-5, -1e-5), (1, -0.9)])
+def test_channels_that_are_faint_or_alike_are_read(tmp_path, channels):
+    wave = vowel(22050) / np.abs(vowel(22050)).max()
+    soundfile.write(tmp_path / "a.wav", 0.4 * wave[:, None] * channels, 22050, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.wav", np.full((22050, 2), [0.5, -0.5]), 22050)  # silent, each of them
+    for name in "ab":
+        audio.read(tmp_path / f"{name}.wav")
+
+
 def test_problem_finds_waves_of_no_use_and_passes_speech():
     wave = vowel(22050)
     assert audio.problem(wave, 22050) == ""
     assert audio.problem(wave[:2000], 22050) == "shorter than 0.1 s"
     assert audio.problem(1e-4 * wave, 22050) == "silent"
+    assert audio.problem(np.full(22050, 0.5, np.float32), 22050) == "silent"  # nothing moves
+    assert audio.problem(np.full(22050, 1.0, np.float32), 22050) == "silent"
+    assert audio.problem(0.5 + 0.1 * wave, 22050) == ""
     clipped = np.clip(20 * wave, -1, 1)
     share = 100 * np.mean(np.abs(clipped) >= 0.999)
     assert audio.problem(clipped, 22050) == f"{share:.0f} % of the samples clipped"

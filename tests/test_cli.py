@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import errno
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -279,6 +280,15 @@ def test_an_unknown_backend_is_told_the_near_one(installed):
         cli.chosen_backend()
 
 
+def test_of_all_that_tensorflow_warns_of_only_its_retracing_is_kept_back(installed, caplog):
+    installed("tensorflow")
+    cli.chosen_backend()
+    logger = logging.getLogger("tensorflow")
+    logger.warning("5 out of the last %d calls to %s triggered tf.function retracing. Tracing is", 5, "f")
+    logger.warning("a disk is full")
+    assert caplog.messages == ["a disk is full"]
+
+
 # From a process
 
 
@@ -454,6 +464,8 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     assert scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
 
     assert cli.main(["evaluate", f"--run={folder}", "--count=2"]) == 0  # wherever it is named from
+    line = failed(1, "evaluate", f"--run={folder}", "--data=demo")
+    assert f"--data=demo: {folder} is a maximisation, " in line
     assert "--count=2 or more" in failed(1, "evaluate", f"--run={folder}", "--count=1")
     assert "neither a run nor a maximisation" in failed(1, "evaluate", "--run=wavs")
 
@@ -536,6 +548,52 @@ def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
     assert "is a run of voicegan, expected one of classifier" in line
 
 
+def _imported(name, directory, sizes, spec):
+    """Makes a run of a tiny network as `kvoice import` does."""
+    from kvoice import runs, training
+
+    config = cli.configuration(name, "tiny")
+    made = runs.create(directory, {
+        "model_name": name, "variant": "tiny", "data_spec": "", "corpus": "", "speakers": [], "data": config["data"],
+        "model": config["model"] | sizes, "train": config["train"],
+        "imported": {"file": "weights.pt", "sha256": ""}}, spec, {})
+    training.finished(made, training.model(made))
+
+
+@pytest.mark.backend
+def test_an_imported_encoder_wants_a_corpus_and_is_measured_on_it(notes, monkeypatch, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    sizes = {"mels": 40, "partial_frames": 20, "per_speaker": 2}
+    _imported("speakerencoder", "imported", sizes, audio.SPECS["speakerencoder"])
+    assert "imported: was not trained here; say with --data=CORPUS" in failed(1, "evaluate", "--run=imported")
+    assert cli.main(["evaluate", "--run=imported", "--data=folder:wavs"]) == 0
+    scores = json.loads((notes / "imported/evaluation.json").read_text())
+    assert list(scores["splits"]) == ["train", "judge"] and scores["learned_from"] == []
+
+
+@pytest.mark.backend
+def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeypatch, failed):
+    monkeypatch.chdir(notes)
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    _imported("adainvc", "weights", {"mels": 80}, audio.SPECS["waveglow"])
+    train = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--init=weights", "--run=begun"]
+    assert "--init=weights: its weights do not fit this model" in failed(1, *train, "--config.model.latents=5")
+    assert "--init=weights: learned from another Spec (fmin_hz: " in failed(1, *train, "--config.audio.fmin_hz=10")
+    assert not (notes / "begun").exists()
+    assert cli.main(train) == 0
+
+
+@pytest.mark.parametrize("name", ["voicegan", "classifier", "betavae"])
+def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, failed, name):
+    from kvoice import runs
+
+    runs.create(tmp_path / "run", {"model_name": name, "data_spec": "demo"}, audio.SPECS["waveglow"], {})
+    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--data=folder:wavs")
+    assert f"--data=folder:wavs: {tmp_path / 'run'} is a run of {name}, " in line
+    assert "only adainvc and speakerencoder take it" in line
+
+
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(notes, monkeypatch, failed):
     monkeypatch.chdir(notes)
     line = failed(1, "train", "--model=voicegan:tiny", *SMALL, "--config.model.condition=gender",
@@ -607,6 +665,28 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     assert cli.main(["report", "vc"]) == 0
     assert "audio" in (tmp_path / "vc/report/index.html").read_text()
 
+    # Elsewhere: other people hum, and no encoder knows them.
+    for speaker in range(14):
+        for k in range(2):
+            path = tmp_path / "others" / f"p{speaker}" / f"{k}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav", path)
+    capsys.readouterr()
+    assert cli.main(["evaluate", "--run=ears", "--data=folder:others"]) == 0
+    shown = capsys.readouterr().out
+    scores = json.loads((tmp_path / "ears/evaluation.json").read_text())
+    assert "Measured on folder:others\n" in shown and "learned from" not in shown
+    assert list(scores["splits"]) == ["train", "judge", "test"]  # of valid there is one speaker
+    assert scores["corpus"] == "folder:others"
+    assert cli.main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
+    shown = capsys.readouterr().out
+    said = "Judged on folder:others by ../ears, which learned from folder:wavs and knows none of these voices."
+    assert shown.startswith("preparing folder:others") and said in shown
+    judged = json.loads((tmp_path / "vc/evaluation.json").read_text())["judged"]
+    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"]) and judged["said"] == said
+    assert cli.main(["report", "vc"]) == 0
+    assert (tmp_path / "vc/report/index.html").read_text().count(said) == 2  # the table, and the sounds
+
     assert "there is no such run; `kvoice train --model=speakerencoder`" in failed(
         1, "evaluate", "--run=vc", "--encoder=nowhere")
     assert "expected one of speakerencoder" in failed(1, "evaluate", "--run=vc", "--encoder=vc")
@@ -617,6 +697,9 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     assert cli.main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
     assert len(audio.read("out.wav")[0]) == round(6000 * 22050 / 16000)
     assert "times real time" in capsys.readouterr().out
+    (tmp_path / "wavs" / "broken.wav").write_text("no sound")
+    capsys.readouterr()
     assert cli.main(["encode", "--run=ears", "--input=wavs", "--output=voices.npz"]) == 0
+    assert "48 files, 1 left out, 4 numbers each, in voices.npz" in capsys.readouterr().out
     with np.load("voices.npz") as voices:
         assert voices["embedding"].shape == (48, 4) and len(set(voices["file"])) == 48

@@ -12,7 +12,7 @@ import soundfile
 
 from kvoice import audio
 from kvoice.conversion import (check, convert, convert_wave, converted, heard, layer_numbers, levelled, mixed,
-                               outputs, plan, sound, voice)
+                               outputs, plan, quieter, sound, voice)
 from kvoice.data import demo
 from kvoice.errors import KvoiceError
 from kvoice.runs import Run
@@ -160,7 +160,8 @@ def test_what_is_too_short_is_told_how_long_it_has_to_be():
 
 
 @pytest.mark.parametrize(("wave", "reason"), [
-    (np.zeros(22050, "float32"), "silent"), (np.full(22050, 1.0, "float32"), "clipped")])
+    (np.zeros(22050, "float32"), "silent"), (np.full(22050, 0.5, "float32"), "silent"),
+    (np.sign(tone(22050)), "clipped")])
 def test_what_is_of_no_use_is_told_so(wave, reason):
     with pytest.raises(KvoiceError, match=reason):
         heard(Model(), SPEC, wave)
@@ -231,11 +232,16 @@ def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
 
 def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale():
     wave, like = np.array([0.1, -0.1, 0.1, -0.1]), np.full(9, 0.4)
-    np.testing.assert_allclose(levelled(wave, like), [0.4, -0.4, 0.4, -0.4], rtol=1e-6)
+    made, quieter_db = levelled(wave, like)
+    np.testing.assert_allclose(made, [0.4, -0.4, 0.4, -0.4], rtol=1e-6)
+    assert quieter_db == 0
     peaky = np.array([0.5, 0, 0, 0, 0, 0, 0, 0, 0])
-    np.testing.assert_allclose(levelled(peaky, like), 2 * peaky, rtol=1e-6)  # 1.2 would pass
-    np.testing.assert_array_equal(levelled(np.zeros(4), like), np.zeros(4))
-    np.testing.assert_array_equal(levelled(wave, np.zeros(9)), np.zeros(4))
+    made, quieter_db = levelled(peaky, like)  # 1.2 would pass
+    np.testing.assert_allclose(made, 1.98 * peaky, rtol=1e-6)
+    assert quieter_db == pytest.approx(20 * np.log10(rms(like) / rms(made)))
+    for silence in (levelled(np.zeros(4), like), levelled(wave, np.zeros(9))):
+        np.testing.assert_array_equal(silence[0], np.zeros(4))
+        assert silence[1] == 0
 
 
 @pytest.mark.parametrize("preset", ["waveglow", "adainvc"])
@@ -296,9 +302,28 @@ def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
         assert len(made) == round(len(original) * rate_hz / own_hz)
         assert row["seconds"] == len(original) / own_hz
         assert rms(made) == pytest.approx(rms(original), rel=0.01)
+        assert row["quieter_db"] == 0
         assert row["network_s"] > 0 and row["vocoder_s"] > 0
     json.dumps(rows)
     assert before.items() <= content(recordings).items()  # nothing that was there has changed
+
+
+def test_of_what_is_recorded_hot_it_is_told_how_much_quieter_it_came_out(recordings):
+    source, target, output = paths(recordings, "me", "you_0.wav", "out")
+    audio.write(f"{source}/a.wav", np.sign(tone(22050)) * 0.98, 22050)  # as loud as can be
+    rows, _ = convert(Model(), SPEC, source, [target], output)
+    by_name = {os.path.relpath(row["file"], source): row for row in rows}
+    hot = by_name["a.wav"]
+    original, made = audio.read(hot["file"])[0], audio.read(hot["output"])[0]
+    assert np.abs(made).max() == pytest.approx(0.99, abs=1e-3)
+    assert hot["quieter_db"] == pytest.approx(20 * np.log10(rms(original) / rms(made)), abs=0.01)
+    assert hot["quieter_db"] > 1 > 0 == by_name["deep/b.wav"]["quieter_db"]
+    assert quieter(rows) == [f"{source}/a.wav: {hot['quieter_db']:.1f} dB quieter than its source, so that no "
+                             "sample passes full scale"]
+    by_name["deep/b.wav"]["quieter_db"], by_name["a.flac"]["quieter_db"] = 23.45, 0.04
+    assert quieter(rows) == [f"2 files are quieter than their sources, so that no sample passes full scale; the "
+                             f"most {source}/deep/b.wav, by 23.4 dB"]
+    assert quieter([by_name["a.flac"]]) == []
 
 
 @pytest.mark.parametrize(("own_hz", "samples", "rate_hz"), [
@@ -386,6 +411,7 @@ REFUSED = {
     "me/a.wav: is a recording that a conversion would take": ("me/a.wav", ["you_0.wav"], "me/a.wav"),
     "you_0.wav: is a recording that a conversion would take": ("me/a.wav", ["you_0.wav"], "you_0.wav"),
     "folder/a.wav: is a recording that a conversion would take": ("me", ["you_0.wav"], "folder"),
+    "--output=.*out.WAV: is the name of a file, and .*me is a directory": ("me", ["you_0.wav"], "out.WAV"),
     "you_0.wav: is a file, expected a directory": ("me", ["you_0.wav"], "you_0.wav"),
     r"out: cannot be written to .*notes \(Not a directory\)": ("me", ["you_0.wav"], "notes/deep/out"),
     "me/short.wav: 0.12 s of sound, at least 0.19": ("me/short.wav", ["you_0.wav"], "out.wav"),
@@ -482,7 +508,7 @@ def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     made_mel, made = convert_wave(adainvc, SPEC, wave, target)
     np.testing.assert_allclose(made_mel, whole, atol=1e-5)
     assert len(made) == 6000
-    assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(1)
+    assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(0.99)
 
 
 @pytest.fixture
@@ -511,8 +537,8 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     assert cli.main([*words, "--source=me", "--output=out", *how]) == 0
     shown = capsys.readouterr().out
     assert shown.count("ask them, and say that it is converted") == 1
-    assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out") == 3
-    assert "3 files, 1.5 s of sound, in out: the network at" in shown and "Griffin-Lim at" in shown
+    assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out: ") == 3
+    assert "3 files, 3 left out, 1.5 s of sound, in out: the network at" in shown and "Griffin-Lim at" in shown
     assert sorted(os.listdir("out")) == ["a.flac.wav", "a.wav", "deep"]
     assert soundfile.info("out/a.wav").samplerate == 16000
 
@@ -523,6 +549,12 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
         return text
 
     usual = ["--source=me/a.wav", "--target=you_0.wav", "--output=c.wav"]
+    monkeypatch.setattr("kvoice.conversion.HIGHEST", 0.1)  # whatever is recorded passes it
+    assert cli.main(["convert", "--run=adainvc", *usual]) == 0
+    shown = capsys.readouterr().out
+    assert "me/a.wav: " in shown and " dB quieter than its source, so that" in shown
+    assert "1 file, 0.5 s of sound" in shown
+    os.remove("c.wav")
     assert "--target=FILE is missing" in line(2, *usual[:1])
     assert "mix" in line(2, *usual, "--mix=1.5")
     assert "expected numbers from 0 to 11" in line(1, *usual, "--layers=7-12")

@@ -60,6 +60,7 @@ class Encoder:
 
 
 MEAN = np.zeros(40)
+JUDGED = converted.judged("folder:mine", "../ears", "demo:25-224")
 
 
 class Model:
@@ -101,7 +102,7 @@ def panel():
              for i in range(len(source))]
     spectra = np.stack([np.log(np.exp(mel).mean(axis=0)) for mel in every])
     MEAN = (spectra - spectra.mean(axis=1, keepdims=True)).mean(axis=0)
-    return converted.Panel(Encoder(), ENCODER_SPEC, source, [source, sources()["test"]])
+    return converted.Panel(Encoder(), ENCODER_SPEC, source, [source, sources()["test"]], JUDGED)
 
 
 @functools.cache
@@ -159,6 +160,43 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
         assert all(isinstance(cell, str) for row in table["rows"] for cell in row)
     assert scores["metrics"]["nearer to the target"] == 1
     assert all(isinstance(value, float) for value in scores["metrics"].values())
+
+
+def test_who_judged_what_stands_beside_the_numbers(panel):
+    said = "Judged on folder:mine by ../ears, which learned from demo:25-224 and knows none of these voices."
+    scores = _scores(panel, True)
+    assert JUDGED["said"] == scores["judged"]["said"] == said
+    assert scores["tables"][0]["note"].startswith(said) and " Mean cosines" in scores["tables"][0]["note"]
+    assert converted.judged("demo", "ears", "")["said"] == (
+        "Judged on demo by ears, whose weights were imported: whether it knows these voices is not known.")
+
+
+class Deaf(Encoder):
+    """Points anywhere."""
+
+    def embed(self, clips):
+        points = np.random.default_rng(len(clips)).normal(size=(len(clips), 40))
+        return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
+    judge = Source("judge")
+    judge.arrays = ("mel", "wave")
+    panel = converted.Panel(Deaf(), ENCODER_SPEC, judge, [sources()["test"]], JUDGED)
+    rate = panel.told["rate"]
+    assert rate > 0.3
+    assert panel.judged["warning"] == (f"../ears hardly tells these voices apart (equal error rate {rate:.1%}): "
+                                       "its judgement means little")
+    (first, *_) = converted.tables(_scores_of_nothing() | {"judged": panel.judged, "encoder": panel.told})
+    assert f"Mind that {panel.judged['warning']}. Mean" in first["note"]
+    monkeypatch.setattr(converted, "HARDLY", rate)
+    panel = converted.Panel(Deaf(), ENCODER_SPEC, judge, [sources()["test"]], JUDGED)
+    assert panel.judged == JUDGED | {"warning": ""}
+
+
+def _scores_of_nothing():
+    return {"kinds": {}, "genders": {}, "reconstruction": {"l1": 0, "error_db": 0},
+            "leak": {"speakers": 2, "accuracy": 1, "low": 1, "high": 1, "chance": 0.5}}
 
 
 def test_examples_are_as_long_and_as_loud_as_their_source(panel, tmp_path):

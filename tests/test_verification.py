@@ -70,6 +70,50 @@ def test_the_interval_holds_the_rate_and_narrows_with_the_number_of_speakers():
     for told in (few, many):
         assert told["low"] <= told["rate"] <= told["high"]
     assert many["high"] - many["low"] < few["high"] - few["low"]
+    assert many["high"] - many["low"] < 0.1
+
+
+@pytest.mark.parametrize("speakers", [5, 12])
+def test_the_interval_holds_the_estimate_and_mostly_the_rate_of_all_speakers_that_there_are(speakers, monkeypatch):
+    monkeypatch.setattr(verification, "RESAMPLED", 100)
+    true = verification.speech.equal_error_rate(*verification.trials(*cloud(300, 6, 1.6, seed=99)))[0]
+    told = [verification.told_apart(*cloud(speakers, 6, 1.6, seed=k), np.zeros(6 * speakers, int),
+                                    np.random.default_rng(k)) for k in range(40)]
+    assert np.mean([each["low"] <= each["rate"] <= each["high"] for each in told]) >= 0.9
+    assert np.mean([each["low"] <= true <= each["high"] for each in told]) >= 0.8
+    widths = [each["high"] - each["low"] for each in told]
+    assert np.median(widths) < 5 * np.std([each["rate"] for each in told])  # 3.9 of a normal distribution
+
+
+@pytest.mark.parametrize("picked", [[0, 0, 2, 3, 3], [4, 4, 4, 1, 0], [1, 2, 2, 2, 2], [0, 1, 2, 3, 4]])
+def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(monkeypatch, picked):
+    class Drawn:
+        def integers(self, *_, **__):
+            return np.array(picked)
+
+    monkeypatch.setattr(verification, "RESAMPLED", 1)
+    points, speakers = cloud(5, 12, 1.6)
+    counts = np.bincount(picked, minlength=5)
+    same, different = [], []
+    for i in range(len(points)):
+        for j in range(i):
+            one, two = counts[speakers[i]], counts[speakers[j]]
+            cosine = points[i] @ points[j]
+            if speakers[i] == speakers[j]:
+                same += [cosine] * one
+            else:
+                different += [cosine] * one * two
+    told = verification.told_apart(points, speakers, np.zeros(60, int), Drawn())
+    expected = verification.speech.equal_error_rate(same, different)[0]
+    assert told["low"] == told["high"] == pytest.approx(expected, abs=1e-12)
+    assert (told["rate"] == pytest.approx(expected, abs=1e-12)) == (picked == [0, 1, 2, 3, 4])
+
+
+def test_of_fewer_than_five_speakers_there_is_no_interval():
+    told = verification.told_apart(*cloud(4, 8, 1.6), np.zeros(32, int), np.random.default_rng(0))
+    assert told["low"] is None is told["high"]
+    assert verification.with_interval(told) == f"{told['rate']:.1%}"
+    assert verification.with_interval({"rate": 0.034, "low": 0.01, "high": 0.098}) == "3.4% (1.0%-9.8%)"
 
 
 def test_speakers_of_one_gender_are_harder_where_the_gender_is_half_of_the_voice():
@@ -108,12 +152,15 @@ def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
 
 def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
     scores = verification.encoder_scores(
-        Encoder(), SPEC, {"train": Source(), "test": Source(3)}, "train", tmp_path / "voices.png")
+        Encoder(), SPEC, {"train": Source(), "test": Source(3)}, ["train"], tmp_path / "voices.png",
+        "folder:mine")
     assert (tmp_path / scores["embeddings"]["picture"]).exists()
     assert scores["embeddings"]["silhouette"]["speaker"] > 0.9 > scores["embeddings"]["silhouette"]["gender"]
     assert scores["metrics"] == {"equal error rate (test)": 0}
     (table,) = scores["tables"]
-    assert [row[:3] for row in table["rows"]] == [["train, learned from", "4", "20"], ["test", "4", "12"]]
+    assert scores["corpus"] == "folder:mine" and "recordings of folder:mine" in table["note"]
+    assert [row[:4] for row in table["rows"]] == [["train, learned from", "4", "20", "0.0%"],
+                                                  ["test", "4", "12", "0.0%"]]
     assert all(len(row) == len(table["columns"]) for row in table["rows"])
 
 

@@ -16,6 +16,7 @@ readings keep the same time); and of one timing, as a recording that a vocoder s
 (`equal_error_rate` of trials), and whether each speaker's points lie together (`silhouette`).
 """
 
+import bisect
 import dataclasses
 
 import numpy as np
@@ -326,7 +327,7 @@ def f0_errors(f0_hz, other_hz):
 # --- Voices
 
 
-def equal_error_rate(same, different):
+def equal_error_rate(same, different, weights=None):
     """How often trials go wrong where false acceptance is as frequent as false rejection.
 
     A trial is a pair of utterances, accepted as of one speaker where its score is not below the
@@ -340,29 +341,57 @@ def equal_error_rate(same, different):
     Args:
         same: Scores of trials of one speaker; higher = more alike.
         different: Scores of trials of two speakers.
+        weights: How much each trial counts, [trials] and [other trials]; None = all the same.
 
     Raises:
         KvoiceError: If there are no trials of one kind, or a score is NaN or infinite.
 
     Source: Martin et al. 1997, "The DET curve in assessment of detection task performance".
     """
-    same, different = (np.sort(np.ravel(scores).astype(np.float64)) for scores in (same, different))
+    weights = weights or (np.ones(np.size(same)), np.ones(np.size(different)))
+    return next(equal_error_rates(same, different, [weights]))
+
+
+def equal_error_rates(same, different, weights):
+    """The `equal_error_rate` of the same trials for each of several weights; sorts the scores once.
+
+    Shapes: same [trials], different [other trials] -> yields (rate, threshold).
+
+    Args:
+        same: Scores of trials of one speaker.
+        different: Scores of trials of two speakers.
+        weights: Yields pairs of weights, [trials] and [other trials], none below 0.
+
+    Raises:
+        KvoiceError: As `equal_error_rate`; also where all trials of one kind count nothing.
+    """
+    same, different = (np.ravel(scores).astype(np.float64) for scores in (same, different))
+    orders = [np.argsort(scores) for scores in (same, different)]
+    same, different = same[orders[0]], different[orders[1]]
     scores = np.unique(np.concatenate([same, different]))
-    if not len(same) or not len(different):
-        raise KvoiceError("an equal error rate wants trials of one speaker and of two, got "
-                          f"{len(same)} and {len(different)}")
     if not np.isfinite(scores).all():
         raise KvoiceError("the score of a trial is NaN or infinite")
     thresholds = np.concatenate([scores[:1], (scores[:-1] + scores[1:]) / 2, scores[-1:]])
     # At the k-th operating point what is below scores[k] is rejected; at the last one everything.
-    rejected = np.append(np.searchsorted(same, scores), len(same)) / len(same)
-    accepted = 1 - np.append(np.searchsorted(different, scores), len(different)) / len(different)
-    excess = rejected - accepted  # rises from -1 to 1
-    after = int(np.argmax(excess >= 0))
-    share = -excess[after - 1] / (excess[after] - excess[after - 1])  # 1 where it is 0 there
-    rate, threshold = ((1 - share) * values[after - 1] + share * values[after]
-                       for values in (rejected, thresholds))
-    return float(rate), float(threshold)
+    below = [np.append(np.searchsorted(own, scores), len(own)) for own in (same, different)]
+    for pair in weights:
+        sums = [np.append(0, np.cumsum(np.asarray(own)[order])) for own, order in zip(pair, orders)]
+        if not sums[0][-1] or not sums[1][-1]:
+            raise KvoiceError("an equal error rate wants trials of one speaker and of two, got "
+                              f"{len(same)} and {len(different)}, of weight {sums[0][-1]} and {sums[1][-1]}")
+
+        def errors(k):
+            """Of an operating point: the share rejected of one speaker's, and accepted of two's."""
+            rejected, fell = (own[places[k]] / own[-1] for own, places in zip(sums, below))
+            return rejected, 1 - fell
+
+        # The excess of the first error over the second rises from -1 to 1.
+        after = bisect.bisect_left(range(len(thresholds)), 0, key=lambda k: np.subtract(*errors(k)))
+        before, here = errors(after - 1), errors(after)
+        lacking, excess = before[1] - before[0], here[0] - here[1]
+        share = lacking / (excess + lacking)  # 1 where the excess is 0 there
+        yield tuple(float((1 - share) * one + share * two) for one, two in (
+            (before[0], here[0]), (thresholds[after - 1], thresholds[after])))
 
 
 def silhouette(points, labels):

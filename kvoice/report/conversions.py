@@ -57,7 +57,9 @@ class _Shown(Shown):
 def _known(made):
     """The content of a conversions.json, with the number of "players" and the "titles" of the groups."""
     check_format(made, FORMAT)
-    return made | {"command": str(made["command"]), "titles": [group["title"] for group in made["groups"]],
+    judged = made.get("judged", {"said": "", "warning": ""})  # not told before
+    return made | {"command": str(made["command"]), "judged": judged,
+                   "titles": [group["title"] for group in made["groups"]],
                    "players": len(PARTS) * sum(len(group["rows"]) for group in made["groups"])}
 
 
@@ -96,7 +98,7 @@ def _section(k, shown, copies):
     commands = [shown.run.config["command"]]
     if shown.made:
         file = copies.of(k, shown.path.parent, FILE, "conversions")
-        content += filled(shown.path, lambda made: _conversions(k, made, file))
+        content += filled(shown.path, lambda made: _conversions(k, made, shown.made["judged"], file))
         commands.append(shown.made["command"])
     elif (shown.run.path / VOICES).is_file():
         content += _voices(f"{anchor(k)}-voices", copies.of(k, shown.run.path, "the run"), VOICES)
@@ -117,19 +119,21 @@ def _facts(shown):
     learned = f"{len(config['speakers'])} speakers" if config["speakers"] else "not said"
     weights = [("Weights", config["imported"]["file"])] if "imported" in config else [
         ("Steps", config["train"]["steps"])]
-    told = [("Data", config["data_spec"] or "not said"), ("Learned from", learned),
+    told = [("Trained on", config["data_spec"] or "not said"), ("Learned from", learned),
             ("Mels", f"{spec.mels} bands of {spec.sample_rate_hz} Hz"), *told, *weights,
             ("Versions", shown.versions)]
     return facts((name, [value]) for name, value in told)
 
 
-def _conversions(k, made, file):
+def _conversions(k, made, judged, file):
     """All groups of conversions, and the picture of the voices."""
     key = ("Unseen speakers are none of those that the model learned from. Below each conversion, how near "
            "its voice is to other recordings of the target and of the source, as a speaker encoder hears it "
-           f"that knows neither (cosine, 1 is the same; from {made['threshold']:.2f} on it passes for that "
-           "voice). Then in how many frames of speech the right phone is heard, and the median F0.")
+           f"(cosine, 1 is the same; from {made['threshold']:.2f} on it passes for that voice). Then in how "
+           f"many frames of speech the right phone is heard, and the median F0. {judged['said']}")
     content = [tag("h2", "Conversions to be heard"), tag("p", key, class_="key")]
+    if warning := judged["warning"]:
+        content.append(tag("p", tag("strong", f"Mind that {warning}."), class_="notice"))
     for number, group in enumerate(made["groups"]):
         content.append(tag("h3", group["title"], id=f"{anchor(k)}-{number}"))
         for row in group["rows"]:

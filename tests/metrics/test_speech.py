@@ -13,6 +13,7 @@ from kvoice.metrics.speech import (
     MelSpace,
     diversity,
     equal_error_rate,
+    equal_error_rates,
     f0_errors,
     frechet,
     mel_cepstra,
@@ -416,6 +417,22 @@ def test_at_the_threshold_both_errors_are_the_rate():
     assert np.mean(different >= threshold) == pytest.approx(rate, abs=1e-3)
 
 
+def test_a_trial_counts_as_often_as_its_weight():
+    rng = np.random.default_rng(0)
+    same, different = rng.integers(0, 12, 9) + 3, rng.integers(0, 12, 14)  # with ties
+    plain = equal_error_rate(same, different)
+    assert equal_error_rate(same, different, (np.ones(9), np.ones(14))) == plain
+    several = [(rng.integers(1, 4, 9), rng.integers(1, 4, 14)) for _ in range(10)]
+    for pair, found in zip(several, equal_error_rates(same, different, several), strict=True):
+        expected = equal_error_rate(np.repeat(same, pair[0]), np.repeat(different, pair[1]))
+        assert found == pytest.approx(expected, abs=1e-12)
+        assert found == equal_error_rate(same, different, pair)
+        assert equal_error_rate(same, different, (pair[0] * 0.3, pair[1] * 7)) == pytest.approx(expected, abs=1e-12)
+    with_none = [0, 2, 1, 0, 1, 1, 3, 0, 1], np.arange(14) % 3
+    rate, _ = equal_error_rate(same, different, with_none)
+    assert rate == pytest.approx(equal_error_rate(*map(np.repeat, (same, different), with_none))[0], abs=1e-12)
+
+
 @pytest.mark.parametrize(
     "same, different, line",
     [
@@ -427,6 +444,11 @@ def test_at_the_threshold_both_errors_are_the_rate():
 def test_trials_that_say_nothing_are_refused(same, different, line):
     with pytest.raises(KvoiceError, match=line):
         equal_error_rate(same, different)
+
+
+def test_trials_that_all_count_nothing_are_refused():
+    with pytest.raises(KvoiceError, match="got 2 and 1, of weight 0 and 1"):
+        equal_error_rate([1, 2], [0], ([0, 0], [1]))
 
 
 # The silhouette

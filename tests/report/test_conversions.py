@@ -101,6 +101,17 @@ def test_whose_voice_it_is_stands_there_in_words(one, tmp_path):
     assert "from 0.62 on it passes" in page.text("p", **{"class": "key"})[0]
 
 
+def test_who_judged_what_is_told_and_how_little_it_may_mean(tmp_path):
+    said, warning = "Judged on folder:mine by ../encoder, as it were.", "it hardly tells <these> voices apart"
+    for k, each in enumerate(("", warning)):
+        made = run(tmp_path, f"run-{k}")
+        converted(made, judged={"said": said, "warning": each})
+        page = Page(report.conversions([made], tmp_path / f"out-{k}"))
+        assert page.text("p", **{"class": "key"})[0].endswith(f"the median F0. {said}")
+        assert (f"Mind that {warning}." in page.text("strong")) == bool(each)
+        assert "neither" not in page.text("main")[0]
+
+
 def test_the_silhouettes_are_told_and_explained(one, tmp_path):
     text = Page(report.conversions([one[0]], tmp_path / "out")).text("main")[0]
     assert "Silhouette by speaker 0.41, by unseen speaker -0.05. It says" in text
@@ -165,7 +176,7 @@ def test_weights_that_were_imported_are_named(tmp_path):
                                  "data_spec": ""})
     evaluated(made)
     facts = Page(report.conversions([made], tmp_path / "out")).text("dl")[0]
-    assert "Weightsvctk.ckpt" in facts and "Datanot said" in facts and "Steps" not in facts
+    assert "Weightsvctk.ckpt" in facts and "Trained onnot said" in facts and "Steps" not in facts
 
 
 def test_a_speaker_encoder_has_its_tables_and_its_picture_of_voices(tmp_path):
