@@ -5,8 +5,10 @@
     bin/train --model=waveglow:paper    the published sizes (512 channels) and schedule, for a GPU
     bin/train --model=waveglow:tiny     seconds, to see that everything runs
 
-Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The default is narrower, and its condition has the rate of
-the groups of samples instead of that of the samples.
+Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The default is narrower and hears less far, its condition has
+the rate of the groups of samples instead of that of the samples, and it learns in short crops at forty times the
+rate: in trials of some minutes each doubling of the rate up to there, and smaller batches, raised the likelihood of
+the validation speakers.
 """
 
 import dataclasses
@@ -15,7 +17,6 @@ import ml_collections
 
 from kvoice import audio
 
-_LAPTOP = {}
 _PUBLISHED = {
     "data": {"crop_frames": 63, "batch": 24},  # 16,128 samples
     "model": {"upsample_to": "samples", "depth": 8},
@@ -23,8 +24,8 @@ _PUBLISHED = {
 }
 
 VARIANTS = {
-    "": _LAPTOP,
-    "laptop": _LAPTOP,
+    "": {},
+    "laptop": {},
     **{str(width): {**_PUBLISHED, "model": {**_PUBLISHED["model"], "width": width}} for width in (64, 128, 256)},
     "paper": {**_PUBLISHED, "model": {**_PUBLISHED["model"], "width": 512}},
     "tiny": {
@@ -41,8 +42,8 @@ def config(variant=""):
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
             "split": "train",  # whose speakers it learns from
-            "crop_frames": 32,  # of 256 samples
-            "batch": 8,
+            "crop_frames": 24,  # of 256 samples
+            "batch": 4,
             "seed": 0,
             "reject_silence": True,
         },
@@ -52,7 +53,7 @@ def config(variant=""):
             "group": 8,
             "early_every": 4,
             "early_size": 2,
-            "depth": 7,
+            "depth": 5,
             "kernel": 3,
             "alternate": False,  # halves change roles, as in waveglow_old.pt
             "upsample_to": "groups",  # or samples, as published
@@ -61,19 +62,19 @@ def config(variant=""):
             "seed": 0,
         },
         "train": {  # training.train
-            "steps": 3000,
-            "steps_per_epoch": 250,
-            "rates": {"flow": 1e-3},
-            "decay": 0.85,  # factor on the rates after each epoch
+            "steps": 9000,
+            "steps_per_epoch": 500,
+            "rates": {"flow": 4e-3},
+            "decay": 0.84,  # factor on the rates after each epoch
             "beta_1": 0.9,
             "beta_2": 0.999,
             "clip_norm": 5.0,  # 0 = no clipping
-            "ema": 0.99,  # momentum of the average of the weights, 0 = no average
+            "ema": 0.995,  # momentum of the average of the weights, 0 = no average
             "precision": "float32",
             "jit": False,
             "seed": 0,
             "keep": 2,  # checkpoints
-            "valid_steps": 4,  # batches at the end of each epoch
+            "valid_steps": 24,  # batches at the end of each epoch
         },
     })
     values.lock()
