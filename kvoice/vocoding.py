@@ -154,7 +154,7 @@ def other_scale(mel, spec):
     """What a mel looks like that is not on the natural logarithm's scale, and its conversion; "" if it is.
 
     Decibels pass below what the floor allows, or span more than it; magnitudes are nowhere negative; the
-    base-10 logarithm of the floor is -5 where the natural one is -11.5, and speech spans less than 5 on it.
+    base-10 logarithm of the floor is -5 where the natural one is -11.5, and speech spans 2 to 5 on it.
     A guess, which does not see every mistake.
 
     Shapes: mel [time, mels].
@@ -168,7 +168,7 @@ def other_scale(mel, spec):
         return ("is nowhere negative, which looks like magnitudes, or a scale from 0 to 1; the natural "
                 f"logarithm of the magnitude is wanted: np.log(np.maximum({spec.floor:g}, mel))")
     ten = np.log10(spec.floor)
-    if ten - 0.05 <= mel.min() and high - low < -ten and high < 1.2 and middle < ten / 2.5:
+    if ten - 0.05 <= mel.min() and 2 < high - low < -ten and high < 1.2 and middle < ten / 2.5:
         return (f"goes from {mel.min():.1f} to {mel.max():.1f}, which looks like the base-10 logarithm; the "
                 "natural one is wanted: mel * np.log(10)")
     return ""

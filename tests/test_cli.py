@@ -638,6 +638,50 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
 
 
 @pytest.mark.backend
+def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys):
+    monkeypatch.chdir(notes)
+    assert cli.main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc",
+                     "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0
+    assert "kvoice vocode --run=voc" in capsys.readouterr().out
+    rows = list(csv.DictReader((notes / "voc/log.csv").open()))
+    assert {"log_likelihood", "bits_per_sample", "val_log_likelihood", "val_bits"} <= rows[0].keys()
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        assert any((notes / "voc/logs").iterdir())
+
+    me = sorted((notes / "wavs").rglob("*.wav"))[0]
+    assert cli.main(["vocode", "--run=voc", f"--input={me}", "--output=again.wav", "--denoise=0.1"]) == 0
+    assert "times real time" in capsys.readouterr().out
+    (original, rate_hz), (made, made_hz) = audio.read(me), audio.read("again.wav")
+    assert made_hz == 22050 and abs(len(made) - len(original) * made_hz / rate_hz) <= 1
+    np.save("mel.npy", np.full((12, 80), -4.0))
+    assert cli.main(["vocode", "--run=voc", "--input=mel.npy", "--output=mel.wav", "--sigma=1", "--seed=3"]) == 0
+    assert len(audio.read("mel.wav")[0]) == 12 * 256
+    np.save("mel.npy", np.full((80, 12), -4.0))
+    assert "save its transpose" in failed(1, "vocode", "--run=voc", "--input=mel.npy", "--output=other.wav")
+    assert not (notes / "other.wav").exists()
+
+    assert cli.main(["evaluate", "--run=voc", "--count=2"]) == 0
+    shown = capsys.readouterr().out
+    assert "log-likelihood" in shown and "Griffin-Lim, 60 iterations" in shown
+    scores = json.loads((notes / "voc/evaluation.json").read_text())
+    assert scores["count"] == 2 and set(scores["likelihood"]) == {"train", "valid", "test"}
+    assert len(list((notes / "voc/resynthesis").glob("*.wav"))) == 2 * 4
+
+    vc = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--config.train.steps=1",
+          "--config.train.steps_per_epoch=1"]
+    assert cli.main([*vc, "--run=vc"]) == 0
+    you = sorted((notes / "wavs").rglob("*.wav"))[-1]
+    words = ["convert", f"--source={me}", f"--target={you}", "--output=out.wav", "--vocoder=voc"]
+    assert cli.main([*words, "--run=vc"]) == 0
+    assert "the vocoder at" in capsys.readouterr().out and (notes / "out.wav").exists()
+    assert cli.main([*vc, "--run=narrow", "--config.audio.fmax_hz=7600"]) == 0
+    assert "voc: has another Spec than narrow (fmax_hz: 8000.0 here, 7600.0 there)" in failed(
+        1, *words, "--run=narrow")
+    assert "vc: is a run of adainvc, expected one of waveglow" in failed(
+        1, "vocode", "--run=vc", f"--input={me}", "--output=x.wav")
+
+
+@pytest.mark.backend
 def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, capsys):
     """Sixteen speakers who hum: an encoder learns from the judges, a converter from the others."""
     monkeypatch.chdir(tmp_path)
