@@ -30,7 +30,7 @@ from kvoice.errors import KvoiceError
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
-ELSEWHERE = ("adainvc", "speakerencoder")  # models that can be evaluated on a corpus of one's choice
+ELSEWHERE = ("adainvc", "speakerencoder", "waveglow")  # models that can be evaluated on a corpus of one's choice
 PUBLISHED = ("adainvc", "speakerencoder", "waveglow")  # models of which published weights are known
 IMAGES = ("train", "test")  # the splits of images that are looked at
 CONVERSIONS = 192  # between unseen speakers, that are measured
@@ -702,12 +702,14 @@ def evaluate(run, count, seed, encoder, data):
                           f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
     run = runs.load(run)
     how = {"voicegan": _evaluate_voicegan, "classifier": _evaluate_classifier,
-           "betavae": _evaluate_betavae, "waveglow": _evaluate_waveglow}
+           "betavae": _evaluate_betavae}
     name = run.config["model_name"]
     if name == "adainvc":
         return _evaluate_adainvc(run, count, seed, encoder, data)
     if name == "speakerencoder":
         return _evaluate_speakerencoder(run, seed, data)
+    if name == "waveglow":
+        return _evaluate_waveglow(run, count, seed, data)
     _refuse_data(data, run.path, f"a run of {name}")
     how[name](run, count, seed)
 
@@ -716,7 +718,7 @@ def _refuse_data(data, run, kind):
     """Raises where `--data` is given for what is evaluated on its own corpus alone."""
     if data:
         raise KvoiceError(f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it "
-                          f"out, only {' and '.join(ELSEWHERE)} take it")
+                          f"out, only {', '.join(ELSEWHERE)} take it")
 
 
 def _corpus_for(run, data):
@@ -881,8 +883,8 @@ def _evaluate_speakerencoder(run, seed, data):
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
 
 
-def _evaluate_waveglow(run, count, seed):
-    corpus = _corpus_of(run)
+def _evaluate_waveglow(run, count, seed, data):
+    corpus = _corpus_for(run, data)
 
     from kvoice import priors, resynthesis, training
     from kvoice.files import write_json
@@ -891,7 +893,8 @@ def _evaluate_waveglow(run, count, seed):
     sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"])))
     scores = resynthesis.vocoder_scores(
         training.load(run.path), run.spec, sources, count or UTTERANCES, seed, run.path / "resynthesis")
-    write_json(run.path / "evaluation.json", scores)
+    write_json(run.path / "evaluation.json", scores | {"corpus": data or run.config["data_spec"]})
+    print(f"Measured on {data or run.config['data_spec']}\n")
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers, {run.path / 'resynthesis'} some of the sounds")
 

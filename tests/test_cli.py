@@ -591,7 +591,7 @@ def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, faile
     runs.create(tmp_path / "run", {"model_name": name, "data_spec": "demo"}, audio.SPECS["waveglow"], {})
     line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--data=folder:wavs")
     assert f"--data=folder:wavs: {tmp_path / 'run'} is a run of {name}, " in line
-    assert "only adainvc and speakerencoder take it" in line
+    assert "only adainvc, speakerencoder, waveglow take it" in line
 
 
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(notes, monkeypatch, failed):
