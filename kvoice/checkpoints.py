@@ -33,6 +33,7 @@ from kvoice.files import whole_directory
 
 NAMED = 5  # tensors that a message lists
 # Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users, NVIDIA's.
+MIXING = r"convinv\.\d+\.conv\.weight"  # the matrices of a waveglow
 WRAPPED = ("model_state", "state_dict", "model")
 ALTERNATING = "glow_old.WaveGlow"  # the class of waveglow_old.pt, whose halves change roles
 SPREAD = ("module.1.", "module.")  # before all names, of modules spread over devices
@@ -525,8 +526,8 @@ def model(published, values):
         values: Arguments of the model, of which those that the tensors say are replaced.
 
     Raises:
-        KvoiceError: If a tensor is missing, surplus or of another shape (they are listed), or the
-            model refuses a size.
+        KvoiceError: If a tensor is missing, surplus or of another shape (they are listed), a matrix that
+            is to be undone has no inverse, or the model refuses a size.
     """
     network = NETWORKS[published.name]
     try:
@@ -546,6 +547,10 @@ def model(published, values):
         lists = "; ".join(f"{what}: {_listed(names)}" for what, names in wrong.items() if names)
         raise KvoiceError(f"{published.path}: does not hold the weights of {published.name} ({lists}); "
                           f"expected the state dict of {network.source}")
+    for name, tensor in tensors.items():
+        if re.fullmatch(MIXING, name) and np.linalg.matrix_rank(tensor[..., 0]) < len(tensor):
+            raise KvoiceError(f"{published.path}: {name} has no inverse, so that no audio can be made; the "
+                              "training that made it failed, or the file is damaged")
     for variable, names, value in variables:
         if all(name in tensors for name in names):
             variable.assign(value(*(tensors[name] for name in names)).reshape(variable.shape))

@@ -673,6 +673,8 @@ def generate(run, output, count, seed, label, vocoder):
     from kvoice import runs
 
     run = runs.load(run)
+    if run.config["model_name"] != "voicegan":
+        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of voicegan")
     output = output or run.path / "generated" / f"seed-{seed}"
     made = _samples(run, output, count=count, seed=seed, labels=label or None, vocoder=_vocoder(vocoder, run))
     print(f"{len(made['files'])} wavs and their pictures are in {output}")
@@ -892,7 +894,8 @@ def _evaluate_waveglow(run, count, seed, data):
     splits = ("train", "valid", "test")
     sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"])))
     scores = resynthesis.vocoder_scores(
-        training.load(run.path), run.spec, sources, count or UTTERANCES, seed, run.path / "resynthesis")
+        training.load(run.path), run.spec, sources, run.config["speakers"], count or UTTERANCES, seed,
+        run.path / "resynthesis")
     write_json(run.path / "evaluation.json", scores | {"corpus": data or run.config["data_spec"]})
     print(f"Measured on {data or run.config['data_spec']}\n")
     print("\n\n".join(map(priors.text, scores["tables"])))
@@ -1036,9 +1039,11 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
         print(f"left out: {line}")
     if not rows:
         raise KvoiceError(f"{input}: no file of it could be used")
+    for line in conversion.quieter(rows):
+        print(line)
     seconds, took_s = (sum(row[key] for row in rows) for key in ("seconds", "took_s"))
     print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: at "
-          f"{seconds / took_s:.1f} times real time, {seconds * run.spec.sample_rate_hz / took_s / 1000:.0f} kHz")
+          f"{seconds / took_s:.1f} times real time, what is compiled for the first included")
 
 
 def _files(used, left_out):
@@ -1274,7 +1279,7 @@ def _generate_flags(parser):
 def _evaluate_flags(parser):
     flags.DEFINE_string("run", "", "DIR: a trained run", flag_values=parser)
     flags.DEFINE_integer("count", 0, "N: samples that are measured; 0 = 512, of a betavae all utterances or "
-                         "10,000 tones, of an ascent 100 for "
+                         "10,000 tones, of a waveglow 48 utterances, of an ascent 100 for "
                          "each target, of a classifier always all files, of an ascent from a "
                          "recording its own starts", lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)

@@ -348,7 +348,7 @@ def plan(source, targets, output, kinds=AUDIO):
     kept = aims | {_identity(path) for path in paths}
     for _, place in planned:
         if os.path.exists(place) and _identity(place) in kept:
-            raise KvoiceError(f"{place}: is a recording that a conversion would take the place of; choose "
+            raise KvoiceError(f"{place}: is a recording that would be overwritten; choose "
                               "another --output")
     folder = os.path.abspath(os.path.dirname(output) if planned == [(source, output)] else output)
     while not os.path.exists(folder):

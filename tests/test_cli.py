@@ -644,7 +644,7 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
                      "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0
     assert "kvoice vocode --run=voc" in capsys.readouterr().out
     rows = list(csv.DictReader((notes / "voc/log.csv").open()))
-    assert {"log_likelihood", "bits_per_sample", "val_log_likelihood", "val_bits"} <= rows[0].keys()
+    assert {"log_likelihood", "bits_per_sample", "val_log_likelihood", "val_averaged_bits"} <= rows[0].keys()
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         assert any((notes / "voc/logs").iterdir())
 
@@ -677,6 +677,10 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert cli.main([*vc, "--run=narrow", "--config.audio.fmax_hz=7600"]) == 0
     assert "voc: has another Spec than narrow (fmax_hz: 8000.0 here, 7600.0 there)" in failed(
         1, *words, "--run=narrow")
+    assert "voc: is a run of waveglow, expected one of voicegan" in failed(1, "generate", "--run=voc")
+    assert "data.crop_frames: 400 is more than 8 times the longest utterance" in failed(
+        1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=400")
+    assert not (notes / "long").exists()
     assert "vc: is a run of adainvc, expected one of waveglow" in failed(
         1, "vocode", "--run=vc", f"--input={me}", "--output=x.wav")
 

@@ -423,3 +423,9 @@ def test_what_is_not_of_nemo_s_network_is_surplus(tmp_path):
 def test_a_mixture_of_networks_is_told(tmp_path):
     line = refused(tmp_path, {f"decoder.{name}": value for name, value in published().state_dict().items()})
     assert "missing: upsample.weight, " in line and "surplus: decoder." in line
+
+
+def test_a_matrix_without_an_inverse_is_refused(tmp_path):
+    state = dict(published().state_dict())
+    state["convinv.1.conv.weight"] = torch.zeros_like(state["convinv.1.conv.weight"])
+    assert "convinv.1.conv.weight has no inverse" in refused(tmp_path, state)

@@ -64,9 +64,9 @@ def test_a_pre_emphasis_of_the_spec_is_undone(mel):
     np.testing.assert_allclose(made[1:] - 0.9 * made[:-1], plain[1:], atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [dict(sigma=-0.1), dict(denoise=-1.0)])
+@pytest.mark.parametrize("values", [dict(sigma=-0.1), dict(denoise=-1.0), dict(sigma=float("nan"))])
 def test_a_strength_below_nothing_is_refused(values):
-    with pytest.raises(KvoiceError, match="must not be below 0"):
+    with pytest.raises(KvoiceError, match="must be a number, and not below 0"):
         Vocoder(Model(), SPEC, **values)
 
 
@@ -139,17 +139,45 @@ def test_what_is_no_mel_of_the_spec_is_refused_with_its_conversion(tmp_path, mel
     assert "\n" not in str(caught.value) and "a.npy" in str(caught.value)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.001, 0.01])
+def test_the_base_10_logarithm_is_told_in_noise_too(speech, noise):
+    wave = speech + np.random.default_rng(1).normal(0, noise, len(speech))
+    assert "base-10" in other_scale(audio.mel(np.float32(wave), SPEC) / np.log(10), SPEC)
+
+
+def test_a_lower_floor_is_no_decibels(mel):
+    assert "np.maximum(-11.5129, mel); of the power" in other_scale(1.4 * np.minimum(mel, -2), SPEC)
+
+
+def test_another_scale_of_the_spec_has_its_own_bounds(speech, mel):
+    spec = audio.SPECS["speechsplit"]
+    own = audio.mel(audio.resample(speech, SPEC.sample_rate_hz, 16000), spec)
+    assert other_scale(own, spec) == "" and "scale of the Spec 0 to 1" in other_scale(mel, spec)
+
+
+def test_what_would_pass_full_scale_is_made_fainter_and_told(tmp_path, mel):
+    class Loud(Model):
+        def infer(self, mel, sigma=1.0, seed=0):
+            return 4 * np.sign(super().infer(mel, sigma, seed))
+
+    np.save(tmp_path / "a.npy", mel)
+    rows, _ = vocode(Vocoder(Loud(), SPEC), str(tmp_path / "a.npy"), str(tmp_path / "a.wav"))
+    assert rows[0]["quieter_db"] == pytest.approx(20 * np.log10(4), abs=0.01)
+
+
 def test_the_conversions_that_are_named_are_right(mel):
     np.testing.assert_allclose(np.maximum(np.log(1e-5), (mel * 20 / np.log(10)) * np.log(10) / 20), mel, atol=1e-4)
     assert other_scale(mel / np.log(10) * np.log(10), SPEC) == ""
 
 
-@pytest.mark.parametrize("name", ["quiet", "loud", "silence", "tone", "noise"])
+@pytest.mark.parametrize("name", ["quiet", "loud", "silence", "tone", "noise", "noisy", "drowned"])
 def test_no_sound_is_taken_for_another_scale(speech, name):
     time = np.arange(20000) / SPEC.sample_rate_hz
     wave = {"quiet": 0.02 * speech, "loud": speech / np.abs(speech).max(), "silence": np.zeros(20000),
             "tone": 0.5 * np.sin(2 * np.pi * 440 * time),
-            "noise": np.random.default_rng(0).normal(0, 0.2, 20000)}[name]
+            "noise": np.random.default_rng(0).normal(0, 0.2, 20000),
+            "noisy": speech + np.random.default_rng(1).normal(0, 0.01, len(speech)),
+            "drowned": speech + np.random.default_rng(1).normal(0, 0.1, len(speech))}[name]
     assert other_scale(audio.mel(np.float32(wave), SPEC), SPEC) == ""
 
 

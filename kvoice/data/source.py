@@ -27,6 +27,7 @@ ARRAYS = ("mel", "wave", "f0", "phone", "mask")
 LABELS = ("speaker", "gender", "emotion")
 UNKNOWN = -1  # a label that an utterance does not have
 FAINT = 1e-3  # root mean square of a crop that is as good as silent
+PADDED = 8  # times the longest utterance that a crop may have
 TRIES = 8  # crops drawn for one that is not
 
 
@@ -56,7 +57,7 @@ class Source:
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
-            together, a shard is damaged, or the split has not the speakers that `per_speaker` wants.
+            together, a crop is far longer than all utterances, a shard is damaged, or the split has not the speakers that `per_speaker` wants.
     """
 
     def __init__(
@@ -87,6 +88,11 @@ class Source:
         self._table = self._cached_table()
         self._frames = self._table["samples"] // spec.hop  # [utterances]
         self._first_mel = np.cumsum(self._frames) - self._frames
+        longest = int(self._frames.max(initial=0))
+        if crop_frames > PADDED * longest:
+            raise KvoiceError(
+                f"data.crop_frames: {crop_frames} is more than {PADDED} times the longest utterance of the split "
+                f"{split!r}, {longest} frames: nearly all of a crop would be padding")
         self._rows = self._labelled(condition)
         self.per_speaker, self._rows_of = per_speaker, []
         if per_speaker:

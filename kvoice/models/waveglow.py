@@ -80,7 +80,8 @@ class WaveGlow(StepModel):
     """A flow between audio and noise, given the mel.
 
     The loss is `(|z|^2 / (2 sigma^2) - sum of the logarithms of all scales) / samples`, in nats per sample:
-    minus the log-likelihood but for `ln(sigma) + ln(2 pi) / 2`. It may be negative.
+    minus the log-likelihood but for `ln(sigma) + ln(2 pi) / 2`. It may be negative. In evaluation audio is taken
+    as it is, without the noise of training: its bits are those of the density there.
 
     The sums of the coupling networks are in the dtype of the policy, such as bfloat16; the audio, the
     condition and the determinants are float32 always.
@@ -126,6 +127,8 @@ class WaveGlow(StepModel):
             raise ValueError(f"kernel: {kernel} must be odd.")
         if not sigma > 0:
             raise ValueError(f"sigma: {sigma} must be above 0.")
+        if depth > 16:
+            raise ValueError(f"depth: {depth} must be at most 16: the last layer would reach {2**(depth - 1)} steps.")
         if upsample_to not in RATES:
             raise ValueError(f"upsample_to: {upsample_to!r} is none of {', '.join(RATES)}.")
         if upsample_to == "groups" and hop % group:
@@ -133,7 +136,7 @@ class WaveGlow(StepModel):
         channels = channels_of(flows, group, early_every, early_size)
         if channels[-1] < 2:
             raise ValueError(f"early_size: {early_size} channels every {early_every} of {flows} steps leave "
-                             f"none of {group}; let fewer leave.")
+                             f"{channels[-1]} of {group}, at least 2 are needed; let fewer leave.")
         self._config = dict(
             mels=mels, hop=hop, width=width, flows=flows, group=group, early_every=early_every,
             early_size=early_size, depth=depth, kernel=kernel, alternate=alternate, upsample_to=upsample_to,

@@ -291,7 +291,7 @@ def test_it_is_saved_and_loaded_whole(tmp_path):
 @pytest.mark.parametrize(("changes", "line"), [
     (dict(width=0), "width: 0 must be at least 1"), (dict(group=7), "group: 7 must be even"),
     (dict(kernel=2), "kernel: 2 must be odd"), (dict(sigma=0.0), "sigma: 0.0 must be above 0"),
-    (dict(upsample_to="nowhere"), "upsample_to: 'nowhere'"), (dict(early_every=1, early_size=4), "leave none of 8"),
+    (dict(upsample_to="nowhere"), "upsample_to: 'nowhere'"), (dict(early_every=1, early_size=4), "leave -4 of 8"), (dict(depth=17), "depth: 17 must be at most 16"),
     (dict(upsample_to="groups", hop=12), "group: 8 must divide the hop of 12")])
 def test_what_does_not_fit_is_named(changes, line):
     with pytest.raises(ValueError, match=line):
