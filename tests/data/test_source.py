@@ -373,3 +373,20 @@ def test_labels_at_another_hop_are_the_nearest_in_time():
     np.testing.assert_array_equal(at_frames(labels, np.arange(6), 256, 100), [0, 3, 5, 8, 10, 13])
     np.testing.assert_array_equal(at_frames(labels, np.arange(5), 100, 100), labels[:5])
     assert at_frames(labels, np.array([1000]), 256, 100) == 99
+
+
+def test_a_silent_crop_is_drawn_anew(tmp_path):
+    for speaker in range(4):
+        folder = tmp_path / "c" / f"s{speaker}"
+        folder.mkdir(parents=True)
+        tone = 0.3 * np.sin(np.arange(11025) / 7)
+        soundfile.write(folder / "a.wav", np.concatenate([np.zeros(44100), tone]), 22050)
+    prepare(f"folder:{tmp_path / 'c'}", tmp_path / "out", SPEC, workers=1)
+
+    def silent(**arguments):
+        steps = source(tmp_path / "out", batch=8, arrays=("wave",), **arguments)
+        waves = np.concatenate([steps.batch(step)["wave"] for step in range(20)])
+        return np.mean(np.sqrt(np.mean(np.square(waves), axis=1)) < 1e-3)
+
+    assert silent() > 0.6  # four fifths are
+    assert silent(reject_silence=True) < 0.3  # 0.8 to the eighth power would be 0.17
