@@ -133,6 +133,7 @@ def tables(scores):
     for name, each in scores["rows"].items():
         rows.append([name, *("-" if each[key] is None else f"{each[key]:.1%}" if digits is None else
                              f"{each[key]:.{digits}f}" for key, _, digits in MEASURES)])
+    whose = "speakers it never heard" if scores["unheard"] else "the split test"
     return [{
         "title": "How well it knows audio",
         "note": "Likelihood of crops of 16-bit audio under the flow, given their mels.",
@@ -140,8 +141,7 @@ def tables(scores):
         "rows": [[split, f"{each['log_likelihood']:.3f}", f"{each['bits_per_sample']:.3f}"]
                  for split, each in known.items()],
     }, {
-        "title": f"{scores['count']} utterances of {'speakers it never heard' if scores['unheard'] else 'the split test'}, "
-                 "said again from their mels",
+        "title": f"{scores['count']} utterances of {whose}, said again from their mels",
         "note": f"Means over utterances. Noise of the vocoder: sigma {scores['sigma']:g}. Spectra with 60 dB "
                 "below their loudest bin as floor; F0 by our own tracker, where both are voiced.",
         "columns": ["made by", *(title for _, title, _ in MEASURES)], "rows": rows}]

@@ -57,7 +57,8 @@ class Source:
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
-            together, a crop is far longer than all utterances, a shard is damaged, or the split has not the speakers that `per_speaker` wants.
+            together, a crop is far longer than all utterances, a shard is damaged, or the split
+            has not the speakers that `per_speaker` wants.
     """
 
     def __init__(
