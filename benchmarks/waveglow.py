@@ -33,8 +33,11 @@ ROWS = {  # backend, precision
     "plain torch": ("torch", "float32")}
 
 
-def plain_torch(mels, hop, group):
-    """The network, written with torch's layers alone: a module with `forward` and `infer`."""
+def plain_torch(mels, hop, bins, group):
+    """The network, written with torch's layers alone: a module with `forward` and `infer`.
+
+    Its prewhitening has the right sizes and sums, not the right numbers: it is here for the time it takes.
+    """
     import torch
     from torch import nn
     from torch.nn.utils import weight_norm
@@ -42,6 +45,30 @@ def plain_torch(mels, hop, group):
     size, width, depth = group["group"], group["width"], group["depth"]
     whole = group["upsample_to"] == "samples"
     rate, conditions = (hop, mels * size) if whole else (hop // size, mels)
+
+    class Prewhitening(nn.Module):
+        def __init__(self):
+            super().__init__()
+            steps = torch.arange(2 * hop) + 0.5
+            self.register_buffer("cosines", (torch.pi / 2 / hop * torch.outer(steps, steps)).cos() / hop**0.5)
+            self.register_buffer("turns", torch.rand(hop))
+            self.register_buffer("spread", torch.rand(mels, bins) / mels)
+            self.register_buffer("energies", torch.rand(bins, 2 * hop) / bins)
+
+        def sizes(self, mel):
+            return ((mel[..., 1::2].transpose(1, 2) @ self.spread).exp() @ self.energies + 1e-9).log() / 2
+
+        def laid(self, blocks, sign):
+            blocks = blocks.clone()
+            before, after = blocks[:, :-1, hop:].flip(-1), blocks[:, 1:, :hop].clone()
+            own, other = self.turns.cos(), sign * self.turns.sin()
+            blocks[:, 1:, :hop] = own * after + other * before
+            blocks[:, :-1, hop:] = (own * before - other * after).flip(-1)
+            return blocks
+
+        def forward(self, wave, sizes):
+            scaled = self.laid(wave.view(sizes.shape), 1) @ self.cosines * sizes.exp()
+            return self.laid(scaled @ self.cosines, -1).flatten(1)
 
     class Coupling(nn.Module):
         def __init__(self, half):
@@ -71,6 +98,7 @@ def plain_torch(mels, hop, group):
         def __init__(self):
             super().__init__()
             self.up = nn.ConvTranspose1d(mels, mels, 4 * rate, rate)
+            self.prewhitening = Prewhitening() if group["prewhiten"] else None
             self.channels = [size - group["early_size"] * (k // group["early_every"])
                              for k in range(group["flows"])]
             self.mixing = nn.ParameterList(torch.linalg.qr(torch.randn(c, c))[0] for c in self.channels)
@@ -81,8 +109,11 @@ def plain_torch(mels, hop, group):
             return up.unfold(2, size, size).permute(0, 1, 3, 2).flatten(1, 2) if whole else up
 
         def forward(self, wave, mel):
-            conditions = self.conditions(mel)
-            x, left, scales, mixed = wave.unfold(1, size, size).transpose(1, 2), [], 0.0, 0.0
+            conditions, left, scales, mixed = self.conditions(mel), [], 0.0, 0.0
+            if self.prewhitening:
+                sizes = -self.prewhitening.sizes(mel)
+                wave, scales = self.prewhitening(wave, sizes), sizes.sum()
+            x = wave.unfold(1, size, size).transpose(1, 2)
             for k, (matrix, coupling) in enumerate(zip(self.mixing, self.coupling)):
                 if k and k % group["early_every"] == 0:
                     left.append(x[:, : group["early_size"]])
@@ -114,7 +145,8 @@ def plain_torch(mels, hop, group):
                 if k and k % group["early_every"] == 0:
                     early = torch.randn(shape[0], group["early_size"], shape[1], device=mel.device)
                     x = torch.cat([early, x], 1)
-            return x.transpose(1, 2).flatten(1)
+            wave = x.transpose(1, 2).flatten(1)
+            return self.prewhitening(wave, self.prewhitening.sizes(mel)) if self.prewhitening else wave
 
     return Flow()
 
@@ -124,7 +156,7 @@ def by_plain_torch(spec, config, parameters):
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    flow = plain_torch(spec.mels, spec.hop, config["model"]).to(device)
+    flow = plain_torch(spec.mels, spec.hop, 1 + spec.fft // 2, config["model"]).to(device)
     assert sum(weight.numel() for weight in flow.parameters()) == parameters
     adam = torch.optim.Adam(flow.parameters(), config["train"]["rates"]["flow"])
 
@@ -173,7 +205,7 @@ def timed(options):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(ROWS[options.row][1])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model = WaveGlow(mels=spec.mels, hop=spec.hop, **config["model"])
+    model = WaveGlow(mels=spec.mels, hop=spec.hop, bands=audio.band_powers(spec), **config["model"])
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     step, ready, infer = (by_plain_torch(spec, config, parameters) if options.row == "plain torch"
                           else by_kvoice(model, config))
@@ -187,7 +219,7 @@ def timed(options):
     found = measure.seconds(lambda: step(batch), options.steps)
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     ready()
-    mel = rng.normal(-4, 2, (round(options.seconds * spec.sample_rate_hz / spec.hop), spec.mels))
+    mel = rng.normal(-4, 2, (2 * round(options.seconds * spec.sample_rate_hz / spec.hop / 2), spec.mels))
     mel = mel.astype("float32")
     synthesis = measure.seconds(lambda: infer(mel), 3)
     print(json.dumps({"step_s": found["median_s"], "first_step_s": first_s, "memory_mb": memory,

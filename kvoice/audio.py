@@ -522,6 +522,32 @@ def mel_magnitude(wave, spec):
     return magnitudes
 
 
+def band_powers(spec):
+    """How a mel tells the power spectrum, as plain numbers for a model's config.
+
+    A band tells the power per sample and bin around its centre, for noise of a Gaussian, whose magnitude is
+    sqrt(pi / 4) times its root mean square in the mean:
+    `ln power = slope * mel + offset`, or `slope * ln(max(floor, mel)) + offset` on the "linear" scale.
+
+    Returns:
+        {"fft", its samples; "centres" of the bands, in bins; "slope"; "offsets" of the bands; "floor", 0 where
+        the mel is a logarithm}.
+    """
+    filters = mel_filters(spec).astype(np.float64)
+    areas = filters.sum(axis=0)
+    slope = 2 / spec.power
+    offsets = -slope * np.log(areas) - np.log(np.sum(window(spec) ** 2, dtype=np.float64))
+    if spec.power == 1:
+        offsets += np.log(4 / np.pi)
+    if spec.scale == "db":
+        decibel = np.log(10) / 20
+        offsets += slope * decibel * (spec.ref_db - spec.range_db)
+        slope *= decibel * spec.range_db
+    centres = np.arange(len(filters)) @ filters / areas
+    return {"fft": spec.fft, "centres": np.round(centres, 6).tolist(), "slope": slope,
+            "offsets": np.round(offsets, 6).tolist(), "floor": spec.floor if spec.scale == "linear" else 0.0}
+
+
 def scaled(magnitude, spec):
     """Magnitudes on the scale of the Spec (its field `scale` has the formula); any shape."""
     magnitude = np.maximum(np.asarray(magnitude, np.float32), np.float32(spec.floor))

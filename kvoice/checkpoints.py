@@ -280,6 +280,7 @@ def _waveglow_sizes(tensors):
         "kernel": usual(r"WN\.\d+\.in_layers\.\d+\.weight_v", 2, 3),
         "alternate": False,
         "upsample_to": "samples",
+        "prewhiten": False,
     }
 
 

@@ -318,6 +318,8 @@ def train(model, data, run, init, overrides):
     least, crop = getattr(built, "minimum_frames", 1), config["data"].get("crop_frames", 1)
     if crop < least:
         raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
+    if crop % (step := getattr(built, "frames_step", 1)):
+        raise KvoiceError(f"data.crop_frames: {crop} must be a multiple of {step} for this model")
     if init:
         training.begin_from(built, init, spec)
     run = runs.create(
@@ -363,6 +365,10 @@ def _known(source, spec, group, names):
             known |= {"partial_frames": source.crop_frames, "per_speaker": source.per_speaker}
         if "flows" in group:
             known |= {"hop": spec.hop}
+        if group.get("prewhiten"):
+            from kvoice import audio
+
+            known |= {"bands": audio.band_powers(spec)}
         return known
     if group["domain"] == "image":
         known = {"shape": list(source.shape), "low": 0.0, "high": 1.0}

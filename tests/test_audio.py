@@ -737,3 +737,17 @@ def test_f0_stays_in_its_range():
     np.testing.assert_allclose(low[low > 0], 75, rtol=0.01)
     with pytest.raises(KvoiceError, match="fmin_hz"):
         audio.f0(wave, 16000, 256, fmin_hz=600, fmax_hz=60)
+
+
+@pytest.mark.parametrize("changes", [
+    {}, dict(power=2), dict(scale="linear"), dict(scale="db", low=0.0, high=1.0, ref_db=20.0), dict(window=512)])
+def test_bands_tell_the_power_of_noise(changes):
+    spec = audio.Spec(**changes)
+    mel = audio.mel(np.random.default_rng(0).normal(0, 0.05, 400 * spec.hop), spec).astype(np.float64)[2:-2]
+    bands = audio.band_powers(spec)
+    if bands["floor"]:
+        mel = np.log(np.maximum(mel, bands["floor"]))
+    power = np.exp(bands["slope"] * mel + bands["offsets"])
+    # Wide bands average many bins of a frame, narrow ones swing: of the mean over time, most is left.
+    assert power[:, 60:].mean() == pytest.approx(0.05**2, rel=0.1)
+    assert power[:, :20].mean() == pytest.approx(0.05**2, rel=0.25)

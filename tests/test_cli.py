@@ -680,6 +680,8 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert "voc: is a run of waveglow, expected one of voicegan" in failed(1, "generate", "--run=voc")
     assert "data.crop_frames: 400 is more than 8 times the longest utterance" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=400")
+    assert "data.crop_frames: 9 must be a multiple of 2 for this model" in failed(
+        1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=9")
     assert not (notes / "long").exists()
     assert "vc: is a run of adainvc, expected one of waveglow" in failed(
         1, "vocode", "--run=vc", f"--input={me}", "--output=x.wav")

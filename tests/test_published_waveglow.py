@@ -279,7 +279,7 @@ def test_an_imported_waveglow_does_what_the_published_one_does(tmp_path, written
     theirs = published(form_of(written))
     run, ours = imported(tmp_path, WRITTEN[written](theirs))
     assert_does_as(ours, theirs)
-    assert run.config["model"].items() >= (SMALL | {"alternate": False, "upsample_to": "samples"}).items()
+    assert run.config["model"].items() >= (SMALL | {"alternate": False, "upsample_to": "samples", "prewhiten": False}).items()
     assert run.spec == audio.Spec(mels=3, hop=8)
 
 
@@ -318,7 +318,7 @@ def test_the_published_sizes_are_known_by_their_names(form, count):
     given = arrays(published(form, **sizes).state_dict())
     found = checkpoints._waveglow_names(given)
     assert len(given) == count and len(found) == 686
-    assert checkpoints._waveglow_sizes(found) == sizes | {"alternate": False, "upsample_to": "samples"}
+    assert checkpoints._waveglow_sizes(found) == sizes | {"alternate": False, "upsample_to": "samples", "prewhiten": False}
 
 
 # Sizes
@@ -333,7 +333,7 @@ def test_sizes_are_read_from_the_tensors(changes):
     found = checkpoints._waveglow_sizes(arrays(published("new", **sizes).state_dict()))
     if sizes["flows"] <= sizes["early_every"]:  # nothing leaves
         sizes |= {"early_every": sizes["flows"], "early_size": 2}
-    assert found == sizes | {"alternate": False, "upsample_to": "samples"}
+    assert found == sizes | {"alternate": False, "upsample_to": "samples", "prewhiten": False}
 
 
 @pytest.mark.parametrize("name", [

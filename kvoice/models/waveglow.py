@@ -7,8 +7,9 @@ Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The network is that o
 from which the paper differs in widths: 268,294,760 parameters with 512 channels, 87,879,272 with 256,
 34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples. Differs: `ln |det|` of the mixing
 where that code takes `ln det`; audio is dequantised in training, and padding does not count. The upsampler
-has four hops of taps, whatever the hop. `upsample_to="groups"` is ours: the condition has the rate of the
-groups and as many channels as there are mels, for small networks.
+has four hops of taps, whatever the hop. Ours, for small networks: `upsample_to="groups"`, where the condition has
+the rate of the groups and as many channels as there are mels; and `prewhiten`, where the flow is of the audio less
+the envelope that the mel tells (see `layers.prewhitening`), so that it need not learn what is known.
 """
 
 import math
@@ -19,6 +20,7 @@ from keras import ops
 
 from kvoice import backend
 from kvoice.layers.flow import FlowStep
+from kvoice.layers.prewhitening import FRAMES, Prewhitening
 from kvoice.layers.weight_norm import convolved
 from kvoice.players import StepModel
 
@@ -99,6 +101,8 @@ class WaveGlow(StepModel):
         alternate: Whether the halves of the channels change roles from step to step, as in the first
             published weights (`waveglow_old.pt`).
         upsample_to: "samples", as published, whose condition has `mels * group` channels; or "groups".
+        prewhiten: Whether the audio is made white by the mel before the flow.
+        bands: What `audio.band_powers` says of the mels; wanted where audio is made white.
         sigma: Standard deviation of the noise in training.
         dequantise: Whether training audio gets noise of one 16-bit level, uniform, so that it has a density.
         seed: Of the first weights and the noise.
@@ -111,7 +115,8 @@ class WaveGlow(StepModel):
 
     def __init__(
         self, *, mels, hop, width, flows=12, group=8, early_every=4, early_size=2, depth=8, kernel=3,
-        alternate=False, upsample_to="samples", sigma=1.0, dequantise=True, seed=0, **kwargs,
+        alternate=False, upsample_to="samples", prewhiten=False, bands=None, sigma=1.0, dequantise=True, seed=0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         for name, value, least in (
@@ -133,6 +138,8 @@ class WaveGlow(StepModel):
             raise ValueError(f"upsample_to: {upsample_to!r} is none of {', '.join(RATES)}.")
         if upsample_to == "groups" and hop % group:
             raise ValueError(f"group: {group} must divide the hop of {hop} samples; or set upsample_to=samples.")
+        if prewhiten and len((bands or {}).get("centres", [])) != mels:
+            raise ValueError(f"bands: those of the {mels} mels are wanted with prewhiten, from audio.band_powers.")
         channels = channels_of(flows, group, early_every, early_size)
         if channels[-1] < 2:
             raise ValueError(f"early_size: {early_size} channels every {early_every} of {flows} steps leave "
@@ -140,15 +147,16 @@ class WaveGlow(StepModel):
         self._config = dict(
             mels=mels, hop=hop, width=width, flows=flows, group=group, early_every=early_every,
             early_size=early_size, depth=depth, kernel=kernel, alternate=alternate, upsample_to=upsample_to,
-            sigma=sigma, dequantise=dequantise, seed=seed)
+            prewhiten=prewhiten, bands=bands, sigma=sigma, dequantise=dequantise, seed=seed)
         self.mels, self.hop, self.group, self.sigma = mels, hop, group, sigma
         self.early_every, self.early_size, self.dequantise = early_every, early_size, dequantise
         self.names = []  # no labels are learned from
         self.upsample_to = upsample_to
-        # Frames whose samples fill whole groups.
-        self.frames_step = group // math.gcd(hop, group)
+        # Frames whose samples fill whole groups, and whole blocks.
+        self.frames_step = math.lcm(group // math.gcd(hop, group), FRAMES if prewhiten else 1)
         # Steps of time, to either side, beyond which nothing is heard.
         self.reach = flows * (kernel // 2) * (2**depth - 1)
+        self.prewhitening = Prewhitening(hop, bands) if prewhiten else None
         to_samples = upsample_to == "samples"
         self.upsample = Upsampler(mels, hop if to_samples else hop // group, seed=10_000, dtype="float32")
         self.flows = [
@@ -186,8 +194,12 @@ class WaveGlow(StepModel):
         mixings, a scalar that holds for each step of time.
         """
         conditions = self.conditions(mel)
-        x = ops.reshape(wave, (-1, ops.shape(conditions)[1], self.group))  # [B, T / 8, 8]
+        grouped = (-1, ops.shape(conditions)[1], self.group)
         left, log_scale, log_determinant = [], 0.0, 0.0
+        if self.prewhitening:
+            wave, space = self.prewhitening.whitened(wave, mel)
+            log_scale = ops.sum(ops.reshape(space, grouped), axis=-1)
+        x = ops.reshape(wave, grouped)  # [B, T / 8, 8]
         for k, step in enumerate(self.flows):
             if k and k % self.early_every == 0:
                 left.append(x[..., : self.early_size])
@@ -222,16 +234,19 @@ class WaveGlow(StepModel):
             if k and k % self.early_every == 0:
                 left -= self.early_size
                 x = ops.concatenate([z[..., left : left + self.early_size], x], axis=-1)
-        return ops.reshape(x, (-1, ops.shape(mel)[1] * self.hop))
+        wave = ops.reshape(x, (-1, ops.shape(mel)[1] * self.hop))
+        return self.prewhitening.coloured(wave, mel) if self.prewhitening else wave
 
     def sounded(self, mel, sigma, seed):
         """Audio of mels as tensors, all with the same noise: differentiable, for activation maximisation.
 
         Shapes: [batch, frames, mels] -> [batch, frames * hop].
         """
+        time = mel.shape[1]
+        mel = ops.concatenate([mel, *[mel[:, -1:]] * (-time % self.frames_step)], axis=1)
         z = ops.convert_to_tensor(self._noise(1, mel.shape[1], sigma, seed))
         z = ops.broadcast_to(z, (ops.shape(mel)[0], *z.shape[1:]))
-        return self.inverse(z, mel, self.folded())
+        return self.inverse(z, mel, self.folded())[:, : time * self.hop]
 
     def _noise(self, count, frames, sigma, seed):
         """Noise of some frames, NumPy: [count, frames * hop / group, group]."""

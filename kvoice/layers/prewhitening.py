@@ -1,0 +1,99 @@
+"""Audio made white by the spectral envelope that its mel tells."""
+
+import numpy as np
+from keras import ops
+
+FRAMES = 2  # of a block
+LEVEL = 2.0**-30 / 12  # energy of the rounding to 16 bits
+
+
+class Prewhitening:
+    """Between audio and what has, as far as the mel tells, no colour and an energy of one.
+
+    A lapped transform (MDCT: blocks of two frames, Vorbis' windows of two blocks, none beyond both ends) gives as many
+    coefficients as samples; each is divided by the size that the mel lets expect, and the transform taken back. The
+    transform is orthogonal, so this is undone exactly, and takes as much space as the sizes say: a flow of what is
+    white has an exact likelihood of the audio. Nothing is learned. The second of two frames, which is centred on the
+    middle of their block, tells its envelope; beyond the outer bands the spectrum stays as it is there.
+
+    Args:
+        hop: Samples from one frame to the next.
+        bands: What `audio.band_powers` says of the mels.
+
+    Source: ours. The transform: Princen & Bradley 1986, doi:10.1109/TASSP.1986.1164954. SpecGrad, Koizumi et al. 2022,
+    arXiv:2203.16749, gives the noise of a diffusion such an envelope.
+    """
+
+    def __init__(self, hop, bands):
+        size = self.size = FRAMES * hop  # of a block
+        fft, centres = bands["fft"], bands["centres"]
+        self._slope, self._floor = bands["slope"], bands["floor"]
+        self._offsets = np.float32(bands["offsets"])
+        # How much each bin has of each band, by its place between their centres: [mels, bins].
+        bins = np.arange(1 + fft // 2)
+        self._spread = np.float32([np.interp(bins, centres, band) for band in np.eye(len(centres))])
+        # Type IV of the cosine transform, which is its own inverse: [size, size].
+        steps = np.arange(size) + 0.5
+        self._cosines = np.float32(np.sqrt(2 / size) * np.cos(np.pi / size * np.outer(steps, steps)))
+        # How samples, by their distance from the border of two blocks, share in both: [size // 2].
+        angles = np.pi / 2 * np.sin(np.pi / 4 * (1 + steps[: size // 2] / (size / 2))) ** 2
+        self._own, self._other = np.float32(np.sin(angles)), np.float32(np.cos(angles))
+        # The energy of each coefficient for that of each bin, in the first block, in others, in the last:
+        # [3, bins, size].
+        waves = np.zeros((3, size, 3, size), np.float32)
+        for place in range(3):
+            waves[place, :, place] = self._cosines
+        waves = ops.convert_to_numpy(self._laid(ops.convert_to_tensor(waves.reshape(-1, 3, size)), -1))
+        turns = np.exp(-2j * np.pi / fft * np.outer(np.arange(3 * size), bins))
+        energies = np.abs(waves.reshape(3 * size, -1) @ turns) ** 2 / fft
+        energies[:, 1 : fft // 2] *= 2  # the negative frequencies
+        self._energies = np.float32(energies.reshape(3, size, -1).swapaxes(1, 2))
+
+    def _laid(self, blocks, sign):
+        """Each border of two blocks turned over itself: 1 = folded, -1 = unfolded.
+
+        Shapes: [batch, blocks, size] -> the same.
+        """
+        half = self.size // 2
+        first, last = blocks[..., :half], blocks[..., half:]
+        before, after = ops.flip(last[:, :-1], axis=-1), first[:, 1:]
+        own, other = ops.convert_to_tensor(self._own), sign * ops.convert_to_tensor(self._other)
+        first = ops.concatenate([first[:, :1], own * after + other * before], axis=1)
+        last = ops.concatenate([ops.flip(own * before - other * after, axis=-1), last[:, -1:]], axis=1)
+        return ops.concatenate([first, last], axis=-1)
+
+    def log_sizes(self, mel):
+        """Logarithms of the sizes of the coefficients.
+
+        Shapes: [batch, frames, mels] -> [batch, frames / 2, size].
+        """
+        mel = mel[:, FRAMES // 2 :: FRAMES]
+        if self._floor:
+            mel = ops.log(ops.maximum(mel, self._floor))
+        level = ops.add(mel * self._slope, self._offsets)
+        power = ops.exp(ops.matmul(level, self._spread))  # [B, F / 2, bins]
+        parts = power[:, :1], power[:, 1:-1], power[:, 1:][:, -1:]
+        energy = ops.concatenate([ops.matmul(*each) for each in zip(parts, self._energies)], axis=1)
+        return ops.log(energy + LEVEL) / 2
+
+    def _scaled(self, wave, log_scales):
+        """A wave whose coefficients are multiplied. [batch, samples], [batch, blocks, size] -> the first."""
+        blocks = self._laid(ops.reshape(wave, ops.shape(log_scales)), 1)
+        coefficients = ops.matmul(blocks, self._cosines) * ops.exp(log_scales)
+        return ops.reshape(self._laid(ops.matmul(coefficients, self._cosines), -1), ops.shape(wave))
+
+    def whitened(self, wave, mel):
+        """Audio -> white, and the logarithm of the scale of each sample, the mean of its block.
+
+        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], an even number of frames -> two of
+        [batch, frames * hop].
+        """
+        sizes = self.log_sizes(mel)
+        return self._scaled(wave, -sizes), ops.repeat(-ops.mean(sizes, axis=-1), self.size, axis=1)
+
+    def coloured(self, white, mel):
+        """White -> audio; undoes `whitened`.
+
+        Shapes: `white` [batch, frames * hop], `mel` [batch, frames, mels] -> [batch, frames * hop].
+        """
+        return self._scaled(white, self.log_sizes(mel))
