@@ -7,8 +7,9 @@ A model writes its training step once, in stateful style, as
 * `input_gradient(function, x)`: the gradient with respect to an input, which can be
   differentiated again (for gradient penalties).
 
-and with two outside of training: `input_value_and_grad(function, models)`, the compiled gradient of a
-function of trained models by their input (activation maximisation), and `compiled(function)`.
+and with three outside of training: `input_value_and_grad(function, models)`, the compiled gradient of a
+function of trained models by their input (activation maximisation), `compiled(function)` of tensors, and
+`compiled_reading(function)` of variables.
 
 `normal` and `bernoulli` are the distributions of latents and of what is decoded from them: those of
 TensorFlow Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same
@@ -184,6 +185,10 @@ if BACKEND == "tensorflow":
         """
         return tf.function(function, reduce_retracing=True)
 
+    def compiled_reading(function):
+        """A function without arguments of variables as they are when it is called, compiled where that can be."""
+        return tf.function(function)
+
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
 
@@ -230,6 +235,8 @@ elif BACKEND == "torch":
 
     def compiled(function):
         return torch.no_grad()(function)
+
+    compiled_reading = compiled
 
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
@@ -332,6 +339,9 @@ elif BACKEND == "jax":
         return lambda x, *rest: graded(x, [v.value for v in variables], *rest)
 
     compiled = jax.jit
+
+    def compiled_reading(function):
+        return function  # compiled, it would go on with the variables as they were
 
     def repeated(function, state, weights):
         layers = jax.numpy.arange(len(weights[0]))

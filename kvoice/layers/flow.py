@@ -102,8 +102,7 @@ class CouplingNetwork(keras.layers.Layer):
         conditions = ops.cast(conditions, self.compute_dtype)
 
         def gated(x, layer, kernel, bias, cond_kernel, cond_bias):
-            reached = convolved(x, kernel, bias, 2**layer, self.reach) + convolved(
-                conditions, cond_kernel, cond_bias)
+            reached = convolved(x, kernel, bias + cond_bias, 2**layer, self.reach, (conditions, cond_kernel[0]))
             values, gates = ops.split(reached, 2, axis=-1)
             return ops.tanh(values) * ops.sigmoid(gates)  # [B, T, C]
 

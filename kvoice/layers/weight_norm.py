@@ -44,7 +44,7 @@ class WeightNorm(keras.layers.Layer):
         return {**super().get_config(), **self._config}
 
 
-def convolved(x, kernel, bias, dilation=1, reach=0):
+def convolved(x, kernel, bias, dilation=1, reach=0, beside=None):
     """A convolution with zeros beyond both ends, written as one product of matrices.
 
     On a CPU that is faster than the dilated convolutions of the backends.
@@ -55,14 +55,18 @@ def convolved(x, kernel, bias, dilation=1, reach=0):
     Args:
         dilation: Steps from one tap to the next; a number, or a tensor with one.
         reach: At least `dilation * (taps // 2)`.
+        beside: Channels [batch, time, more] and a matrix [more, filters] that are part of the same sum.
     """
     taps, inputs, filters = kernel.shape
     batch, time = ops.shape(x)[:2]
+    parts, matrices = [x], [ops.reshape(kernel, (taps * inputs, filters))]
     if taps > 1:
         padded = ops.pad(x, ((0, 0), (reach, reach), (0, 0)))
         first = reach - dilation * (taps // 2)
-        x = ops.concatenate([ops.slice(padded, (0, first + i * dilation, 0), (batch, time, inputs))
-                             for i in range(taps)], axis=-1)
-    rows = ops.reshape(x, (-1, taps * inputs))
-    product = ops.matmul(rows, ops.reshape(kernel, (taps * inputs, filters))) + bias
-    return ops.reshape(product, (-1, time, filters))
+        parts = [ops.slice(padded, (0, first + i * dilation, 0), (batch, time, inputs)) for i in range(taps)]
+    if beside is not None:
+        parts, matrices = [*parts, beside[0]], [*matrices, beside[1]]
+    joined = ops.concatenate(parts, axis=-1) if len(parts) > 1 else x
+    matrix = ops.concatenate(matrices, axis=0) if len(matrices) > 1 else matrices[0]
+    rows = ops.reshape(joined, (-1, joined.shape[-1]))
+    return ops.reshape(ops.matmul(rows, matrix) + bias, (-1, time, filters))

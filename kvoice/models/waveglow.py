@@ -289,9 +289,10 @@ class WaveGlow(StepModel):
         mel = np.pad(mel, ((0, 0), (0, -time % step), (0, 0)), mode="edge")
         total, per_frame = mel.shape[1], self.hop / self.group
         noise = self._noise(len(mel), total, sigma, seed)
-        weights = self.folded()
         if self._compiled is None:
-            self._compiled = backend.compiled(self.inverse)
+            self._compiled = backend.compiled_reading(self.folded), backend.compiled(self.inverse)
+        folded, inverse = self._compiled
+        weights = folded()
         margin = step * math.ceil((self.reach / per_frame + TAPS) / step)
         frames = step * math.ceil(frames / step)
         whole = total <= frames + 2 * margin
@@ -300,7 +301,7 @@ class WaveGlow(StepModel):
         for start in range(0, total, total if whole else frames):
             first = min(max(0, start - margin), total - size)
             groups = slice(round(first * per_frame), round((first + size) * per_frame))
-            wave = ops.convert_to_numpy(self._compiled(
+            wave = ops.convert_to_numpy(inverse(
                 ops.convert_to_tensor(noise[:, groups]), ops.convert_to_tensor(mel[:, first : first + size]),
                 weights))
             waves.append(wave[:, (start - first) * self.hop :][:, : None if whole else frames * self.hop])
