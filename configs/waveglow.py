@@ -6,8 +6,8 @@
     bin/train --model=waveglow:tiny     seconds, to see that everything runs
 
 Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The default differs, to be of use after half an hour: audio is made
-white by its mel before the flow, so that a new network speaks like noise of the right spectrum, in a whisper, and only
-has to learn the voice; samples go in groups of 32, which cost a quarter of groups of 8; the network is narrower, hears
+white by its mel before the flow, so that a new network speaks like noise of the right spectrum, and only has to
+learn the voice; samples go in groups of 32, which cost a quarter of groups of 8; the network is narrower, hears
 less far, and its condition has the rate of the groups; halves change roles, so that what leaves the flow early has just
 been changed; and it learns at twenty times the rate.
 """
