@@ -43,7 +43,7 @@ def config(variant=""):
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
             "split": "train",  # whose speakers it learns from
-            "crop_frames": 32,  # of 256 samples
+            "crop_frames": 32,  # of 256 samples; even
             "batch": 8,
             "seed": 0,
             "reject_silence": True,

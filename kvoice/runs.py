@@ -128,7 +128,8 @@ def create(directory, config, spec, labels, command=""):
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
-        changed = [line.removeprefix("config.") for line in differences(kept, asked)]
+        changed = [line.removeprefix("config.") for line in differences(kept, asked)
+                   if not line.startswith("config.model.bands.")]  # they follow from the Spec
         same = made["data_spec"] == config["data_spec"]
         if same and made.get("corpus") != config.get("corpus"):
             raise KvoiceError(

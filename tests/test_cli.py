@@ -680,6 +680,9 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert "voc: is a run of waveglow, expected one of voicegan" in failed(1, "generate", "--run=voc")
     assert "data.crop_frames: 400 is more than 8 times the longest utterance" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=400")
+    assert "other values (model.prewhiten: True in the run, False now)" in failed(
+        1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc", "--config.model.flows=2",
+        "--config.train.valid_steps=1", "--config.model.prewhiten=false")
     assert "data.crop_frames: 9 must be a multiple of 2 for this model" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=9")
     assert not (notes / "long").exists()

@@ -14,7 +14,8 @@ class Prewhitening:
     coefficients as samples; each is divided by the size that the mel lets expect, and the transform taken back. The
     transform is orthogonal, so this is undone exactly, and takes as much space as the sizes say: a flow of what is
     white has an exact likelihood of the audio. Nothing is learned. The second of two frames, which is centred on the
-    middle of their block, tells its envelope; beyond the outer bands the spectrum stays as it is there.
+    middle of their block, tells its envelope; beyond the outer bands the spectrum stays as it is there. So it is white
+    as far as the bands are many and the hop is short beside the window, a quarter of it or less.
 
     Args:
         hop: Samples from one frame to the next.
@@ -90,6 +91,15 @@ class Prewhitening:
         """
         sizes = self.log_sizes(mel)
         return self._scaled(wave, -sizes), ops.repeat(-ops.mean(sizes, axis=-1), self.size, axis=1)
+
+    def apart(self, mask):
+        """Which frames have nothing of padding in their block, nor in the one that overlaps it from behind.
+
+        Shapes: [batch, frames], 1 = inside -> the same.
+        """
+        whole = ops.min(ops.reshape(mask, (-1, ops.shape(mask)[1] // FRAMES, FRAMES)), axis=-1)
+        following = ops.concatenate([whole[:, 1:], ops.ones_like(whole[:, :1])], axis=1)
+        return ops.repeat(whole * following, FRAMES, axis=1)
 
     def coloured(self, white, mel):
         """White -> audio; undoes `whitened`.

@@ -185,10 +185,11 @@ class WaveGlow(StepModel):
         grouped = ops.reshape(steps, (-1, count, self.group, self.mels))
         return ops.reshape(ops.transpose(grouped, (0, 1, 3, 2)), (-1, count, self.mels * self.group))
 
-    def forward(self, wave, mel):
+    def forward(self, wave, mel, inside=None):
         """Audio -> noise, and how much space every step takes.
 
-        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels] -> dict of `z` [batch, frames * hop /
+        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], `inside` [batch, frames], from `counted`,
+        or None: all -> dict of `z` [batch, frames * hop /
         group, group], first what left the flow first; `log_scale`, the sum of the logarithms of the
         scales of each step of time [batch, frames * hop / group]; `log_determinant`, the sum for the
         mixings, a scalar that holds for each step of time.
@@ -198,6 +199,8 @@ class WaveGlow(StepModel):
         left, log_scale, log_determinant = [], 0.0, 0.0
         if self.prewhitening:
             wave, space = self.prewhitening.whitened(wave, mel)
+            if inside is not None:  # else a wave that is cut off would be loud beside the silence of its padding
+                wave = wave * ops.repeat(inside, self.hop, axis=1)
             log_scale = ops.sum(ops.reshape(space, grouped), axis=-1)
         x = ops.reshape(wave, grouped)  # [B, T / 8, 8]
         for k, step in enumerate(self.flows):
@@ -259,7 +262,12 @@ class WaveGlow(StepModel):
         if training and self.dequantise:
             wave = wave + keras.random.uniform(
                 ops.shape(wave), -0.5 / LEVELS, 0.5 / LEVELS, seed=self._random)
-        return self.forward(wave, batch["mel"])
+        return self.forward(wave, batch["mel"], self.counted(batch))
+
+    def counted(self, batch):
+        """The frames of a batch that count, [batch, frames]: those inside the utterance; None = all."""
+        mask = batch.get("mask")
+        return mask if mask is None or not self.prewhitening else self.prewhitening.apart(mask)
 
     # Verbs
 
@@ -315,8 +323,9 @@ class WaveGlow(StepModel):
         out = self.call(batch, training=training)
         cost = ops.sum(ops.square(out["z"]), axis=-1) / (2 * self.sigma**2) - out["log_scale"]
         cost = (cost - out["log_determinant"]) / self.group  # [B, T / 8]
-        if "mask" in batch:
-            inside = ops.repeat(batch["mask"], self.hop, axis=1)[:, :: self.group]
+        inside = self.counted(batch)
+        if inside is not None:
+            inside = ops.repeat(inside, self.hop, axis=1)[:, :: self.group]
             loss = ops.sum(cost * inside) / ops.maximum(ops.sum(inside), 1.0)
         else:
             loss = ops.mean(cost)

@@ -268,6 +268,20 @@ def test_padding_does_not_count():
         assert float(loss) == pytest.approx(cost[name], rel=1e-4)
 
 
+@pytest.mark.parametrize("frames", [7, 8])
+def test_a_sound_that_is_cut_off_is_as_likely_as_before_its_end(frames):
+    model = flow(settled=False, **WHITE)
+    rng = np.random.default_rng(0)
+    wave = np.float32(rng.normal(0, 0.1, (1, 12 * HOP)))
+    mel = np.float32(np.full((1, 12, MELS), -1.5))
+    whole, _ = model.loss_and_terms({"wave": tensor(wave), "mel": tensor(mel), "mask": tensor(np.ones((1, 12)))}, False)
+    mask = np.float32(np.arange(12) < frames)[None]
+    wave[:, frames * HOP :], mel[:, frames:] = 0, np.log(1e-5)
+    padded, _ = model.loss_and_terms({"wave": tensor(wave), "mel": tensor(mel), "mask": tensor(mask)}, False)
+    assert float(padded) == pytest.approx(float(whole), abs=0.1)
+    np.testing.assert_array_equal(numpy(model.counted({"mask": tensor(mask)}))[0], np.arange(12) < (4 if frames < 8 else 6))
+
+
 def test_silence_has_a_density_when_it_is_dequantised():
     model = flow(settled=False, dequantise=True)
     batch = {"wave": tensor(np.zeros((1, 6 * HOP))), "mel": tensor(np.full((1, 6, MELS), -11.5))}
