@@ -1329,7 +1329,7 @@ def _vocode_flags(parser):
                         flag_values=parser)
     flags.DEFINE_float("sigma", None, "X: of the noise; less is less noisy, and duller", lower_bound=0,
                        flag_values=parser)
-    flags.DEFINE_float("denoise", 0.0, "X: how much of the vocoder's own tone is taken away, 0 to 1 and more",
+    flags.DEFINE_float("denoise", 0.0, "X: how much of a published vocoder's own tone is taken away, 0 to 1 and more",
                        lower_bound=0, flag_values=parser)
     flags.DEFINE_integer("seed", 0, "N: of the noise", lower_bound=0, flag_values=parser)
 

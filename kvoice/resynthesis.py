@@ -67,10 +67,11 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
         "count", "seed", "tables"}.
     """
     likelihoods = {split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()}
-    plain, quiet = Vocoder(model, spec, seed=seed), Vocoder(model, spec, denoise=STRENGTH, seed=seed)
-    ways = {
-        "the vocoder": plain, f"the vocoder, denoised by {STRENGTH:g}": quiet,
-        f"Griffin-Lim, {GRIFFIN_LIM} iterations": lambda mel: audio.griffin_lim(mel, spec, GRIFFIN_LIM)}
+    plain = Vocoder(model, spec, seed=seed)
+    ways = {"the vocoder": plain}
+    if not model.prewhitening:
+        ways[f"the vocoder, denoised by {STRENGTH:g}"] = Vocoder(model, spec, denoise=STRENGTH, seed=seed)
+    ways[f"Griffin-Lim, {GRIFFIN_LIM} iterations"] = lambda mel: audio.griffin_lim(mel, spec, GRIFFIN_LIM)
     test = sources["test"]
     chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(int))
     utterances = [test.utterance(row) for row in chosen]

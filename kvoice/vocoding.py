@@ -28,7 +28,7 @@ class Vocoder:
     """A trained vocoder with all that is chosen when it is used.
 
     Args:
-        model: With a verb `infer(mel, sigma, seed)`, as `models.waveglow.WaveGlow`.
+        model: With a verb `infer(mel, sigma, seed)` and a `prewhitening` or None, as `models.waveglow.WaveGlow`.
         spec: Of its mels and waves.
         sigma: Standard deviation of its noise; None = `SIGMA`.
         denoise: How much of the tone that is heard whatever the mel is taken away: 0 = nothing, 1 = as
@@ -36,7 +36,7 @@ class Vocoder:
         seed: Of the noise.
 
     Raises:
-        KvoiceError: If sigma or the strength is below 0.
+        KvoiceError: If sigma or the strength is below 0, or the model has no tone that could be taken away.
     """
 
     def __init__(self, model, spec, sigma=None, denoise=0.0, seed=0):
@@ -45,6 +45,9 @@ class Vocoder:
         for name, value in (("sigma", self.sigma), ("denoise", denoise)):
             if not 0 <= value < float("inf"):
                 raise KvoiceError(f"--{name}={value}: must be a number, and not below 0")
+        if denoise and model.prewhitening:
+            raise KvoiceError(f"--denoise={denoise}: this vocoder has no tone of its own that could be taken away, since "
+                              "all that it says has the spectrum of the mel (prewhiten); leave --denoise out")
         self._bias = bias(model, spec) if denoise else None
 
     def __call__(self, mel):

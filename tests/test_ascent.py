@@ -252,10 +252,15 @@ def test_the_gradient_reaches_the_noise_from_either_domain(generator, hears):
 def test_mels_reach_a_classifier_of_waves_through_a_vocoder_only():
     with pytest.raises(KvoiceError, match="a vocoder is needed"):
         Path(gan(), classifier("wave"), SPEC)
-    flow = WaveGlow(mels=80, hop=256, width=4, flows=2, depth=2, upsample_to="groups")
+
+
+@pytest.mark.parametrize("prewhiten", [False, True])
+def test_the_gradient_goes_through_a_vocoder(prewhiten):
+    flow = WaveGlow(mels=80, hop=256, width=4, flows=2, depth=2, upsample_to="groups", prewhiten=prewhiten,
+                    bands=audio.band_powers(SPEC) if prewhiten else None)
     for step in flow.flows:  # that it does something
         step.network.end.kernel.assign(np.random.default_rng(0).normal(0, 0.3, step.network.end.kernel.shape))
-    path = Path(gan(), classifier("wave"), SPEC, Vocoder(flow, SPEC))
+    path = Path(gan(low=-4.0), classifier("wave"), SPEC, Vocoder(flow, SPEC))  # loud enough to be heard
     slope, differences = slopes(path, path.generator.noise(1), np.array([1]))
     assert np.abs(slope).max() > 0
     np.testing.assert_allclose(slope, differences, atol=0.1 * np.abs(differences).max())

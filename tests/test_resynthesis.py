@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from kvoice import audio
+from kvoice import audio, resynthesis
 from kvoice.data import demo
 from kvoice.errors import KvoiceError
 from kvoice.metrics import speech as metrics
-from kvoice.resynthesis import differences
+from kvoice.resynthesis import differences, vocoder_scores
 
 SPEC = audio.SPECS["waveglow"]
 
@@ -59,3 +59,35 @@ def test_what_is_worse_is_called_worse(wave):
     higher = audio.resample(wave, SPEC.sample_rate_hz, SPEC.sample_rate_hz * 0.97)[: len(wave)]
     short = min(len(wave), len(higher))
     assert differences(wave[:short], higher[:short], SPEC)["f0_cents"] > 40
+
+
+class Spoken:
+    """A split of one utterance, and a vocoder that says just that again."""
+
+    speakers = ["ada"]
+
+    def __init__(self, wave, prewhitening=None):
+        self.wave, self.prewhitening = wave[: len(wave) // SPEC.hop * SPEC.hop], prewhitening
+
+    def __len__(self):
+        return 1
+
+    def utterance(self, row):
+        return {"name": "ada_0", "wave": self.wave, "mel": audio.mel(self.wave, SPEC)[:-1]}
+
+    def infer(self, mel, sigma, seed=0):
+        return self.wave if len(mel) == len(self.wave) // SPEC.hop else np.zeros(len(mel) * SPEC.hop, "float32")
+
+
+@pytest.mark.parametrize("prewhitening", [None, object()])
+def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(wave, tmp_path, monkeypatch, prewhitening):
+    monkeypatch.setattr(resynthesis, "likelihood", lambda *args: {"log_likelihood": 4.5, "bits_per_sample": 8.5})
+    spoken = Spoken(wave, prewhitening)
+    scores = vocoder_scores(spoken, SPEC, {"test": spoken}, ["bob"], 5, 0, tmp_path / "sounds")
+    rows = scores["rows"]
+    assert list(rows) == ["the vocoder", *["the vocoder, denoised by 0.1"] * (not prewhitening), "Griffin-Lim, 60 iterations"]
+    assert [rows["the vocoder"][key] for key in ("spectral_db", "mel_db", "f0_cents", "voicing")] == [0, 0, 0, 0]
+    assert 0.1 < rows["Griffin-Lim, 60 iterations"]["mel_db"] < 6 and scores["count"] == 1 and scores["unheard"]
+    again, rate_hz = audio.read(tmp_path / "sounds" / "0_vocoder.wav")
+    assert rate_hz == SPEC.sample_rate_hz
+    np.testing.assert_allclose(again, spoken.wave, atol=1e-4)

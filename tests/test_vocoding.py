@@ -20,6 +20,8 @@ HUM_HZ = SPEC.sample_rate_hz / 8  # where such models hum
 class Model:
     """Speech as Griffin-Lim makes it, with a steady hum, and noise as it is asked for."""
 
+    prewhitening = None
+
     def infer(self, mel, sigma=1.0, seed=0):
         mel = np.asarray(mel)
         if mel.ndim == 3:
@@ -76,6 +78,15 @@ def test_the_denoiser_takes_the_hum_away_and_leaves_the_speech(mel):
     inside = np.s_[4096:-4096]
     assert level(plain(silence)[inside], HUM_HZ) == pytest.approx(0.003, rel=0.1)
     assert level(quiet(silence)[inside], HUM_HZ) < 0.3 * 0.003
+
+
+def test_a_vocoder_of_white_audio_has_no_tone_to_take_away():
+    class White(Model):
+        prewhitening = object()
+
+    Vocoder(White(), SPEC)
+    with pytest.raises(KvoiceError, match="--denoise=0.1: .* leave --denoise out"):
+        Vocoder(White(), SPEC, denoise=0.1)
 
 
 def test_the_hum_is_that_of_a_mel_of_ones_without_noise():
