@@ -304,8 +304,7 @@ def train(model, data, run, init, overrides):
     from kvoice import runs, training
 
     splits = (config["data"]["split"], "valid")
-    if config["train"]["steps"] < 1:
-        raise KvoiceError(f"train.steps: {config['train']['steps']} must be at least 1.")
+    training.check(**config["train"])  # what is refused is refused before anything is made
     if splits[0] not in LEARNT:
         raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
     if "phones" in group:
@@ -314,7 +313,7 @@ def train(model, data, run, init, overrides):
     names = source.labels[condition] if condition else []
     _refuse_one_class(data, source, condition)
     group |= _known(source, spec, group, names)
-    built = training.from_values(name, group)  # what it refuses is refused before anything is made
+    built = training.from_values(name, group)
     least, crop = getattr(built, "minimum_frames", 1), config["data"].get("crop_frames", 1)
     if crop < least:
         raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
@@ -460,8 +459,9 @@ def _complete(run):
 def _prepared(data, spec, model):
     """The directory with the shards of `data` for this Spec; they are written if they are not there.
 
-    Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The name of the directory tells apart what cannot share
-    shards: corpora and their files, conditioning and ways to split.
+    Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The name of the
+    directory tells apart what cannot share shards: corpora and their files, conditioning and ways to split. The hop
+    is none of it: labels are read at any.
     """
     from kvoice import audio
     from kvoice.data import corpora, factors, manifest, prepare, splits
@@ -491,7 +491,8 @@ def _prepared(data, spec, model):
     new = not os.path.exists(os.path.join(directory, manifest.FILE))
     if new:
         print(f"preparing {data} in {directory}")
-    made = prepare.prepare(data, directory, spec, split=split)  # at once where nothing is missing
+    label_hop = None if new else manifest.Manifest.load(directory).label_hop
+    made = prepare.prepare(data, directory, spec, split=split, label_hop=label_hop)  # at once where nothing is missing
     if new:
         print(made.report())
     return directory
@@ -973,10 +974,7 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
         print(f"{row['file']}: {row['label']}   ({odds})")
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} more")
-    for line in left_out:
-        print(f"left out: {line}")
-    if not rows:
-        raise KvoiceError(f"{input}: no file of it could be used")
+    _left_out(left_out, rows, input)
     if output:
         print(f"{len(rows)} files in {output}")
 
@@ -1010,10 +1008,7 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         model, run.spec, source, target, output, mix,
         conversion.layer_numbers(layers, model.style_layers) if layers else None,
         vocoder, rate or None)
-    for line in left_out:
-        print(f"left out: {line}")
-    if not rows:
-        raise KvoiceError(f"{source}: no file of it could be used")
+    _left_out(left_out, rows, source)
     for line in conversion.quieter(rows):
         print(line)
     seconds, network_s, vocoder_s = (sum(row[key] for row in rows)
@@ -1041,15 +1036,20 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
     conversion.plan(input, [], output, vocoding.KINDS)  # before anything is loaded
     vocoder = _vocoder(run.path, run, sigma=sigma, denoise=denoise, seed=seed)
     rows, left_out = vocoding.vocode(vocoder, input, output)
-    for line in left_out:
-        print(f"left out: {line}")
-    if not rows:
-        raise KvoiceError(f"{input}: no file of it could be used")
+    _left_out(left_out, rows, input)
     for line in conversion.quieter(rows):
         print(line)
     seconds, took_s = (sum(row[key] for row in rows) for key in ("seconds", "took_s"))
-    print(f"{len(rows)} {'file' if len(rows) == 1 else 'files'}, {seconds:.1f} s of sound, in {output}: at "
+    print(f"{_files(rows, left_out)}, {seconds:.1f} s of sound, in {output}: at "
           f"{seconds / took_s:.1f} times real time, what is compiled for the first included")
+
+
+def _left_out(lines, used, source):
+    """Tells which files of a source were left out, and refuses one of which none was used."""
+    for line in lines:
+        print(f"left out: {line}")
+    if not used:
+        raise KvoiceError(f"{source}: no file of it could be used")
 
 
 def _files(used, left_out):
@@ -1080,10 +1080,7 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     from kvoice import training
 
     used, points, left_out = embeddings.encode(training.load(run.path), run.spec, paths, output)
-    for line in left_out:
-        print(f"left out: {line}")
-    if not used:
-        raise KvoiceError(f"{input}: no file of it could be used")
+    _left_out(left_out, used, input)
     print(f"{_files(used, left_out)}, {points.shape[1]} numbers each, in {output}")
 
 

@@ -233,8 +233,8 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
         rate_hz: Of what is written; None = that of the Spec.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "quieter_db" than its source, "network_s" and
-        "vocoder_s", how long those took}; lines that name the files of a folder that were left out, and say
+        (Rows of {"file", "output", "seconds" of sound, "quieter_db" so that no sample passes full scale,
+        "network_s" and "vocoder_s", how long those took}; lines that name the files of a folder that were left out, and say
         why).
 
     Raises:
@@ -282,7 +282,7 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
 
 
 def quieter(rows):
-    """Lines that say which of the rows of `convert` are quieter than their sources, of several the most.
+    """Lines that say which of the rows of `convert` or `vocode` came out quieter, of several the most.
 
     What is less than a twentieth of a dB is not told.
     """
@@ -291,9 +291,8 @@ def quieter(rows):
         return []
     (most_db, path), why = fainter[-1], "so that no sample passes full scale"
     if len(fainter) == 1:
-        return [f"{path}: {most_db:.1f} dB quieter than its source, {why}"]
-    return [f"{len(fainter)} files are quieter than their sources, {why}; the most {path}, by "
-            f"{most_db:.1f} dB"]
+        return [f"{path}: comes out {most_db:.1f} dB quieter, {why}"]
+    return [f"{len(fainter)} files come out quieter, {why}; the most {path}, by {most_db:.1f} dB"]
 
 
 @contextlib.contextmanager

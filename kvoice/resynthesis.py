@@ -68,10 +68,12 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
     """
     likelihoods = {split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()}
     plain = Vocoder(model, spec, seed=seed)
-    ways = {"the vocoder": plain}
+    ways = [("vocoder", "the vocoder", plain)]  # of its files, of its row
     if not model.prewhitening:
-        ways[f"the vocoder, denoised by {STRENGTH:g}"] = Vocoder(model, spec, denoise=STRENGTH, seed=seed)
-    ways[f"Griffin-Lim, {GRIFFIN_LIM} iterations"] = lambda mel: audio.griffin_lim(mel, spec, GRIFFIN_LIM)
+        ways.append(("vocoder_denoised", f"the vocoder, denoised by {STRENGTH:g}",
+                     Vocoder(model, spec, denoise=STRENGTH, seed=seed)))
+    ways.append(("griffin-lim", f"Griffin-Lim, {GRIFFIN_LIM} iterations",
+                 lambda mel: audio.griffin_lim(mel, spec, GRIFFIN_LIM)))
     test = sources["test"]
     chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(int))
     utterances = [test.utterance(row) for row in chosen]
@@ -80,7 +82,7 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
         for k, each in enumerate(utterances[:: max(1, len(utterances) // HEARD)][:HEARD]):
             shown.append({"name": each["name"], "recording": f"{k}_recording.wav"})
             audio.write(partial / shown[-1]["recording"], audio.deemphasised(each["wave"], spec), spec.sample_rate_hz)
-        for name, way in ways.items():
+        for stem, name, way in ways:
             found = []
             way(utterances[0]["mel"])  # what is compiled is no part of the speed
             for each in tqdm.tqdm(utterances, desc=name, delay=2, leave=False):
@@ -92,9 +94,8 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
                     "speed": len(wave) / spec.sample_rate_hz / took_s})
                 for k, entry in enumerate(shown):
                     if entry["name"] == each["name"]:
-                        entry[name] = f"{k}_{_stem(name)}.wav"
-                        audio.write(partial / entry[name], levelled(wave, original)[0],
-                                    spec.sample_rate_hz)
+                        entry[name] = f"{k}_{stem}.wav"
+                        audio.write(partial / entry[name], levelled(wave, original)[0], spec.sample_rate_hz)
             rows[name] = {key: _mean([each[key] for each in found]) for key, _, _ in MEASURES}
         write_json(partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown})
     unheard = bool(learned_from) and not {*learned_from} & {*test.speakers}
@@ -121,10 +122,6 @@ def _mean(values):
     """The mean of what is defined; None of nothing."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _stem(name):
-    return name.split(",")[0].removeprefix("the ").lower() + ("_denoised" if "denoised" in name else "")
 
 
 def tables(scores):

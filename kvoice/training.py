@@ -76,6 +76,38 @@ def load(directory, best=True, average=True):
     return built
 
 
+def check(*, steps, steps_per_epoch, rates, decay, clip_norm, ema, precision, seed, keep, valid_steps,
+          weight_decay=0.0, **others):
+    """Refuses values of `train` that do not fit; those of `others` have nothing to fit to.
+
+    Raises:
+        KvoiceError: If one does not, by its name.
+    """
+    if precision not in ("float32", "mixed_bfloat16"):
+        raise KvoiceError(
+            f"train.precision: {precision!r} must be float32 or mixed_bfloat16 (float16 would "
+            "need a loss scale for each player)."
+        )
+    for name, value in dict(
+        steps=steps, steps_per_epoch=steps_per_epoch, keep=keep, valid_steps=valid_steps
+    ).items():
+        if value < 1:
+            raise KvoiceError(f"train.{name}: {value} must be at least 1.")
+    for name, value in {
+        "clip_norm": clip_norm, "seed": seed, "weight_decay": weight_decay, **{f"rates.{p}": r for p, r in rates.items()}
+    }.items():
+        if value < 0:
+            raise KvoiceError(f"train.{name}: {value} must not be negative.")
+    if not 0 < decay <= 1:
+        raise KvoiceError(f"train.decay: {decay} must be above 0 and at most 1 (constant rates).")
+    if not 0 <= ema < 1:
+        raise KvoiceError(f"train.ema: {ema} must be from 0 (no average) to below 1.")
+    if steps % steps_per_epoch:
+        raise KvoiceError(
+            f"train.steps: {steps} must be a multiple of train.steps_per_epoch: {steps_per_epoch}."
+        )
+
+
 def train(
     run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
     rates, decay, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps,
@@ -116,29 +148,8 @@ def train(
         KvoiceError: If a value does not fit, the run is finished, held by another process, the disk
             is full, or a loss is not finite.
     """
-    if precision not in ("float32", "mixed_bfloat16"):
-        raise KvoiceError(
-            f"train.precision: {precision!r} must be float32 or mixed_bfloat16 (float16 would "
-            "need a loss scale for each player)."
-        )
-    for name, value in dict(
-        steps=steps, steps_per_epoch=steps_per_epoch, keep=keep, valid_steps=valid_steps
-    ).items():
-        if value < 1:
-            raise KvoiceError(f"train.{name}: {value} must be at least 1.")
-    for name, value in {
-        "clip_norm": clip_norm, "seed": seed, "weight_decay": weight_decay, **{f"rates.{p}": r for p, r in rates.items()}
-    }.items():
-        if value < 0:
-            raise KvoiceError(f"train.{name}: {value} must not be negative.")
-    if not 0 < decay <= 1:
-        raise KvoiceError(f"train.decay: {decay} must be above 0 and at most 1 (constant rates).")
-    if not 0 <= ema < 1:
-        raise KvoiceError(f"train.ema: {ema} must be from 0 (no average) to below 1.")
-    if steps % steps_per_epoch:
-        raise KvoiceError(
-            f"train.steps: {steps} must be a multiple of train.steps_per_epoch: {steps_per_epoch}."
-        )
+    check(steps=steps, steps_per_epoch=steps_per_epoch, rates=rates, decay=decay, clip_norm=clip_norm, ema=ema,
+          precision=precision, seed=seed, keep=keep, valid_steps=valid_steps, weight_decay=weight_decay)
     with run.locked():
         state = run.state
         if state.get("step", 0) >= steps:

@@ -13,7 +13,7 @@ import numpy as np
 import tqdm
 
 from kvoice import audio
-from kvoice.conversion import named, plan
+from kvoice.conversion import levelled, named, plan
 from kvoice.data.corpora import AUDIO
 from kvoice.errors import KvoiceError
 
@@ -192,8 +192,9 @@ def _roughness(mel):
 def vocode(vocoder, source, output):
     """Lets a vocoder speak what is in a file, or in all of a folder: recordings and mels.
 
-    A recording of any rate becomes a mel of the Spec, and that a wave, as long as it was; a mel [time, mels]
-    in an .npy file a wave of time * hop samples. What is written has the rate of the Spec.
+    A recording of any rate becomes a mel of the Spec, and that a wave, as long and as loud as it was (see
+    `conversion.levelled`); a mel [time, mels] in an .npy file a wave of time * hop samples, as loud as the vocoder
+    says it. What is written has the rate of the Spec.
 
     Args:
         vocoder: A `Vocoder`.
@@ -201,8 +202,8 @@ def vocode(vocoder, source, output):
         output: A file whose name ends in .wav, or a folder, made if need be.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db" so that no sample passes full
-        scale}; lines that name the files of a folder that were left out, and say why).
+        (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db" so that no sample passes full scale};
+        lines that name the files of a folder that were left out, and say why).
 
     Raises:
         KvoiceError: If the only file is missing or cannot be used, or there is no place for the output.
@@ -211,33 +212,34 @@ def vocode(vocoder, source, output):
     rows, spec = [], vocoder.spec
     for path, place in tqdm.tqdm(planned, desc="vocode", unit="file", delay=2, leave=False):
         try:
-            mel, samples = heard(path, spec)
+            mel, original = heard(path, spec)
         except KvoiceError as error:
             if not os.path.isdir(source):
                 raise
             left_out.append(str(error))
             continue
         begun = time.perf_counter()
-        wave = vocoder(mel)[:samples]
+        wave = vocoder(mel)
         took_s = time.perf_counter() - begun
+        wave = wave if original is None else wave[: len(original)]
+        wave, quieter_db = levelled(wave, wave if original is None else original)
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
         audio.write(place, wave, spec.sample_rate_hz)
         rows.append({"file": path, "output": place, "seconds": len(wave) / spec.sample_rate_hz, "took_s": took_s,
-                     "quieter_db": float(20 * np.log10(max(1.0, np.abs(wave).max(initial=0))))})
+                     "quieter_db": quieter_db})
     return rows, left_out
 
 
 def heard(path, spec):
-    """The mel of a file, and the samples that its sound has.
+    """The mel of a file, and the recording that it was made of, [samples]; None of a mel.
 
     Raises:
         KvoiceError: If the file cannot be used.
     """
     if path.lower().endswith(MELS):
-        mel = read_mel(path, spec)
-        return mel, len(mel) * spec.hop
+        return read_mel(path, spec), None
     wave, _ = audio.read(path, spec.sample_rate_hz)
     with named(path):
         if reason := audio.problem(wave, spec.sample_rate_hz):
             raise KvoiceError(reason)
-    return audio.mel(audio.condition(wave, spec, trim=False), spec), len(wave)
+    return audio.mel(audio.condition(wave, spec, trim=False), spec), wave

@@ -610,9 +610,11 @@ def test_a_start_that_is_no_run_is_named_before_anything_is_made(notes, monkeypa
     assert not (notes / "runs/new").exists()
 
 
-@pytest.mark.parametrize("word, name", [("--config.data.batch=0", "data.batch"),
-                                        ("--config.data.seed=-1", "data.seed")])
-def test_a_value_that_makes_no_batch_is_named(notes, monkeypatch, failed, word, name):
+@pytest.mark.parametrize("word, name", [
+    ("--config.data.batch=0", "data.batch"), ("--config.data.seed=-1", "data.seed"),
+    ("--config.train.steps_per_epoch=3", "train.steps: 2 must be a multiple of train.steps_per_epoch: 3"),
+    ("--config.train.ema=1", "train.ema")])
+def test_a_value_that_does_not_fit_is_named_before_anything_is_made(notes, monkeypatch, failed, word, name):
     monkeypatch.chdir(notes)
     assert name in failed(1, "train", "--model=voicegan:tiny", *SMALL, "--run=runs/new", word)
     assert not (notes / "runs/new").exists()
@@ -685,6 +687,8 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert "other values (model.prewhiten: True in the run, False now)" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc", "--config.model.flows=2",
         "--config.train.valid_steps=1", "--config.model.prewhiten=false")
+    assert cli.main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=hop", "--config.audio.hop=320",
+                     "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0  # the shards have another hop
     assert "data.crop_frames: 9 must be a multiple of 2 for this model" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=9")
     assert not (notes / "long").exists()

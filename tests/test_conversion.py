@@ -311,11 +311,11 @@ def test_of_what_is_recorded_hot_it_is_told_how_much_quieter_it_came_out(recordi
     assert np.abs(made).max() == pytest.approx(0.99, abs=1e-3)
     assert hot["quieter_db"] == pytest.approx(20 * np.log10(rms(original) / rms(made)), abs=0.01)
     assert hot["quieter_db"] > 1 > 0 == by_name["deep/b.wav"]["quieter_db"]
-    assert quieter(rows) == [f"{source}/a.wav: {hot['quieter_db']:.1f} dB quieter than its source, so that no "
-                             "sample passes full scale"]
+    assert quieter(rows) == [f"{source}/a.wav: comes out {hot['quieter_db']:.1f} dB quieter, so that no sample "
+                             "passes full scale"]
     by_name["deep/b.wav"]["quieter_db"], by_name["a.flac"]["quieter_db"] = 23.45, 0.04
-    assert quieter(rows) == [f"2 files are quieter than their sources, so that no sample passes full scale; the "
-                             f"most {source}/deep/b.wav, by 23.4 dB"]
+    assert quieter(rows) == [f"2 files come out quieter, so that no sample passes full scale; the most "
+                             f"{source}/deep/b.wav, by 23.4 dB"]
     assert quieter([by_name["a.flac"]]) == []
 
 
@@ -545,7 +545,7 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     monkeypatch.setattr("kvoice.conversion.HIGHEST", 0.1)  # whatever is recorded passes it
     assert cli.main(["convert", "--run=adainvc", *usual]) == 0
     shown = capsys.readouterr().out
-    assert "me/a.wav: " in shown and " dB quieter than its source, so that" in shown
+    assert "me/a.wav: " in shown and " dB quieter, so that" in shown
     assert "1 file, 0.5 s of sound" in shown
     os.remove("c.wav")
     assert "--target=FILE is missing" in line(2, *usual[:1])

@@ -173,7 +173,23 @@ def test_what_would_pass_full_scale_is_made_fainter_and_told(tmp_path, mel):
 
     np.save(tmp_path / "a.npy", mel)
     rows, _ = vocode(Vocoder(Loud(), SPEC), str(tmp_path / "a.npy"), str(tmp_path / "a.wav"))
-    assert rows[0]["quieter_db"] == pytest.approx(20 * np.log10(4), abs=0.01)
+    assert rows[0]["quieter_db"] == pytest.approx(20 * np.log10(4 / 0.99), abs=0.01)
+
+
+def test_a_recording_is_said_again_as_loud_as_it_was_and_a_mel_as_it_is_said(tmp_path, speech, mel):
+    class Faint(Model):
+        def infer(self, mel, sigma=1.0, seed=0):
+            return 0.25 * super().infer(mel, sigma, seed)
+
+    audio.write(tmp_path / "a.wav", 0.5 * speech, SPEC.sample_rate_hz)
+    np.save(tmp_path / "b.npy", mel)
+    vocoder = Vocoder(Faint(), SPEC)
+    for name in ("a.wav", "b.npy"):
+        rows, _ = vocode(vocoder, str(tmp_path / name), str(tmp_path / "out.wav"))
+        assert rows[0]["quieter_db"] == 0
+        made, _ = audio.read(tmp_path / "out.wav")
+        wanted = 0.5 * speech if name == "a.wav" else vocoder(mel)
+        assert np.std(made) == pytest.approx(np.std(wanted), rel=0.01)
 
 
 def test_the_conversions_that_are_named_are_right(mel):
