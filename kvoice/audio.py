@@ -294,16 +294,20 @@ def condition(wave, spec, trim=True):
     if trim and spec.trim_db:
         wave = _trimmed(wave, spec.trim_db)
     if spec.highpass_hz:
-        sections = scipy.signal.butter(
-            5, spec.highpass_hz, "highpass", fs=spec.sample_rate_hz, output="sos"
-        )
-        padding = min(18, len(wave) - 1)
-        wave = scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(
-            np.float32
-        )
+        wave = highpassed(wave, spec.highpass_hz, spec.sample_rate_hz)
     if spec.preemphasis:
         wave = np.append(wave[:1], wave[1:] - np.float32(spec.preemphasis) * wave[:-1])
     return wave
+
+
+def highpassed(wave, lowest_hz, sample_rate_hz):
+    """The wave without what lies below a frequency, and without delay (Butterworth, order 5, forth and back).
+
+    Shapes: wave [..., samples] -> the same, float32.
+    """
+    sections = scipy.signal.butter(5, lowest_hz, "highpass", fs=sample_rate_hz, output="sos")
+    padding = min(18, wave.shape[-1] - 1)
+    return scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(np.float32)
 
 
 def _trimmed(wave, trim_db, frame=2048, hop=512):

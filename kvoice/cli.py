@@ -601,8 +601,11 @@ def _vocoder(path, run, **chosen):
                           f"{_domain(run.config['model'])}s; leave it out")
     from kvoice import runs, training, vocoding
 
-    found = runs.load(path)
-    vocoding.check(found, run.spec, run.path)
+    try:
+        found = runs.load(path)
+        vocoding.check(found, run.spec, run.path)
+    except KvoiceError as error:
+        raise KvoiceError(f"--vocoder={error}") from None
     return vocoding.Vocoder(training.load(path), found.spec, **chosen)
 
 
@@ -1015,7 +1018,8 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
                                      for key in ("seconds", "network_s", "vocoder_s"))
     print(f"{_files(rows, left_out)}, {seconds:.1f} s of sound, in {output}: "
           f"the network at {seconds / network_s:.1f} times real time, "
-          f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}")
+          f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}, what is compiled for the "
+          "first included")
 
 
 def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of the flag

@@ -176,13 +176,13 @@ def _fitted(wave, samples):
 
 
 def levelled(wave, like):
-    """The wave as loud as another one, by the root mean square of both; no sample passes `HIGHEST`.
+    """The wave as loud as another one, by the standard deviation of both; no sample passes `HIGHEST`.
 
-    Where one would, all of it is made fainter instead. Silence stays silence.
+    Where one would, all of it is made fainter instead. Silence stays silence, and a constant offset is not loud.
 
     Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or more.
     """
-    own, wanted = (float(np.sqrt(np.mean(np.square(each, dtype=np.float64)))) for each in (wave, like))
+    own, wanted = (float(np.std(each, dtype=np.float64)) for each in (wave, like))
     wave = wave * np.float32(wanted / own) if own > 1e-9 else wave
     passes = max(1.0, float(np.abs(wave).max(initial=0)) / HIGHEST)
     return wave / np.float32(passes), 20 * math.log10(passes)
@@ -333,10 +333,10 @@ def plan(source, targets, output, kinds=AUDIO):
         planned = [(source, output)]
     else:
         if os.path.exists(output) and not os.path.isdir(output):
-            raise KvoiceError(f"{output}: is a file, expected a directory for the conversions")
+            raise KvoiceError(f"{output}: is a file, expected a directory for what is made")
         if output.lower().endswith(".wav") and not os.path.isdir(output):
             raise KvoiceError(f"--output={output}: is the name of a file, and {source} is a directory; name "
-                              "a directory for the conversions")
+                              "a directory for what is made")
         left_out = [f"{path}: is a target itself" for path in paths if _identity(path) in aims]
         paths = [path for path in paths if _identity(path) not in aims]
         made = os.path.join(os.path.realpath(output), "")

@@ -13,12 +13,13 @@ import numpy as np
 import tqdm
 
 from kvoice import audio
-from kvoice.conversion import levelled, named, plan
+from kvoice.conversion import levelled, named, plan, sound
 from kvoice.data.corpora import AUDIO
 from kvoice.errors import KvoiceError
 
 MELS = ".npy"
 KINDS = (*AUDIO, MELS)  # of files that are vocoded
+LOWEST_HZ = 20  # that can be heard, and of what a mel tells
 SIGMA = 0.6  # of the noise, where nothing else is said; trained with 1
 BIASED = 88  # frames of the sound that the denoiser takes away
 BLOCK = 4096  # frames denoised at once
@@ -36,7 +37,7 @@ class Vocoder:
         seed: Of the noise.
 
     Raises:
-        KvoiceError: If sigma or the strength is below 0, or the model has no tone that could be taken away.
+        KvoiceError: If sigma or the strength is below 0, or the strength is not 0 and audio was made white by the mel.
     """
 
     def __init__(self, model, spec, sigma=None, denoise=0.0, seed=0):
@@ -46,22 +47,22 @@ class Vocoder:
             if not 0 <= value < float("inf"):
                 raise KvoiceError(f"--{name}={value}: must be a number, and not below 0")
         if denoise and model.prewhitening:
-            raise KvoiceError(f"--denoise={denoise}: this vocoder has no tone of its own that could be taken away, since "
-                              "all that it says has the spectrum of the mel (prewhiten); leave --denoise out")
+            raise KvoiceError(f"--denoise={denoise}: what is taken away is a tone that is the same for every mel, and this "
+                              "vocoder's have the spectrum of the mel (prewhiten); leave --denoise out")
         self._bias = bias(model, spec) if denoise else None
 
     def __call__(self, mel):
-        """The wave of a mel, de-emphasised where the Spec pre-emphasises.
+        """The wave of a mel, de-emphasised where the Spec pre-emphasises, without what lies below `LOWEST_HZ`.
 
         Shapes: [time, mels] -> [time * hop]; [batch, time, mels] -> [batch, time * hop].
         """
         wave = self.model.infer(mel, sigma=self.sigma, seed=self.seed)
         if self.denoise:
             wave = denoised(wave, self.denoise * self._bias, self.spec)
-        return audio.deemphasised(wave, self.spec)
+        return audio.highpassed(audio.deemphasised(wave, self.spec), LOWEST_HZ, self.spec.sample_rate_hz)
 
     def graph(self, mel):
-        """The same in `keras.ops`, differentiable: without denoising, chunks and de-emphasis.
+        """The same in `keras.ops`, differentiable: without denoising, chunks, de-emphasis and filter.
 
         Every item is given the same noise.
 
@@ -141,7 +142,10 @@ def read_mel(path, spec):
         mel = mel[0]
     if mel.ndim == 2 and mel.shape[0] == spec.mels != mel.shape[1]:
         raise KvoiceError(f"{path}: has the shape {shape}, [mels, time]; expected [time, {spec.mels}]: save "
-                          "its transpose, np.save(PATH, mel.T)")
+                          f"its transpose, np.save(PATH, mel{'[0]' * (len(shape) == 3)}.T)")
+    if mel.ndim == 3:
+        raise KvoiceError(f"{path}: has the shape {shape}, expected [time, {spec.mels}]: save each mel in a file of "
+                          "its own")
     if mel.ndim != 2 or mel.shape[1] != spec.mels or not len(mel):
         raise KvoiceError(f"{path}: has the shape {shape}, expected [time, {spec.mels}]")
     mel = mel.astype(np.float32)
@@ -155,8 +159,8 @@ def read_mel(path, spec):
 def other_scale(mel, spec):
     """What a mel looks like that is not on the scale of the Spec, and its conversion; "" if it is.
 
-    On the natural logarithm's scale: decibels pass far below the floor; magnitudes are nowhere negative; the
-    base-10 logarithm of speech spans 2 to 5, and in the quietest frames, which are noise, a band changes from
+    On the natural logarithm's scale: magnitudes are nowhere negative; decibels pass far below the floor; no sound
+    of full scale passes `highest`; the base-10 logarithm of speech spans 2 to 5, and in the quietest frames, which are noise, a band changes from
     one to the next by 0.09 to 0.14 in the median, where the natural one changes by 0.2 to 0.33 (measured on
     speech in noise of all levels). A guess, which does not see every mistake.
 
@@ -168,18 +172,33 @@ def other_scale(mel, spec):
         outside = low < spec.low - 1 or high > spec.high + 1
         return outside and f"{reached}; on the {spec.scale} scale of the Spec {spec.low:g} to {spec.high:g}" or ""
     floor, ten = np.log(spec.floor), np.log10(spec.floor)
-    if high > spec.high + 3 or (low < floor - 1 and high - low > 30):
+    if mel.min() >= 0 and np.ptp(mel) > 0:
+        return ("is nowhere negative, and the natural logarithm of magnitudes is wanted: of magnitudes "
+                f"np.log(np.maximum({spec.floor:g}, mel)), of powers np.maximum({floor:.4f}, np.log(mel) / 2); a scale "
+                "from 0 to 1, or log(1 + x), has to be undone first")
+    if (low < floor - 1 or high > highest(spec)) and high - low > 30:
         return (f"{reached}, which looks like decibels; the natural logarithm is wanted: np.maximum({floor:.4f}, "
                 "mel * np.log(10) / 20), if 0 dB is a magnitude of 1")
     if low < floor - 1:
         return (f"{reached}, below the floor of the Spec; of the natural logarithm of the magnitude take "
                 f"np.maximum({floor:.4f}, mel); of the power, np.maximum({floor:.4f}, mel / 2)")
-    if mel.min() >= 0 and np.ptp(mel) > 0:
-        return ("is nowhere negative, which looks like magnitudes, or a scale from 0 to 1; the natural "
-                f"logarithm of the magnitude is wanted: np.log(np.maximum({spec.floor:g}, mel))")
+    if high > highest(spec):
+        return (f"{reached}, and no sound of full scale passes {highest(spec):.1f}; what was scaled or standardised has "
+                "to be undone first")
     if ten - 0.05 <= mel.min() and 2 < high - low < -ten and high < 1.2 and _roughness(mel) < 0.165:
         return f"{reached}, which looks like the base-10 logarithm; the natural one is wanted: mel * np.log(10)"
     return ""
+
+
+def highest(spec):
+    """A bound on the natural logarithm of the mel of any sound of full scale.
+
+    The energy of its samples is that of its spectrum (Parseval), and of how that lies in a band nothing is known
+    (Cauchy-Schwarz).
+    """
+    filters, energy = audio.mel_filters(spec), spec.fft * np.square(audio.window(spec)).sum()
+    most = filters.max() * energy if spec.power == 2 else np.sqrt(np.square(filters).sum(axis=0).max() * energy)
+    return float(np.log(most))
 
 
 def _roughness(mel):
@@ -219,9 +238,8 @@ def vocode(vocoder, source, output):
             left_out.append(str(error))
             continue
         begun = time.perf_counter()
-        wave = vocoder(mel)
+        wave = vocoder(mel) if original is None else sound(mel, spec, len(original), vocoder)
         took_s = time.perf_counter() - begun
-        wave = wave if original is None else wave[: len(original)]
         wave, quieter_db = levelled(wave, wave if original is None else original)
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
         audio.write(place, wave, spec.sample_rate_hz)
@@ -231,7 +249,7 @@ def vocode(vocoder, source, output):
 
 
 def heard(path, spec):
-    """The mel of a file, and the recording that it was made of, [samples]; None of a mel.
+    """The mel of a file, and the recording that it was made of, from `LOWEST_HZ`, [samples]; None of a mel.
 
     Raises:
         KvoiceError: If the file cannot be used.
@@ -242,4 +260,5 @@ def heard(path, spec):
     with named(path):
         if reason := audio.problem(wave, spec.sample_rate_hz):
             raise KvoiceError(reason)
+    wave = audio.highpassed(wave, LOWEST_HZ, spec.sample_rate_hz)  # a constant offset would be in the lowest bands
     return audio.mel(audio.condition(wave, spec, trim=False), spec), wave

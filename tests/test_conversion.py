@@ -224,11 +224,12 @@ def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
 
 
 def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale():
-    wave, like = np.array([0.1, -0.1, 0.1, -0.1]), np.full(9, 0.4)
+    wave, like = np.array([0.1, -0.1, 0.1, -0.1]), np.array([0.4, -0.4] * 5)
     made, quieter_db = levelled(wave, like)
     np.testing.assert_allclose(made, [0.4, -0.4, 0.4, -0.4], rtol=1e-6)
     assert quieter_db == 0
-    peaky = np.array([0.5, 0, 0, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(levelled(wave, like + 3)[0], made, rtol=1e-6)  # an offset is not loud
+    peaky = np.array([0.5, -0.5, *[0] * 14])
     made, quieter_db = levelled(peaky, like)  # 1.2 would pass
     np.testing.assert_allclose(made, 1.98 * peaky, rtol=1e-6)
     assert quieter_db == pytest.approx(20 * np.log10(rms(like) / rms(made)))

@@ -86,8 +86,9 @@ def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(wave,
     scores = vocoder_scores(spoken, SPEC, {"test": spoken}, ["bob"], 5, 0, tmp_path / "sounds")
     rows = scores["rows"]
     assert list(rows) == ["the vocoder", *["the vocoder, denoised by 0.1"] * (not prewhitening), "Griffin-Lim, 60 iterations"]
-    assert [rows["the vocoder"][key] for key in ("spectral_db", "mel_db", "f0_cents", "voicing")] == [0, 0, 0, 0]
+    said = [rows["the vocoder"][key] for key in ("spectral_db", "mel_db", "f0_cents", "voicing")]
+    assert (np.array(said) < [0.1, 0.6, 1, 0.01]).all()  # what lies below 20 Hz is in the lowest band
     assert 0.1 < rows["Griffin-Lim, 60 iterations"]["mel_db"] < 6 and scores["count"] == 1 and scores["unheard"]
     again, rate_hz = audio.read(tmp_path / "sounds" / "0_vocoder.wav")
     assert rate_hz == SPEC.sample_rate_hz
-    np.testing.assert_allclose(again, spoken.wave, atol=1e-4)
+    np.testing.assert_allclose(again, spoken.wave, atol=2e-3)

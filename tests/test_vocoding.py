@@ -11,7 +11,7 @@ from kvoice import audio
 from kvoice.data import demo
 from kvoice.errors import KvoiceError
 from kvoice.runs import Run
-from kvoice.vocoding import Vocoder, bias, check, denoised, other_scale, read_mel, vocode
+from kvoice.vocoding import LOWEST_HZ, Vocoder, bias, check, denoised, highest, other_scale, read_mel, vocode
 
 SPEC = audio.SPECS["waveglow"]
 HUM_HZ = SPEC.sample_rate_hz / 8  # where such models hum
@@ -45,6 +45,11 @@ def mel(speech):
     return audio.mel(speech, SPEC)
 
 
+def heard(wave):
+    """What a vocoder lets through of a wave."""
+    return audio.highpassed(wave, LOWEST_HZ, SPEC.sample_rate_hz)
+
+
 def level(wave, hz):
     """Of a frequency, as an amplitude."""
     return 2 * abs(np.mean(wave * np.exp(-2j * np.pi * hz * np.arange(len(wave)) / SPEC.sample_rate_hz)))
@@ -55,15 +60,27 @@ def level(wave, hz):
 
 def test_sigma_and_seed_reach_the_model(mel):
     one, other = Vocoder(Model(), SPEC, sigma=0.2), Vocoder(Model(), SPEC, sigma=0.2, seed=1)
-    np.testing.assert_array_equal(one(mel), Model().infer(mel, 0.2))
+    np.testing.assert_array_equal(one(mel), heard(Model().infer(mel, 0.2)))
     assert np.abs(one(mel) - other(mel)).max() > 1e-3
-    np.testing.assert_array_equal(Vocoder(Model(), SPEC)(mel), Model().infer(mel, 0.6))
+    np.testing.assert_array_equal(Vocoder(Model(), SPEC)(mel), heard(Model().infer(mel, 0.6)))
+
+
+def test_what_the_mel_does_not_tell_is_not_heard(mel):
+    class Rumbling(Model):
+        def infer(self, mel, sigma=1.0, seed=0):
+            wave = super().infer(mel, sigma, seed)
+            return wave + 0.2 + 0.1 * np.sin(2 * np.pi * 7 * np.arange(len(wave)) / SPEC.sample_rate_hz)
+
+    made, plain = Vocoder(Rumbling(), SPEC)(mel), Model().infer(mel, 0.6)
+    inside = np.s_[5000:-5000]
+    assert abs(made[inside].mean()) < 1e-3 and level(made[inside], 7) < 2e-3
+    assert np.abs(made - plain)[inside].max() < 0.1 * np.abs(plain).max()
 
 
 def test_a_pre_emphasis_of_the_spec_is_undone(mel):
     emphasised = dataclasses.replace(SPEC, preemphasis=0.9)
     made, plain = Vocoder(Model(), emphasised)(mel), Vocoder(Model(), SPEC)(mel)
-    np.testing.assert_allclose(made[1:] - 0.9 * made[:-1], plain[1:], atol=1e-5)
+    np.testing.assert_allclose((made[1:] - 0.9 * made[:-1])[4000:-4000], plain[1:][4000:-4000], atol=1e-4)
 
 
 @pytest.mark.parametrize("values", [dict(sigma=-0.1), dict(denoise=-1.0), dict(sigma=float("nan"))])
@@ -134,6 +151,10 @@ def test_a_mel_comes_back_as_it_was(tmp_path, mel):
 
 
 @pytest.mark.parametrize(("change", "line"), [
+    (lambda mel: mel.T[None], r"save its transpose, np.save\(PATH, mel\[0\].T\)"),
+    (lambda mel: np.stack([mel, mel]), r"expected \[time, 80\]: save each mel in a file of its own"),
+    (lambda mel: (mel - mel.mean()) / mel.std() * 4, "no sound of full scale passes 3.0"),
+    (lambda mel: np.log1p(np.exp(mel)), r"nowhere negative.*log\(1 \+ x\)"),
     (lambda mel: mel.T, r"\[80, .*\[mels, time\].*np.save\(PATH, mel.T\)"),
     (lambda mel: mel[:, :40], r"\[.*, 40\], expected \[time, 80\]"),
     (lambda mel: mel[:0], r"expected \[time, 80\]"),
@@ -143,6 +164,7 @@ def test_a_mel_comes_back_as_it_was(tmp_path, mel):
     (lambda mel: np.maximum(mel * 20 / np.log(10), -80), "decibels"),
     (lambda mel: mel / np.log(10), "base-10 logarithm.*mel \\* np.log\\(10\\)"),
     (lambda mel: np.exp(mel), "magnitudes.*np.log\\(np.maximum\\(1e-05"),
+    (lambda mel: np.exp(2 * mel), r"of powers np.maximum\(-11.5129, np.log\(mel\) / 2\)"),
     (lambda mel: (mel - mel.min()) / np.ptp(mel), "scale from 0 to 1")])
 def test_what_is_no_mel_of_the_spec_is_refused_with_its_conversion(tmp_path, mel, change, line):
     with pytest.raises(KvoiceError, match=line) as caught:
@@ -173,7 +195,8 @@ def test_what_would_pass_full_scale_is_made_fainter_and_told(tmp_path, mel):
 
     np.save(tmp_path / "a.npy", mel)
     rows, _ = vocode(Vocoder(Loud(), SPEC), str(tmp_path / "a.npy"), str(tmp_path / "a.wav"))
-    assert rows[0]["quieter_db"] == pytest.approx(20 * np.log10(4 / 0.99), abs=0.01)
+    peak = np.abs(heard(Loud().infer(mel, 0.6))).max()
+    assert rows[0]["quieter_db"] == pytest.approx(20 * np.log10(peak / 0.99), abs=0.01) and peak > 3
 
 
 def test_a_recording_is_said_again_as_loud_as_it_was_and_a_mel_as_it_is_said(tmp_path, speech, mel):
@@ -192,7 +215,17 @@ def test_a_recording_is_said_again_as_loud_as_it_was_and_a_mel_as_it_is_said(tmp
         assert np.std(made) == pytest.approx(np.std(wanted), rel=0.01)
 
 
+@pytest.mark.parametrize("power", [1, 2])
+def test_no_sound_of_full_scale_passes_the_bound(power):
+    spec = dataclasses.replace(SPEC, power=power)
+    squares = [np.sign(np.sin(2 * np.pi * hz * np.arange(9000) / spec.sample_rate_hz) + offset)
+               for hz in (30, 50, 150, 160, 170, 1000) for offset in (0, 0.5)]
+    reached = max(audio.mel(np.float32(wave), spec).max() for wave in squares)
+    assert highest(spec) - 1.5 < reached < highest(spec)
+
+
 def test_the_conversions_that_are_named_are_right(mel):
+    np.testing.assert_allclose(np.maximum(-11.5129, np.log(np.exp(2 * mel.astype(float))) / 2), mel, atol=1e-4)
     np.testing.assert_allclose(np.maximum(np.log(1e-5), (mel * 20 / np.log(10)) * np.log(10) / 20), mel, atol=1e-4)
     assert other_scale(mel / np.log(10) * np.log(10), SPEC) == ""
 

@@ -189,10 +189,9 @@ class WaveGlow(StepModel):
         """Audio -> noise, and how much space every step takes.
 
         Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], `inside` [batch, frames], from `counted`,
-        or None: all -> dict of `z` [batch, frames * hop /
-        group, group], first what left the flow first; `log_scale`, the sum of the logarithms of the
-        scales of each step of time [batch, frames * hop / group]; `log_determinant`, the sum for the
-        mixings, a scalar that holds for each step of time.
+        or None: all -> dict of `z` [batch, frames * hop / group, group], first what left the flow first;
+        `log_scale`, the sum of the logarithms of the scales of each step of time [batch, frames * hop / group];
+        `log_determinant`, the sum for the mixings, a scalar that holds for each step of time.
         """
         conditions = self.conditions(mel)
         grouped = (-1, ops.shape(conditions)[1], self.group)
@@ -230,13 +229,13 @@ class WaveGlow(StepModel):
             weights: From `folded`.
         """
         conditions = self.conditions(mel)
-        left = z.shape[-1] - self.flows[-1].half * 2
-        x = z[..., left:]
+        first = z.shape[-1] - self.flows[-1].half * 2  # channel of z that is in the flow
+        x = z[..., first:]
         for k, step in reversed(list(enumerate(self.flows))):
             x = step.inverse(x, conditions, weights[k])
             if k and k % self.early_every == 0:
-                left -= self.early_size
-                x = ops.concatenate([z[..., left : left + self.early_size], x], axis=-1)
+                first -= self.early_size
+                x = ops.concatenate([z[..., first : first + self.early_size], x], axis=-1)
         wave = ops.reshape(x, (-1, ops.shape(mel)[1] * self.hop))
         return self.prewhitening.coloured(wave, mel) if self.prewhitening else wave
 
