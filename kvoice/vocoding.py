@@ -150,7 +150,8 @@ def read_mel(path, spec):
         raise KvoiceError(f"{path}: has the shape {shape}, expected [time, {spec.mels}]")
     mel = mel.astype(np.float32)
     if not np.isfinite(mel).all():
-        raise KvoiceError(f"{path}: holds numbers that are not finite")
+        raise KvoiceError(f"{path}: holds numbers that are not finite; of -inf, the logarithm of 0, "
+                          f"np.maximum({spec.low:.4f}, mel) makes silence")
     if reason := other_scale(mel, spec):
         raise KvoiceError(f"{path}: {reason}")
     return mel

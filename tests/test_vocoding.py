@@ -158,7 +158,7 @@ def test_a_mel_comes_back_as_it_was(tmp_path, mel):
     (lambda mel: mel.T, r"\[80, .*\[mels, time\].*np.save\(PATH, mel.T\)"),
     (lambda mel: mel[:, :40], r"\[.*, 40\], expected \[time, 80\]"),
     (lambda mel: mel[:0], r"expected \[time, 80\]"),
-    (lambda mel: np.where(mel > 0, np.nan, mel), "not finite"),
+    (lambda mel: np.where(mel > 0, np.nan, mel), "not finite.*np.maximum\\(-11.5129, mel\\)"),
     (lambda mel: mel.astype(str), "no real numbers"),
     (lambda mel: mel * 20 / np.log(10), "decibels.*np.log\\(10\\) / 20"),
     (lambda mel: np.maximum(mel * 20 / np.log(10), -80), "decibels"),

@@ -51,7 +51,11 @@ class Prewhitening:
         self._energies = np.float32(energies.reshape(3, size, -1).swapaxes(1, 2))
 
     def _laid(self, blocks, sign):
-        """Each border of two blocks turned over itself: 1 = folded, -1 = unfolded.
+        """The blocks folded over their borders with sign 1, which sign -1 undoes.
+
+        Of two samples as far before and after a border, b and a become own * b - other * a and own * a + other * b: a
+        rotation, since own^2 + other^2 = 1. The first half of the first block and the last one of the last have no
+        border, and stay.
 
         Shapes: [batch, blocks, size] -> the same.
         """
@@ -73,7 +77,7 @@ class Prewhitening:
             mel = ops.log(ops.maximum(mel, self._floor))
         level = ops.add(mel * self._slope, self._offsets)
         power = ops.exp(ops.matmul(level, self._spread))  # [B, F / 2, bins]
-        parts = power[:, :1], power[:, 1:-1], power[:, 1:][:, -1:]
+        parts = power[:, :1], power[:, 1:-1], power[:, 1:][:, -1:]  # a single block is the first, and not the last
         energy = ops.concatenate([ops.matmul(*each) for each in zip(parts, self._energies)], axis=1)
         return ops.log(energy + LEVEL) / 2
 
@@ -94,6 +98,8 @@ class Prewhitening:
 
     def apart(self, mask):
         """Which frames have nothing of padding in their block, nor in the one that overlaps it from behind.
+
+        Padding is behind the utterance, never before it.
 
         Shapes: [batch, frames], 1 = inside -> the same.
         """
