@@ -170,8 +170,9 @@ def other_scale(mel, spec):
     low, high = np.quantile(mel, (0.001, 0.999))
     reached = f"goes from {mel.min():.1f} to {mel.max():.1f}"
     if spec.scale != "ln":
-        outside = low < spec.low - 1 or high > spec.high + 1
-        return outside and f"{reached}; on the {spec.scale} scale of the Spec {spec.low:g} to {spec.high:g}" or ""
+        if low < spec.low - 1 or high > spec.high + 1:
+            return f"{reached}; on the {spec.scale} scale of the Spec {spec.low:g} to {spec.high:g}"
+        return ""
     floor, ten = np.log(spec.floor), np.log10(spec.floor)
     if mel.min() >= 0 and np.ptp(mel) > 0:
         return ("is nowhere negative, and the natural logarithm of magnitudes is wanted: of magnitudes "

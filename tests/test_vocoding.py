@@ -224,6 +224,15 @@ def test_no_sound_of_full_scale_passes_the_bound(power):
     assert highest(spec) - 1.5 < reached < highest(spec)
 
 
+def test_an_offset_of_a_recording_is_not_said_again(tmp_path, speech):
+    made = []
+    for offset in (0, 0.3):
+        audio.write(tmp_path / "a.wav", 0.5 * speech + np.float32(offset), SPEC.sample_rate_hz)
+        vocode(Vocoder(Model(), SPEC), str(tmp_path / "a.wav"), str(tmp_path / "out.wav"))
+        made.append(audio.read(tmp_path / "out.wav")[0])
+    assert np.corrcoef(*made)[0, 1] > 0.99 and np.std(made[0]) == pytest.approx(np.std(made[1]), rel=0.01)
+
+
 def test_the_conversions_that_are_named_are_right(mel):
     np.testing.assert_allclose(np.maximum(-11.5129, np.log(np.exp(2 * mel.astype(float))) / 2), mel, atol=1e-4)
     np.testing.assert_allclose(np.maximum(np.log(1e-5), (mel * 20 / np.log(10)) * np.log(10) / 20), mel, atol=1e-4)
