@@ -1,6 +1,6 @@
 """waveglow: waves from mels by a normalising flow, the vocoder of all other models.
 
-    bin/train --model=waveglow          default: some twenty-five minutes on two cores; :laptop is the same
+    bin/train --model=waveglow          default: half an hour on two cores; :laptop is the same
     bin/train --model=waveglow:64       the published network with 64 channels; :128, :256
     bin/train --model=waveglow:paper    the published sizes (512 channels) and schedule, for a GPU
     bin/train --model=waveglow:tiny     seconds, to see that everything runs
@@ -64,10 +64,10 @@ def config(variant=""):
             "seed": 0,
         },
         "train": {  # training.train
-            "steps": 7000,
+            "steps": 8000,
             "steps_per_epoch": 500,
             "rates": {"flow": 2e-3},
-            "decay": 0.8,  # factor on the rates after each epoch
+            "decay": 0.9,  # factor on the rates after each epoch
             "beta_1": 0.9,
             "beta_2": 0.999,
             "clip_norm": 5.0,  # 0 = no clipping
