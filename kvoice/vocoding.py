@@ -19,7 +19,7 @@ from kvoice.errors import KvoiceError
 
 MELS = ".npy"
 KINDS = (*AUDIO, MELS)  # of files that are vocoded
-LOWEST_HZ = 20  # that can be heard, and of what a mel tells
+INFRASOUND_HZ = 20  # below it nothing is heard, and mels tell nothing
 SIGMA = 0.6  # of the noise, where nothing else is said; trained with 1
 BIASED = 88  # frames of the sound that the denoiser takes away
 BLOCK = 4096  # frames denoised at once
@@ -52,14 +52,14 @@ class Vocoder:
         self._bias = bias(model, spec) if denoise else None
 
     def __call__(self, mel):
-        """The wave of a mel, de-emphasised where the Spec pre-emphasises, without what lies below `LOWEST_HZ`.
+        """The wave of a mel, de-emphasised where the Spec pre-emphasises, without what lies below `INFRASOUND_HZ`.
 
         Shapes: [time, mels] -> [time * hop]; [batch, time, mels] -> [batch, time * hop].
         """
         wave = self.model.infer(mel, sigma=self.sigma, seed=self.seed)
         if self.denoise:
             wave = denoised(wave, self.denoise * self._bias, self.spec)
-        return audio.highpassed(audio.deemphasised(wave, self.spec), LOWEST_HZ, self.spec.sample_rate_hz)
+        return audio.highpassed(audio.deemphasised(wave, self.spec), INFRASOUND_HZ, self.spec.sample_rate_hz)
 
     def graph(self, mel):
         """The same in `keras.ops`, differentiable: without denoising, chunks, de-emphasis and filter.
@@ -251,7 +251,7 @@ def vocode(vocoder, source, output):
 
 
 def heard(path, spec):
-    """The mel of a file, and the recording that it was made of, from `LOWEST_HZ`, [samples]; None of a mel.
+    """The mel of a file, and the recording that it was made of, from `INFRASOUND_HZ`, [samples]; None of a mel.
 
     Raises:
         KvoiceError: If the file cannot be used.
@@ -262,5 +262,5 @@ def heard(path, spec):
     with named(path):
         if reason := audio.problem(wave, spec.sample_rate_hz):
             raise KvoiceError(reason)
-    wave = audio.highpassed(wave, LOWEST_HZ, spec.sample_rate_hz)  # a constant offset would be in the lowest bands
+    wave = audio.highpassed(wave, INFRASOUND_HZ, spec.sample_rate_hz)  # a constant offset would be in the lowest bands
     return audio.mel(audio.condition(wave, spec, trim=False), spec), wave

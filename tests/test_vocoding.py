@@ -11,7 +11,7 @@ from kvoice import audio
 from kvoice.data import demo
 from kvoice.errors import KvoiceError
 from kvoice.runs import Run
-from kvoice.vocoding import LOWEST_HZ, Vocoder, bias, check, denoised, highest, other_scale, read_mel, vocode
+from kvoice.vocoding import INFRASOUND_HZ, Vocoder, bias, check, denoised, highest, other_scale, read_mel, vocode
 
 SPEC = audio.SPECS["waveglow"]
 HUM_HZ = SPEC.sample_rate_hz / 8  # where such models hum
@@ -47,7 +47,7 @@ def mel(speech):
 
 def heard(wave):
     """What a vocoder lets through of a wave."""
-    return audio.highpassed(wave, LOWEST_HZ, SPEC.sample_rate_hz)
+    return audio.highpassed(wave, INFRASOUND_HZ, SPEC.sample_rate_hz)
 
 
 def level(wave, hz):
