@@ -161,9 +161,9 @@ def other_scale(mel, spec):
     """What a mel looks like that is not on the scale of the Spec, and its conversion; "" if it is.
 
     On the natural logarithm's scale: magnitudes are nowhere negative; decibels pass far below the floor; no sound
-    of full scale passes `highest`; the base-10 logarithm of speech spans 2 to 5, and in the quietest frames, which are noise, a band changes from
-    one to the next by 0.09 to 0.14 in the median, where the natural one changes by 0.2 to 0.33 (measured on
-    speech in noise of all levels). A guess, which does not see every mistake.
+    of full scale passes `highest`; the base-10 logarithm of speech spans 2 to 5, and in the quietest frames, which
+    are noise, a band changes from one to the next by 0.09 to 0.14 in the median, where the natural one changes by
+    0.2 to 0.33 (measured on speech in noise of all levels). A guess, which does not see every mistake.
 
     Shapes: mel [time, mels].
     """
