@@ -234,8 +234,8 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
 
     Returns:
         (Rows of {"file", "output", "seconds" of sound, "quieter_db" so that no sample passes full scale,
-        "network_s" and "vocoder_s", how long those took}; lines that name the files of a folder that were left out, and say
-        why).
+        "network_s" and "vocoder_s", how long those took}; lines that name the files of a folder that were left
+        out, and say why).
 
     Raises:
         KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a target,
