@@ -198,7 +198,8 @@ def highest(spec):
     The energy of its samples is that of its spectrum (Parseval), and of how that lies in a band nothing is known
     (Cauchy-Schwarz).
     """
-    filters, energy = audio.mel_filters(spec), spec.fft * np.square(audio.window(spec)).sum()
+    size = 1 + spec.preemphasis  # of a sample, before the mel
+    filters, energy = audio.mel_filters(spec), spec.fft * np.square(size * audio.window(spec)).sum()
     most = filters.max() * energy if spec.power == 2 else np.sqrt(np.square(filters).sum(axis=0).max() * energy)
     return float(np.log(most))
 
