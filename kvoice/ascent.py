@@ -16,10 +16,9 @@ classifier has become sure; Adam's bias is corrected step by step.
 import dataclasses
 
 import numpy as np
-import tqdm
 from keras import ops
 
-from kvoice import audio, backend, losses
+from kvoice import audio, backend, losses, progress
 from kvoice.errors import KvoiceError
 
 STEPS = 300
@@ -242,7 +241,7 @@ def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.in
     keep, stopped, kept = snapshot_steps(steps), np.full(len(values), steps), []
     first, second = np.zeros_like(values), np.zeros_like(values)
     active = np.arange(len(values))
-    for step in tqdm.trange(steps + 1, desc="ascent", unit="step", delay=2, leave=False):
+    for step in progress.bar(range(steps + 1), desc="ascent", unit="step"):
         if step in keep:
             kept.append(values.copy())
         if not len(active) or step == steps:

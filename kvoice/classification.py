@@ -11,9 +11,8 @@ import math
 import os
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.data import corpora
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
@@ -59,7 +58,7 @@ def heard(model, source, repeats=0, group=64):
     """
     rng, parts = np.random.default_rng(0), []
     silence, size = _silence(model, source.spec), model.shape[0]
-    with tqdm.tqdm(total=len(source), desc=source.split, unit="utt", delay=2, leave=False) as bar:
+    with progress.bar(total=len(source), desc=source.split, unit="utt") as bar:
         for first in range(0, len(source), group):
             utterances = [source.utterance(i) for i in range(len(source))[first : first + group]]
             items = [utterance[model.domain] for utterance in utterances]
@@ -137,7 +136,7 @@ def classify(model, spec, paths, output=""):
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
     rows, left_out = [], []
-    for path in tqdm.tqdm(paths, desc="classify", unit="file", delay=2, leave=False):
+    for path in progress.bar(paths, desc="classify", unit="file"):
         try:
             wave = audio.condition(audio.read(path, spec.sample_rate_hz)[0], spec)
             if reason := audio.problem(wave, spec.sample_rate_hz):

@@ -16,9 +16,8 @@ import tempfile
 import time
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.classification import files
 from kvoice.data.corpora import AUDIO
 from kvoice.errors import KvoiceError
@@ -164,7 +163,7 @@ def sound(mel, spec, samples, vocoder=None):
     if vocoder:
         wave = vocoder(mel)
     else:
-        with tqdm.tqdm(total=len(mel) - 1, desc="Griffin-Lim", unit="frame", delay=2, leave=False) as bar:
+        with progress.bar(total=len(mel) - 1, desc="Griffin-Lim", unit="frame") as bar:
             wave = audio.long_griffin_lim(mel, spec, told=bar.update)
     return faded(_fitted(wave, samples), round(EDGE_S * spec.sample_rate_hz))
 
@@ -253,7 +252,7 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
     styles = np.mean(voices, axis=0)
     mixed(styles, styles, mix, layers)  # refuses what is out of range
     rows = []
-    for path, place in tqdm.tqdm(planned, desc="convert", unit="file", delay=2, leave=False):
+    for path, place in progress.bar(planned, desc="convert", unit="file"):
         try:
             original, own_hz = audio.read(path)
             wave = audio.resample(original, own_hz, spec.sample_rate_hz)

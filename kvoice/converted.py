@@ -11,9 +11,8 @@ phones that learned from yet others.
 """
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, conversion, embeddings, evaluation, plots, verification
+from kvoice import audio, conversion, embeddings, evaluation, plots, progress, verification
 from kvoice.data import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import JUDGED, PhoneProbe
@@ -241,7 +240,7 @@ def _trials(model, sources, targets, panel, count, rng, title):
     """Conversions with all that is measured of each."""
     spec, made = sources.source.spec, []
     plan = pairs(sources.names, targets.names, count, rng)
-    for one, two in tqdm.tqdm(plan, desc=title, delay=2, leave=False):
+    for one, two in progress.bar(plan, desc=title):
         source = sources.drawn(one, rng)
         target = targets.drawn(two, rng, source["text"])
         parallel = targets.parallel(two, source)
@@ -354,7 +353,7 @@ def leak(model, source, per_speaker=PROBED):
     without); differs: the probe, and synthetic speakers where the corpus has them.
     """
     rows, speakers = verification.chosen(source, per_speaker)
-    found = [source.utterance(row) for row in tqdm.tqdm(rows, desc="leak", delay=2, leave=False)]
+    found = [source.utterance(row) for row in progress.bar(rows, desc="leak")]
     codes = np.concatenate([speech.mel_features(model.encode(each["mel"])["content"][None]) for each in found])
     texts = [each["text"] or str(k) for k, each in enumerate(found)]
     order = {text: k for k, text in enumerate(dict.fromkeys(texts))}

@@ -10,9 +10,8 @@ import os
 import zipfile
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, conversion
+from kvoice import audio, conversion, progress
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
@@ -113,7 +112,7 @@ def encode(model, spec, paths, output=""):
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
     used, points, left_out, heard = [], [], [], []
-    for path in tqdm.tqdm(paths, desc="encode", unit="file", delay=2, leave=False):
+    for path in progress.bar(paths, desc="encode", unit="file"):
         try:
             wave, _ = audio.read(path, spec.sample_rate_hz)
             with conversion.named(path):

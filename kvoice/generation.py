@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, plots, sphere
+from kvoice import audio, plots, progress, sphere
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
@@ -69,7 +68,7 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, 
     plots.mel_image(output / "interpolation.png", _mels(ways, model, spec), titles, spec, places)
 
     files = []
-    with tqdm.tqdm(total=len(indices) * (count + 1), desc="waves", delay=2, leave=False) as bar:
+    with progress.bar(total=len(indices) * (count + 1), desc="waves") as bar:
         for label, stem, items, between in zip(titles, stems, samples, ways):
             for k in range(len(items)):
                 files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})

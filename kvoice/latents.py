@@ -11,9 +11,8 @@ what the same edit of a latent that has nothing to do with the label changes.
 """
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.errors import KvoiceError
 from kvoice.metrics import association
 from kvoice.metrics.classification import wilson
@@ -73,7 +72,7 @@ def codes(model, source, rows=None):
             mean[place], log_var[place] = code
         bar.update(len(places))
 
-    with tqdm.tqdm(total=len(rows), desc="codes", unit="utt", delay=2, leave=False) as bar:
+    with progress.bar(total=len(rows), desc="codes", unit="utt") as bar:
         for place, row in enumerate(rows):
             utterance = source.utterance(row)
             names.append(utterance["name"])
@@ -97,8 +96,8 @@ def codes(model, source, rows=None):
 
 def _image_codes(model, source, rows):
     parts = [source.items(rows[start : start + IMAGES]) for start in range(0, len(rows), IMAGES)]
-    encoded = [model.encode(part["image"]) for part in tqdm.tqdm(
-        parts, desc="codes", unit="batch", delay=2, leave=False)]
+    encoded = [model.encode(part["image"]) for part in progress.bar(
+        parts, desc="codes", unit="batch")]
     mean, log_var = (np.concatenate(each) for each in zip(*encoded))
     factors = np.concatenate([part["factors"] for part in parts]).astype(np.float64)
     labels = {name: np.concatenate([part[name] for part in parts]) for name in source.labels}

@@ -18,9 +18,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, plots, report, runs, sphere
+from kvoice import audio, plots, progress, report, runs, sphere
 from kvoice.ascent import Path as AscentPath
 from kvoice.ascent import ascend, invert
 from kvoice.errors import KvoiceError
@@ -280,7 +279,7 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
         listeners["judge"] = Listener(judge, generator.domain, spec, path.vocoder)
 
     made, noises = [], {}
-    with tqdm.tqdm(total=len(targets), desc="sounds and pictures", delay=2, leave=False) as bar:
+    with progress.bar(total=len(targets), desc="sounds and pictures") as bar:
         for i, target in enumerate(targets):
             rows = np.s_[i * count : (i + 1) * count]
             own = None if per_start is None else per_start[rows]

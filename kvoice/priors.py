@@ -12,9 +12,8 @@ what only its own classifier hears.
 import dataclasses
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, sphere
+from kvoice import audio, progress, sphere
 from kvoice.ascent import PRIORS, STEPS, ascend, ascend_items
 from kvoice.evaluation import Judge, crops, within
 from kvoice.maximize import Listener
@@ -73,7 +72,7 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
     items = generator.decode(noise, told)
 
     rows = {"start": _Row(items, noise, np.zeros(len(wanted), int))}
-    for prior in tqdm.tqdm(PRIORS, desc="priors", delay=2, leave=False):
+    for prior in progress.bar(PRIORS, desc="priors"):
         found = ascend(path, noise, wanted, told, prior, steps)
         rows[prior] = _Row(generator.decode(found.values[-1], told), found.values[-1], found.stopped)
     found = ascend_items(path, items, wanted, steps)
@@ -99,7 +98,7 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
     scores = {"count": count, "steps": steps, "condition": condition, "names": names,
               "targets": [names[target] for target in targets],
               "judges": [*listeners, "linear judge"][1:], "rows": {}}
-    with tqdm.tqdm(total=len(rows), desc="judging", delay=2, leave=False) as bar:
+    with progress.bar(total=len(rows), desc="judging") as bar:
         for name, row in rows.items():
             mels = audio.as_mels(row.items, generator.domain, spec)
             points = space.points(mels)

@@ -7,9 +7,8 @@ the melody. The likelihood says how well the flow knows such audio at all.
 import time
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.conversion import levelled
 from kvoice.files import whole_directory, write_json
 from kvoice.metrics import speech
@@ -85,7 +84,7 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
         for stem, name, way in ways:
             found = []
             way(utterances[0]["mel"])  # what is compiled is no part of the speed
-            for each in tqdm.tqdm(utterances, desc=name, delay=2, leave=False):
+            for each in progress.bar(utterances, desc=name):
                 begun = time.perf_counter()
                 wave = way(each["mel"])
                 took_s = time.perf_counter() - begun

@@ -17,9 +17,8 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, latents, plots, runs, voices
+from kvoice import audio, latents, plots, progress, runs, voices
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory, write_json
 
@@ -215,9 +214,9 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
         content["latents"], content["traversal"] = _walks(
             partial, medium, found, label, factor, control, rows)
         content["grids"] = [
-            _written(partial, medium, grid) for grid in tqdm.tqdm(
+            _written(partial, medium, grid) for grid in progress.bar(
                 list(_grids(medium, found, label, factor, control, rows, rng)),
-                desc="sounds and pictures", delay=2, leave=False)]
+                desc="sounds and pictures")]
         write_json(partial / FILE, content)
     return content
 
@@ -278,7 +277,7 @@ def _walks(folder, medium, found, label, factor, control, rows):
     codes = found["unseen"]["mean"][some]
     titles = [medium.title(row, label) for row in some]
     entries, first = [], []
-    for d in tqdm.tqdm(shown, desc="latents", delay=2, leave=False):
+    for d in progress.bar(shown, desc="latents"):
         walks = [_swept(medium, found, code, row, d) for code, row in zip(codes, some)]
         first.append(walks[0])
         files = f"latent_{d}.png", f"latent_{d}.gif"

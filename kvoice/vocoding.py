@@ -10,9 +10,8 @@ import os
 import time
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.conversion import levelled, named, plan, sound
 from kvoice.data.corpora import AUDIO
 from kvoice.errors import KvoiceError
@@ -232,7 +231,7 @@ def vocode(vocoder, source, output):
     """
     planned, left_out = plan(source, [], output, KINDS)
     rows, spec = [], vocoder.spec
-    for path, place in tqdm.tqdm(planned, desc="vocode", unit="file", delay=2, leave=False):
+    for path, place in progress.bar(planned, desc="vocode", unit="file"):
         try:
             mel, original = heard(path, spec)
         except KvoiceError as error:

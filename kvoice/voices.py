@@ -12,9 +12,8 @@ latent does that has nothing to do with the label.
 """
 
 import numpy as np
-import tqdm
 
-from kvoice import audio, latents
+from kvoice import audio, latents, progress
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import JUDGED, Judge, PhoneProbe, VoiceSpace
 from kvoice.generation import EDGE_S, faded
@@ -201,8 +200,8 @@ def flips(model, found, panel, test, name, factor, control, rows=None):
     sounded = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SOUNDED)).astype(int))
     mels = {"real": [each["mel"] for each in utterances]}
     mels |= {edit: decoded(model, codes, utterances) for edit, codes in moved.items()}
-    heard = {edit: panel(each, spec, sounded) for edit, each in tqdm.tqdm(
-        mels.items(), desc="judges", delay=2, leave=False)}
+    heard = {edit: panel(each, spec, sounded) for edit, each in progress.bar(
+        mels.items(), desc="judges")}
 
     everywhere, first = np.arange(len(rows)), next(iter(heard.values()))
     parts = {"flip": ("flip", everywhere),

@@ -20,9 +20,8 @@ import os
 import shutil
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.data.corpora import hint
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced, write_json
@@ -497,7 +496,7 @@ def _rendered(images, count):
     workers = os.cpu_count() or 1
     chunks = [np.arange(first, min(first + _CHUNK, count)) for first in range(0, count, _CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        with tqdm.tqdm(total=count, desc="tones", unit="item", delay=2, leave=False) as bar:
+        with progress.bar(total=count, desc="tones", unit="item") as bar:
             for first in range(0, len(chunks), 4 * workers):  # so that not all are held at once
                 for done in pool.map(images, chunks[first : first + 4 * workers]):
                     yield done

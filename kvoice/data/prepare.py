@@ -23,9 +23,8 @@ import shutil
 import threading
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
 from kvoice.data.corpora import SPLITS
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
@@ -335,9 +334,8 @@ def _run(jobs, work, directory, workers):
             if name.endswith(".tmp"):  # left by a prepare that was killed
                 os.unlink(os.path.join(place, name))
     workers = min(workers or os.cpu_count(), len(jobs))
-    with tqdm.tqdm(
-        total=sum(len(job.items) for job in jobs), desc="prepare", unit="utt", delay=2, smoothing=0
-    ) as bar:
+    total = sum(len(job.items) for job in jobs)
+    with progress.bar(total=total, desc="prepare", unit="utt", smoothing=0) as bar:
         for job in _done(jobs, work, workers):
             bar.update(len(job.items))
 

@@ -14,9 +14,8 @@ import functools
 import os
 
 import numpy as np
-import tqdm
 
-from kvoice import audio
+from kvoice import audio, progress
 from kvoice.data import shards
 from kvoice.data.corpora import hint
 from kvoice.data.manifest import Manifest
@@ -381,7 +380,7 @@ def _in_order(function, arguments, title):
     """
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        with tqdm.tqdm(total=len(arguments), desc=title, unit="utt", delay=2, leave=False) as bar:
+        with progress.bar(total=len(arguments), desc=title, unit="utt") as bar:
             for first in range(0, len(arguments), 32 * workers):
                 for result in pool.map(function, arguments[first : first + 32 * workers]):
                     yield result
