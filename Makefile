@@ -1,14 +1,17 @@
-# make train    installs into .venv, then trains voicegan on the built-in corpus
-# make test     installs what the tests need as well, then runs them on the three backends
-# make test-jax (-tensorflow, -torch, -numpy)  one part of the tests
-# make install  only installs
-# PYTHON=/path/to/python3.12 chooses the Python that .venv is made with.
+# make train      installs into .venv, then trains voicegan on the built-in corpus
+# make test       installs what the tests need as well, then runs them on the three backends
+# make test-jax   one part of the tests (-tensorflow, -torch, -numpy)
+# make test-bare  the commands on JAX and on PyTorch, in environments without TensorFlow
+# make test-tfio  the reading of sound, in an environment with tensorflow-io (Python 3.11 or 3.12)
+# make install    only installs
+# PYTHON=/path/to/python3.12 chooses the Python that the environments are made with.
 
-PYTHON = python3 python3.12 python3.11
+PYTHON = python3 python3.13 python3.12 python3.11
 BACKENDS = tensorflow jax torch
-PIP_INSTALL = .venv/bin/python -m pip install --constraint constraints.txt --editable
+INSTALL = -m pip install --constraint constraints.txt --editable
+PYTEST = -m pytest --numprocesses=2
 
-.PHONY: train install test test-numpy $(BACKENDS:%=test-%)
+.PHONY: train install test test-numpy $(BACKENDS:%=test-%) test-bare test-bare-jax test-bare-torch test-tfio
 
 train: install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bin/train --model=voicegan
@@ -18,28 +21,49 @@ install: .venv/.installed
 test: test-numpy $(BACKENDS:%=test-%)
 
 test-numpy: .venv/.installed-test
-	.venv/bin/python -m pytest -m "not backend"
+	.venv/bin/python $(PYTEST) -m "not backend"
 
 $(BACKENDS:%=test-%): test-%: .venv/.installed-test
-	KERAS_BACKEND=$* .venv/bin/python -m pytest -m backend
+	KERAS_BACKEND=$* .venv/bin/python $(PYTEST) -m backend
+
+test-bare: test-bare-jax test-bare-torch
+
+test-bare-jax test-bare-torch: test-bare-%: .venv-%/.installed-test
+	! .venv-$*/bin/python -c 'import tensorflow' 2>/dev/null
+	KERAS_BACKEND=$* .venv-$*/bin/python $(PYTEST) -m backend tests/test_cli.py
+
+test-tfio: .venv-tfio/.installed-test
+	.venv-tfio/bin/python -c 'from kvoice.data import features; assert features._kernels()'
+	.venv-tfio/bin/python $(PYTEST) tests/data/test_features.py tests/data/test_pipeline.py
 
 .venv/.installed: setup.py constraints.txt | .venv/bin/python
-	$(PIP_INSTALL) .
+	.venv/bin/python $(INSTALL) '.[tensorflow]'
 	touch $@
 
 .venv/.installed-test: setup.py constraints.txt | .venv/bin/python
-	$(PIP_INSTALL) '.[test]'
+	.venv/bin/python $(INSTALL) '.[tensorflow,jax,torch,test]'
 	touch .venv/.installed $@
 
-.venv/bin/python:
+.venv-jax/.installed-test .venv-torch/.installed-test: .venv-%/.installed-test: setup.py constraints.txt | .venv-%/bin/python
+	.venv-$*/bin/python $(INSTALL) '.[$*,test]'
+	touch $@
+
+.venv-tfio/.installed-test: setup.py constraints-tfio.txt | .venv-tfio/bin/python
+	.venv-tfio/bin/python $(subst constraints,constraints-tfio,$(INSTALL)) '.[tfio,test]'
+	touch $@
+
+.venv/bin/python .venv-jax/bin/python .venv-torch/bin/python: PYTHONS = 3.11 3.12 3.13
+.venv-tfio/bin/python: PYTHONS = 3.11 3.12
+
+.venv/bin/python .venv-jax/bin/python .venv-torch/bin/python .venv-tfio/bin/python:
 	@for python in $(PYTHON); do \
 	  minor=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
-	  case $$minor in 3.11|3.12) break;; *) minor=;; esac; \
+	  case " $(PYTHONS) " in *" $${minor:-none} "*) break;; *) minor=;; esac; \
 	done; \
 	if [ -z "$$minor" ]; then \
-	  echo "kvoice needs Python 3.11 or 3.12, found in none of: $(PYTHON); name one with make PYTHON=..." >&2; exit 1; \
+	  echo "this needs a Python of $(PYTHONS), found in none of: $(PYTHON); name one with make PYTHON=..." >&2; exit 1; \
 	fi; \
 	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
 	  echo "$$python cannot make an environment: install python$$minor-venv (apt install), then make again" >&2; exit 1; \
 	fi; \
-	$$python -m venv .venv
+	$$python -m venv $(@D:/bin=)

@@ -17,7 +17,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def load(run):
-    """The trained model in the directory of a run, on the backend that KERAS_BACKEND names."""
+    """Returns the trained model in the directory of a run.
+
+    It runs on the backend that KERAS_BACKEND names, else on the first that is installed.
+
+    Raises:
+        KvoiceError: If the folder is no run, has no checkpoint, or no backend is installed.
+    """
+    from kvoice import frameworks
+
+    frameworks.chosen_backend()
     from kvoice import training
 
     return training.load(run)

@@ -10,7 +10,6 @@ import difflib
 import errno
 import functools
 import hashlib
-import importlib.util
 import inspect
 import json
 import logging
@@ -25,10 +24,10 @@ import time
 
 from absl import flags
 
+from kvoice import frameworks
 from kvoice.errors import KvoiceError
 
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
-BACKENDS = ("tensorflow", "jax", "torch")
 SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
 ELSEWHERE = ("adainvc", "speakerencoder", "waveglow")  # models that can be evaluated on a corpus of one's choice
 PUBLISHED = ("adainvc", "speakerencoder", "waveglow")  # models of which published weights are known
@@ -75,6 +74,7 @@ def main(words=None):
             print(_help(verb, words))
         else:
             command, declare = VERBS[verb]
+            logging.getLogger("tensorflow").addFilter(_worth_telling)
             command(**_values(declare, words))
     except UsageError as error:
         return _failed(verb, f"{error} (kvoice {verb} -h shows the flags)", 2)
@@ -83,12 +83,22 @@ def main(words=None):
     except KeyboardInterrupt:
         how = {"train": "goes on from the last checkpoint", "prepare": "goes on"}
         return _failed(verb, f"stopped; the same command {how.get(verb, 'starts again')}", 130)
+    except ModuleNotFoundError as error:
+        line = frameworks.missing(error)
+        if not line:
+            raise
+        return _failed(verb, line, 1)
     except Exception as error:  # TensorFlow's and HDF5's for a full disk have nothing in common
         line = _system_line(error)
         if not line:
             raise
         return _failed(verb, line, 1)
     return 0
+
+
+def _worth_telling(record):
+    """False for TensorFlow's warning that it traces a graph again: recordings have many lengths."""
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def _failed(verb, line, status):
@@ -149,7 +159,7 @@ def _overview():
         "kvoice: disentangled representations of voices, and speech made from them.", "",
         *lines, "",
         "`kvoice VERB -h` shows examples and flags. The environment variable KERAS_BACKEND chooses",
-        f"one of {', '.join(BACKENDS)}.",
+        f"one of {', '.join(frameworks.BACKENDS)}.",
     ])
 
 
@@ -245,39 +255,6 @@ def _converted(name, text, kind):
     return value
 
 
-# The backend
-
-
-def chosen_backend():
-    """Settles KERAS_BACKEND: the one that is set, else the first that is installed.
-
-    Raises:
-        KvoiceError: If it is none of `BACKENDS` or not installed, with the way to install it.
-    """
-    name = os.environ.get("KERAS_BACKEND")
-    if not name:
-        name = next(filter(_installed, BACKENDS), BACKENDS[0])
-    if name not in BACKENDS:
-        raise KvoiceError(f"KERAS_BACKEND={name}: no such backend{_near(name, BACKENDS)}; "
-                          f"there are {', '.join(BACKENDS)}")
-    if not _installed(name):
-        extra = "" if name == BACKENDS[0] else f"[{name}]"
-        raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; install it with "
-                          f"pip install 'kvoice{extra}', in a checkout pip install -e '.{extra}'")
-    os.environ["KERAS_BACKEND"] = name
-    logging.getLogger("tensorflow").addFilter(_worth_telling)
-    return name
-
-
-def _worth_telling(record):
-    """False for TensorFlow's warning that it traces a graph again: recordings have many lengths."""
-    return "triggered tf.function retracing" not in record.getMessage()
-
-
-def _installed(backend):
-    return importlib.util.find_spec(backend) is not None
-
-
 # The commands
 
 
@@ -290,7 +267,7 @@ def train(model, data, run, init, overrides):
     """
     name, _, variant = _required("model", model, "NAME[:VARIANT]").partition(":")
     config = configuration(name, variant, overrides)
-    backend = chosen_backend()
+    backend = frameworks.chosen_backend()
 
     from kvoice import audio
 
@@ -332,7 +309,7 @@ def train(model, data, run, init, overrides):
     if done < steps:
         print(_header(run, source, backend, training.model(run).count_params()))
         training.train(run, source, valid, init=init, **config["train"],
-                       validate=_quality(run, corpus, splits),
+                       validate=_quality(run, corpus, splits), verbose=1 if sys.stdout.isatty() else 2,
                        callbacks=[_estimate(steps - done), *_summaries(run, valid)])
     _complete(run)
     best = run.state["best"] or run.state
@@ -581,7 +558,7 @@ def _summaries(run, valid):
 
 def _tensorboard(run, valid):
     """The callback for TensorBoard, where TensorFlow is installed."""
-    if not _installed("tensorflow"):
+    if not frameworks.installed("tensorflow"):
         return []
     from kvoice import tensorboard
 
@@ -626,7 +603,8 @@ def _estimate(steps, after=5):
         if len(times) == after + 1:
             minutes = (times[-1] - times[0]) / after * steps / 60
             left = f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
-            print(f"\nabout {left} to the last step")
+            behind_bar = "\n" if sys.stdout.isatty() else ""
+            print(f"{behind_bar}about {left} to the last step", flush=True)
 
     return keras.callbacks.LambdaCallback(on_train_batch_end=tell)
 
@@ -678,7 +656,7 @@ def generate(run, output, count, seed, label, vocoder):
     kvoice generate --run=runs/voicegan/default --label=happy --count=8 --seed=1
     """
     _required("run", run, "DIR")
-    chosen_backend()
+    frameworks.chosen_backend()
 
     from kvoice import runs
 
@@ -702,7 +680,7 @@ def evaluate(run, count, seed, encoder, data):
     kvoice evaluate --run=runs/maximize/default        the ascent with and without its prior
     """
     _required("run", run, "DIR")
-    chosen_backend()
+    frameworks.chosen_backend()
 
     from kvoice import maximize, runs
 
@@ -959,7 +937,7 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
     """
     _required("run", run, "DIR")
     _required("input", input, "FILE_OR_DIR")
-    chosen_backend()
+    frameworks.chosen_backend()
 
     from kvoice import classification, runs
 
@@ -994,7 +972,7 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
     for name, value, placeholder in (("run", run, "DIR"), ("source", source, "FILE_OR_DIR"),
                                      ("target", target, "FILE"), ("output", output, "FILE_OR_DIR")):
         _required(name, value, placeholder)
-    chosen_backend()
+    frameworks.chosen_backend()
 
     from kvoice import conversion, runs
 
@@ -1031,7 +1009,7 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
     for name, value, placeholder in (("run", run, "DIR"), ("input", input, "FILE_OR_DIR"),
                                      ("output", output, "FILE_OR_DIR")):
         _required(name, value, placeholder)
-    chosen_backend()
+    frameworks.chosen_backend()
 
     from kvoice import conversion, runs, vocoding
 
@@ -1071,7 +1049,7 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     for name, value, placeholder in (("run", run, "DIR"), ("input", input, "FILE_OR_DIR"),
                                      ("output", output, "FILE")):
         _required(name, value, placeholder)
-    chosen_backend()
+    frameworks.chosen_backend()
 
     from kvoice import classification, embeddings, runs
 
@@ -1099,7 +1077,7 @@ def maximize(generator, classifier, target, judge, vocoder, start, strength, lab
     """
     _required("generator", generator, "RUN")
     _required("classifier", classifier, "RUN")
-    backend = chosen_backend()
+    backend = frameworks.chosen_backend()
 
     from kvoice import runs
 
@@ -1144,7 +1122,7 @@ def traverse(run, factor, label, count, seed, output, vocoder):
     _required("run", run, "DIR")
     if factor != "auto" and not factor.isdecimal():
         raise UsageError(f"--factor={factor}: expected auto, or the number of a latent")
-    backend = chosen_backend()
+    backend = frameworks.chosen_backend()
 
     from kvoice import runs
 
@@ -1216,7 +1194,7 @@ def import_(model, checkpoint, stats, spec, alternate, run):
                          f"there are {', '.join(PUBLISHED)}")
     if alternate is not None and model != "waveglow":
         raise UsageError(f"--alternate: is for waveglow, {model} has no halves; leave it out")
-    backend = chosen_backend()
+    backend = frameworks.chosen_backend()
 
     from kvoice import checkpoints
 

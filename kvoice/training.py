@@ -8,16 +8,16 @@ started again goes on from its last checkpoint and passes through the same losse
 import contextlib
 import csv
 import errno
-import importlib.util
 import io
 import math
 import os
 import shutil
+import time
 
 import keras
 import numpy as np
 
-from kvoice import runs
+from kvoice import frameworks, runs
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced, write_json
 from kvoice.models import MODELS
@@ -139,7 +139,7 @@ def train(
         amsgrad: Adam's second moment never falls.
         epsilon: Of Adam, beside the root of the second moment.
         weight_decay: Share of each weight that is added to its gradient, after the clipping.
-        verbose: Keras' progress bar: 0 none, 1 bar with ETA, 2 a line for each epoch.
+        verbose: What is printed: 0 nothing, 1 Keras' progress bar with ETA, 2 a line for each epoch.
 
     Returns:
         The model, with its last raw weights.
@@ -185,12 +185,13 @@ def train(
                 initial_epoch=start // steps_per_epoch,
                 epochs=steps // steps_per_epoch,
                 validation_data=valid and Batches(valid, valid_steps),
-                callbacks=[StopOnNonFinite(start), keeper, *callbacks],
+                callbacks=[StopOnNonFinite(start), keeper, *callbacks, *[EpochLine(steps)] * (verbose == 2)],
                 shuffle=False,
-                verbose=verbose,
+                verbose=int(verbose == 1),
             )
         except BaseException:
-            print()  # ends the line of the progress bar
+            if verbose == 1:
+                print()  # ends the line of the progress bar
             raise
         save(run)
     return built
@@ -327,7 +328,7 @@ def _load_weights(built, path):
 
 def feed(source, start):
     """The batches of a source from a step on, for `fit`: tf.data, or a generator without it."""
-    if importlib.util.find_spec("tensorflow"):
+    if frameworks.installed("tensorflow"):
         from kvoice.data import pipeline
 
         return pipeline.batches(source, start)
@@ -391,6 +392,28 @@ class StopOnNonFinite(keras.callbacks.Callback):
             f"{what} is not finite at step {self.step}: stopped; the last checkpoint is kept. Lower "
             "train.rates, or set train.clip_norm."
         )
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Prints one line at the end of each epoch: the step, the seconds it took, and what is logged.
+
+    It belongs behind the callbacks that add to the logs.
+
+    Args:
+        steps: Training steps in all.
+    """
+
+    def __init__(self, steps):
+        super().__init__()
+        self.steps = steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begin_s = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = (epoch + 1) * self.params["steps"]
+        values = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
+        print(f"step {step} of {self.steps}, {time.monotonic() - self.begin_s:.0f} s - {values}", flush=True)
 
 
 class Keeper(keras.callbacks.Callback):

@@ -24,11 +24,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def failed(capsys):
     """Runs a command that must fail with a status, and gives its one line on stderr."""
     def line(status, *words):
-        capsys.readouterr()  # progress bars of what went before
+        capsys.readouterr()
         assert cli.main(list(words)) == status
-        # What a terminal shows: on a slow machine bars came and went, in lines of their own too.
-        shown = [text.split("\r")[-1] for text in capsys.readouterr().err.split("\n")]
-        (text,) = [text for text in shown if text.strip("\x1b[A ") and "%|" not in text]
+        (text,) = capsys.readouterr().err.splitlines()
         return text
     return line
 
@@ -243,50 +241,18 @@ def test_a_bug_keeps_its_traceback(command, error):
         cli.main(["train"])
 
 
-# Backends
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    """Pretends that only some backends are installed."""
-    def pretend(*names, chosen=""):
-        monkeypatch.setattr(cli, "_installed", lambda name: name in names)
-        monkeypatch.setenv("KERAS_BACKEND", chosen)
-    return pretend
-
-
-@pytest.mark.parametrize(("names", "backend"), [
-    (("tensorflow", "jax", "torch"), "tensorflow"), (("jax", "torch"), "jax"),
-    (("torch",), "torch")])
-def test_without_a_choice_the_first_backend_that_is_installed_is_taken(installed, names, backend):
-    installed(*names)
-    assert cli.chosen_backend() == backend == os.environ["KERAS_BACKEND"]
-
-
-def test_a_chosen_backend_is_kept(installed):
-    installed("tensorflow", "torch", chosen="torch")
-    assert cli.chosen_backend() == "torch"
-
-
-def test_a_backend_that_is_not_installed_names_the_extra(installed):
-    installed("tensorflow", chosen="jax")
-    with pytest.raises(KvoiceError, match=r"pip install 'kvoice\[jax\]'"):
-        cli.chosen_backend()
-
-
-def test_an_unknown_backend_is_told_the_near_one(installed):
-    installed("tensorflow", chosen="tensoflow")
-    with pytest.raises(KvoiceError, match='did you mean "tensorflow"?'):
-        cli.chosen_backend()
-
-
-def test_of_all_that_tensorflow_warns_of_only_its_retracing_is_kept_back(installed, caplog):
-    installed("tensorflow")
-    cli.chosen_backend()
+def test_of_all_that_tensorflow_warns_of_only_its_retracing_is_kept_back(command, caplog):
+    command(lambda: None)
+    cli.main(["train"])
     logger = logging.getLogger("tensorflow")
     logger.warning("5 out of the last %d calls to %s triggered tf.function retracing. Tracing is", 5, "f")
     logger.warning("a disk is full")
     assert caplog.messages == ["a disk is full"]
+
+
+def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it(failed, command):
+    command(raising(ModuleNotFoundError("No module named 'tensorflow.python'", name="tensorflow.python")))
+    assert "pip install 'kvoice[tensorflow]'" in failed(1, "train", "--model=voicegan")
 
 
 # From a process
@@ -331,6 +297,10 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     shown = capsys.readouterr().out
     assert "conditional on emotion (angry, happy, neutral, sad)" in shown
     assert "runs/voicegan/tiny: 2 steps" in shown
+    assert not set("\r\b\x1b") & set(shown)  # no terminal: a line for each epoch, and no cursor codes
+    epochs = [line for line in shown.splitlines() if " - wasserstein: " in line]
+    assert [line.partition(",")[0] for line in epochs] == ["step 1 of 2", "step 2 of 2"]
+    assert "val_frechet: " in epochs[-1]
     assert "kvoice generate --run=runs/voicegan/tiny" in shown
     assert list((notes / "runs/voicegan/tiny/samples").rglob("*.wav"))
 

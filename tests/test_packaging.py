@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import kvoice
-from kvoice import cli
+from kvoice import cli, frameworks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETUP = (ROOT / "setup.py").read_text()
@@ -47,16 +47,62 @@ def test_a_wheel_holds_the_version_of_the_package(wheel):
     assert f"\nVersion: {kvoice.__version__}\n" in metadata.read_text()
 
 
-def test_on_another_python_there_is_nothing_to_resolve_but_its_version(wheel):
+@pytest.fixture(scope="module")
+def requirements(wheel):
+    """The requirements of each extra, and under "" of the package alone."""
     (metadata,) = wheel.glob("*.dist-info/METADATA")
-    lines = metadata.read_text().splitlines()
-    (wanted,) = (line for line in lines if line.startswith("Requires-Python: "))
-    needed = [Requirement(line.partition(": ")[2]) for line in lines if "Requires-Dist" in line]
-    needed = [r for r in needed if "extra" not in str(r.marker)]
-    assert len(needed) > 10
-    for version in ("3.10", "3.11", "3.12", "3.13"):
-        fits = SpecifierSet(wanted.partition(": ")[2]).contains(version)
-        assert {r.marker.evaluate({"python_version": version}) for r in needed} == {fits}
+    listed = [Requirement(line.partition(": ")[2]) for line in metadata.read_text().splitlines()
+              if line.startswith("Requires-Dist: ")]
+    extras = ["", *setup_extras()]
+    return {extra: [r for r in listed if r.marker is None and not extra
+                    or r.marker is not None and extra and r.marker.evaluate({"extra": extra})]
+            for extra in extras}
+
+
+def setup_extras():
+    (call,) = (node for node in ast.walk(ast.parse(SETUP)) if isinstance(node, ast.Call)
+               and getattr(node.func, "attr", "") == "setup")
+    (extras,) = (word.value for word in call.keywords if word.arg == "extras_require")
+    return [key.value for key in extras.keys]
+
+
+def names(requirements):
+    return {canonical(r.name) for r in requirements}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_pythons_are_those_that_were_tried(wheel):
+    (metadata,) = wheel.glob("*.dist-info/METADATA")
+    (wanted,) = (line for line in metadata.read_text().splitlines() if line.startswith("Requires-Python: "))
+    fits = [minor for minor in range(8, 20) if f"3.{minor}" in SpecifierSet(wanted.partition(": ")[2])]
+    assert fits == [11, 12, 13]
+
+
+FRAMEWORKS = {"tensorflow", "tensorflow-probability", "tensorflow-io", "tf-keras", "tensorboard", "jax", "torch",
+              "keras-tuner"}
+
+
+def test_the_package_alone_brings_no_framework(requirements):
+    assert len(requirements[""]) > 10
+    assert not FRAMEWORKS & names(requirements[""])
+
+
+@pytest.mark.parametrize("extra, brought", [
+    ("tensorflow", {"tensorflow", "tensorflow-probability", "tf-keras", "tensorboard"}),
+    ("jax", {"jax"}), ("torch", {"torch"}), ("tune", {"keras-tuner"}), ("test", set()),
+    ("tfio", {"tensorflow", "tensorflow-io", "tensorflow-probability", "tf-keras", "tensorboard"})])
+def test_each_extra_brings_its_framework_and_no_other(requirements, extra, brought):
+    assert FRAMEWORKS & names(requirements[extra]) == brought
+
+
+@pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
+def test_a_missing_framework_is_told_by_an_extra_that_brings_it(requirements, framework):
+    (extra,) = (extra for extra, packages in frameworks.EXTRAS.items()
+                if framework in map(canonical, packages))
+    assert framework in names(requirements[extra])
 
 
 def test_a_wheel_finds_the_configs_inside(wheel, tmp_path):
@@ -77,18 +123,22 @@ def test_a_wheel_holds_every_module_and_nothing_of_the_tests(wheel):
     assert packed == own | configs
 
 
-def test_every_requirement_is_pinned_in_the_constraints():
-    def key(name):
-        return re.match(r"[A-Za-z0-9_.-]+", name)[0].lower().replace("_", "-")
+def pins(name):
+    """Distribution -> its specifier in a file of constraints."""
+    lines = [Requirement(line) for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    return {canonical(pin.name): pin.specifier for pin in lines}
 
-    pins = {key(line) for line in (ROOT / "constraints.txt").read_text().splitlines()
-            if not line.startswith("#")}
-    lists = [node for node in ast.walk(ast.parse(SETUP)) if isinstance(node, ast.List)]
-    named = {key(item.value) for node in lists for item in node.elts
-             if isinstance(item, ast.Constant) and item.value not in ("kvoice", "kvoice.configs",
-                                                                      "kvoice.*")}
-    scripts = {key(name) for name in named if name.startswith("kvoice")}
-    assert named - scripts <= pins
+
+@pytest.mark.parametrize("file, extras", [
+    ("constraints.txt", ["", "tensorflow", "jax", "torch", "tune", "test"]),
+    ("constraints-tfio.txt", ["", "tfio", "jax", "torch", "tune", "test"])])
+def test_every_requirement_is_pinned_to_what_it_allows(requirements, file, extras):
+    pinned = pins(file)
+    for requirement in (each for extra in extras for each in requirements[extra]):
+        specifier = pinned[canonical(requirement.name)]
+        exact = [version.version for version in specifier if version.operator == "=="]
+        assert exact or requirement.name in ("torch", "setuptools")
+        assert all(version in requirement.specifier for version in exact), requirement
 
 
 def test_each_verb_has_a_front_door():
@@ -109,7 +159,7 @@ def bare(tmp_path):
         if shutil.which(name):
             (tools / name).symlink_to(shutil.which(name))
     shutil.copytree(ROOT / "bin", tmp_path / "bin", symlinks=True)
-    for name in ("Makefile", "setup.py", "constraints.txt"):
+    for name in ("Makefile", "setup.py", "constraints.txt", "constraints-tfio.txt"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
@@ -158,11 +208,20 @@ def said_by_make(answer):
 
 @needs_make
 def test_make_names_the_pythons_it_can_use(bare):
-    python(bare / "tools" / "python3", "echo 3.13")
+    python(bare / "tools" / "python3", "echo 3.14")
     answer = run(["make", "train"], bare)
     assert answer.returncode == 2 and not (bare / ".venv").exists()
     (line,) = said_by_make(answer)
-    assert "3.11 or 3.12" in line
+    assert "3.11 3.12 3.13" in line
+
+
+@needs_make
+def test_make_refuses_tensorflow_io_where_it_has_no_python(bare):
+    python(bare / "tools" / "python3", "echo 3.13")
+    answer = run(["make", "test-tfio"], bare)
+    assert answer.returncode == 2 and not (bare / ".venv-tfio").exists()
+    (line,) = said_by_make(answer)
+    assert "3.11 3.12," in line
 
 
 @needs_make
@@ -186,4 +245,4 @@ def test_make_installs_once(bare):
     for _ in range(2):
         assert run(["make", "install"], bare).returncode == 0
     assert log.read_text().splitlines() == [
-        "-m pip install --constraint constraints.txt --editable ."]
+        "-m pip install --constraint constraints.txt --editable .[tensorflow]"]

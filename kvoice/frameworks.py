@@ -1,0 +1,66 @@
+"""Which backend Keras runs on, and which extra of kvoice brings a package that is missing.
+
+Nothing here imports a framework.
+"""
+
+import difflib
+import importlib.util
+import os
+import sys
+
+from kvoice.errors import KvoiceError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+# The names under which the packages of an extra are imported.
+EXTRAS = {
+    "tensorflow": ("tensorflow", "tensorflow_probability", "tf_keras", "tensorboard"),
+    "jax": ("jax", "jaxlib"),
+    "torch": ("torch",),
+    "tfio": ("tensorflow_io",),
+    "tune": ("keras_tuner",),
+    "test": ("pytest", "xdist", "playwright"),
+}
+
+
+def chosen_backend():
+    """Returns the backend that KERAS_BACKEND names, else the first that is installed, and sets KERAS_BACKEND to it.
+
+    Where Keras is imported already, its backend is the one.
+
+    Raises:
+        KvoiceError: If it is none of `BACKENDS` or not installed, with the way to install it.
+    """
+    if "keras" in sys.modules:
+        name = sys.modules["keras"].config.backend()
+    else:
+        name = os.environ.get("KERAS_BACKEND") or next(filter(installed, BACKENDS), BACKENDS[0])
+    if name not in BACKENDS:
+        near = difflib.get_close_matches(name, BACKENDS, n=1)
+        guess = f', did you mean "{near[0]}"?' if near else ""
+        raise KvoiceError(f"KERAS_BACKEND={name}: no such backend{guess}; there are {', '.join(BACKENDS)}")
+    if not installed(name):
+        raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; {way_to(name)}")
+    os.environ["KERAS_BACKEND"] = name
+    return name
+
+
+def installed(package):
+    """Returns whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def missing(error):
+    """Returns one line on a failed import of a package that an extra brings; "" for any other package.
+
+    Args:
+        error: A `ModuleNotFoundError`.
+    """
+    package = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, packages in EXTRAS.items() if package in packages), "")
+    return f"{package} is not installed; {way_to(extra)}" if extra else ""
+
+
+def way_to(extra):
+    """Returns how an extra is installed, as a part of a sentence."""
+    return f"install it with pip install 'kvoice[{extra}]', in a checkout pip install -e '.[{extra}]'"
