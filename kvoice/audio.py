@@ -617,7 +617,8 @@ def _found_phase(size, spec, iterations, momentum, guess, held=0):
     for _ in range(iterations):
         consistent = stft(istft(size * guess, spec, samples), spec)
         guess = consistent + np.float32(momentum) * (consistent - last)
-        guess /= np.maximum(np.abs(guess), 1e-16)
+        with np.errstate(invalid="ignore"):  # NaN stays NaN, and is refused where it is written
+            guess /= np.maximum(np.abs(guess), 1e-16)
         guess[..., :held, :] = known
         last = consistent
     return guess

@@ -6,6 +6,7 @@
 
 import importlib.util
 import os
+import tempfile
 
 import pytest
 
@@ -13,6 +14,14 @@ import kvoice  # noqa: F401  sets what has to be set before a framework is impor
 
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 MISSING = importlib.util.find_spec(BACKEND) is None
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: their threads would be in each other's way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+elif BACKEND == "jax":
+    # Many tests compile the same step; their processes share what one of them compiled, for this session.
+    compiled = tempfile.TemporaryDirectory(prefix="kvoice-tests-")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled.name)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def pytest_configure():

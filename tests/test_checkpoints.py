@@ -497,6 +497,7 @@ class Net(torch.nn.Module):
     """Somebody's own."""
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")  # of the class in this file
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_whole_module_of_an_unknown_class_is_refused_with_the_way_out(tmp_path, monkeypatch, zipped):
     monkeypatch.setitem(sys.modules, "somebodys", types.SimpleNamespace(Net=Net))

@@ -667,6 +667,7 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
 
 
 @pytest.mark.backend
+@pytest.mark.filterwarnings("ignore:Only one sample available")  # of scikit-learn, in so small a corpus
 def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, capsys):
     """Sixteen speakers who hum: an encoder learns from the judges, a converter from the others."""
     monkeypatch.chdir(tmp_path)

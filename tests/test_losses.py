@@ -39,7 +39,7 @@ def test_penalty_takes_the_norm_of_each_item_not_of_the_batch():
 def test_between_draws_one_share_for_each_item():
     real, fake = np.ones((3, 4, 5), "float32"), np.zeros((3, 4, 5), "float32")
     share = np.array([0.0, 0.25, 1.0], "float32")
-    mixed = ops.convert_to_numpy(losses.between(real, fake, share))
+    mixed = ops.convert_to_numpy(losses.between(*map(ops.convert_to_tensor, (real, fake, share))))
     np.testing.assert_allclose(mixed, np.broadcast_to(share[:, None, None], mixed.shape))
 
 
@@ -62,14 +62,16 @@ def gradient(loss, x, *rest):
 
 def test_activation_is_the_mean_of_the_other_logits_less_the_target():
     logits = np.array([[1.0, 2.0, 6.0, -3.0], [0.0, 0.0, 9.0, 0.0]], "float32")
-    found = ops.convert_to_numpy(losses.activation(logits, np.array([2, 0], "int32")))
+    found = ops.convert_to_numpy(losses.activation(
+        ops.convert_to_tensor(logits), np.array([2, 0], "int32")))
     np.testing.assert_allclose(found, [0 - 6, 3 - 0], rtol=1e-6)
 
 
 def test_activation_forgets_what_all_logits_have_in_common():
     logits = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     target = np.array([0, 1, 2, 0, 1], "int32")
-    found, shifted = (ops.convert_to_numpy(losses.activation(x, target)) for x in (logits, logits + 8))
+    found, shifted = (
+        ops.convert_to_numpy(losses.activation(ops.convert_to_tensor(x), target)) for x in (logits, logits + 8))
     np.testing.assert_allclose(shifted, found, atol=1e-5)
 
 
