@@ -554,30 +554,43 @@ def test_long_griffin_lim_has_no_seams(preset, sound):
     spec, chunk, overlap = audio.SPECS[preset], 100, 40
     wave = sound(spec.sample_rate_hz)
     wanted = audio.mel(audio.condition(wave, spec, trim=False), spec)
-    got = audio.long_griffin_lim(wanted, spec, chunk_frames=chunk, overlap_frames=overlap)
-    assert got.dtype == np.float32 and len(got) == (len(wanted) - 1) * spec.hop
-
     joins = np.arange(chunk - overlap, len(wanted) - overlap, chunk - overlap)  # overlaps begin there
     assert len(joins) >= 4
     frames = np.arange(len(wanted))
     near = np.any((frames >= joins[:, None]) & (frames < joins[:, None] + overlap), axis=0)
 
-    # No click: the largest jumps from sample to sample are elsewhere, or no larger there.
-    jumps = np.abs(np.diff(got, append=got[-1:])).reshape(-1, spec.hop).max(axis=1)
-    assert jumps[near[:-1]].max() <= 1.2 * jumps[~near[:-1]].max()
+    # The phase that is found hangs on the last bits of the mel, and so does every figure below: of a mel
+    # that is heard the same, it is drawn three times.
+    ratios = []
+    for seed in range(3):
+        rounding = 1e-5 * np.random.default_rng(seed).standard_normal(wanted.shape)
+        got = audio.long_griffin_lim(
+            wanted + rounding.astype(np.float32), spec, chunk_frames=chunk, overlap_frames=overlap)
+        assert got.dtype == np.float32 and len(got) == (len(wanted) - 1) * spec.hop
 
-    # No dip: the level over 25 ms, beside that of the recording, varies no more than elsewhere.
-    size = spec.sample_rate_hz // 40
-    power = [np.convolve(np.square(each), np.ones(size) / size, "same")[:: spec.hop][: len(wanted) - 1]
-             for each in (got, wave)]
-    loud = power[1] > 1e-4 * power[1].max()
-    change_db = 10 * np.log10(power[0] / np.maximum(power[1], 1e-12))
-    assert np.std(change_db[near[:-1] & loud]) < 1.25 * np.std(change_db[~near[:-1] & loud]) + 0.05
+        jumps = np.abs(np.diff(got, append=got[-1:])).reshape(-1, spec.hop).max(axis=1)  # sample to sample
+        size = spec.sample_rate_hz // 40
+        power = [np.convolve(np.square(each), np.ones(size) / size, "same")[:: spec.hop][: len(wanted) - 1]
+                 for each in (got, wave)]
+        loud = power[1] > 1e-4 * power[1].max()
+        change_db = 10 * np.log10(power[0] / np.maximum(power[1], 1e-12))
+        again = audio.mel(audio.condition(got, spec, trim=False), spec)
+        error = np.abs(again - wanted).mean(axis=1)
+        ratios.append([
+            jumps[near[:-1]].max() / jumps[~near[:-1]].max(),
+            (np.std(change_db[near[:-1] & loud]) - 0.05) / np.std(change_db[~near[:-1] & loud]),
+            error[near].mean() / error[~near].mean()])
+    jump, swing, miss = np.median(ratios, axis=0)
 
-    # And the mel comes as close.
-    again = audio.mel(audio.condition(got, spec, trim=False), spec)
-    error = np.abs(again - wanted).mean(axis=1)
-    assert error[near].mean() < 1.15 * error[~near].mean()
+    # No click: the largest jumps are elsewhere, or about as large there. Of 30 draws of the worst case the
+    # median is 1.00, the largest 1.40 and the next 1.24; chunks of unrelated phases make it 1.7 in another.
+    assert jump < 1.5
+    # No dip: the level over 25 ms, beside that of the recording, varies no more than elsewhere. Of 16 draws
+    # of the worst case the median is 0.99, the largest 1.10.
+    assert swing < 1.3
+    # And the mel comes as close. Of 16 draws of the worst case all are from 1.107 to 1.114; chunks of
+    # unrelated phases make it 1.2 and more in three of the four cases.
+    assert miss < 1.15
 
 
 def test_chunks_give_the_same_samples_where_the_one_goes_on_for_the_other(monkeypatch):
