@@ -225,8 +225,12 @@ def wave_gan():
     return gan(domain="wave", shape=(16384,), low=-1.0, high=1.0, noise=4)
 
 
-def slopes(path, noise, target, epsilon=5e-4):
-    """The gradient of the objective by the noise, and the same by finite differences."""
+def check_gradient(path, noise, target):
+    """That the gradient of the objective by the noise is what finite differences tell.
+
+    The objective is a float32 sum of many, and has bends: a short step is lost in its rounding, a long one goes
+    around a bend. So the one of two steps that agrees better is looked at, and directions are compared first.
+    """
     told = path.told(None, 1)
 
     def objective(noise):
@@ -234,19 +238,25 @@ def slopes(path, noise, target, epsilon=5e-4):
         return ops.sum(losses.activation(logits, target)), logits
 
     gradient = ascent.backend.input_value_and_grad(objective, path.models)
-    (_, _), slope = gradient(noise)
-    steps = epsilon * np.eye(noise.shape[1], dtype="float32")
-    differences = [float(gradient(noise + step)[0][0]) - float(gradient(noise - step)[0][0])
-                   for step in steps]
-    return ops.convert_to_numpy(slope)[0], np.array(differences) / (2 * epsilon)
+    slope = ops.convert_to_numpy(gradient(noise)[1])[0].astype(np.float64)
+    agreements = []
+    for epsilon in (5e-4, 2e-3):
+        steps = epsilon * np.eye(noise.shape[1], dtype="float32")
+        differences = np.array([float(gradient(noise + step)[0][0]) - float(gradient(noise - step)[0][0])
+                                for step in steps]) / (2 * epsilon)
+        lengths = np.linalg.norm(slope), np.linalg.norm(differences)
+        assert min(lengths) > 0
+        agreements.append((slope @ differences / np.prod(lengths), lengths[0] / lengths[1]))
+    cosine, ratio = max(agreements)
+    # Of three or four noises for each path, the worst cosine is 0.9985, and the worst ratio 1.03.
+    assert cosine > 0.99
+    assert 0.8 < ratio < 1.25
 
 
 @pytest.mark.parametrize("generator, hears", [(gan, "mel"), (wave_gan, "mel"), (wave_gan, "wave")])
 def test_the_gradient_reaches_the_noise_from_either_domain(generator, hears):
     path = Path(generator(), classifier(hears), SPEC)
-    slope, differences = slopes(path, path.generator.noise(1), np.array([1]))
-    assert np.abs(slope).max() > 0
-    np.testing.assert_allclose(slope, differences, atol=0.1 * np.abs(differences).max())
+    check_gradient(path, path.generator.noise(1), np.array([1]))
 
 
 def test_mels_reach_a_classifier_of_waves_through_a_vocoder_only():
@@ -261,6 +271,4 @@ def test_the_gradient_goes_through_a_vocoder(prewhiten):
     for step in flow.flows:  # that it does something
         step.network.end.kernel.assign(np.random.default_rng(0).normal(0, 0.3, step.network.end.kernel.shape))
     path = Path(gan(low=-4.0), classifier("wave"), SPEC, Vocoder(flow, SPEC))  # loud enough to be heard
-    slope, differences = slopes(path, path.generator.noise(1), np.array([1]))
-    assert np.abs(slope).max() > 0
-    np.testing.assert_allclose(slope, differences, atol=0.1 * np.abs(differences).max())
+    check_gradient(path, path.generator.noise(1), np.array([1]))
