@@ -146,7 +146,9 @@ def test_audio_in_pieces_has_no_seams(changes):
     mel = np.random.default_rng(2).normal(-4, 2, (90, MELS))
     whole, pieces = model.infer(mel, sigma=1.0), model.infer(mel, sigma=1.0, frames=11)
     assert whole.shape == (90 * HOP,) and whole.std() > 0.3
-    np.testing.assert_allclose(pieces, whole, atol=1e-4)
+    # Rounding goes with the loudest, which is 6 or, prewhitened, up to 1400: of 6 mels on each backend at most
+    # 2.6e-7 of it, some of the last bits.
+    np.testing.assert_allclose(pieces, whole, atol=3e-6 * np.abs(whole).max())
 
 
 def test_nothing_beyond_its_reach_is_heard():
