@@ -248,7 +248,7 @@ def check_gradient(path, noise, target):
         assert min(lengths) > 0
         agreements.append((slope @ differences / np.prod(lengths), lengths[0] / lengths[1]))
     cosine, ratio = max(agreements)
-    # Of three or four noises for each path, the worst cosine is 0.9985, and the worst ratio 1.03.
+    # Of 21 noises over these paths, on PyTorch and JAX, the worst cosine is 0.9985, and the worst ratio 1.03.
     assert cosine > 0.99
     assert 0.8 < ratio < 1.25
 
