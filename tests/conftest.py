@@ -4,6 +4,7 @@
     KERAS_BACKEND=jax python -m pytest -m backend
 """
 
+import contextlib
 import importlib.util
 import os
 import tempfile
@@ -11,6 +12,10 @@ import tempfile
 import pytest
 
 import kvoice  # noqa: F401  sets what has to be set before a framework is imported
+
+with contextlib.suppress(ImportError):
+    # PyTorch's CUDA build brings it, and imports it late; behind TensorFlow 2.21 that ends the process (3.7.1).
+    import triton  # noqa: F401
 
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 MISSING = importlib.util.find_spec(BACKEND) is None
