@@ -123,7 +123,7 @@ def test_read_knows_every_word_length(tmp_path, kind):
     soundfile.write(tmp_path / "a.wav", wave, 22050, subtype=kind)
     got, rate_hz = audio.read(tmp_path / "a.wav")
     assert rate_hz == 22050 and got.dtype == np.float32
-    np.testing.assert_allclose(got, wave, atol=1 / 128 if kind == "PCM_U8" else 1 / 32768)
+    np.testing.assert_allclose(got, wave, atol=1.01 / 128 if kind == "PCM_U8" else 1 / 32768)  # one step
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
@@ -329,7 +329,7 @@ def test_mel_filters_are_librosas(preset):
         fmin=spec.fmin_hz,
         fmax=spec.fmax_hz,
     )
-    np.testing.assert_allclose(audio.mel_filters(spec), expected.T, atol=1e-8)
+    np.testing.assert_allclose(audio.mel_filters(spec), expected.T, atol=1e-7)  # float32 of up to 0.15
 
 
 def librosa_magnitude(wave, spec):
