@@ -6,6 +6,8 @@ set before one is imported.
 
 import os
 
+from kvoice import tensorflow_log
+
 __version__ = "0.1.0"
 
 # A virtual machine may advertise AMX without being able to run it: a bfloat16 matmul then ends the
@@ -14,6 +16,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 # TensorFlow writes a page about missing CUDA libraries at start-up; what matters is raised anyway.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+tensorflow_log.keep_back()
 
 
 def load(run):
