@@ -28,6 +28,7 @@ import numpy as np
 from keras import layers, ops
 
 from kvoice import losses
+from kvoice.layers.bidirectional import bidirectional
 from kvoice.layers.shift import ShiftedBasis
 from kvoice.players import StepModel
 
@@ -121,7 +122,7 @@ def recurrent(shape, latents, width):
     """
     time, bins = shape
     x = items = keras.Input(shape)
-    x = layers.Bidirectional(layers.LSTM(width, return_sequences=True))(x)  # [B, T, 2 W]
+    x = bidirectional(layers.LSTM(width, return_sequences=True))(x)  # [B, T, 2 W]
     score = layers.Dense(1)(layers.Dense(width, activation="tanh")(x))  # [B, T, 1]
     x = layers.Flatten()(layers.Dot(axes=1)([layers.Softmax(axis=1)(score), x]))  # [B, 2 W]
     encoder = keras.Model(items, _posterior(x, latents))

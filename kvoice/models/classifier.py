@@ -21,6 +21,7 @@ import numpy as np
 from keras import layers, ops
 
 from kvoice import losses
+from kvoice.layers.bidirectional import bidirectional
 from kvoice.layers.wavenet import WaveNet
 from kvoice.players import StepModel
 
@@ -43,7 +44,7 @@ def both_ways(x, depth, residual, gate, skip):
 def recurrent(x, depth, width, heard):
     """`depth` bidirectional LSTMs of `width` cells each way, and their mean over time."""
     for i in range(depth):
-        x = layers.Bidirectional(layers.LSTM(width, return_sequences=True))(x)
+        x = bidirectional(layers.LSTM(width, return_sequences=True))(x)
         heard[f"lstm_{i}"] = x  # [B, T, 2 W]
     return layers.GlobalAveragePooling1D()(x)
 
