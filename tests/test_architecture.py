@@ -144,6 +144,19 @@ def test_front_doors_are_short():
         assert len(path.read_text().splitlines()) <= 15
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_readme_can_be_read_through():
+    assert len(PAGES[0].read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
 def test_no_tracked_file_names_a_place_on_somebodys_machine():
     # Written with brackets, so that this line does not match itself.
     place = re.compile(r"""(?:^|[\s"'`(=:,])/(?:hom[e]/\w|roo[t]/|wor[k]/|User[s]/\w|op[t]/\w)""")
