@@ -207,21 +207,14 @@ def said_by_make(answer):
 
 
 @needs_make
-def test_make_names_the_pythons_it_can_use(bare):
-    python(bare / "tools" / "python3", "echo 3.14")
-    answer = run(["make", "train"], bare)
-    assert answer.returncode == 2 and not (bare / ".venv").exists()
+@pytest.mark.parametrize("there, target, folder, wanted", [
+    ("3.14", "train", ".venv", "3.11 3.12 3.13,"), ("3.13", "test-tfio", ".venv-tfio", "3.11 3.12,")])
+def test_make_names_the_pythons_it_can_use(bare, there, target, folder, wanted):
+    python(bare / "tools" / "python3", f"echo {there}")
+    answer = run(["make", target], bare)
+    assert answer.returncode == 2 and not (bare / folder).exists()
     (line,) = said_by_make(answer)
-    assert "3.11 3.12 3.13" in line
-
-
-@needs_make
-def test_make_refuses_tensorflow_io_where_it_has_no_python(bare):
-    python(bare / "tools" / "python3", "echo 3.13")
-    answer = run(["make", "test-tfio"], bare)
-    assert answer.returncode == 2 and not (bare / ".venv-tfio").exists()
-    (line,) = said_by_make(answer)
-    assert "3.11 3.12," in line
+    assert wanted in line
 
 
 @needs_make
