@@ -178,6 +178,8 @@ def train(
         if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its players
             schedule = keras.callbacks.LearningRateScheduler(lambda epoch: decay**epoch)
             callbacks = [schedule, *callbacks]
+        if verbose == 2:
+            callbacks = [*callbacks, EpochLine(steps)]
         try:
             built.fit(
                 feed(source, start),
@@ -185,7 +187,7 @@ def train(
                 initial_epoch=start // steps_per_epoch,
                 epochs=steps // steps_per_epoch,
                 validation_data=valid and Batches(valid, valid_steps),
-                callbacks=[StopOnNonFinite(start), keeper, *callbacks, *[EpochLine(steps)] * (verbose == 2)],
+                callbacks=[StopOnNonFinite(start), keeper, *callbacks],
                 shuffle=False,
                 verbose=int(verbose == 1),
             )
