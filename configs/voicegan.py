@@ -1,6 +1,6 @@
 """voicegan: mel spectrograms of emotional speech from noise, with a conditional WGAN-GP.
 
-    bin/train --model=voicegan         default: some ten minutes on two cores, then samples of
+    bin/train --model=voicegan         default: a quarter of an hour on two cores, then samples of
                                        each emotion in runs/voicegan/default/samples
     bin/train --model=voicegan:paper   the published sizes, for a GPU
     bin/train --model=voicegan:wave    waves of 0.74 s instead of mels, some thirty minutes
@@ -8,7 +8,7 @@
 
 Sizes after activation maximisation with a GAN prior (80 x 160 mels from a 512-d noise, widths 64 to
 512); loss after Gulrajani et al. 2017, arXiv:1704.00028, class head after Choi et al. 2018
-(StarGAN), arXiv:1711.09020. The default differs from them where ten minutes on two cores demand it:
+(StarGAN), arXiv:1711.09020. The default differs from them where a quarter of an hour on two cores demands it:
 width 24, two critic steps instead of five, ten times the rates, an average of the weights. At equal
 time it was nearer to real speech than five critic steps at half these rates.
 """
