@@ -35,7 +35,7 @@ def waiting(source, steps):
     from kvoice import cli
     from kvoice.data import pipeline
     from kvoice.models import VoiceGAN
-    from kvoice.players import OptimizerGroup
+    from kvoice.steps import OptimizerGroup
 
     config = cli.configuration("voicegan")
     spec = source.spec

@@ -47,7 +47,7 @@ def timed(steps):
     import keras
 
     from kvoice import cli, models
-    from kvoice.players import OptimizerGroup
+    from kvoice.steps import OptimizerGroup
 
     found = {}
     for name in MODELS:

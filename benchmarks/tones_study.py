@@ -43,14 +43,16 @@ def scored(name, fields, seed, steps):
         print(" ".join(command), flush=True)
         subprocess.run([sys.executable, "-m", *command], check=True, stdout=subprocess.DEVNULL)
     if not (run / "evaluation.json").exists():
-        from kvoice import disentanglement, runs, training
+        from kvoice import runs
+        from kvoice.evaluation import disentanglement
+        from kvoice.training import loop
         from kvoice.data.factors import FactorSource
         from kvoice.files import write_json
 
         group = runs.load(run).config["data"]
         train, test = (FactorSource("additive", **group | {"split": split}) for split in ("train", "test"))
         write_json(run / "evaluation.json", disentanglement.factor_scores(
-            training.load(run), train, test, 10_000, 0, references=name == "beta = 1" and not seed,
+            loop.load(run), train, test, 10_000, 0, references=name == "beta = 1" and not seed,
             jobs=-1))
     return json.loads((run / "evaluation.json").read_text())
 

@@ -71,7 +71,7 @@ def by_kvoice(model, batch, jit):
     """Compiles the model; returns train(count, tick), which calls tick(loss) after each step."""
     import keras
 
-    from kvoice.players import OptimizerGroup
+    from kvoice.steps import OptimizerGroup
 
     adam = {p: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9) for p in model.players()}
     model.compile(OptimizerGroup(adam), jit_compile=jit)

@@ -182,7 +182,7 @@ def by_kvoice(model, config):
     """The same of kvoice, on the backend of this process."""
     import keras
 
-    from kvoice.players import OptimizerGroup
+    from kvoice.steps import OptimizerGroup
 
     values = config["train"]
     adam = keras.optimizers.Adam(values["rates"]["flow"], global_clipnorm=values["clip_norm"] or None)

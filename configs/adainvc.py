@@ -63,7 +63,7 @@ def config(variant=""):
             "anneal_steps": 500,  # until the full weight
             "seed": 0,
         },
-        "train": {  # training.train
+        "train": {  # training.loop.train
             "steps": 2000,
             "steps_per_epoch": 200,
             "rates": {"vae": 1e-3},

@@ -109,7 +109,7 @@ def config(variant=""):
             "seed": 0,
             **kind["model"],
         },
-        "train": {  # training.train
+        "train": {  # training.loop.train
             "rates": {"vae": 1e-3, "discriminator": 1e-4},  # the second of factorvae only
             "decay": 0.8,  # factor on the rates after each epoch
             "beta_1": 0.9,

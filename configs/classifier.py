@@ -90,7 +90,7 @@ def config(variant=""):
             "warp": 0.05,  # and how far their voices are changed
             "seed": 0,
         },
-        "train": {  # training.train
+        "train": {  # training.loop.train
             "steps": 1000,
             "steps_per_epoch": 100,
             "rates": {"classifier": 1e-3},

@@ -54,7 +54,7 @@ def config(variant=""):
             "wear": 0.3,  # and the noise on them
             "seed": 0,
         },
-        "train": {  # training.train
+        "train": {  # training.loop.train
             "steps": 1200,
             "steps_per_epoch": 100,
             "rates": {"encoder": 1e-3},

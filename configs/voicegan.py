@@ -68,7 +68,7 @@ def config(variant=""):
             "class_weight": 1.0,
             "seed": 0,
         },
-        "train": {  # training.train
+        "train": {  # training.loop.train
             "steps": 2400,
             "steps_per_epoch": 200,
             "rates": {"critic": 1e-3, "generator": 1e-3},

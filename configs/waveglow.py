@@ -63,7 +63,7 @@ def config(variant=""):
             "dequantise": True,
             "seed": 0,
         },
-        "train": {  # training.train
+        "train": {  # training.loop.train
             "steps": 8000,
             "steps_per_epoch": 500,
             "rates": {"flow": 2e-3},

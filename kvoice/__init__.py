@@ -30,6 +30,6 @@ def load(run):
     from kvoice import frameworks
 
     frameworks.chosen_backend()
-    from kvoice import training
+    from kvoice.training import loop
 
-    return training.load(run)
+    return loop.load(run)

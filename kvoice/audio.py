@@ -501,7 +501,7 @@ def as_waves(items, domain, spec, vocoder=None):
     [n, samples] -> the same.
 
     Args:
-        vocoder: A `vocoding.Vocoder`; None = Griffin-Lim.
+        vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
     """
     if domain != "mel":
         return np.asarray(items)

@@ -23,7 +23,7 @@ are read back out of it; `value_and_grad` forks that scope inside `jax.value_and
 
 Rules for a step: no `add_loss`, no toggling of `trainable`, every random number from a
 `keras.random.SeedGenerator` that the model owns, every optimizer inside a
-`kvoice.players.OptimizerGroup`.
+`kvoice.steps.OptimizerGroup`.
 """
 
 import contextlib

@@ -278,10 +278,11 @@ def train(model, data, run, init, overrides):
     corpus = _prepared(data, spec, group)
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
-    from kvoice import runs, training
+    from kvoice import runs
+    from kvoice.training import loop
 
     splits = (config["data"]["split"], "valid")
-    training.check(**config["train"])  # what is refused is refused before anything is made
+    loop.check(**config["train"])  # what is refused is refused before anything is made
     if splits[0] not in LEARNT:
         raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
     if "phones" in group:
@@ -290,14 +291,14 @@ def train(model, data, run, init, overrides):
     names = source.labels[condition] if condition else []
     _refuse_one_class(data, source, condition)
     group |= _known(source, spec, group, names)
-    built = training.from_values(name, group)
+    built = loop.from_values(name, group)
     least, crop = getattr(built, "minimum_frames", 1), config["data"].get("crop_frames", 1)
     if crop < least:
         raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
     if crop % (step := getattr(built, "frames_step", 1)):
         raise KvoiceError(f"data.crop_frames: {crop} must be a multiple of {step} for this model")
     if init:
-        training.begin_from(built, init, spec)
+        loop.begin_from(built, init, spec)
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
@@ -307,8 +308,8 @@ def train(model, data, run, init, overrides):
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
     steps, done = config["train"]["steps"], run.state.get("step", 0)
     if done < steps:
-        print(_header(run, source, backend, training.model(run).count_params()))
-        training.train(run, source, valid, init=init, **config["train"],
+        print(_header(run, source, backend, loop.model(run).count_params()))
+        loop.train(run, source, valid, init=init, **config["train"],
                        validate=_quality(run, corpus, splits), verbose=1 if sys.stdout.isatty() else 2,
                        callbacks=[_estimate(steps - done), *_summaries(run, valid)])
     _complete(run)
@@ -381,24 +382,24 @@ def _quality(run, corpus, splits):
     """What a run is asked at the end of each epoch, as a function of its model; None = nothing."""
     model, group = run.config["model"], run.config["data"]
     if run.config["model_name"] == "classifier":
-        from kvoice import classification
+        from kvoice.inference import classify as classification
 
         (valid,) = _sources(corpus, splits[1:], run.spec, model, group)
         return classification.quality(valid)
     if run.config["model_name"] == "speakerencoder":
-        from kvoice import verification
+        from kvoice.evaluation import speakerencoder
 
         (valid,) = _waves(corpus, splits[1:], run.spec, group)
-        return verification.quality(run.spec, valid)
+        return speakerencoder.quality(run.spec, valid)
     if run.config["model_name"] == "waveglow":
-        from kvoice import resynthesis
+        from kvoice.evaluation import waveglow
 
         (valid,) = _sources(corpus, splits[1:], run.spec, model, group)
-        return resynthesis.quality(valid, run.config["train"]["valid_steps"])
+        return waveglow.quality(valid, run.config["train"]["valid_steps"])
     if run.config["model_name"] == "voicegan":
-        from kvoice import evaluation
+        from kvoice.evaluation import voicegan
 
-        return evaluation.quality(*_sources(corpus, splits, run.spec, _mels(model), group))
+        return voicegan.quality(*_sources(corpus, splits, run.spec, _mels(model), group))
     return None
 
 
@@ -422,10 +423,11 @@ def _mels(model):
 
 def _complete(run):
     """Writes what a run holds at its end, as far as it is missing."""
-    from kvoice import plots, training
+    from kvoice import plots
+    from kvoice.training import loop
 
     if not (run.path / "model.keras").exists():
-        training.save(run)
+        loop.save(run)
     if not (run.path / "curves.png").exists():
         plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
     heard = (run.path / "samples" / "samples.json").exists()
@@ -550,7 +552,7 @@ def _summaries(run, valid):
     """What writes down the course of a run beside its log: the latents' KL, and TensorBoard."""
     latent = []
     if run.config["model_name"] == "betavae":
-        from kvoice import disentanglement
+        from kvoice.evaluation import disentanglement
 
         latent = [disentanglement.LatentLog(run, valid)]
     return [*latent, *_tensorboard(run, valid)]
@@ -560,7 +562,7 @@ def _tensorboard(run, valid):
     """The callback for TensorBoard, where TensorFlow is installed."""
     if not frameworks.installed("tensorflow"):
         return []
-    from kvoice import tensorboard
+    from kvoice.training import tensorboard
 
     return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"], valid)]
 
@@ -576,20 +578,23 @@ def _vocoder(path, run, **chosen):
     if _domain(run.config["model"]) != "mel":
         raise KvoiceError(f"--vocoder={path}: makes the sound of mels, and {run.path} makes "
                           f"{_domain(run.config['model'])}s; leave it out")
-    from kvoice import runs, training, vocoding
+    from kvoice import runs
+    from kvoice.inference import vocode as vocoding
+    from kvoice.training import loop
 
     try:
         found = runs.load(path)
         vocoding.check(found, run.spec, run.path)
     except KvoiceError as error:
         raise KvoiceError(f"--vocoder={error}") from None
-    return vocoding.Vocoder(training.load(path), found.spec, **chosen)
+    return vocoding.Vocoder(loop.load(path), found.spec, **chosen)
 
 
 def _samples(run, output, **chosen):
-    from kvoice import generation, training
+    from kvoice.inference import generate as generation
+    from kvoice.training import loop
 
-    return generation.generate(training.load(run.path), run.spec, run.names, output, **chosen)
+    return generation.generate(loop.load(run.path), run.spec, run.names, output, **chosen)
 
 
 def _estimate(steps, after=5):
@@ -682,7 +687,8 @@ def evaluate(run, count, seed, encoder, data):
     _required("run", run, "DIR")
     frameworks.chosen_backend()
 
-    from kvoice import maximize, runs
+    from kvoice import runs
+    from kvoice.inference import maximize
 
     if content := maximize.load(run):
         _refuse_data(data, run, "a maximisation")
@@ -744,31 +750,34 @@ def _evaluate_voicegan(run, count, seed):
 
     import keras
 
-    from kvoice import evaluation, training
+    from kvoice.evaluation import voicegan
+    from kvoice.training import loop
     from kvoice.files import write_json
 
     train, judge, test = _sources(
         directory, ("train", "judge", "test"), run.spec, _mels(run.config["model"]), run.config["data"])
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
-    scores = evaluation.voicegan_scores(
-        training.load(run.path), train, judge, test, count=count or CLIPS, seed=seed,
-        untrained=training.model(run))
+    scores = voicegan.voicegan_scores(
+        loop.load(run.path), train, judge, test, count=count or CLIPS, seed=seed,
+        untrained=loop.model(run))
     write_json(run.path / "evaluation.json", scores)
-    print(f"{evaluation.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers")
+    print(f"{voicegan.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers")
 
 
 def _evaluate_classifier(run, count, seed):
     """Whole files of every split; `count` and `seed` do not matter, all are heard."""
     directory, group = _corpus_of(run), run.config["model"]
 
-    from kvoice import classification, plots, training
+    from kvoice import plots
+    from kvoice.inference import classify as classification
+    from kvoice.training import loop
     from kvoice.data.manifest import Manifest
     from kvoice.files import write_json
 
     splits = [name for name, split in Manifest.load(directory).splits.items() if split["utterances"]]
     sources = _sources(directory, splits, run.spec, group, run.config["data"])
     scores = classification.scores(
-        training.load(run.path), dict(zip(splits, sources)), run.config["speakers"])
+        loop.load(run.path), dict(zip(splits, sources)), run.config["speakers"])
     for split, each in scores["splits"].items():
         plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], scores["names"])
         plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
@@ -780,17 +789,18 @@ def _evaluate_classifier(run, count, seed):
 def _evaluate_betavae(run, count, seed):
     corpus, group = _corpus_of(run), run.config["model"]
 
-    from kvoice import disentanglement, priors, training
+    from kvoice.evaluation import disentanglement, maximization as priors
+    from kvoice.training import loop
     from kvoice.files import write_json
 
-    model = training.load(run.path)
+    model = loop.load(run.path)
     if group["domain"] == "image":
         train, test = _sources(corpus, ["train", "test"], run.spec, group, run.config["data"])
         scores = disentanglement.factor_scores(model, train, test, count or FACTORS, seed, jobs=-1)
     else:
-        from kvoice import voices
+        from kvoice.evaluation import betavae
 
-        scores = voices.scores(model, _voices(run, corpus), count=count or None, seed=seed)
+        scores = betavae.scores(model, _voices(run, corpus), count=count or None, seed=seed)
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join(map(priors.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
@@ -819,24 +829,25 @@ def _evaluate_adainvc(run, count, seed, encoder, data):
                           f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
                           "with the same --data learns from the split judge")
 
-    from kvoice import converted, priors, training
+    from kvoice.evaluation import adainvc, maximization as priors
+    from kvoice.training import loop
     from kvoice.files import whole_directory, write_json
 
     arrays = ["wave", "f0", *["phone"] * bool(known.labels["phone"])]
     sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"],
                                         arrays)))
-    model = training.load(run.path)
+    model = loop.load(run.path)
     recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
     if not {*there["judge"]} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])
-    judged = converted.judged(
+    judged = adainvc.judged(
         data or run.config["data_spec"], os.path.relpath(encoder.path, run.path), encoder.config["data_spec"])
-    panel = converted.Panel(
-        training.load(encoder.path), encoder.spec, sources["judge"], recorded, judged, seed)
+    panel = adainvc.Panel(
+        loop.load(encoder.path), encoder.spec, sources["judge"], recorded, judged, seed)
     told = run.config["speakers"], sources, panel
-    scores = converted.conversion_scores(model, *told, count=count or CONVERSIONS, seed=seed)
+    scores = adainvc.conversion_scores(model, *told, count=count or CONVERSIONS, seed=seed)
     with whole_directory(run.path / "conversions") as folder:
-        converted.examples(model, *told, folder, {"command": shlex.join(
+        adainvc.examples(model, *told, folder, {"command": shlex.join(
             [f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}", "kvoice", *sys.argv[1:]])}, seed)
     write_json(run.path / "evaluation.json", scores)
     print("\n\n".join([panel.judged["said"], *map(priors.text, scores["tables"])]))
@@ -860,12 +871,13 @@ def _evaluate_speakerencoder(run, seed, data):
                           "told apart; take a corpus of eight speakers or more")
     learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
 
-    from kvoice import priors, training, verification
+    from kvoice.evaluation import maximization as priors, speakerencoder
+    from kvoice.training import loop
     from kvoice.files import write_json
 
     sources = dict(zip(splits, _waves(corpus, splits, run.spec, run.config["data"])))
-    scores = verification.encoder_scores(
-        training.load(run.path), run.spec, sources, learned_from, run.path / "embeddings.png",
+    scores = speakerencoder.encoder_scores(
+        loop.load(run.path), run.spec, sources, learned_from, run.path / "embeddings.png",
         data or run.config["data_spec"], seed)
     write_json(run.path / "evaluation.json", scores)
     print(f"Measured on {scores['corpus']}\n")
@@ -876,13 +888,14 @@ def _evaluate_speakerencoder(run, seed, data):
 def _evaluate_waveglow(run, count, seed, data):
     corpus = _corpus_for(run, data)
 
-    from kvoice import priors, resynthesis, training
+    from kvoice.evaluation import maximization as priors, waveglow
+    from kvoice.training import loop
     from kvoice.files import write_json
 
     splits = ("train", "valid", "test")
     sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"])))
-    scores = resynthesis.vocoder_scores(
-        training.load(run.path), run.spec, sources, run.config["speakers"], count or UTTERANCES, seed,
+    scores = waveglow.vocoder_scores(
+        loop.load(run.path), run.spec, sources, run.config["speakers"], count or UTTERANCES, seed,
         run.path / "resynthesis")
     write_json(run.path / "evaluation.json", scores | {"corpus": data or run.config["data_spec"]})
     print(f"Measured on {data or run.config['data_spec']}\n")
@@ -898,7 +911,10 @@ def _voices(run, corpus):
 
 
 def _evaluate_maximization(folder, content, count, seed):
-    from kvoice import ascent, maximize, priors, report, runs, training
+    from kvoice import report, runs
+    from kvoice.evaluation import maximization as priors
+    from kvoice.inference import ascent, maximize
+    from kvoice.training import loop
     from kvoice.files import write_json
 
     generator, classifier, judge = (content[name] and runs.load(folder / content[name]["run"])
@@ -914,13 +930,13 @@ def _evaluate_maximization(folder, content, count, seed):
                                                    *classifier.config["speakers"]}:
         raise KvoiceError(f"the judge's split shares speakers with the generator or the classifier "
                           f"({', '.join(sorted(common)[:3])}): train those on the split train")
-    models = [training.load(run.path) for run in (generator, classifier)]
+    models = [loop.load(run.path) for run in (generator, classifier)]
     path = ascent.Path(*models, generator.spec, vocoder and _vocoder(folder / vocoder["run"], generator))
     noise, targets, told = maximize.starts(content, folder, *models, count, seed)
     if len(noise) < 2:
         raise KvoiceError(f"{folder}: one start is too few to measure; give --count=2 or more" + (
             " to `kvoice maximize`" if content["start"] else ""))
-    scores = priors.compare(path, judge and training.load(judge.path), sources, targets, noise, told,
+    scores = priors.compare(path, judge and loop.load(judge.path), sources, targets, noise, told,
                             seed, content["steps"])
     scores["tables"] = priors.tables(scores)
     write_json(folder / "evaluation.json", scores)
@@ -939,7 +955,8 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
     _required("input", input, "FILE_OR_DIR")
     frameworks.chosen_backend()
 
-    from kvoice import classification, runs
+    from kvoice import runs
+    from kvoice.inference import classify as classification
 
     run = runs.load(run)
     if run.config["model_name"] != "classifier":
@@ -947,9 +964,9 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
                           "classifier")
     paths = classification.files(input)
 
-    from kvoice import training
+    from kvoice.training import loop
 
-    rows, left_out = classification.classify(training.load(run.path), run.spec, paths, output)
+    rows, left_out = classification.classify(loop.load(run.path), run.spec, paths, output)
     for row in rows[:SHOWN]:
         odds = ", ".join(f"{name} {row[name]}" for name in run.names)
         print(f"{row['file']}: {row['label']}   ({odds})")
@@ -974,16 +991,17 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         _required(name, value, placeholder)
     frameworks.chosen_backend()
 
-    from kvoice import conversion, runs
+    from kvoice import runs
+    from kvoice.inference import convert as conversion
 
     run = runs.load(run)
     conversion.check(run)
     conversion.plan(source, target, output)  # before anything is loaded
 
-    from kvoice import training
+    from kvoice.training import loop
 
     vocoder = _vocoder(vocoder, run)
-    model = training.load(run.path)
+    model = loop.load(run.path)
     print("Converted voices imitate somebody: ask them, and say that it is converted.")
     rows, left_out = conversion.convert(
         model, run.spec, source, target, output, mix,
@@ -1011,7 +1029,8 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
         _required(name, value, placeholder)
     frameworks.chosen_backend()
 
-    from kvoice import conversion, runs, vocoding
+    from kvoice import runs
+    from kvoice.inference import convert as conversion, vocode as vocoding
 
     run = runs.load(run)
     vocoding.check(run, run.spec, run.path)
@@ -1051,7 +1070,8 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
         _required(name, value, placeholder)
     frameworks.chosen_backend()
 
-    from kvoice import classification, embeddings, runs
+    from kvoice import runs
+    from kvoice.inference import classify as classification, encode as embeddings
 
     run = runs.load(run)
     if run.config["model_name"] not in embeddings.MODELS:
@@ -1059,9 +1079,9 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
                           f"{', '.join(embeddings.MODELS)}")
     paths = classification.files(input)
 
-    from kvoice import training
+    from kvoice.training import loop
 
-    used, points, left_out = embeddings.encode(training.load(run.path), run.spec, paths, output)
+    used, points, left_out = embeddings.encode(loop.load(run.path), run.spec, paths, output)
     _left_out(left_out, used, input)
     print(f"{_files(used, left_out)}, {points.shape[1]} numbers each, in {output}")
 
@@ -1085,12 +1105,12 @@ def maximize(generator, classifier, target, judge, vocoder, start, strength, lab
                (("generator", generator), ("classifier", classifier), ("judge", judge),
                 ("vocoder", vocoder))}
 
-    from kvoice import maximize as maximization
-    from kvoice import training
+    from kvoice.inference import maximize as maximization
+    from kvoice.training import loop
 
     maximization.check(*(each or None for each in runs_of.values()))
     maximization.chosen(runs_of["classifier"].names, target)
-    models = {name: training.load(each.path) for name, each in runs_of.items() if each and name != "vocoder"}
+    models = {name: loop.load(each.path) for name, each in runs_of.items() if each and name != "vocoder"}
     about = {"command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])}
     for name, each in runs_of.items():
         about[name] = each and {
@@ -1129,10 +1149,11 @@ def traverse(run, factor, label, count, seed, output, vocoder):
     run = _betavae(runs.load(run))
     corpus, group = _corpus_of(run), run.config["model"]
 
-    from kvoice import training, traversal
+    from kvoice.inference import traverse as traversal
+    from kvoice.training import loop
 
     vocoder = _vocoder(vocoder, run)
-    model = training.load(run.path)
+    model = loop.load(run.path)
     if group["domain"] == "image":
         sources = dict(zip(IMAGES, _sources(corpus, IMAGES, run.spec, group, run.config["data"])))
     else:
@@ -1143,7 +1164,7 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         {"run": os.path.relpath(run.path, folder),
          "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
         label, None if factor == "auto" else int(factor), count, seed, vocoder)
-    from kvoice import priors
+    from kvoice.evaluation import maximization as priors
 
     print("\n\n".join(map(priors.text, made["tables"])))
     print(f"\nlatent {made['factor']}" + (f" for {label}" if label else " says most") + (
@@ -1196,17 +1217,17 @@ def import_(model, checkpoint, stats, spec, alternate, run):
         raise UsageError(f"--alternate: is for waveglow, {model} has no halves; leave it out")
     backend = frameworks.chosen_backend()
 
-    from kvoice import checkpoints
+    from kvoice.exchange import published
 
-    found = checkpoints.read(model, checkpoint, spec, alternate)
-    made = checkpoints.write(
+    found = published.read(model, checkpoint, spec, alternate)
+    made = published.write(
         found, run, configuration(model, found.variant), stats,
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]))
     numbers = sum(tensor.size for tensor in found.tensors.values())
     print(f"weights  {checkpoint}: {len(found.tensors)} tensors of {model}, {numbers:,} numbers\n"
           f"mels     {found.spec.mels} of {found.spec.sample_rate_hz} Hz, a frame every {found.spec.hop} "
           f"samples; scale {found.spec.scale}")
-    if checkpoints.NETWORKS[model].stats and not stats:
+    if published.NETWORKS[model].stats and not stats:
         print("         not standardised (mean 0, std 1): the published weights want their attr.pkl, with "
               "--stats=FILE")
     print(f"run      {made.path}, imported")

@@ -45,7 +45,7 @@ class Run:
     Attributes:
         path: The folder.
         config: The content of config.json; the groups `data`, `model` and `train` are the
-            keyword arguments of `Source`, of the model and of `training.train`.
+            keyword arguments of `Source`, of the model and of `training.loop.train`.
         spec: The Spec of its features.
         labels: Label -> list of names, in the order of the indices.
     """

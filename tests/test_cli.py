@@ -177,7 +177,7 @@ def test_the_choices_of_spec_are_the_specs():
 
 @pytest.mark.backend
 def test_the_choices_of_prior_are_the_priors_of_an_ascent():
-    from kvoice import ascent
+    from kvoice.inference import ascent
 
     assert set(cli.PRIORS) == set(ascent.PRIORS)
 
@@ -520,14 +520,15 @@ def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
 
 def _imported(name, directory, sizes, spec):
     """Makes a run of a tiny network as `kvoice import` does."""
-    from kvoice import runs, training
+    from kvoice import runs
+    from kvoice.training import loop
 
     config = cli.configuration(name, "tiny")
     made = runs.create(directory, {
         "model_name": name, "variant": "tiny", "data_spec": "", "corpus": "", "speakers": [], "data": config["data"],
         "model": config["model"] | sizes, "train": config["train"],
         "imported": {"file": "weights.pt", "sha256": ""}}, spec, {})
-    training.finished(made, training.model(made))
+    loop.finished(made, loop.model(made))
 
 
 @pytest.mark.backend

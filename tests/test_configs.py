@@ -105,10 +105,10 @@ def test_the_docstring_of_a_config_shows_its_command():
 @pytest.mark.backend
 @every_variant
 def test_the_train_group_is_consumed_by_training(model, variant):
-    from kvoice import training
+    from kvoice.training import loop
 
     group = cli.configuration(model, variant)["train"]
-    inspect.signature(training.train).bind("run", "source", "valid", **group)
+    inspect.signature(loop.train).bind("run", "source", "valid", **group)
 
 
 @pytest.mark.backend

@@ -25,7 +25,7 @@ from kvoice import losses
 from kvoice.layers.adain import AdaIN, InstanceNorm
 from kvoice.layers.resample import PixelShuffle1D, ReflectConv1D
 from kvoice.layers.standardised import Standardised
-from kvoice.players import StepModel
+from kvoice.steps import StepModel
 
 SPEAKERS = ("encoder", "statistics")
 PARTS = ("bank", "speaker", "content", "decoder")  # those that have a width

@@ -30,7 +30,7 @@ from keras import layers, ops
 from kvoice import losses
 from kvoice.layers.bidirectional import bidirectional
 from kvoice.layers.shift import ShiftedBasis
-from kvoice.players import StepModel
+from kvoice.steps import StepModel
 
 OBJECTIVES = ("beta", "capacity", "tcvae", "factorvae")
 LIKELIHOODS = ("gaussian", "bernoulli")

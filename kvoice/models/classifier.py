@@ -23,7 +23,7 @@ from keras import layers, ops
 from kvoice import losses
 from kvoice.layers.bidirectional import bidirectional
 from kvoice.layers.wavenet import WaveNet
-from kvoice.players import StepModel
+from kvoice.steps import StepModel
 
 
 def pooled(x, channels, kernel, pool, rank):

@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers, ops
 
 from kvoice.layers.standardised import Standardised
-from kvoice.players import StepModel
+from kvoice.steps import StepModel
 
 SCALE, OFFSET = 10.0, -5.0  # of the cosines, at the first step
 

@@ -27,7 +27,7 @@ from keras import layers, ops
 
 from kvoice import backend, losses
 from kvoice.layers.phase_shuffle import PhaseShuffle
-from kvoice.players import StepModel
+from kvoice.steps import StepModel
 
 
 def _condition(noise, labels):

@@ -22,7 +22,7 @@ from kvoice import backend
 from kvoice.layers.flow import FlowStep
 from kvoice.layers.prewhitening import FRAMES, Prewhitening
 from kvoice.layers.weight_norm import convolved
-from kvoice.players import StepModel
+from kvoice.steps import StepModel
 
 TAPS = 4  # frames that the upsampler hears: the one at hand, and those before it
 RATES = ("samples", "groups")

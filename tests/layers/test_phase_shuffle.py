@@ -5,7 +5,7 @@ from keras import ops
 
 from kvoice import backend
 from kvoice.layers.phase_shuffle import PhaseShuffle, shifted
-from kvoice.players import OptimizerGroup, StepModel
+from kvoice.steps import OptimizerGroup, StepModel
 
 pytestmark = pytest.mark.backend
 

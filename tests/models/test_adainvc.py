@@ -7,7 +7,7 @@ from keras import ops
 
 from kvoice import backend
 from kvoice.models.adainvc import AdaINVC
-from kvoice.players import OptimizerGroup
+from kvoice.steps import OptimizerGroup
 
 pytestmark = pytest.mark.backend
 

@@ -10,7 +10,7 @@ from keras import ops
 from kvoice import backend
 from kvoice.layers.shift import ShiftedBasis
 from kvoice.models.betavae import ARCHITECTURES, LOG_VAR, BetaVAE
-from kvoice.players import OptimizerGroup
+from kvoice.steps import OptimizerGroup
 
 pytestmark = pytest.mark.backend
 

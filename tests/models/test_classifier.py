@@ -6,7 +6,7 @@ from keras import layers, ops
 from kvoice import audio, backend, cli, losses
 from kvoice.layers.wavenet import WaveNet
 from kvoice.models.classifier import ARCHITECTURES, Classifier
-from kvoice.players import OptimizerGroup
+from kvoice.steps import OptimizerGroup
 
 pytestmark = pytest.mark.backend
 

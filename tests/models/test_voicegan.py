@@ -5,7 +5,7 @@ from keras import ops
 
 from kvoice import backend
 from kvoice.models.voicegan import VoiceGAN, wave_critic, wave_generator
-from kvoice.players import OptimizerGroup
+from kvoice.steps import OptimizerGroup
 
 pytestmark = pytest.mark.backend
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from kvoice import audio, backend
 from kvoice.models.waveglow import TAPS, WaveGlow, channels_of
-from kvoice.players import OptimizerGroup
+from kvoice.steps import OptimizerGroup
 
 pytestmark = pytest.mark.backend
 

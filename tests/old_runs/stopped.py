@@ -69,10 +69,11 @@ def outputs(name, model):
 
 def main(folder):
     import kvoice
-    from kvoice import cli, training
+    from kvoice import cli
+    from kvoice.training import loop
 
     folder = pathlib.Path(folder).absolute()
-    written = training.Keeper.on_epoch_end
+    written = loop.Keeper.on_epoch_end
 
     def stopped(self, *arguments):
         written(self, *arguments)
@@ -82,12 +83,12 @@ def main(folder):
         os.chdir(place)
         corpus(place)
         for name in CHANGES:
-            training.Keeper.on_epoch_end = stopped
+            loop.Keeper.on_epoch_end = stopped
             assert cli.main(words(name)) == 130
             found = {key: np.asarray(value) for key, value in outputs(name, kvoice.load(name)).items()}
             shutil.copytree(name, folder / name / "run", ignore=shutil.ignore_patterns("logs", "lock"))
             np.savez_compressed(folder / name / "outputs.npz", **found)
-            training.Keeper.on_epoch_end = written
+            loop.Keeper.on_epoch_end = written
             assert cli.main(words(name)) == 0
             shutil.copy(pathlib.Path(name, "log.csv"), folder / name / "finished.csv")
         os.chdir(folder)

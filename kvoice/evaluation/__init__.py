@@ -1,0 +1,1 @@
+"""How good trained models are: one file for each model, and what judges them."""

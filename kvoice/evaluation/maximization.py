@@ -1,0 +1,241 @@
+"""What the prior is worth: the same ascent with it and without, before a judge who was not climbed.
+
+    scores = compare(path, judge, sources, targets, generator.noise(100))
+    for table in tables(scores): ...
+
+Every row starts from the same noises, ends where the classifier is sure, and is judged twice: by
+another classifier, of another architecture and of speakers of its own, and by the linear
+discriminant of `voicegan.Judge`, which shares no code with either. Without a prior an ascent finds
+what only its own classifier hears.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from kvoice import audio, progress
+from kvoice.inference import slerp
+from kvoice.inference.ascent import PRIORS, STEPS, ascend, ascend_items
+from kvoice.evaluation.voicegan import Judge, crops, within
+from kvoice.inference.maximize import Listener
+from kvoice.metrics import speech
+from kvoice.metrics.classification import wilson
+
+LESSONS = 2048  # crops at most that the linear judge learns from
+MEASURED = 24  # items of each target whose F0, loudness and voicing are measured: vocoding is slow
+SPACE = 1024  # training crops that fit the space of the Frechet distance
+WORDS = {
+    "start": "samples as they are",
+    "typical": "ascent, noise of typical length",
+    "zero": "ascent, noise pulled to zero (published)",
+    "none": "ascent on the noise, no prior on it",
+    "items": "ascent on the item itself",
+}
+
+
+@dataclasses.dataclass
+class _Row:
+    """The items of one row: [targets * count, ...], with the noises where there are any."""
+
+    items: np.ndarray
+    noise: np.ndarray | None
+    stopped: np.ndarray
+
+
+def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS):
+    """Everything that is said about an ascent, as a dict fit for JSON.
+
+    Args:
+        path: An `ascent.Path`.
+        judge: Another trained classifier, or None.
+        sources: "train", "judge" and "test" -> `data.source.Source` of mels, of the corpus of the
+            generator; the crops are as long as the generator's items.
+        targets: Numbers of the classifier's labels.
+        noise: The starts, the same for each target: [count, noise].
+        told: What a conditional generator is told, [targets, count] numbers of its labels; None for
+            a plain one.
+        seed: Of the linear judge's lessons.
+        steps: Of each ascent, at most.
+
+    Returns:
+        {"count", "steps", "names", "targets", "judges": names of the listeners beside the
+        classifier, "rows": row -> {"agreed": listener -> target or "all" -> {"share", "low",
+        "high", "clips"}, "gained" and "lost" (starts that a listener heard as another label before
+        and as the target after, and the other way round), "frechet", "diversity", "moved_db",
+        "turned_degrees", "length", "f0_semitones", "loudness_db", "voiced_points", "steps"},
+        "real": the same crops of real speech as a reference}.
+    """
+    generator, classifier, spec = path.generator, path.classifier, path.spec
+    condition, names = classifier.condition, list(classifier.names)
+    count = len(noise)
+    wanted, noise = np.repeat(targets, count), np.tile(noise, (len(targets), 1))
+    told = None if told is None else np.reshape(told, -1)
+    items = generator.decode(noise, told)
+
+    rows = {"start": _Row(items, noise, np.zeros(len(wanted), int))}
+    for prior in progress.bar(PRIORS, desc="priors"):
+        found = ascend(path, noise, wanted, told, prior, steps)
+        rows[prior] = _Row(generator.decode(found.values[-1], told), found.values[-1], found.stopped)
+    found = ascend_items(path, items, wanted, steps)
+    rows["items"] = _Row(found.values[-1], None, found.stopped)
+
+    listeners = {"classifier": Listener(classifier, generator.domain, spec)}
+    if judge is not None:
+        listeners["judge"] = Listener(judge, generator.domain, spec)
+    lessons = crops(sources["judge"], min(3 * len(sources["judge"]), LESSONS))
+    linear = Judge(lessons["mel"], lessons[condition], condition, seed)
+    known = crops(sources["train"], min(len(sources["train"]), SPACE))["mel"]
+    real = crops(sources["test"], len(wanted))
+    space = speech.MelSpace.fit(known)
+    real_points = space.points(real["mel"])
+
+    def hearing(items, mels):
+        found = {who: listener(items).argmax(axis=1) for who, listener in listeners.items()}
+        return found | {"linear judge": linear(mels)}
+
+    measured = np.concatenate([np.arange(i * count, i * count + min(count, MEASURED))
+                               for i in range(len(targets))])
+    before = None
+    scores = {"count": count, "steps": steps, "condition": condition, "names": names,
+              "targets": [names[target] for target in targets],
+              "judges": [*listeners, "linear judge"][1:], "rows": {}}
+    with progress.bar(total=len(rows), desc="judging") as bar:
+        for name, row in rows.items():
+            mels = audio.as_mels(row.items, generator.domain, spec)
+            points = space.points(mels)
+            heard = hearing(row.items, mels)
+            voice = prosody(audio.as_waves(row.items[measured], generator.domain, spec), spec)
+            if before is None:
+                before = {"mels": mels, "heard": heard, "voice": voice}
+            scores["rows"][name] = {
+                "agreed": {who: _agreed(labels == wanted, wanted, names)
+                           for who, labels in heard.items()},
+                "gained": {who: int(np.sum((labels == wanted) & (before["heard"][who] != wanted)))
+                           for who, labels in heard.items()},
+                "lost": {who: int(np.sum((labels != wanted) & (before["heard"][who] == wanted)))
+                         for who, labels in heard.items()},
+                "frechet": speech.frechet(points, real_points),
+                "diversity": within(points, wanted) / within(real_points, real[condition]),
+                "moved_db": _decibels(mels, before["mels"], spec),
+                "steps": float(np.mean(row.stopped)),
+                **{f"{what}_change": _median_change(voice[what], before["voice"][what])
+                   for what in voice},
+            }
+            if row.noise is not None:
+                scores["rows"][name] |= {
+                    "turned_degrees": float(np.mean(slerp.degrees(noise, row.noise))),
+                    "length": float(np.mean(np.linalg.norm(row.noise, axis=1)
+                                            / np.sqrt(noise.shape[1])))}
+            bar.update()
+    scores["real"] = {"agreed": {
+        "linear judge": _agreed(linear(real["mel"]) == real[condition], real[condition], names),
+        **{who: _agreed(listener.model.probabilities(real["mel"]).argmax(axis=1) == real[condition],
+                        real[condition], names)
+           for who, listener in listeners.items() if listener.model.domain == "mel"}}}
+    return scores
+
+
+def prosody(waves, spec):
+    """What an ascent may change beside the label, of each wave.
+
+    Shapes: waves [n, samples] -> dict of `f0_semitones` (mean over the voiced frames, against 100
+    Hz; NaN where nothing is voiced), `loudness_db` (root mean square, full scale = 0) and
+    `voiced_points` (voiced frames in percent), [n] each.
+    """
+    tracks = [audio.f0(wave, spec.sample_rate_hz, spec.hop) for wave in waves]
+    power = np.mean(np.square(waves, dtype=np.float64), axis=1)
+    return {
+        "f0_semitones": np.array([
+            12 * np.mean(np.log2(track[track > 0] / 100)) if np.any(track > 0) else np.nan
+            for track in tracks]),
+        "loudness_db": 10 * np.log10(np.maximum(power, 1e-12)),
+        "voiced_points": np.array([100 * np.mean(track > 0) for track in tracks]),
+    }
+
+
+def _agreed(hits, wanted, names):
+    """"all" and every label -> the share of its clips that were heard as it, with its interval."""
+    shares = {}
+    for name, asked in [("all", wanted >= 0), *((n, wanted == i) for i, n in enumerate(names))]:
+        count = int(asked.sum())
+        if count:
+            low, high = wilson(int(hits[asked].sum()), count)
+            shares[name] = {"share": float(hits[asked].mean()), "low": low, "high": high,
+                            "clips": count}
+    return shares
+
+
+def _decibels(mels, others, spec):
+    """Root mean square difference of the levels of mels in dB, averaged over the clips."""
+    levels = (20 * np.log10(np.maximum(audio.magnitude(m, spec), spec.floor)) for m in (mels, others))
+    return float(np.mean(np.sqrt(np.mean(np.square(next(levels) - next(levels)), axis=(1, 2)))))
+
+
+def _median_change(values, before):
+    change = values - before
+    return float(np.nanmedian(change)) if np.any(np.isfinite(change)) else None
+
+
+# --- As text
+
+
+def tables(scores):
+    """The scores as tables of text: a list of {"title", "note", "columns", "rows"}."""
+    listeners = ["classifier", *scores["judges"]]
+    factor = scores["rows"]["start"]["frechet"]
+    summary = {
+        "title": f"{scores['count']} starts for each of {', '.join(scores['targets'])}",
+        "note": "Share of results heard as their target, with 95 % intervals (Wilson) over starts; "
+                "Frechet distance to real test clips, and as a multiple of that of the samples as "
+                "they are; diversity within a target, over that of real clips; distance moved in the "
+                "mel, and the angle that the noise turned.",
+        "columns": ["", *listeners, "Frechet", "diversity", "moved, dB", "turned", "|noise|", "steps"],
+        "rows": [[WORDS[name], *(_share(row["agreed"][who]["all"]) for who in listeners),
+                  f"{row['frechet']:.3f} ({row['frechet'] / factor:.2f}x)", f"{row['diversity']:.2f}",
+                  f"{row['moved_db']:.1f}", *_noise_cells(row), f"{row['steps']:.0f}"]
+                 for name, row in scores["rows"].items()]}
+    if "real" in scores:
+        agreed = scores["real"]["agreed"]
+        summary["rows"].append(["real test clips, own label", *(
+            _share(agreed[who]["all"]) if who in agreed else "" for who in listeners),
+            *[""] * 6])
+    per_target = {
+        "title": "Heard as the target, by target", "note": "",
+        "columns": ["", "heard by", *scores["targets"]],
+        "rows": [[WORDS[name] if i == 0 else "", who,
+                  *(_share(row["agreed"][who][target]) for target in scores["targets"])]
+                 for name, row in scores["rows"].items() for i, who in enumerate(listeners)]}
+    changed = {
+        "title": "What else changed", "note": "Median over starts, against the samples as they are.",
+        "columns": ["", "F0, semitones", "loudness, dB", "voiced, points"],
+        "rows": [[WORDS[name], *("" if row[f"{what}_change"] is None else f"{row[f'{what}_change']:+.1f}"
+                                 for what in ("f0_semitones", "loudness_db", "voiced_points"))]
+                 for name, row in scores["rows"].items() if name != "start"]}
+    enhanced = {
+        "title": "Before and after", "note": "Starts that were heard as the target before and after "
+                "the ascent with noise of typical length, and how many it gained and lost.",
+        "columns": ["heard by", "before", "after", "gained", "lost"],
+        "rows": [[who, _share(scores["rows"]["start"]["agreed"][who]["all"]),
+                  _share(scores["rows"]["typical"]["agreed"][who]["all"]),
+                  f"{scores['rows']['typical']['gained'][who]}",
+                  f"{scores['rows']['typical']['lost'][who]}"] for who in listeners]}
+    return [summary, per_target, changed, enhanced]
+
+
+def _share(agreed):
+    return f"{agreed['share']:.0%} ({agreed['low']:.0%}-{agreed['high']:.0%})"
+
+
+def _noise_cells(row):
+    if "length" not in row:
+        return ["", ""]
+    return [f"{row['turned_degrees']:.0f} deg", f"{row['length']:.2f}"]
+
+
+def text(table):
+    """A table as plain text, its columns aligned."""
+    rows = [table["columns"], *table["rows"]]
+    wide = [max(len(row[i]) for row in rows) for i in range(len(table["columns"]))]
+    lines = ["  ".join(f"{cell:{w}}" if i == 0 else f"{cell:>{w}}"
+                       for i, (cell, w) in enumerate(zip(row, wide))).rstrip() for row in rows]
+    return "\n".join([table["title"], *lines])

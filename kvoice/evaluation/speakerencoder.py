@@ -1,0 +1,185 @@
+"""How well a speaker encoder tells voices apart that it has never heard.
+
+    scores = encoder_scores(model, spec, {"valid": source, "judge": source, "test": source})
+
+A trial is a pair of recordings: of one speaker, or of two. The equal error rate is where as many pairs of
+two speakers are taken for one as pairs of one for two; its threshold on the cosine is what "the same
+voice" means wherever conversions are judged.
+"""
+
+import numpy as np
+
+from kvoice import audio, plots
+from kvoice.evaluation import voicegan
+from kvoice.inference import encode
+from kvoice.errors import KvoiceError
+from kvoice.metrics import speech
+
+HEARD = 12  # utterances of each speaker, spread over what there is of him
+RESAMPLED = 200  # times that speakers are drawn again, for an interval
+FEWEST = 5  # speakers that can be drawn again
+
+
+def chosen(source, per_speaker=HEARD):
+    """The numbers of up to `per_speaker` utterances of each speaker of a source, spread evenly.
+
+    Shapes: -> rows [n], speakers [n].
+    """
+    speakers = source.speaker_of()
+    rows = []
+    for speaker in np.unique(speakers[speakers >= 0]):
+        own = np.flatnonzero(speakers == speaker)
+        rows.append(own[np.unique(np.linspace(0, len(own) - 1, min(len(own), per_speaker)).astype(int))])
+    rows = np.concatenate(rows) if rows else np.zeros(0, int)
+    return rows, speakers[rows]
+
+
+def embedded(model, spec, source, per_speaker=HEARD):
+    """Embeddings of some utterances of each speaker of a source.
+
+    Args:
+        model: A `models.speakerencoder.SpeakerEncoder`.
+        spec: Of its mels.
+        source: A `data.source.Source` with waves, of any rate.
+
+    Returns:
+        embeddings [n, size], speakers [n], genders [n], -1 = unknown.
+    """
+    rows, speakers = chosen(source, per_speaker)
+    found = [source.utterance(row) for row in rows]
+    waves = [audio.resample(audio.deemphasised(each["wave"], source.spec), source.spec.sample_rate_hz,
+                            spec.sample_rate_hz) for each in found]
+    return encode.of_waves(model, spec, waves), speakers, np.array([each["gender"] for each in found])
+
+
+def trials(points, speakers):
+    """The cosines of all pairs of embeddings of length 1: of one speaker, and of two.
+
+    Shapes: points [n, size], speakers [n] -> same [pairs], different [pairs].
+    """
+    one, two = np.triu_indices(len(points), 1)
+    cosines = (points @ points.T)[one, two]
+    same = speakers[one] == speakers[two]
+    return cosines[same], cosines[~same]
+
+
+def told_apart(points, speakers, genders, rng):
+    """The equal error rate of all trials of a set, and of those between speakers of one gender.
+
+    The interval is that of the rate where the speakers are drawn again, with replacement: 2.5 to 97.5 %.
+
+    Returns:
+        {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; "low" and "high" are
+        None below `FEWEST` speakers, the last where there are no two speakers of one gender.
+
+    Raises:
+        KvoiceError: If there are fewer than two speakers, or nobody has two utterances.
+    """
+    kinds = np.unique(speakers)
+    same, different = trials(points, speakers)
+    if not len(same) or not len(different):
+        raise KvoiceError("an equal error rate wants two speakers or more, and two utterances or more of "
+                          f"one of them, got {len(kinds)} and {len(points)} utterances")
+    rate, threshold = speech.equal_error_rate(same, different)
+    low, high = _interval(same, different, speakers, rng) if len(kinds) >= FEWEST else (None, None)
+    one, two = np.triu_indices(len(points), 1)
+    alike = (speakers[one] != speakers[two]) & (genders[one] == genders[two]) & (genders[one] >= 0)
+    closer = (points @ points.T)[one[alike], two[alike]]
+    return {"speakers": len(kinds), "utterances": len(points), "rate": rate, "low": low, "high": high,
+            "threshold": threshold,
+            "same_gender": speech.equal_error_rate(same, closer)[0] if len(closer) else None}
+
+
+def _interval(same, different, speakers, rng):
+    """From where to where the rate lies where speakers are drawn again: each trial counts as often.
+
+    Shapes: same, different as of `trials`, speakers [n] -> (low, high).
+    """
+    kinds, own = np.unique(speakers, return_inverse=True)
+    one, two = np.triu_indices(len(own), 1)
+    alike = own[one] == own[two]
+    who, first, second = own[one[alike]], own[one[~alike]], own[two[~alike]]
+
+    def drawn():
+        """How often each trial stands there; a draw without trials of both kinds says nothing."""
+        for _ in range(RESAMPLED):
+            drawn_again = rng.integers(len(kinds), size=len(kinds))
+            counts = np.bincount(drawn_again, minlength=len(kinds)).astype(np.int32)  # small: read at random
+            weights = counts[who], counts[first] * counts[second]
+            if weights[0].any() and weights[1].any():
+                yield weights
+
+    rates = [rate for rate, _ in speech.equal_error_rates(same, different, drawn())]
+    return tuple(float(each) for each in np.quantile(rates, (0.025, 0.975)))
+
+
+def with_interval(told, how=".1%"):
+    """The rate of `told_apart` as text, with its interval where there is one: "3.4% (1.0%-9.8%)"."""
+    between = "" if told["low"] is None else f" ({told['low']:{how}}-{told['high']:{how}})"
+    return f"{told['rate']:{how}}{between}"
+
+
+def picture(path, points, speakers, genders, seed=0):
+    """Draws embeddings in two dimensions; how well they are sorted by speaker and by gender.
+
+    Shapes: points [n, size], names of speakers and genders [n] ("" = unknown).
+
+    Returns:
+        {"picture": the file's name, "silhouette": {"speaker", "gender"}}, as far as there are two.
+    """
+    kinds = {"speaker": np.asarray(speakers), "gender": np.asarray(genders)}
+    found = {kind: speech.silhouette(points, names) for kind, names in kinds.items()
+             if 1 < len(np.unique(names)) < len(points)}
+    title = ", ".join(f"silhouette by {kind} {value:.2f}" for kind, value in found.items())
+    plots.places(path, voicegan.placed(points, seed), list(speakers), list(genders), title)
+    return {"picture": path.name, "silhouette": found}
+
+
+def quality(spec, valid):
+    """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for `training.loop.train`."""
+    def validate(model):
+        points, speakers, _ = embedded(model, spec, valid)
+        same, different = trials(points, speakers)
+        return {"equal_error_rate": speech.equal_error_rate(same, different)[0]}
+
+    return validate
+
+
+def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
+    """Everything that is said of a speaker encoder, as a dict fit for JSON.
+
+    Args:
+        model: A trained `models.speakerencoder.SpeakerEncoder`.
+        spec: Of its mels.
+        sources: Split -> `data.source.Source` with waves.
+        learned_from: The splits with speakers whom it was trained on.
+        path: Where the embeddings of the last split are drawn.
+        corpus: What `--data` says of the sources.
+
+    Returns:
+        {"kind": "speakers", "corpus", "splits": split -> `told_apart`, "learned_from", "embeddings" (see
+        `picture`), "metrics": name -> number, "tables"}.
+    """
+    found, rng = {}, np.random.default_rng(seed)
+    for split, source in sources.items():
+        points, speakers, genders = embedded(model, spec, source)
+        found[split] = told_apart(points, speakers, genders, rng)
+    names = source.labels["gender"]
+    drawn = picture(path, points, [source.labels["speaker"][k] for k in speakers],
+                    [names[k] if k >= 0 else "" for k in genders], seed)
+    unseen = {split: each for split, each in found.items() if split not in learned_from}
+    rows = [[f"{split}, learned from" if split in learned_from else split, str(each["speakers"]),
+             str(each["utterances"]), with_interval(each),
+             "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
+            for split, each in found.items()]
+    return {
+        "kind": "speakers", "corpus": corpus, "splits": found, "learned_from": learned_from,
+        "embeddings": drawn,
+        "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
+        "tables": [{
+            "title": "Equal error rate",
+            "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over speakers drawn "
+                    f"again, where there are {FEWEST} or more; of pairs of one speaker against pairs of two "
+                    "of one gender; and the cosine from which two recordings count as one voice.",
+            "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
+                        "threshold"], "rows": rows}]}

@@ -1,0 +1,412 @@
+"""How good a trained VoiceGAN is: beside real speech it never heard, and beside noise.
+
+    validate = quality(train, valid)      # for training.loop.train: keeps the best epoch
+    scores = voicegan_scores(model, train, judge, test)
+    print(table(scores))
+
+`train`, `valid`, `judge` and `test` are `data.source.Source`s of one corpus, whose speakers (or
+texts, where the label is the speaker) are disjoint. No number stands alone: each is given for the
+generated clips, for real ones and for noise, at the same number of clips.
+"""
+
+import math
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import TSNE
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kvoice import audio
+from kvoice.errors import KvoiceError
+from kvoice.metrics import speech
+from kvoice.metrics.classification import wilson
+
+REFERENCE = 2048  # training clips at most that fit the space, and that copies are looked for in
+JUDGED = 2048  # clips at most that the judge learns from
+CROPS = 3  # of each utterance, for the judge
+CEPSTRA = 24  # coefficients that the judge hears
+FRAMES = 40_000  # frames at most that a probe of phones learns from
+AROUND = (-8, -4, -2, 0, 2, 4, 8)  # frames that it hears of a phone and of what stands beside it
+
+
+def quality(train, valid, count=256, seed=0):
+    """A function `model -> {"frechet", "diversity"}`: what training asks at the end of each epoch.
+
+    The Frechet distance (`metrics.speech`) of `count` generated clips to `count` real ones of
+    `valid` comes first: by it training keeps its best epoch. The diversity is the mean distance of
+    two generated clips of one label, over that of real ones. The labels of the real clips are asked
+    for; the same clips and noises at each call.
+
+    Args:
+        train: Source that fits the space.
+        valid: Source of the real clips.
+        count: Clips of each kind.
+        seed: Of the noises.
+    """
+    space = speech.MelSpace.fit(crops(train, count)["mel"])
+    real = crops(valid, count)
+    points = space.points(real.pop("mel"))
+
+    def validate(model):
+        labels = real[model.condition] if model.condition else np.zeros(count, int)
+        asked = labels if model.condition else None
+        made = space.points(generated(model, valid.spec, count, asked, seed))
+        return {"frechet": speech.frechet(made, points),
+                "diversity": relative(within(made, labels), within(points, labels))}
+
+    return validate
+
+
+def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None):
+    """Everything that is said about a VoiceGAN, as a dict fit for JSON; `table` makes it text.
+
+    Each row is a set of `count` clips with the labels of `count` real test clips:
+        generated: by the model.
+        real train: clips it was trained on; what a perfect model would reach.
+        real test: the clips that all are compared to; for the judge, what can be reached.
+        white noise: each as loud as its test clip; how far loudness alone gets.
+        untrained: by the model before training, where one is given.
+    and each row holds, for all clips ("all") and for the clips of one label:
+        frechet: Distance to the real test clips (`metrics.speech`); None below two clips.
+        diversity: Mean distance of two clips of one label, over that of the real test clips: 0 for
+            one pattern, about 1 for as many as real speech has.
+        novelty: Distance to the nearest of the training clips, median, over that of the real test
+            clips: 0 for copies of them, about 1 for what is as new as unseen recordings.
+        confirmed: How often a `Judge` who learned from other speakers hears the intended label:
+            share, low and high of a 95 % interval (Wilson), clips. Absent for a plain model.
+    `confusion`: for each intended label of the generated clips, how often which was heard.
+
+    Args:
+        model: A `VoiceGAN`: `condition`, `labels` and `generate` are used.
+        train: Source that the model was trained on.
+        judge: Source for the judge.
+        test: Source of real clips that neither has heard.
+        count: Clips in each row.
+        seed: Of the noises, and of the judge's lessons.
+        untrained: A model like it with its first weights, or None.
+
+    Raises:
+        KvoiceError: If the labels of the corpus are not the model's, or the judge's split holds
+            fewer than two of them.
+    """
+    condition = model.condition
+    names = test.labels[condition] if condition else []
+    if len(names) != model.labels:
+        raise KvoiceError(f"the corpus has {len(names)} labels of {condition or 'no condition'}, "
+                          f"the model {model.labels}: evaluate it on the corpus it was trained on")
+    known = crops(train, max(count, min(len(train), REFERENCE)))
+    real = crops(test, count)
+    labels = real[condition] if condition else np.zeros(count, int)
+    asked = labels if condition else None
+    clips = {
+        "generated": generated(model, test.spec, count, asked, seed),
+        "real train": known["mel"][:count],
+        "real test": real["mel"],
+        "white noise": white_noise(real["mel"], test.spec, np.random.default_rng(seed)),
+    }
+    if untrained is not None:
+        clips["untrained"] = generated(untrained, test.spec, count, asked, seed)
+    intended = dict.fromkeys(clips, labels)
+    if condition:
+        intended["real train"] = known[condition][:count]
+
+    space = speech.MelSpace.fit(known["mel"])
+    points = {row: space.points(mels) for row, mels in clips.items()}
+    rows = _distances(points, intended, names)
+    _add_novelty(rows, points, space.points(known["mel"]))
+    scores = {"version": speech.VERSION, "condition": condition, "names": list(names),
+              "count": count, "seed": seed, "rows": rows}
+    if condition:
+        del known, real
+        lessons = crops(judge, min(CROPS * len(judge), JUDGED))
+        hears = Judge(lessons["mel"], lessons[condition], condition, seed)
+        heard = {row: hears(mels) for row, mels in clips.items()}
+        for row in rows:
+            rows[row]["confirmed"] = _confirmed(heard[row], intended[row], names)
+        scores["judge"] = {"clips": len(lessons["mel"])}
+        scores["confusion"] = {
+            name: {other: int(np.sum(heard["generated"][labels == i] == j))
+                   for j, other in enumerate(names)}
+            for i, name in enumerate(names)}
+    return scores
+
+
+def generated(model, spec, count, labels, seed):
+    """Mels of `count` items of a generator, whichever domain is its own: [count, time, mels]."""
+    return audio.as_mels(model.generate(count, labels, seed), model.domain, spec)
+
+
+def crops(source, count):
+    """The first `count` crops of a source: `mel` [count, time, mels] and each label [count]."""
+    batches = [source.batch(step) for step in range(math.ceil(count / len(source.batch(0)["mel"])))]
+    return {name: np.concatenate([batch[name] for batch in batches])[:count]
+            for name in ("mel", "speaker", "gender", "emotion")}
+
+
+def white_noise(mels, spec, rng):
+    """Mels of white noise, each as loud (mean square of the bands' magnitudes) as the one given.
+
+    Shapes: mels [clips, time, mels] -> the same.
+    """
+    noises = []
+    for mel in mels:
+        wave = rng.standard_normal(spec.samples(len(mel))).astype(np.float32)
+        noise = audio.mel_magnitude(wave, spec)[:-1]
+        gain = np.sqrt(np.mean(audio.magnitude(mel, spec) ** 2) / np.mean(noise ** 2))
+        noises.append(audio.scaled(gain * noise, spec))
+    return np.stack(noises)
+
+
+class Judge:
+    """Tells the label of a clip of mel, having learned from real clips of speakers of its own.
+
+    Linear discriminant analysis with a shrunken covariance on `cues`, all labels equally likely
+    beforehand. It learns from each clip as it is and from two `worn` copies: a judge that never met
+    a blurred or grainy clip decides by that alone (real `demo` clips that are blurred by one frame
+    and band are nearly all one emotion to it). Level counts: models work at fixed bounds, and
+    loudness is part of an emotion.
+
+    Cues, number of coefficients and classifier were chosen once, by cross-validation over the
+    speakers of the split `judge` of `demo`, on clips as they are and worn, against statistics of
+    the bands, spectra of their modulation, support vector machines, and perceptrons.
+
+    Args:
+        mels: Real clips, [clips, time, mels]; or a list of [time, mels] of any lengths.
+        labels: Of them, [clips] int.
+        condition: What the labels are, for the error.
+        seed: Of the copies.
+
+    Raises:
+        KvoiceError: If there are fewer than two labels to tell apart.
+
+    Source: Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional covariance
+    matrices", for the shrinkage.
+    """
+
+    def __init__(self, mels, labels, condition="label", seed=0):
+        kinds = len(np.unique(labels))
+        if kinds < 2:
+            raise KvoiceError(f"a judge of {condition} needs real clips of two labels or more in "
+                              f"its split, got {kinds}: use a larger corpus")
+        rng = np.random.default_rng(seed)
+        lessons = [cues(mels), cues(worn(mels, rng)), cues(worn(mels, rng))]
+        discriminant = LinearDiscriminantAnalysis(
+            solver="lsqr", shrinkage="auto", priors=np.full(kinds, 1 / kinds))
+        self._classifier = make_pipeline(StandardScaler(), discriminant)
+        self._classifier.fit(np.concatenate(lessons), np.tile(labels, len(lessons)))
+
+    def __call__(self, mels):
+        """The label it hears in each clip: [clips, time, mels], or a list, -> [clips]."""
+        return self._classifier.predict(cues(mels))
+
+
+class VoiceSpace:
+    """How alike two voices are: where clips lie between the speakers of a split.
+
+    The linear discriminants of its speakers on `cues`, learned as a `Judge` learns. Of two clips,
+    the cosine of their places says how alike the voices are: 1 for the same, around 0 for others.
+    Few speakers span few directions of what a voice can be; the cosines of other clips of the same
+    speakers, and of other speakers, are what a cosine has to be read beside.
+
+    Args:
+        mels: As a `Judge`'s.
+        speakers: Of them, [clips] int.
+        seed: Of the worn copies.
+
+    Raises:
+        KvoiceError: If there are fewer than three speakers: two span one direction, whose cosine
+            is 1 or -1.
+    """
+
+    def __init__(self, mels, speakers, seed=0):
+        kinds = len(np.unique(speakers))
+        if kinds < 3:
+            raise KvoiceError(f"a space of voices needs clips of three speakers or more, got {kinds}")
+        rng = np.random.default_rng(seed)
+        lessons = [cues(mels), cues(worn(mels, rng)), cues(worn(mels, rng))]
+        discriminant = LinearDiscriminantAnalysis(
+            solver="eigen", shrinkage="auto", priors=np.full(kinds, 1 / kinds))
+        self._space = make_pipeline(StandardScaler(), discriminant)
+        self._space.fit(np.concatenate(lessons), np.tile(speakers, len(lessons)))
+
+    def __call__(self, mels):
+        """Where clips lie: [clips, time, mels], or a list, -> [clips, speakers - 1]."""
+        return self._space.transform(cues(mels))
+
+
+class PhoneProbe:
+    """Tells the phone of each frame of a mel, having learned from speakers of its own.
+
+    Linear discriminant analysis on the cepstra of the frames in `AROUND`; it learns from each
+    utterance as it is and from a `worn` copy, as a `Judge` does. It is no recogniser: what it finds in
+    real speech is what its findings in made speech have to be read beside.
+
+    Args:
+        mels: Utterances, [time, mels] each.
+        phones: Of them, [time] int each, -1 = unknown.
+        seed: Of the copies, and of which frames are learned from.
+
+    Raises:
+        KvoiceError: If there are fewer than two phones.
+    """
+
+    def __init__(self, mels, phones, seed=0):
+        rng = np.random.default_rng(seed)
+        share = FRAMES / sum(map(len, phones))
+        frames = [np.flatnonzero((phone >= 0) & (rng.random(len(phone)) < share)) for phone in phones]
+        lessons = [_frame_cues(mel, chosen) for copies in (mels, worn(mels, rng))
+                   for mel, chosen in zip(copies, frames)]
+        taught = np.concatenate([phone[chosen] for phone, chosen in zip(phones, frames)])
+        if len(np.unique(taught)) < 2:
+            raise KvoiceError("a probe of phones needs utterances of two phones or more")
+        self._classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        self._classifier.fit(np.concatenate(lessons), np.tile(taught, 2))
+
+    def __call__(self, mel):
+        """The phone that it hears in each frame: [time, mels] -> [time]."""
+        return self._classifier.predict(_frame_cues(mel, np.arange(len(mel))))
+
+
+def linear_right(lessons, labels, items, truth):
+    """For each item whether a linear discriminant that learned from the lessons tells its label.
+
+    Shapes: lessons [n, values], labels [n], items [m, values], truth [m] -> [m] bool.
+
+    Raises:
+        KvoiceError: If there are fewer than two labels, or no item.
+    """
+    if len(np.unique(labels)) < 2 or not len(items):
+        raise KvoiceError(f"a probe wants two labels or more and something to be asked, got "
+                          f"{len(np.unique(labels))} and {len(items)} items")
+    probe = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
+    return probe.fit(lessons, labels).predict(items) == truth
+
+
+def placed(points, seed=0):
+    """Points in two dimensions, where neighbours stay neighbours: [n, size] -> [n, 2].
+
+    Distances are cosines; what is far apart in the picture says little.
+
+    Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE".
+    """
+    perplexity = min(30, max(1, (len(points) - 1) / 3))
+    tsne = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed)
+    return tsne.fit_transform(np.asarray(points, np.float64))
+
+
+def _frame_cues(mel, frames):
+    """The cepstra around some frames: [time, mels], [n] -> [n, len(AROUND) * CEPSTRA]."""
+    cepstra = scipy.fft.dct(np.asarray(mel), axis=-1, norm="ortho")[:, :CEPSTRA]
+    places = np.clip(frames[:, None] + np.array(AROUND), 0, len(mel) - 1)
+    return cepstra[places].reshape(len(frames), len(AROUND) * cepstra.shape[1])
+
+
+def cues(mels):
+    """What a judge hears: mean, spread and movement of the first coefficients of the cepstrum.
+
+    The cepstrum is a cosine transform over the bands; its first 24 coefficients hold the level, the
+    tilt, the formants, and of high voices the harmonics.
+
+    Shapes: mels [clips, time, mels], or a list of [time, mels] -> [clips, 72] (less where there are
+    fewer bands).
+    """
+    return np.concatenate([speech.mel_features(
+        scipy.fft.dct(np.asarray(mel)[None], axis=-1, norm="ortho")[..., :CEPSTRA]) for mel in mels])
+
+
+def worn(mels, rng):
+    """Each clip blurred by 0 to 1.5 frames and bands, under grain of up to 0.3 of the mels' spread.
+
+    Shapes: mels [clips, time, mels], or a list of [time, mels] -> a list of the same.
+    """
+    grain = 0.3 * np.std(np.concatenate(mels))
+    return [scipy.ndimage.gaussian_filter(mel, rng.uniform(0, 1.5, 2))
+            + rng.uniform(0, grain) * rng.standard_normal(np.shape(mel)) for mel in mels]
+
+
+def within(points, labels):
+    """Diversity of the points of one label, averaged over the labels; NaN if each has but one.
+
+    Shapes: points [n, components], labels [n] -> a float.
+    """
+    groups = [points[labels == label] for label in np.unique(labels)]
+    groups = [speech.diversity(group) for group in groups if len(group) > 1]
+    return float(np.mean(groups)) if groups else math.nan
+
+
+def relative(value, real):
+    """A value over that of real clips; NaN where those are all alike."""
+    return value / real if real else math.nan
+
+
+def _distances(points, intended, names):
+    """Row -> {"frechet", "diversity"}, each for "all" and every label, against "real test"."""
+    real, real_intended = points["real test"], intended["real test"]
+    rows = {}
+    for row, each in points.items():
+        varied = relative(within(each, intended[row]), within(real, real_intended))
+        rows[row] = {"frechet": {"all": speech.frechet(each, real)},
+                     "diversity": {"all": None if math.isnan(varied) else varied}}
+        for i, name in enumerate(names):
+            ours, theirs = each[intended[row] == i], real[real_intended == i]
+            count = min(len(ours), len(theirs))
+            if count < 2:
+                rows[row]["frechet"][name] = rows[row]["diversity"][name] = None
+                continue
+            ours, theirs = ours[:count], theirs[:count]
+            rows[row]["frechet"][name] = speech.frechet(ours, theirs)
+            varied = relative(speech.diversity(ours), speech.diversity(theirs))
+            rows[row]["diversity"][name] = None if math.isnan(varied) else varied
+    return rows
+
+
+def _add_novelty(rows, points, known):
+    far = {row: float(np.median(speech.nearest(each, known))) for row, each in points.items()}
+    for row in rows:
+        rows[row]["novelty"] = {"all": far[row] / far["real test"]}
+
+
+def _confirmed(heard, intended, names):
+    """"all" and every label -> the share of its clips in which it was heard, with its interval."""
+    shares = {}
+    for name, asked in [("all", intended >= 0), *((n, intended == i) for i, n in enumerate(names))]:
+        hits, count = int(np.sum((heard == intended)[asked])), int(asked.sum())
+        if count:
+            low, high = wilson(hits, count)
+            shares[name] = {"share": hits / count, "low": low, "high": high, "clips": count}
+    return shares
+
+
+def table(scores):
+    """The scores as plain text: a line for each row, then one for each label."""
+    lines = [f"{scores['count']} clips in each row, compared to real test clips "
+             f"({scores['version']})", "",
+             _line("", "Frechet", "diversity", "novelty", "label heard (95 %)")]
+    for row, values in scores["rows"].items():
+        lines.append(_line(row, *_cells(values, "all")))
+    if scores["names"]:
+        titles = ("Frechet", "diversity", "", "label heard (95 %)")
+        lines += ["", _line("generated, by label", *titles) + "  heard as"]
+        values = scores["rows"]["generated"]
+        for name in scores["names"]:
+            total = max(1, sum(scores["confusion"][name].values()))
+            heard = sorted(scores["confusion"][name].items(), key=lambda pair: -pair[1])
+            others = ", ".join(f"{other} {hits / total:.0%}" for other, hits in heard if hits)
+            lines.append(_line(name, *_cells(values, name)) + f"  {others}".rstrip())
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _line(title, *cells):
+    return f"{title:20}{cells[0]:>9}{cells[1]:>11}{cells[2]:>9}{cells[3]:>20}"
+
+
+def _cells(values, name):
+    numbers = [values[column].get(name) for column in ("frechet", "diversity", "novelty")]
+    cells = ["" if number is None else f"{number:.3f}" for number in numbers]
+    heard = values.get("confirmed", {}).get(name)
+    if heard is None:
+        return [*cells, ""]
+    return [*cells, f"{heard['share']:.0%} ({heard['low']:.0%}-{heard['high']:.0%})"]

@@ -1,0 +1,144 @@
+"""How well a vocoder says recordings again that it never heard, beside Griffin-Lim.
+
+A recording becomes a mel, and the mel a wave again; what was lost is measured on the spectrum, the mel, and
+the melody. The likelihood says how well the flow knows such audio at all.
+"""
+
+import time
+
+import numpy as np
+
+from kvoice import audio, progress
+from kvoice.inference.convert import levelled
+from kvoice.files import whole_directory, write_json
+from kvoice.metrics import speech
+from kvoice.training.loop import Batches
+from kvoice.inference.vocode import Vocoder
+
+HEARD = 4  # utterances that are written to be heard
+GRIFFIN_LIM = 60  # iterations
+STRENGTH = 0.1  # of the denoiser
+LIKELIHOOD = 32  # batches, of whose crops the likelihood is taken
+MEASURES = (  # key, title, digits
+    ("spectral_db", "log-spectral distance, dB", 2), ("mel_db", "mel distance, dB", 2),
+    ("f0_cents", "F0 error, cents", 0), ("voicing", "frames voiced wrongly", None),
+    ("speed", "times real time", 1))
+
+
+def quality(valid, batches):
+    """What a vocoder is asked at the end of each epoch: bits per sample of validation audio.
+
+    Args:
+        valid: Validation data.
+        batches: How many of its batches.
+
+    Returns:
+        A function model -> {"averaged_bits": the mean}: the smaller the better. (At the end of an epoch it
+        is asked of the averaged weights.)
+    """
+    return lambda model: {"averaged_bits": likelihood(model, valid, batches)["bits_per_sample"]}
+
+
+def likelihood(model, source, batches):
+    """The mean over some batches of what the loss of a flow says of audio.
+
+    Returns:
+        {"log_likelihood" in nats per sample, "bits_per_sample" of 16-bit audio}.
+    """
+    found = model.evaluate(Batches(source, batches), verbose=0, return_dict=True)
+    return {name: found[name] for name in ("log_likelihood", "bits_per_sample")}
+
+
+def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
+    """Everything that is said of a vocoder, as a dict fit for JSON.
+
+    Args:
+        model: A trained `models.waveglow.WaveGlow`.
+        spec: Of its mels and waves.
+        sources: "train", "valid" and "test" -> `data.source.Source` of mels, waves and masks.
+        learned_from: The names of the speakers that it was trained on; [] = unknown.
+        count: Utterances of the split test that are said again.
+        seed: Of the noise.
+        folder: Some of the sounds and their mels; made anew.
+
+    Returns:
+        {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures, "sigma",
+        "count", "seed", "tables"}.
+    """
+    likelihoods = {split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()}
+    plain = Vocoder(model, spec, seed=seed)
+    ways = [("vocoder", "the vocoder", plain)]  # of its files, of its row
+    if not model.prewhitening:
+        ways.append(("vocoder_denoised", f"the vocoder, denoised by {STRENGTH:g}",
+                     Vocoder(model, spec, denoise=STRENGTH, seed=seed)))
+    ways.append(("griffin-lim", f"Griffin-Lim, {GRIFFIN_LIM} iterations",
+                 lambda mel: audio.griffin_lim(mel, spec, GRIFFIN_LIM)))
+    test = sources["test"]
+    chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(int))
+    utterances = [test.utterance(row) for row in chosen]
+    rows, shown = {}, []
+    with whole_directory(folder) as partial:
+        for k, each in enumerate(utterances[:: max(1, len(utterances) // HEARD)][:HEARD]):
+            shown.append({"name": each["name"], "recording": f"{k}_recording.wav"})
+            audio.write(partial / shown[-1]["recording"], audio.deemphasised(each["wave"], spec), spec.sample_rate_hz)
+        for stem, name, way in ways:
+            found = []
+            way(utterances[0]["mel"])  # what is compiled is no part of the speed
+            for each in progress.bar(utterances, desc=name):
+                begun = time.perf_counter()
+                wave = way(each["mel"])
+                took_s = time.perf_counter() - begun
+                original = audio.deemphasised(each["wave"], spec)[: len(wave)]
+                found.append(differences(original, wave[: len(original)], spec) | {
+                    "speed": len(wave) / spec.sample_rate_hz / took_s})
+                for k, entry in enumerate(shown):
+                    if entry["name"] == each["name"]:
+                        entry[name] = f"{k}_{stem}.wav"
+                        audio.write(partial / entry[name], levelled(wave, original)[0], spec.sample_rate_hz)
+            rows[name] = {key: _mean([each[key] for each in found]) for key, _, _ in MEASURES}
+        write_json(partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown})
+    unheard = bool(learned_from) and not {*learned_from} & {*test.speakers}
+    scores = {"kind": "vocoder", "likelihood": likelihoods, "rows": rows, "sigma": plain.sigma, "unheard": unheard,
+              "count": len(utterances), "seed": seed}
+    return scores | {"tables": tables(scores)}
+
+
+def differences(original, wave, spec):
+    """How a wave differs from what it shall be: the measures of `MEASURES`, speed left out.
+
+    Shapes: original, wave [samples].
+    """
+    sizes = [np.abs(audio.stft(each, spec)) for each in (original, wave)]
+    levels = [20 * np.log10(np.maximum(audio.mel_magnitude(each, spec), spec.floor)) for each in (original, wave)]
+    tracks = [audio.f0(each, spec.sample_rate_hz, spec.hop) for each in (original, wave)]
+    melody = speech.f0_errors(*tracks)
+    return {"spectral_db": speech.log_spectral_distance(*sizes),
+            "mel_db": float(np.sqrt(np.mean(np.square(levels[0] - levels[1])))),
+            "f0_cents": melody["rmse_cents"], "voicing": 1 - melody["voicing"]}
+
+
+def _mean(values):
+    """The mean of what is defined; None of nothing."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def tables(scores):
+    """Tables for people: title, note, columns, rows of texts."""
+    known = scores["likelihood"]
+    rows = []
+    for name, each in scores["rows"].items():
+        rows.append([name, *("-" if each[key] is None else f"{each[key]:.1%}" if digits is None else
+                             f"{each[key]:.{digits}f}" for key, _, digits in MEASURES)])
+    whose = "speakers it never heard" if scores["unheard"] else "the split test"
+    return [{
+        "title": "How well it knows audio",
+        "note": "Likelihood of crops of 16-bit audio under the flow, given their mels.",
+        "columns": ["speakers", "log-likelihood, nats per sample", "bits per sample"],
+        "rows": [[split, f"{each['log_likelihood']:.3f}", f"{each['bits_per_sample']:.3f}"]
+                 for split, each in known.items()],
+    }, {
+        "title": f"{scores['count']} utterances of {whose}, said again from their mels",
+        "note": f"Means over utterances. Noise of the vocoder: sigma {scores['sigma']:g}. Spectra with 60 dB "
+                "below their loudest bin as floor; F0 by our own tracker, where both are voiced.",
+        "columns": ["made by", *(title for _, title, _ in MEASURES)], "rows": rows}]

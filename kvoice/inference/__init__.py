@@ -1,0 +1,1 @@
+"""What trained models do: one file for each verb, and what verbs share."""

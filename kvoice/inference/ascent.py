@@ -1,0 +1,276 @@
+"""Gradient ascent: a generator's noise is changed until a classifier hears a label.
+
+    path = Path(generator, classifier, spec)
+    found = ascend(path, noise, targets, labels)         # found.values [snapshots, starts, noise]
+
+The generator is the prior: what it makes of any noise sounds like its training data, so that the
+ascent finds speech, where an ascent on the item itself (`ascend_items`) finds a pattern that fools
+this one classifier. `invert` looks for the noise of a recording, so that an ascent can begin there.
+
+Source: Nguyen et al. 2016, arXiv:1605.09304; over voices the objective, rate and schedule here
+follow the earlier work of that name (Adam, .01 * .99^step, 301 evaluations, snapshots at log-spaced
+steps). Differs: `losses.typical_norm` in place of a pull to zero; an ascent stops where the
+classifier has become sure; Adam's bias is corrected step by step.
+"""
+
+import dataclasses
+
+import numpy as np
+from keras import ops
+
+from kvoice import audio, backend, losses, progress
+from kvoice.errors import KvoiceError
+
+STEPS = 300
+RATE, DECAY = 0.01, 0.99
+SNAPSHOTS = 13
+GROUP = 64  # rows in one batch at most
+SURE = 0.999  # probability of the target at which an ascent stops
+
+
+def pull_to_zero(noise, size):
+    """The published prior: `100 |noise|^2 / values of the item`, [batch]."""
+    return 100 * ops.sum(ops.square(noise), axis=-1) / size
+
+
+PRIORS = {
+    "typical": lambda noise, size: losses.typical_norm(noise),
+    "zero": pull_to_zero,
+    "none": lambda noise, size: 0.0,
+}
+
+
+class Path:
+    """From the noise of a generator to what a classifier hears, differentiable all the way.
+
+    Args:
+        generator: A `models.voicegan.VoiceGAN`.
+        classifier: A `models.classifier.Classifier`.
+        spec: The `audio.Spec` of both.
+        vocoder: Its `graph`, mels [batch, time, mels] -> waves [batch, samples] in `keras.ops`, is
+            wanted where the generator makes mels and the classifier hears waves; `model` is what that
+            consists of. A `vocode.Vocoder`.
+
+    Raises:
+        KvoiceError: If a vocoder is wanted and there is none.
+    """
+
+    def __init__(self, generator, classifier, spec, vocoder=None):
+        if (generator.domain, classifier.domain) == ("mel", "wave") and vocoder is None:
+            raise KvoiceError(
+                "the generator makes mels and the classifier hears waves: between them a vocoder "
+                "is needed: give --vocoder=RUN, or choose a classifier of mels")
+        self.generator, self.classifier, self.spec = generator, classifier, spec
+        self.vocoder, self._mel_graph = vocoder, mel_graph(spec)
+        self.models = [generator.generator, classifier.network, *([vocoder.model] if vocoder else [])]
+
+    def told(self, labels, count):
+        """What `count` starts are told, as one-hot rows; of no meaning to a plain generator."""
+        rows = np.zeros(count, int) if labels is None else np.asarray(labels)
+        return np.eye(max(1, self.generator.labels), dtype="float32")[rows]
+
+    def items(self, noise, label):
+        """What the generator makes, in the unit of the Spec.
+
+        Shapes: `noise` [batch, noise], `label` [batch, labels] one-hot (ignored by a plain
+        generator) -> [batch, time, mels] or [batch, samples].
+        """
+        inputs = {"noise": noise, "label": label} if self.generator.labels else {"noise": noise}
+        return self.generator.item(self.generator.generator(inputs, training=False)["image"])
+
+    def mels(self, items):
+        """Items of the generator's domain as mels: [batch, time, mels]."""
+        return items if self.generator.domain == "mel" else self._mel_graph(items)
+
+    def logits(self, items):
+        """What the classifier hears in items of the generator's domain: [batch, labels]."""
+        if self.classifier.domain == self.generator.domain:
+            return self.classifier.logits(items)
+        bridge = self.vocoder.graph if self.generator.domain == "mel" else self._mel_graph
+        return self.classifier.logits(bridge(items))
+
+
+def mel_graph(spec):
+    """`audio.mel` of waves in `keras.ops`, without the last frame, to differentiate through.
+
+    Shapes: the function returned takes [batch, frames * hop], gives [batch, frames, mels].
+    """
+    filters, window = audio.mel_filters(spec), audio.window(spec)
+    unit, shift = (1, 0) if spec.scale == "ln" else (
+        20 / np.log(10) / spec.range_db, 1 - spec.ref_db / spec.range_db)
+
+    def graph(wave):
+        half = spec.fft // 2
+        before, after = ops.flip(wave[:, 1 : half + 1], 1), ops.flip(wave[:, -half - 1 : -1], 1)
+        wave = ops.concatenate([before, wave, after], axis=1)  # mirrored ends
+        real, imaginary = ops.stft(wave, spec.fft, spec.hop, spec.fft, window, center=False)
+        power = ops.square(real) + ops.square(imaginary)  # [B, frames + 1, bins]
+        size = ops.matmul(ops.sqrt(power[:, :-1] + 1e-14), filters)
+        return unit * ops.log(ops.maximum(size, spec.floor)) + shift
+
+    return graph
+
+
+# --- The ascent
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What an ascent went through.
+
+    Attributes:
+        steps: The steps of the snapshots, 0 first: [snapshots].
+        values: What was optimised, at each of them: [snapshots, starts, ...].
+        stopped: The step at which each start was sure of its target, or the last: [starts].
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+    stopped: np.ndarray
+
+
+def snapshot_steps(steps, count=SNAPSHOTS):
+    """Steps from 0 to the last, ever further apart: (steps + 1)^(k / (count - 1)) - 1, rounded."""
+    return np.unique(np.round(np.geomspace(1, steps + 1, count) - 1).astype(int))
+
+
+def ascend(path, noise, targets, labels=None, prior="typical", steps=STEPS, rate=RATE, sure=SURE):
+    """Changes noises until the classifier hears their targets in what is generated.
+
+    Minimised by Adam for each start: `losses.activation(logits, target)` plus the prior.
+
+    Shapes: `noise` [starts, noise], `targets` [starts] int, `labels` [starts] int or None -> a
+    `Found` whose values are noises [snapshots, starts, noise].
+
+    Args:
+        path: A `Path`.
+        noise: The starts.
+        targets: Indices of the classifier's labels.
+        labels: What the generator is told; None for a plain one.
+        prior: A key of `PRIORS`: "typical" keeps the noise at the length of a draw, "zero" pulls it
+            to zero as published, "none" leaves it alone.
+        steps: At most.
+        rate: The first; each is .99 times the one before.
+        sure: Probability of the target at which a start is done; above 1 = none stops early.
+    """
+    size = int(np.prod(path.generator.shape))
+
+    def objective(noise, target, label):
+        logits = path.logits(path.items(noise, label))
+        loss = losses.activation(logits, target) + PRIORS[prior](noise, size)
+        return ops.sum(loss), logits
+
+    rest = np.asarray(targets, "int32"), path.told(labels, len(noise))
+    gradient = backend.input_value_and_grad(objective, path.models)
+    return _adam(gradient, noise, rest, steps, rate, _sure_of(targets, sure))
+
+
+def ascend_items(path, items, targets, steps=STEPS, rate=RATE, sure=SURE):
+    """The same ascent on the items themselves: what the generator as a prior is there against.
+
+    An item is changed in the generator's own scale (mels in [0, 1]), and kept within it.
+
+    Shapes: `items` [starts, time, mels] or [starts, samples] -> a `Found` of such.
+    """
+    low, high = path.generator.low, path.generator.high
+
+    def objective(scaled, target):
+        logits = path.logits(low + (high - low) * scaled)
+        return ops.sum(losses.activation(logits, target)), logits
+
+    gradient = backend.input_value_and_grad(objective, path.models)
+    scaled = (np.asarray(items) - low) / (high - low)
+    found = _adam(gradient, scaled, (np.asarray(targets, "int32"),), steps, rate,
+                  _sure_of(targets, sure), bounds=(0, 1))
+    return dataclasses.replace(found, values=low + (high - low) * found.values)
+
+
+def invert(path, item, noise, labels=None, steps=STEPS, rate=0.05):
+    """Noises whose items come close to a given one, by descent from each of several starts.
+
+    Minimised for each start: the unexplained share of the variance of the item's mel, times the
+    number of values of a noise, plus `losses.typical_norm`.
+
+    Shapes: `item` [time, mels] or [samples], `noise` [starts, noise], `labels` [starts] int or None
+    -> noise [starts, noise], unexplained share [starts]; the best start first, and the order
+    [starts] of the starts in it.
+    """
+    wanted = ops.convert_to_numpy(path.mels(item[None]))
+    weight = noise.shape[-1] / np.var(wanted)
+
+    def objective(noise, label):
+        error = ops.subtract(path.mels(path.items(noise, label)), wanted)
+        error = ops.mean(ops.square(error), axis=(1, 2))
+        return ops.sum(weight * error + losses.typical_norm(noise)), error
+
+    gradient = backend.input_value_and_grad(objective, path.models)
+    found = _adam(gradient, noise, (path.told(labels, len(noise)),), steps, rate)
+    noise = found.values[-1]
+    (_, error), _ = gradient(noise, path.told(labels, len(noise)))
+    share = ops.convert_to_numpy(error) / np.var(wanted)
+    order = np.argsort(share, kind="stable")
+    return noise[order], share[order], order
+
+
+def _sure_of(targets, sure):
+    """A function (logits, rows) -> which of these rows hear their target with that probability."""
+    targets = np.asarray(targets)
+
+    def done(logits, rows):
+        odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return odds[np.arange(len(rows)), targets[rows]] / odds.sum(axis=-1) >= sure
+
+    return done
+
+
+def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.inf)):
+    """Adam with a state for each row, so that rows that are done leave the batch.
+
+    Args:
+        gradient: (values, *rest) -> ((sum of losses, aux), gradient).
+        values: [rows, ...].
+        rest: Arrays with a row for each of `values`.
+        steps: At most.
+        rate: The first; each is `DECAY` times the one before.
+        done: (aux of the rows, their numbers) -> which of them are done; None = none ever.
+        bounds: Of the values.
+
+    Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1.
+    """
+    values = np.array(values, "float32")
+    keep, stopped, kept = snapshot_steps(steps), np.full(len(values), steps), []
+    first, second = np.zeros_like(values), np.zeros_like(values)
+    active = np.arange(len(values))
+    for step in progress.bar(range(steps + 1), desc="ascent", unit="step"):
+        if step in keep:
+            kept.append(values.copy())
+        if not len(active) or step == steps:
+            continue
+        slope, finished = (np.concatenate(each) for each in zip(*(
+            _graded(gradient, values, rest, part, done) for part in np.split(
+                active, range(GROUP, len(active), GROUP)))))
+        stopped[active[finished]] = step
+        active, slope = active[~finished], slope[~finished]
+        first[active] = 0.9 * first[active] + 0.1 * slope
+        second[active] = 0.999 * second[active] + 0.001 * slope**2
+        mean = first[active] / (1 - 0.9 ** (step + 1))
+        spread = second[active] / (1 - 0.999 ** (step + 1))
+        moved = values[active] - rate * DECAY**step * mean / (np.sqrt(spread) + 1e-8)
+        values[active] = np.clip(moved, *bounds)
+    return Found(keep, np.stack(kept), stopped)
+
+
+def _graded(gradient, values, rest, part, done):
+    """The gradients of some rows, and which of them are done.
+
+    They are filled up to a batch of one of a few sizes: a compiled function is compiled for each.
+    """
+    size = min(GROUP, len(values))
+    while size // 2 >= len(part):
+        size //= 2
+    rows = np.resize(part, size)
+    (_, aux), slope = gradient(values[rows], *(array[rows] for array in rest))
+    finished = np.zeros(len(part), bool)
+    if done is not None:
+        finished = done(ops.convert_to_numpy(aux)[: len(part)], part)
+    return ops.convert_to_numpy(slope)[: len(part)], finished

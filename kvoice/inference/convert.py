@@ -1,0 +1,382 @@
+"""Wave in, wave out: what one recording says, in the voice of others.
+
+    styles = voice(model, spec, [you, you_too])          # waves at the rate of the Spec
+    mel, wave = convert_wave(model, spec, me, styles)    # as long and as loud as `me`
+
+`convert` does the same for files and folders of any rate. The words and their timing are the source's;
+the voice is the mean of those of the targets. Whole recordings are heard at once, since what instance
+normalisation takes away is measured over all of them; only the vocoder goes piece by piece.
+"""
+
+import contextlib
+import math
+import os
+import re
+import tempfile
+import time
+
+import numpy as np
+
+from kvoice import audio, progress
+from kvoice.inference.classify import files
+from kvoice.data.corpora import AUDIO
+from kvoice.errors import KvoiceError
+from kvoice.inference.generate import EDGE_S, faded
+
+MODELS = ("adainvc",)  # those that convert
+LOWEST_HZ = 1000  # rate of a file that is written
+HIGHEST = 0.99  # sample of a conversion, full scale = 1
+
+
+def check(run):
+    """Refuses a run of another model, before it is loaded.
+
+    Raises:
+        KvoiceError: If it does not convert.
+    """
+    name = run.config["model_name"]
+    if name not in MODELS:
+        raise KvoiceError(f"{run.path}: is a run of {name}, expected one of {', '.join(MODELS)}")
+
+
+# --- Waves
+
+
+def heard(model, spec, wave, trim=False):
+    """The mel of a wave as a model wants it.
+
+    Shapes: wave [samples] -> [1 + samples // hop, mels].
+
+    Args:
+        model: Says how many frames it needs.
+        spec: Of the mel; the wave is at its rate.
+        wave: Of one voice.
+        trim: Whether silence is cut off its ends, where the Spec does so: for a target. A source keeps
+            its timing.
+
+    Raises:
+        KvoiceError: If the wave is shorter than the model can hear, silent or clipped; the line names
+            no file.
+    """
+    _refuse_short(model, spec, wave)
+    if reason := audio.problem(wave, spec.sample_rate_hz):
+        raise KvoiceError(reason)
+    wave = audio.condition(wave, spec, trim)
+    _refuse_short(model, spec, wave)
+    return audio.mel(wave, spec)
+
+
+def _refuse_short(model, spec, wave):
+    least = (model.minimum_frames - 1) * spec.hop
+    if len(wave) < least:
+        second = spec.sample_rate_hz
+        raise KvoiceError(f"{len(wave) / second:.2f} s of sound, at least "
+                          f"{math.ceil(100 * least / second) / 100:.2f} s are needed")
+
+
+def voice(model, spec, waves):
+    """The voice of some recordings: the mean of their styles.
+
+    Shapes: waves, each [samples] at the rate of the Spec -> [layers, 2 * width].
+
+    Raises:
+        KvoiceError: If one of them cannot be used (see `heard`).
+    """
+    return np.mean([model.encode(heard(model, spec, wave, trim=True))["styles"] for wave in waves], axis=0)
+
+
+def mixed(source, target, mix=1.0, layers=None):
+    """A voice on the way from one to another, layer by layer.
+
+    `(1 - mix) * source + mix * target` in the chosen layers, `source` in all others.
+
+    Shapes: source, target [layers, 2 * width] -> the same.
+
+    Args:
+        source: Styles of the recording that is converted.
+        target: Styles of the voice wanted.
+        mix: 0 = the source's, 1 = the target's.
+        layers: Numbers of the layers that take the target's, 0 next to the content and the last one next
+            to the mel; None = all.
+
+    Raises:
+        KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
+    """
+    if not 0 <= mix <= 1:
+        raise KvoiceError(f"--mix={mix}: expected a number from 0, the source's voice, to 1, the target's")
+    layers = range(len(target)) if layers is None else layers
+    if wrong := [layer for layer in layers if not 0 <= layer < len(target)]:
+        raise KvoiceError(f"layers: there is no layer {wrong[0]}, only 0 to {len(target) - 1}")
+    styles, chosen = np.array(source, np.float32), list(layers)
+    styles[chosen] = (1 - mix) * styles[chosen] + mix * np.asarray(target, np.float32)[chosen]
+    return styles
+
+
+def layer_numbers(text, count):
+    """The layers that a text such as "0-3,8" names, sorted.
+
+    Raises:
+        KvoiceError: If it names none, or one that a model with `count` layers does not have.
+    """
+    numbers = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < count:
+            raise KvoiceError(f"--layers={text}: expected numbers from 0 to {count - 1} and ranges of them, "
+                              f"as in 0-3,{count - 1}")
+        numbers |= set(range(first, last + 1))
+    return sorted(numbers)
+
+
+def converted(model, mel, styles, mix=1.0, layers=None):
+    """What a mel says in another voice, with the same timing.
+
+    Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> [time, mels].
+
+    Args:
+        model: A `models.adainvc.AdaINVC`.
+        mel: From `heard`.
+        styles: From `voice`.
+        mix: See `mixed`.
+        layers: See `mixed`.
+    """
+    found = model.encode(mel)
+    return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
+
+
+def sound(mel, spec, samples, vocoder=None):
+    """The wave of a mel, faded in and out over 10 ms.
+
+    The last frame stands once more, so that a part of a hop at the end sounds too. What a model says beyond the
+    bounds of the Spec, which no recording passes, is brought back to them.
+
+    Shapes: mel [1 + samples // hop, mels] -> [samples].
+
+    Args:
+        mel: On the scale of the Spec.
+        spec: Of the mel and of the wave.
+        samples: Of the wave.
+        vocoder: A `vocode.Vocoder`, which works on long mels piece by piece itself; None = Griffin-Lim.
+    """
+    mel = np.clip(np.concatenate([mel, mel[-1:]]), spec.low, spec.high)
+    if vocoder:
+        wave = vocoder(mel)
+    else:
+        with progress.bar(total=len(mel) - 1, desc="Griffin-Lim", unit="frame") as bar:
+            wave = audio.long_griffin_lim(mel, spec, told=bar.update)
+    return faded(_fitted(wave, samples), round(EDGE_S * spec.sample_rate_hz))
+
+
+def _fitted(wave, samples):
+    """The wave cut, or filled with silence, to a number of samples."""
+    wave = wave[:samples]
+    return np.pad(wave, (0, samples - len(wave)))
+
+
+def levelled(wave, like):
+    """The wave as loud as another one, by the standard deviation of both; no sample passes `HIGHEST`.
+
+    Where one would, all of it is made fainter instead. Silence stays silence, and a constant offset is not loud.
+
+    Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or more.
+    """
+    own, wanted = (float(np.std(each, dtype=np.float64)) for each in (wave, like))
+    wave = wave * np.float32(wanted / own) if own > 1e-9 else wave
+    passes = max(1.0, float(np.abs(wave).max(initial=0)) / HIGHEST)
+    return wave / np.float32(passes), 20 * math.log10(passes)
+
+
+def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
+    """What a wave says in another voice, as long and as loud as it is (see `levelled`).
+
+    Shapes: wave [samples] at the rate of the Spec, styles [layers, 2 * width] -> mel [1 + samples //
+    hop, mels], wave [samples].
+
+    Args:
+        model: A `models.adainvc.AdaINVC`.
+        spec: Of its mels.
+        wave: The source.
+        styles: From `voice`.
+        mix: See `mixed`.
+        layers: See `mixed`.
+        vocoder: See `sound`.
+
+    Raises:
+        KvoiceError: If the wave cannot be used (see `heard`), or `mix` or `layers` cannot.
+    """
+    mel = converted(model, heard(model, spec, wave), styles, mix, layers)
+    return mel, levelled(sound(mel, spec, len(wave), vocoder), wave)[0]
+
+
+# --- Files
+
+
+def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=None, rate_hz=None):
+    """Converts a sound file, or all those of a folder, to the voice of other files.
+
+    A conversion is as long as its source, to the sample where their rates agree, and as loud (see
+    `levelled`). Those of a folder have the names of their sources below the output, with .wav in place
+    of the ending, or behind it where two would get the same name; targets and what lies below the
+    output are no sources.
+
+    Args:
+        model: A `models.adainvc.AdaINVC`.
+        spec: Of its mels.
+        source: A sound file of any rate, or a folder.
+        targets: Sound files of any rate, of one voice.
+        output: A file whose name ends in .wav, or a folder, made if need be.
+        mix: See `mixed`.
+        layers: See `mixed`.
+        vocoder: See `sound`.
+        rate_hz: Of what is written; None = that of the Spec.
+
+    Returns:
+        (Rows of {"file", "output", "seconds" of sound, "quieter_db" so that no sample passes full scale,
+        "network_s" and "vocoder_s", how long those took}; lines that name the files of a folder that were left
+        out, and say why).
+
+    Raises:
+        KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a target,
+            a recording would be overwritten, an argument is out of range, or there is no place for
+            the output: all that before anything is converted.
+    """
+    if rate_hz is not None and rate_hz < LOWEST_HZ:
+        raise KvoiceError(f"--rate={rate_hz}: must be at least {LOWEST_HZ}, in Hz")
+    planned, left_out = plan(source, targets, output)
+    voices = []
+    for target in targets:
+        wave, _ = audio.read(target, spec.sample_rate_hz)
+        with named(target):
+            voices.append(voice(model, spec, [wave]))
+    styles = np.mean(voices, axis=0)
+    mixed(styles, styles, mix, layers)  # refuses what is out of range
+    rows = []
+    for path, place in progress.bar(planned, desc="convert", unit="file"):
+        try:
+            original, own_hz = audio.read(path)
+            wave = audio.resample(original, own_hz, spec.sample_rate_hz)
+            with named(path):
+                mel = heard(model, spec, wave)
+        except KvoiceError as error:
+            if not os.path.isdir(source):
+                raise
+            left_out.append(str(error))
+            continue
+        times = [time.perf_counter()]
+        mel = converted(model, mel, styles, mix, layers)
+        times.append(time.perf_counter())
+        wave = sound(mel, spec, len(wave), vocoder)
+        times.append(time.perf_counter())
+        to_hz = rate_hz or spec.sample_rate_hz
+        wave = audio.resample(wave, spec.sample_rate_hz, to_hz)
+        wave = _fitted(wave, round(len(original) * to_hz / own_hz))
+        os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
+        wave, quieter_db = levelled(wave, original)
+        audio.write(place, wave, to_hz)
+        rows.append({"file": path, "output": place, "seconds": len(original) / own_hz,
+                     "quieter_db": quieter_db, "network_s": times[1] - times[0],
+                     "vocoder_s": times[2] - times[1]})
+    return rows, left_out
+
+
+def quieter(rows):
+    """Lines that say which of the rows of `convert` or `vocode` came out quieter, of several the most.
+
+    What is less than a twentieth of a dB is not told.
+    """
+    fainter = sorted((row["quieter_db"], row["file"]) for row in rows if row["quieter_db"] >= 0.05)
+    if not fainter:
+        return []
+    (most_db, path), why = fainter[-1], "so that no sample passes full scale"
+    if len(fainter) == 1:
+        return [f"{path}: comes out {most_db:.1f} dB quieter, {why}"]
+    return [f"{len(fainter)} files come out quieter, {why}; the most {path}, by {most_db:.1f} dB"]
+
+
+@contextlib.contextmanager
+def named(path):
+    """Puts a file's name before what is wrong with its wave."""
+    try:
+        yield
+    except KvoiceError as error:
+        raise KvoiceError(f"{path}: {error}") from None
+
+
+def plan(source, targets, output, kinds=AUDIO):
+    """Which files are converted, and where to.
+
+    Args:
+        source: A file, or a folder of files whose names end in one of `kinds`.
+        targets: Files that are not to be converted.
+        output: A file, or the folder for those of a folder.
+
+    Returns:
+        (Pairs of a source and its output; lines that name what of a folder is left out).
+
+    Raises:
+        KvoiceError: As `convert` says, of files.
+    """
+    paths, left_out = files(source, kinds), []
+    for target in targets:
+        if not os.path.exists(target):
+            raise KvoiceError(f"{target}: there is no such file")
+    aims = {_identity(target) for target in targets}
+    if not os.path.isdir(source):
+        if _identity(source) in aims:
+            raise KvoiceError(f"{source}: is the source and a target; a target is of another voice")
+        if not output.lower().endswith(".wav") or os.path.isdir(output):
+            raise KvoiceError(f"--output={output}: expected a file whose name ends in .wav")
+        if not os.path.isdir(os.path.dirname(os.path.abspath(output))):
+            raise KvoiceError(f"{output}: its directory is missing; make it first")
+        planned = [(source, output)]
+    else:
+        if os.path.exists(output) and not os.path.isdir(output):
+            raise KvoiceError(f"{output}: is a file, expected a directory for what is made")
+        if output.lower().endswith(".wav") and not os.path.isdir(output):
+            raise KvoiceError(f"--output={output}: is the name of a file, and {source} is a directory; name "
+                              "a directory for what is made")
+        left_out = [f"{path}: is a target itself" for path in paths if _identity(path) in aims]
+        paths = [path for path in paths if _identity(path) not in aims]
+        made = os.path.join(os.path.realpath(output), "")
+        if os.path.realpath(source) != os.path.realpath(output):
+            paths = [path for path in paths if not os.path.realpath(path).startswith(made)]
+        names = outputs([os.path.relpath(path, source) for path in paths])
+        planned = [(path, os.path.join(output, name)) for path, name in zip(paths, names)]
+    kept = aims | {_identity(path) for path in paths}
+    for _, place in planned:
+        if os.path.exists(place) and _identity(place) in kept:
+            raise KvoiceError(f"{place}: is a recording that would be overwritten; choose "
+                              "another --output")
+    folder = os.path.abspath(os.path.dirname(output) if planned == [(source, output)] else output)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise KvoiceError(f"{output}: cannot be written to {folder} ({error.strerror})") from None
+    return planned, left_out
+
+
+def _identity(path):
+    """What is the same for all names of a file; the name itself of one that cannot be followed."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return os.path.abspath(path)
+    return found.st_dev, found.st_ino
+
+
+def outputs(names):
+    """Names of wav files for sound files, no two the same, whatever a file system thinks of capitals."""
+    taken, chosen = set(), {}
+    for name in sorted(names, key=lambda name: (not name.endswith(".wav"), name)):
+        wanted = os.path.splitext(name)[0] + ".wav"
+        if wanted.lower() in taken:
+            wanted = f"{name}.wav"
+        while wanted.lower() in taken:
+            wanted += ".wav"
+        taken.add(wanted.lower())
+        chosen[name] = wanted
+    return [chosen[name] for name in names]

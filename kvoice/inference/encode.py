@@ -1,0 +1,155 @@
+"""Voices as points: embeddings of sound files by a trained model.
+
+    points = of_waves(model, spec, waves)     # of a speakerencoder, or of an adainvc
+    paths, points, left_out = encode(model, spec, paths, "voices.npz")
+"""
+
+import csv
+import io
+import os
+import zipfile
+
+import numpy as np
+
+from kvoice import audio, progress
+from kvoice.inference import convert
+from kvoice.errors import KvoiceError
+from kvoice.files import replaced
+
+MODELS = ("adainvc", "speakerencoder")  # those that have embeddings
+ENDINGS = (".npz", ".csv")
+TOGETHER = 32  # files whose partials are embedded at once
+LOUDNESS_DB = -30.0  # root mean square that a speaker encoder hears, full scale = 0
+STEP = 77 / 160  # from one partial to the next, of their length
+FILLED = 0.75  # of the last partial, without which it is left out
+
+
+def of_waves(model, spec, waves):
+    """The voices of waves.
+
+    By a speaker encoder the mean over their partials, brought to length 1: each wave is brought to one
+    loudness, and heard in overlapping partials; the last one is left out where less than three
+    quarters of it are sound, unless it is the only one. By an AdaIN-VC the embedding of the whole wave,
+    or, where there is no speaker encoder, all its styles in a row.
+
+    Shapes: waves, each [samples] -> [n, embedding].
+
+    Args:
+        model: A `models.speakerencoder.SpeakerEncoder` or `models.adainvc.AdaINVC`.
+        spec: Of its mels; the waves are at its rate.
+        waves: A list.
+
+    Raises:
+        KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.heard`).
+
+    Source: as Resemblyzer does, which makes faint recordings louder but loud ones not fainter, and cuts
+    long pauses by a detector of voices that is not here.
+    """
+    return _points(model, [_heard(model, spec, wave) for wave in waves])
+
+
+def _heard(model, spec, wave):
+    """What a model is given of a wave: partials [n, size, mels], or the mel [time, mels] of all of it."""
+    if not hasattr(model, "embed"):
+        return convert.heard(model, spec, wave, trim=True)
+    wave = audio.condition(_levelled(wave), spec)
+    return partials(audio.mel(wave, spec), model.partial_frames, spec.silence)
+
+
+def _points(model, heard):
+    """The embeddings of what `_heard` gave of some waves: [n, embedding]."""
+    if not hasattr(model, "embed"):
+        found = [model.encode(mel) for mel in heard]
+        return np.stack([each["embedding" if "embedding" in each else "styles"].ravel() for each in found])
+    points = model.embed(np.concatenate(heard))
+    ends = np.cumsum([len(each) for each in heard])[:-1]
+    means = np.stack([each.mean(axis=0) for each in np.split(points, ends)])
+    return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+
+
+def _levelled(wave):
+    """The wave at `LOUDNESS_DB`; silence stays silence."""
+    wave = np.asarray(wave, np.float32)
+    level = np.sqrt(np.mean(np.square(wave)))
+    return wave * np.float32(10 ** (LOUDNESS_DB / 20) / max(level, 1e-8))
+
+
+def partials(mel, size, silence):
+    """Overlapping pieces of a mel: [time, mels] -> [n, size, mels], a short or last one padded.
+
+    The mel has a frame more than its wave has whole hops.
+    """
+    step = max(1, round(STEP * size))
+    starts = list(range(0, max(1, len(mel) - size + step), step))
+    if len(starts) > 1 and len(mel) - 1 - starts[-1] < FILLED * size:
+        starts.pop()
+    pieces = [mel[start : start + size] for start in starts]
+    return np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0)), constant_values=silence)
+                     for piece in pieces])
+
+
+# --- Files
+
+
+def encode(model, spec, paths, output=""):
+    """The voices of files.
+
+    Args:
+        model: See `of_waves`.
+        spec: Of its mels.
+        paths: Sound files of any rate.
+        output: A file for them, replaced whole or not at all: an .npz of the arrays `file` and
+            `embedding` [files, size], or a .csv with the columns file, e0, e1, ...; "" = none.
+
+    Returns:
+        (The paths of the files that could be used; their embeddings [files, size]; lines that name the
+        others and say why).
+
+    Raises:
+        KvoiceError: If there is no place for the output, before anything is heard.
+    """
+    if output and (not output.lower().endswith(ENDINGS) or os.path.isdir(output)):
+        raise KvoiceError(f"--output={output}: expected a file whose name ends in {' or '.join(ENDINGS)}")
+    if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
+        raise KvoiceError(f"{output}: its directory is missing; make it first")
+    used, points, left_out, heard = [], [], [], []
+    for path in progress.bar(paths, desc="encode", unit="file"):
+        try:
+            wave, _ = audio.read(path, spec.sample_rate_hz)
+            with convert.named(path):
+                if reason := audio.problem(wave, spec.sample_rate_hz):
+                    raise KvoiceError(reason)
+                heard.append(_heard(model, spec, wave))
+        except KvoiceError as error:
+            left_out.append(str(error))
+            continue
+        used.append(path)
+        if len(heard) == TOGETHER:
+            points.append(_points(model, heard))
+            heard = []
+    if heard:
+        points.append(_points(model, heard))
+    found = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
+    if output and used:
+        with replaced(output) as file:
+            file.write((_table if output.lower().endswith(".csv") else _archive)(used, found))
+    return used, found, left_out
+
+
+def _table(paths, points):
+    """The content of a csv; each number is written as short as it can be and read back the same."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["file", *(f"e{k}" for k in range(points.shape[1]))])
+    writer.writerows([path, *point] for path, point in zip(paths, points))
+    return text.getvalue().encode()
+
+
+def _archive(paths, points):
+    """The content of an npz; `np.savez` knows no array of the name `file`."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, values in (("file", np.array(paths)), ("embedding", points)):
+            with archive.open(f"{name}.npy", "w") as array:
+                np.lib.format.write_array(array, values, allow_pickle=False)
+    return content.getvalue()

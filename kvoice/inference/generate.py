@@ -1,0 +1,149 @@
+"""A trained model speaks: waves and pictures of each label, and the way between two noises."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from kvoice import audio, plots, progress
+from kvoice.inference import slerp
+from kvoice.errors import KvoiceError
+from kvoice.files import write_json
+
+FADE_S = 0.05  # from one step of an interpolation to the next
+EDGE_S = 0.01  # at both ends of a file: a crop of speech begins and ends in the middle of a sound
+
+
+def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
+    """Writes samples of each label, and for each label the way from the first noise to the second.
+
+    OUTPUT/
+        LABEL_K.wav               sample K of a label
+        samples.png               a row for each label, a column for each noise
+        interpolation_LABEL.wav   `steps` samples on the way between the noises of samples 0 and 1
+        interpolation.png         the same as mels
+        samples.json              what is in the wavs; written last
+
+    Sample K of every label is made from the same noise, so that what differs along a column of the
+    figure is the label alone, and a file is the same whichever other labels are asked for. The same
+    model, seed and backend give the same bytes. No training data is needed.
+
+    Args:
+        model: Generates mels or waves from noise, as `models.voicegan.VoiceGAN` does.
+        spec: Of what it generates.
+        names: The names of the labels it is conditional on; [] for a plain model, whose files are
+            named "sample".
+        output: The directory; made if need be.
+        count: Samples of each label.
+        seed: Of the noises.
+        labels: The names wanted; None = all.
+        steps: Of each interpolation, both ends included.
+        vocoder: A `vocode.Vocoder` for mels; None = Griffin-Lim.
+
+    Returns:
+        The content of samples.json: "sample_rate_hz", "seed", and "files", a list of {"file",
+        "label", and "noise" (K of a sample) or "noises" and "steps"}.
+
+    Raises:
+        KvoiceError: If there is no such label, a number is too small, or the output cannot be a
+            directory.
+    """
+    for name, number, least in (("count", count, 1), ("steps", steps, 2)):
+        if number < least:
+            raise KvoiceError(f"--{name}={number}: must be at least {least}")
+    indices = _indices(names, labels)
+    output = Path(output)
+    try:
+        os.makedirs(output, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise KvoiceError(f"{output}: is a file, expected a directory for the samples") from None
+    noises = model.noise(max(count, 2), seed)
+    way = slerp.between(noises[0], noises[1], np.linspace(0, 1, steps))
+    titles = [names[index] if names else "" for index in indices]
+    stems = [file_stems(names or [""])[index or 0] for index in indices]
+    samples = [model.decode(noises[:count], index) for index in indices]
+    ways = [model.decode(way, index) for index in indices]
+    plots.mel_image(output / "samples.png", _mels(samples, model, spec), titles, spec)
+    places = [f"{place:.0%}" for place in np.linspace(0, 1, steps)]
+    plots.mel_image(output / "interpolation.png", _mels(ways, model, spec), titles, spec, places)
+
+    files = []
+    with progress.bar(total=len(indices) * (count + 1), desc="waves") as bar:
+        for label, stem, items, between in zip(titles, stems, samples, ways):
+            for k in range(len(items)):
+                files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
+                (wave,) = audio.as_waves(items[k : k + 1], model.domain, spec, vocoder)
+                wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
+                audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
+                bar.update()
+            files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
+                          "steps": steps})
+            waves = audio.as_waves(between, model.domain, spec, vocoder)
+            wave = crossfaded(waves, round(FADE_S * spec.sample_rate_hz))
+            wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
+            audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
+            bar.update()
+    made = {"sample_rate_hz": spec.sample_rate_hz, "seed": seed, "files": files}
+    write_json(output / "samples.json", made)
+    return made
+
+
+def _mels(rows, model, spec):
+    return [audio.as_mels(items, model.domain, spec) for items in rows]
+
+
+def _indices(names, labels):
+    """The numbers of the labels wanted; [None] for a model without labels."""
+    if not names and not labels:
+        return [None]
+    if not labels:
+        return list(range(len(names)))
+    indices = []
+    for label in labels:
+        fit = [i for i, n in enumerate(names) if n == label]
+        fit = fit or [i for i, n in enumerate(names) if n.split("/")[-1] == label]  # its speaker
+        if len(fit) != 1:
+            known = f"it knows {', '.join(names)}" if names else "this model has no labels"
+            raise KvoiceError(f"--label={label}: the model knows no such label; {known}")
+        indices += fit
+    return list(dict.fromkeys(indices))
+
+
+def file_stems(titles):
+    """Names of files for labels, without what no file system likes, and no two the same."""
+    stems = []
+    for title in titles:
+        stem = re.sub(r"[^\w.-]+", "-", title) or "sample"
+        stems.append(stem if stem not in stems else f"{stem}-{len(stems)}")
+    return stems
+
+
+def crossfaded(waves, fade):
+    """Waves one after the other, each faded into the next over `fade` samples.
+
+    The two gains of a fade sum to 1.
+
+    Shapes: waves [n, samples] -> [n * samples - (n - 1) * fade], with a fade no longer than half a
+    wave.
+    """
+    count, samples = np.shape(waves)
+    fade = min(fade, samples // 2)
+    rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
+    joined = np.zeros(count * samples - (count - 1) * fade, np.float32)
+    for k, wave in enumerate(np.array(waves, np.float32)):
+        if k > 0:
+            wave[:fade] *= rising
+        if k < count - 1:
+            wave[samples - fade:] *= rising[::-1]
+        joined[k * (samples - fade):][:samples] += wave
+    return joined
+
+
+def faded(wave, fade):
+    """A wave [samples] that rises from zero over `fade` samples, and falls to zero at its end."""
+    rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
+    wave = np.array(wave, np.float32)
+    wave[:fade] *= rising
+    wave[len(wave) - fade:] *= rising[::-1]
+    return wave

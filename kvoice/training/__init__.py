@@ -1,0 +1,1 @@
+"""Training: the loop around Keras' `fit`, and what watches it."""

@@ -1,0 +1,583 @@
+"""Conversions have the words, timing and loudness of their source, and leave every recording as it was."""
+
+import dataclasses
+import errno
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import soundfile
+
+from kvoice import audio
+from kvoice.inference.convert import (
+    check,
+    convert,
+    convert_wave,
+    converted,
+    heard,
+    layer_numbers,
+    levelled,
+    mixed,
+    outputs,
+    plan,
+    quieter,
+    sound,
+    voice,
+)
+from kvoice.data import demo
+from kvoice.errors import KvoiceError
+from kvoice.runs import Run
+
+SPEC = audio.SPECS["waveglow"]
+OFFICIAL = audio.SPECS["adainvc"]
+
+
+class Model:
+    """Its content is the mel, standardised over time; its voice, in each of 3 layers, mean and spread.
+
+    Like an AdaIN-VC it decodes whole groups of 8 frames.
+    """
+
+    minimum_frames, style_layers = 17, 3
+
+    def __init__(self):
+        self.frames = []
+
+    def encode(self, mel):
+        self.frames.append(len(mel))
+        mean, std = mel.mean(axis=0), mel.std(axis=0) + 1e-3
+        content = np.pad((mel - mean) / std, ((0, -len(mel) % 8), (0, 0)), mode="edge")
+        return {"content": content, "styles": np.tile(np.concatenate([mean, std]), (3, 1))}
+
+    def decode(self, content, styles):
+        mean, std = np.split(styles.mean(axis=0), 2)
+        return content * std + mean
+
+
+def tone(rate_hz, seconds=0.5, level=0.3, hz=300.0):
+    time = np.arange(round(rate_hz * seconds)) / rate_hz
+    wave = sum(np.sin(2 * np.pi * k * hz * time) / k for k in range(1, 6))
+    return (level * wave / np.abs(wave).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 6 * time))).astype("float32")
+
+
+def speech(rate_hz, who="ada"):
+    return demo.render(demo.Utterance(who, "happy", list(demo.SENTENCES)[0]), rate_hz).wave
+
+
+def rms(wave):
+    return float(np.sqrt(np.mean(np.square(wave, dtype="float64"))))
+
+
+# Runs that go together
+
+
+def run(name, spec=SPEC):
+    return Run(pathlib.Path(f"runs/{name}"), {"model_name": name}, spec, {})
+
+
+def test_only_what_converts_converts():
+    check(run("adainvc"))
+    with pytest.raises(KvoiceError, match="runs/voicegan: is a run of voicegan, expected one of adainvc"):
+        check(run("voicegan"))
+
+
+# Voices
+
+
+def styles(seed, layers=4):
+    return np.random.default_rng(seed).normal(size=(layers, 6)).astype("float32")
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("layers", [None, [0, 3], [2], []])
+def test_a_mix_goes_straight_from_source_to_target_in_the_chosen_layers_alone(mix, layers):
+    source, target = styles(0), styles(1)
+    found = mixed(source, target, mix, layers)
+    for k in range(4):
+        share = mix if layers is None or k in layers else 0.0
+        np.testing.assert_allclose(found[k], source[k] + share * (target[k] - source[k]), atol=1e-6)
+    np.testing.assert_array_equal(mixed(source, target, 0.0), source)  # to the last bit
+    np.testing.assert_array_equal(mixed(source, target, 1.0), target)
+    np.testing.assert_array_equal(source, styles(0))  # which are not changed
+
+
+@pytest.mark.parametrize("mix", [-0.1, 1.1, float("nan")])
+def test_a_mix_beyond_both_voices_is_refused(mix):
+    with pytest.raises(KvoiceError, match=f"--mix={mix}: expected a number from 0.* to 1"):
+        mixed(styles(0), styles(1), mix)
+
+
+@pytest.mark.parametrize("layers", [[4], [-1], [0, 9]])
+def test_a_layer_that_is_not_there_is_refused(layers):
+    with pytest.raises(KvoiceError, match=f"no layer {layers[-1]}, only 0 to 3"):
+        mixed(styles(0), styles(1), 1.0, layers)
+
+
+@pytest.mark.parametrize(("text", "numbers"), [
+    ("0", [0]), ("0-3,8", [0, 1, 2, 3, 8]), ("8, 0 - 2", [0, 1, 2, 8]), ("3-3,3", [3]),
+    ("0-11", list(range(12)))])
+def test_layers_are_named_by_numbers_and_ranges(text, numbers):
+    assert layer_numbers(text, 12) == numbers
+
+
+@pytest.mark.parametrize("text", ["12", "0-12", "3-1", "a", "1,,2", "-1", "1-2-3", "", "1.5", "0-", "٣"])
+def test_layers_that_make_no_sense_are_told_what_there_is(text):
+    with pytest.raises(KvoiceError, match=f"--layers={text}: expected numbers from 0 to 11 .* as in 0-3,11"):
+        layer_numbers(text, 12)
+
+
+def test_the_voice_of_several_recordings_is_the_mean_of_theirs():
+    waves = [tone(22050), tone(22050, hz=200.0, level=0.1)]
+    one, two = (voice(Model(), SPEC, [wave]) for wave in waves)
+    assert one.shape == (3, 160)
+    np.testing.assert_allclose(one[1], np.concatenate([f(axis=0) for f in (
+        audio.mel(waves[0], SPEC).mean, audio.mel(waves[0], SPEC).std)]), atol=2e-3)
+    np.testing.assert_allclose(voice(Model(), SPEC, waves), (one + two) / 2, rtol=1e-5)
+
+
+# What is heard
+
+
+def test_a_source_keeps_its_timing_and_a_target_loses_its_silence_as_in_training():
+    wave = np.pad(tone(24000), (12000, 24000))
+    source, target = heard(Model(), OFFICIAL, wave), heard(Model(), OFFICIAL, wave, trim=True)
+    assert len(source) == 1 + len(wave) // 300
+    assert 40 <= len(target) < 60  # half a second, and what the edges of frames add
+    prepared = audio.condition(wave, OFFICIAL, trim=False)
+    np.testing.assert_array_equal(source, audio.mel(prepared, OFFICIAL))  # pre-emphasised
+    assert np.abs(source - audio.mel(wave, OFFICIAL)).max() > 0.1
+    np.testing.assert_array_equal(voice(Model(), OFFICIAL, [wave]), Model().encode(target)["styles"])
+
+
+def test_what_is_too_short_is_told_how_long_it_has_to_be():
+    least = 16 * SPEC.hop
+    assert len(heard(Model(), SPEC, tone(22050)[:least])) == 17
+    with pytest.raises(KvoiceError, match="^0.19 s of sound, at least 0.19 s are needed"):
+        heard(Model(), SPEC, tone(22050)[: least - 1])
+    with pytest.raises(KvoiceError, match="^0.05 s of sound"):
+        heard(Model(), SPEC, tone(22050, 0.05))
+    click = np.zeros(24000, "float32")
+    click[9000:9600] = tone(24000, 0.025)
+    heard(Model(), OFFICIAL, click)
+    with pytest.raises(KvoiceError, match="s of sound, at least 0.20 s are needed"):
+        heard(Model(), OFFICIAL, click, trim=True)
+
+
+@pytest.mark.parametrize(("wave", "reason"), [
+    (np.zeros(22050, "float32"), "silent"), (np.full(22050, 0.5, "float32"), "silent"),
+    (np.sign(tone(22050)), "clipped")])
+def test_what_is_of_no_use_is_told_so(wave, reason):
+    with pytest.raises(KvoiceError, match=reason):
+        heard(Model(), SPEC, wave)
+
+
+# Mels
+
+
+@pytest.mark.parametrize("frames", range(17, 26))
+def test_a_conversion_is_as_long_as_its_source_and_with_mix_0_the_source_itself(frames):
+    mel = np.random.default_rng(0).normal(size=(frames, 80)).astype("float32")
+    target = voice(Model(), SPEC, [tone(22050)])
+    np.testing.assert_allclose(converted(Model(), mel, target, mix=0.0), mel, atol=1e-4)
+    other = converted(Model(), mel, target)
+    assert other.shape == mel.shape
+    np.testing.assert_allclose(other, (mel - mel.mean(axis=0)) / (mel.std(axis=0) + 1e-3)
+                               * target[0, 80:] + target[0, :80], atol=1e-4)
+    assert np.abs(other - mel).max() > 1
+
+
+def test_of_some_layers_a_conversion_goes_a_part_of_the_way():
+    mel, target = audio.mel(tone(22050), SPEC), styles(1, 3).repeat(27, axis=1)[:, :160]
+    none, some, every = (converted(Model(), mel, target, layers=each) for each in ([], [1], [0, 1, 2]))
+    np.testing.assert_allclose(none, mel, atol=1e-4)
+    np.testing.assert_allclose(every, converted(Model(), mel, target), atol=1e-4)
+    assert 0.1 < np.abs(some - none).mean() < np.abs(every - none).mean()
+
+
+def test_a_recording_is_heard_at_once_however_long_it_is():
+    model, wave = Model(), np.tile(tone(22050), 25)  # more than a chunk of the vocoder
+    target = voice(Model(), SPEC, [tone(22050)])
+    converted(model, heard(model, SPEC, wave), target)
+    assert model.frames == [1 + len(wave) // SPEC.hop] and model.frames[0] > 1024
+
+
+# Waves
+
+
+@pytest.mark.parametrize("samples", [8 * 2560, 8 * 2560 + 1, 8 * 2560 + 255])
+def test_a_sound_lasts_to_the_last_sample_and_begins_and_ends_in_silence(samples):
+    wave = tone(22050, 2.0)[:samples]
+    made = sound(audio.mel(wave, SPEC), SPEC, samples)
+    assert made.shape == (samples,) and made.dtype == np.float32
+    assert made[0] == made[-1] == 0
+    assert np.abs(np.diff(made)).max() < 2 * np.abs(np.diff(wave)).max()  # no click
+    assert rms(made[-700:-220]) > 0.5 * rms(wave[-700:-220])
+
+
+class Vocoder:
+    """A wave whose level in every hop is the first value of the frame."""
+
+    def __init__(self, spec):
+        self.spec, self.mels = spec, []
+
+    def __call__(self, mel):
+        self.mels.append(mel)
+        return np.repeat(mel[:, 0], self.spec.hop).astype("float32")
+
+
+def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
+    vocoder, mel = Vocoder(SPEC), np.linspace(0.1, 0.5, 20 * 80).reshape(20, 80)
+    samples = 19 * SPEC.hop + 100
+    made = sound(mel, SPEC, samples, vocoder)
+    np.testing.assert_array_equal(vocoder.mels[0], [*mel, mel[-1]])
+    inner = np.s_[300:-300]
+    np.testing.assert_allclose(made[inner], np.repeat(mel[:, 0], SPEC.hop)[:samples][inner], rtol=1e-6)
+
+
+def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale():
+    wave, like = np.array([0.1, -0.1, 0.1, -0.1]), np.array([0.4, -0.4] * 5)
+    made, quieter_db = levelled(wave, like)
+    np.testing.assert_allclose(made, [0.4, -0.4, 0.4, -0.4], rtol=1e-6)
+    assert quieter_db == 0
+    np.testing.assert_allclose(levelled(wave, like + 3)[0], made, rtol=1e-6)  # an offset is not loud
+    peaky = np.array([0.5, -0.5, *[0] * 14])
+    made, quieter_db = levelled(peaky, like)  # 1.2 would pass
+    np.testing.assert_allclose(made, 1.98 * peaky, rtol=1e-6)
+    assert quieter_db == pytest.approx(20 * np.log10(rms(like) / rms(made)))
+    for silence in (levelled(np.zeros(4), like), levelled(wave, np.zeros(9))):
+        np.testing.assert_array_equal(silence[0], np.zeros(4))
+        assert silence[1] == 0
+
+
+@pytest.mark.parametrize("preset", ["waveglow", "adainvc"])
+def test_without_another_voice_speech_comes_back_as_it_was(preset):
+    spec = audio.SPECS[preset]
+    wave = speech(spec.sample_rate_hz)
+    mel, made = convert_wave(Model(), spec, wave, voice(Model(), spec, [wave]), mix=0.0)
+    assert len(made) == len(wave) and made.dtype == np.float32
+    assert rms(made) == pytest.approx(rms(wave), rel=1e-3)
+    again = audio.mel(audio.condition(made, spec, trim=False), spec)
+    level_db = [20 * np.log10(np.maximum(audio.magnitude(each, spec), 1e-3)) for each in (again, mel)]
+    assert np.abs(level_db[0] - level_db[1])[3:-3].mean() < 1.5
+    sizes = [np.abs(np.fft.rfft(each)) for each in (wave, made)]
+    low = [size[: len(size) // 4].sum() / size.sum() for size in sizes]
+    assert low[1] == pytest.approx(low[0], rel=0.1)  # nothing of a pre-emphasis is left
+
+
+# Files
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """A folder of recordings at several rates, some of no use, and two of a target beside it."""
+    folder = tmp_path / "me"
+    (folder / "deep").mkdir(parents=True)
+    audio.write(folder / "a.wav", tone(22050), 22050)
+    soundfile.write(folder / "a.flac", tone(44100, 0.4), 44100)
+    audio.write(folder / "deep" / "b.wav", tone(16000, 0.6003), 16000)
+    audio.write(folder / "deep" / "silent.wav", np.zeros(22050, "float32"), 22050)
+    audio.write(folder / "short.wav", tone(48000, 0.12), 48000)
+    (folder / "broken.wav").write_text("no sound")
+    for k, hz in enumerate((200.0, 450.0)):
+        audio.write(tmp_path / f"you_{k}.wav", tone(22050, 0.7, 0.2, hz), 22050)
+    return tmp_path
+
+
+def paths(place, *names):
+    return [str(place / name) for name in names]
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in pathlib.Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
+    before = content(recordings)
+    source, target, output = paths(recordings, "me", "you_0.wav", "new/out")
+    rows, left_out = convert(Model(), SPEC, source, [target], output)
+    assert [os.path.relpath(row["output"], output) for row in rows] == ["a.flac.wav", "a.wav", "deep/b.wav"]
+    assert [os.path.relpath(row["file"], source) for row in rows] == ["a.flac", "a.wav", "deep/b.wav"]
+    assert [line.removeprefix(f"{source}/") for line in left_out] == [
+        "broken.wav: is not a sound file that can be read (corrupt, or of another kind)",
+        "deep/silent.wav: silent", "short.wav: 0.12 s of sound, at least 0.19 s are needed"]
+    for row in rows:
+        original, own_hz = audio.read(row["file"])
+        made, rate_hz = audio.read(row["output"])
+        assert rate_hz == 22050
+        assert len(made) == round(len(original) * rate_hz / own_hz)
+        assert row["seconds"] == len(original) / own_hz
+        assert rms(made) == pytest.approx(rms(original), rel=0.01)
+        assert row["quieter_db"] == 0
+        assert row["network_s"] > 0 and row["vocoder_s"] > 0
+    json.dumps(rows)
+    assert before.items() <= content(recordings).items()  # nothing that was there has changed
+
+
+def test_of_what_is_recorded_hot_it_is_told_how_much_quieter_it_came_out(recordings):
+    source, target, output = paths(recordings, "me", "you_0.wav", "out")
+    audio.write(f"{source}/a.wav", np.sign(tone(22050)) * 0.98, 22050)  # as loud as can be
+    rows, _ = convert(Model(), SPEC, source, [target], output)
+    by_name = {os.path.relpath(row["file"], source): row for row in rows}
+    hot = by_name["a.wav"]
+    original, made = audio.read(hot["file"])[0], audio.read(hot["output"])[0]
+    assert np.abs(made).max() == pytest.approx(0.99, abs=1e-3)
+    assert hot["quieter_db"] == pytest.approx(20 * np.log10(rms(original) / rms(made)), abs=0.01)
+    assert hot["quieter_db"] > 1 > 0 == by_name["deep/b.wav"]["quieter_db"]
+    assert quieter(rows) == [f"{source}/a.wav: comes out {hot['quieter_db']:.1f} dB quieter, so that no sample "
+                             "passes full scale"]
+    by_name["deep/b.wav"]["quieter_db"], by_name["a.flac"]["quieter_db"] = 23.45, 0.04
+    assert quieter(rows) == [f"2 files come out quieter, so that no sample passes full scale; the most "
+                             f"{source}/deep/b.wav, by 23.4 dB"]
+    assert quieter([by_name["a.flac"]]) == []
+
+
+@pytest.mark.parametrize(("own_hz", "samples", "rate_hz"), [
+    (22050, 11111, None), (16000, 8001, 16000), (44100, 20011, 16000), (8000, 4001, 48000)])
+def test_a_conversion_has_the_samples_of_its_source_at_the_rate_that_is_asked_for(
+        recordings, own_hz, samples, rate_hz):
+    source, target, output = paths(recordings, "c.wav", "you_0.wav", "out.wav")
+    audio.write(source, tone(own_hz, 1.0)[:samples], own_hz)
+    convert(Model(), SPEC, source, [target], output, rate_hz=rate_hz)
+    made = soundfile.info(output)
+    assert made.samplerate == (rate_hz or 22050) and made.channels == 1
+    assert made.frames == round(samples * made.samplerate / own_hz)
+
+
+def test_the_voices_of_several_targets_are_averaged(recordings):
+    source, one, two, output = paths(recordings, "me/a.wav", "you_0.wav", "you_1.wav", "out.wav")
+    given = []
+
+    class Told(Model):
+        def decode(self, content, styles):
+            given.append(styles)
+            return super().decode(content, styles)
+
+    for targets in ([one], [two], [one, two]):
+        convert(Told(), SPEC, source, targets, output)
+    np.testing.assert_allclose(given[2], (given[0] + given[1]) / 2, rtol=1e-5)
+    assert np.abs(given[0] - given[1]).max() > 1
+
+
+def test_mix_and_layers_and_vocoder_reach_the_conversion(recordings):
+    source, target, output = paths(recordings, "me/a.wav", "you_0.wav", "out.wav")
+
+    def made(**how):
+        vocoder = Vocoder(SPEC)
+        convert(Model(), SPEC, source, [target], output, vocoder=vocoder, **how)
+        return vocoder.mels[0][:-1]
+
+    own = audio.mel(audio.read(source)[0], SPEC)
+    np.testing.assert_allclose(made(mix=0.0), own, atol=1e-3)
+    np.testing.assert_allclose(made(layers=[]), own, atol=1e-3)
+    whole, half = np.abs(made() - own).mean(), np.abs(made(layers=[0, 1], mix=0.5) - own).mean()
+    assert 0.1 * whole < half < 0.5 * whole
+
+
+@pytest.mark.parametrize(("names", "wanted"), [
+    (["a.wav", "b.flac"], ["a.wav", "b.wav"]),
+    (["a.flac", "a.wav"], ["a.flac.wav", "a.wav"]),
+    (["a.flac", "a.mp3"], ["a.wav", "a.mp3.wav"]),
+    (["a.flac", "a.flac.wav", "a.wav"], ["a.flac.wav.wav", "a.flac.wav", "a.wav"]),
+    (["x/a.flac", "a.wav"], ["x/a.wav", "a.wav"]),
+    (["A.flac", "a.wav"], ["A.flac.wav", "a.wav"]),
+    (["a.WAV", "a.wav"], ["a.WAV.wav", "a.wav"]),
+    (["a.b.ogg"], ["a.b.wav"])])
+def test_no_two_outputs_have_one_name(names, wanted):
+    assert outputs(names) == wanted
+    assert len({name.lower() for name in wanted}) == len(names)
+
+
+def test_a_target_in_the_folder_is_left_out_whatever_it_is_called(recordings):
+    source, target, output = paths(recordings, "me", "link.wav", "out")
+    os.symlink(recordings / "me" / "a.wav", target)
+    planned, left_out = plan(source, [target], output)
+    assert left_out == [f"{source}/a.wav: is a target itself"]
+    assert f"{source}/a.wav" not in dict(planned) and dict(planned)[f"{source}/a.flac"] == f"{output}/a.wav"
+
+
+def test_what_was_converted_into_the_folder_is_not_converted_again(recordings):
+    source, target, output = paths(recordings, "me", "you_0.wav", "me/converted")
+    first, _ = convert(Model(), SPEC, source, [target], output)
+    again, _ = convert(Model(), SPEC, source, [target], output)
+    assert [row["output"] for row in again] == [row["output"] for row in first] and len(again) == 3
+    assert not os.path.exists(os.path.join(output, "converted"))
+
+
+REFUSED = {
+    "nowhere.wav: there is no such file or directory": ("nowhere.wav", ["you_0.wav"], "out.wav"),
+    "nowhere.wav: there is no such file": ("me/a.wav", ["you_0.wav", "nowhere.wav"], "out.wav"),
+    "empty: holds no sound file": ("empty", ["you_0.wav"], "out"),
+    "me: is a directory, expected a sound file": ("me/a.wav", ["me"], "out.wav"),
+    "me/a.wav: is the source and a target": ("me/a.wav", ["you_0.wav", "me/a.wav"], "out.wav"),
+    "link.wav: is the source and a target": ("link.wav", ["me/../me/a.wav"], "out.wav"),
+    r"out.mp3: expected a file whose name ends in .wav": ("me/a.wav", ["you_0.wav"], "out.mp3"),
+    r"me: expected a file whose name ends in .wav": ("me/a.wav", ["you_0.wav"], "me"),
+    "nowhere/out.wav: its directory is missing": ("me/a.wav", ["you_0.wav"], "nowhere/out.wav"),
+    "me/a.wav: is a recording that would be overwritten": ("me/a.wav", ["you_0.wav"], "me/a.wav"),
+    "you_0.wav: is a recording that would be overwritten": ("me/a.wav", ["you_0.wav"], "you_0.wav"),
+    "folder/a.wav: is a recording that would be overwritten": ("me", ["you_0.wav"], "folder"),
+    "--output=.*out.WAV: is the name of a file, and .*me is a directory": ("me", ["you_0.wav"], "out.WAV"),
+    "you_0.wav: is a file, expected a directory": ("me", ["you_0.wav"], "you_0.wav"),
+    r"out: cannot be written to .*notes \(Not a directory\)": ("me", ["you_0.wav"], "notes/deep/out"),
+    "me/short.wav: 0.12 s of sound, at least 0.19": ("me/short.wav", ["you_0.wav"], "out.wav"),
+    "me/short.wav: 0.12 s of sound": ("me/a.wav", ["you_0.wav", "me/short.wav"], "out.wav"),
+    "me/deep/silent.wav: silent": ("me/deep/silent.wav", ["you_0.wav"], "out.wav"),
+    "deep/silent.wav: silent": ("me", ["me/deep/silent.wav"], "out"),
+    "me/broken.wav: is not a sound file": ("me/a.wav", ["me/broken.wav"], "out.wav"),
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_a_request_that_cannot_be_met_is_one_line_and_leaves_everything_as_it_was(recordings, line):
+    (recordings / "empty").mkdir()
+    (recordings / "notes").write_text("none")
+    os.symlink(recordings / "me" / "a.wav", recordings / "link.wav")
+    os.symlink(recordings / "me", recordings / "folder")
+    before, model = content(recordings), Model()
+    model.decode = None  # not reached
+    source, targets, output = REFUSED[line]
+    with pytest.raises(KvoiceError, match=line) as error:
+        convert(model, SPEC, str(recordings / source), paths(recordings, *targets), str(recordings / output))
+    assert "\n" not in str(error.value)
+    assert content(recordings) == before
+
+
+@pytest.mark.parametrize(("how", "line"), [
+    ({"mix": 1.5}, "--mix=1.5"), ({"layers": [3]}, "no layer 3, only 0 to 2"),
+    ({"rate_hz": 10}, "--rate=10: must be at least 1000")])
+def test_a_number_out_of_range_is_refused_before_anything_is_converted(recordings, how, line):
+    source, target, output = paths(recordings, "me", "you_0.wav", "out")
+    model = Model()
+    model.decode = None  # not reached
+    with pytest.raises(KvoiceError, match=line):
+        convert(model, SPEC, source, [target], output, **how)
+    assert not os.path.exists(output)
+
+
+def test_a_link_that_leads_nowhere_is_left_out(recordings):
+    os.symlink(recordings / "nowhere.wav", recordings / "me" / "dangling.wav")
+    source, target, output = paths(recordings, "me", "you_0.wav", "out")
+    rows, left_out = convert(Model(), SPEC, source, [target], output)
+    assert len(rows) == 3 and any("dangling.wav: cannot be read" in line for line in left_out)
+
+
+def test_a_full_disk_ends_it_and_leaves_no_half_of_a_file(recordings, monkeypatch):
+    source, target, output = paths(recordings, "me", "you_0.wav", "out")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KvoiceError, match="a.flac.wav: cannot be written .No space left"):
+        convert(Model(), SPEC, source, [target], output)
+    assert not content(output)
+
+
+def test_a_broken_model_writes_nothing(recordings):
+    source, target, output = paths(recordings, "me/a.wav", "you_0.wav", "out.wav")
+    model = Model()
+    model.decode = lambda content, styles: np.full_like(content, np.nan)
+    with pytest.raises(KvoiceError, match="out.wav: not written, the wave holds NaN"):
+        convert(model, SPEC, source, [target], output)
+    assert not os.path.exists(output)
+
+
+# With the model
+
+
+@pytest.fixture(scope="module")
+def adainvc():
+    import keras
+
+    from kvoice.models import AdaINVC
+
+    keras.utils.set_random_seed(0)  # of the weights: a small network may be born dead
+    parts = dict.fromkeys(("bank", "speaker", "content", "decoder"), 4)
+    return AdaINVC(mels=80, width=parts, latents=4, embedding=4, dense_blocks=1)
+
+
+@pytest.mark.backend
+def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
+    wave = tone(22050, 0.35)[:6000]
+    mel = heard(adainvc, SPEC, wave)
+    target = voice(adainvc, SPEC, [tone(22050, 0.4, 0.2, 450.0)])
+    assert target.shape == (adainvc.style_layers, 8)
+    found = adainvc.encode(mel)
+    own = adainvc.decode(found["content"], found["styles"])[: len(mel)]
+    np.testing.assert_allclose(converted(adainvc, mel, target, mix=0.0), own, atol=1e-5)
+    whole = adainvc.decode(found["content"], target)[: len(mel)]
+    np.testing.assert_allclose(converted(adainvc, mel, target), whole, atol=1e-5)
+    away = [np.abs(converted(adainvc, mel, target, layers=layers) - own).mean()
+            for layers in ([], range(0, 12, 2), None)]
+    assert away[0] < 1e-5 and away[1] > 1e-5 and away[2] > 1e-5
+    made_mel, made = convert_wave(adainvc, SPEC, wave, target)
+    np.testing.assert_allclose(made_mel, whole, atol=1e-5)
+    assert len(made) == 6000
+    assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(0.99)
+
+
+@pytest.fixture
+def vc(recordings, monkeypatch):
+    """The folder of recordings, with a run of an untrained adainvc and two that do not go with it."""
+    from kvoice import cli, runs
+    from kvoice.training import loop
+
+    monkeypatch.chdir(recordings)
+    config = cli.configuration("adainvc", "tiny")
+    for name, values, spec in (("adainvc", config["model"] | {"mels": 80}, SPEC), ("voicegan", {}, SPEC),
+                               ("waveglow", {}, dataclasses.replace(SPEC, hop=300))):
+        about = {"model_name": name, "data_spec": "", "model": values, "train": config["train"]}
+        made = runs.create(name, about, spec, {})
+        if name == "adainvc":
+            loop.finished(made, loop.model(made))
+    return recordings
+
+
+@pytest.mark.backend
+def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
+    from kvoice import cli
+
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    words = ["convert", "--run=adainvc", "--target=you_0.wav", "--target=you_1.wav"]
+    how = ["--rate=16000", "--mix=0.5", "--layers=0-3,8"]
+    assert cli.main([*words, "--source=me", "--output=out", *how]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("ask them, and say that it is converted") == 1
+    assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out: ") == 3
+    assert "3 files, 3 left out, 1.5 s of sound, in out: the network at" in shown and "Griffin-Lim at" in shown
+    assert sorted(os.listdir("out")) == ["a.flac.wav", "a.wav", "deep"]
+    assert soundfile.info("out/a.wav").samplerate == 16000
+
+    def line(status, *more):
+        assert cli.main([*words[:2], *more]) == status
+        shown = capsys.readouterr().err.split("\n")
+        (text,) = [each for each in shown if each.startswith("kvoice convert: ")]
+        return text
+
+    usual = ["--source=me/a.wav", "--target=you_0.wav", "--output=c.wav"]
+    monkeypatch.setattr("kvoice.inference.convert.HIGHEST", 0.1)  # whatever is recorded passes it
+    assert cli.main(["convert", "--run=adainvc", *usual]) == 0
+    shown = capsys.readouterr().out
+    assert "me/a.wav: " in shown and " dB quieter, so that" in shown
+    assert "1 file, 0.5 s of sound" in shown
+    os.remove("c.wav")
+    assert "--target=FILE is missing" in line(2, *usual[:1])
+    assert "mix" in line(2, *usual, "--mix=1.5")
+    assert "expected numbers from 0 to 11" in line(1, *usual, "--layers=7-12")
+    assert "expected one of adainvc" in line(1, *usual, "--run=voicegan")
+    assert "is a run of voicegan, expected one of waveglow" in line(1, *usual, "--vocoder=voicegan")
+    assert "hop: 300 here, 256 there" in line(1, *usual, "--vocoder=waveglow")
+    assert "me/short.wav: 0.12 s of sound" in line(1, *usual, "--source=me/short.wav")
+    assert "me/deep: no file of it could be used" in line(1, "--source=me/deep", "--target=me/deep/b.wav",
+                                                          "--output=new")
+    assert not os.path.exists("c.wav") and not os.path.exists("new")
+
+
+def test_a_mel_beyond_what_any_recording_has_still_sounds():
+    spec = audio.SPECS["waveglow"]
+    mel = np.full((20, spec.mels), 300.0, np.float32)  # e^300 is no magnitude of float32
+    wave = sound(mel, spec, 19 * spec.hop)
+    np.testing.assert_array_equal(wave, sound(np.full_like(mel, spec.high), spec, 19 * spec.hop))
+    assert np.isfinite(wave).all()
