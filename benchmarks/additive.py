@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
 
-    from kvoice.data import additive
+    from kvoice.data.synthetic import additive
     from kvoice.data.factors import FactorSource
 
     space = additive.Space.parse("audible")

@@ -21,7 +21,7 @@ import numpy as np
 def files(folder, count):
     """Writes `count` wavs in the layout speaker/NAME.wav; their paths and seconds of audio."""
     from kvoice import audio
-    from kvoice.data import demo
+    from kvoice.data.synthetic import demo
 
     paths, total = [], 0.0
     utterances = demo.utterances()

@@ -37,11 +37,11 @@ OWNERS = {
     "soundfile": ("audio",),
     "soxr": ("audio",),
     "matplotlib": ("plots",),
-    "sklearn": ("data/images", "metrics/", "evaluation/voicegan"),
+    "sklearn": ("data/synthetic/digits", "metrics/", "evaluation/voicegan"),
     "google_crc32c": ("data/shards",),
     "absl": ("cli",),
     "tqdm": ("progress",),
-    "librosa": ("data/additive",),
+    "librosa": ("data/synthetic/additive",),
     "keras_tuner": (),
 }
 NEVER_IMPORTED_BY = {"models": {"audio", "data"}, "layers": {"audio", "data"},

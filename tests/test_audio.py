@@ -10,7 +10,7 @@ import scipy.signal
 import soundfile
 
 from kvoice import audio
-from kvoice.data import demo
+from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 
 PRESETS = sorted(audio.SPECS)

@@ -172,7 +172,7 @@ def version(corpus):
 
 
 def _renderer(name):
-    return importlib.import_module(f"kvoice.data.{name}")
+    return importlib.import_module(f"kvoice.data.synthetic.{name}")
 
 
 def _rendered(name, where):

@@ -1,7 +1,7 @@
 """Corpora whose items are images with known factors: `additive[:SPACE]`, `digits`, `mnist[:FILE]`.
 
 Their source of batches keeps the protocol of `kvoice.data.source.Source`; nothing is prepared
-before. What the corpora are is in `additive` and `images`.
+before. What the corpora are is in `synthetic.additive` and `synthetic.digits`.
 """
 
 import csv
@@ -12,7 +12,7 @@ import os
 import numpy as np
 
 from kvoice import audio
-from kvoice.data import additive, images
+from kvoice.data.synthetic import additive, digits
 from kvoice.data.corpora import hint
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
@@ -29,7 +29,7 @@ def named(data):
 
 
 def corpus(data, representation, **view):
-    """The corpus that `--data` names, nothing of it rendered: an `additive.Tones` or `images.Digits`.
+    """The corpus that `--data` names, nothing of it rendered: an `additive.Tones` or `digits.Digits`.
 
     Args:
         data: As in the module's docstring.
@@ -50,7 +50,7 @@ def corpus(data, representation, **view):
         return additive.Tones(additive.Space.parse(where), additive.View(representation, **view))
     if name == "digits" and where:
         raise KvoiceError(f"--data={data}: nothing can stand behind digits: say --data=digits")
-    return images.mnist(where) if name == "mnist" else images.digits()
+    return digits.mnist(where) if name == "mnist" else digits.digits()
 
 
 def examples(data, directory, count=16, seed=0):

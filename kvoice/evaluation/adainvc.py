@@ -15,7 +15,7 @@ import numpy as np
 from kvoice import audio, plots, progress
 from kvoice.evaluation import speakerencoder, voicegan
 from kvoice.inference import convert, encode
-from kvoice.data import additive
+from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation.voicegan import JUDGED, PhoneProbe
 from kvoice.files import write_json

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from kvoice import audio
-from kvoice.data import additive, factors
+from kvoice.data import factors
+from kvoice.data.synthetic import additive
 from kvoice.data.factors import FactorSource
 from kvoice.errors import KvoiceError
-from tests.data.test_images import mnist_file
+from tests.data.synthetic.test_digits import mnist_file
 
 SMALL = "additive:f0_hz=100/500/100,slope=-0.1/-0.9/-0.2,decay=0/10/5"
 

@@ -8,7 +8,7 @@ import soundfile
 
 from kvoice import audio
 from kvoice.evaluation import adainvc
-from kvoice.data import demo
+from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 
 SPEC = audio.SPECS["waveglow"]

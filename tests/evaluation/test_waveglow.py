@@ -5,7 +5,7 @@ import pytest
 
 from kvoice import audio
 from kvoice.evaluation import waveglow
-from kvoice.data import demo
+from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.metrics import speech as metrics
 from kvoice.evaluation.waveglow import differences, vocoder_scores

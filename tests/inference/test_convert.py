@@ -26,7 +26,7 @@ from kvoice.inference.convert import (
     sound,
     voice,
 )
-from kvoice.data import demo
+from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.runs import Run
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from kvoice import audio
-from kvoice.data import demo
+from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.runs import Run
 from kvoice.inference.vocode import (

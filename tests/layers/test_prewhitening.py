@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from kvoice import audio, backend
-from kvoice.data import demo
+from kvoice.data.synthetic import demo
 from kvoice.layers.prewhitening import Prewhitening
 
 pytestmark = pytest.mark.backend

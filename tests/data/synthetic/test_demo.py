@@ -5,8 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kvoice.data import demo
-from kvoice.data.demo import INVENTORY, PHONES, SENTENCES, Utterance
+from kvoice.data.synthetic import demo
+from kvoice.data.synthetic.demo import INVENTORY, PHONES, SENTENCES, Utterance
 from kvoice.errors import KvoiceError
 
 RATE_HZ, HOP = 22050, 256

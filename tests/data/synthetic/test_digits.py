@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from kvoice.data import images
+from kvoice.data.synthetic import digits as images
 from kvoice.errors import KvoiceError
 
 

@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from kvoice.data import demo, espeak
+from kvoice.data.synthetic import demo, espeak
 from kvoice.errors import KvoiceError
 
 needs_program = pytest.mark.skipif(shutil.which("espeak-ng") is None,

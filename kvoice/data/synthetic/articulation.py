@@ -6,8 +6,8 @@ have one value per 1 / `TRACK_HZ` s.
 
 import numpy as np
 
-from kvoice.data.phones import INVENTORY
-from kvoice.data.synthesis import TRACK_HZ, Tracks
+from kvoice.data.synthetic.phones import INVENTORY
+from kvoice.data.synthetic.synthesis import TRACK_HZ, Tracks
 
 F4_HZ = 3500.0  # of a man; it hardly moves
 BURST_S = 0.010

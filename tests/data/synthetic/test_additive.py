@@ -5,8 +5,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kvoice.data import additive
-from kvoice.data.additive import PARTIALS, PRESETS, SAMPLE_RATE_HZ, SAMPLES, Space, Tones, View
+from kvoice.data.synthetic import additive
+from kvoice.data.synthetic.additive import (
+    PARTIALS,
+    PRESETS,
+    SAMPLES,
+    SAMPLE_RATE_HZ,
+    Space,
+    Tones,
+    View,
+)
 from kvoice.errors import KvoiceError
 
 NYQUIST_HZ = SAMPLE_RATE_HZ / 2

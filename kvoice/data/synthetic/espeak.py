@@ -17,7 +17,7 @@ import numpy as np
 
 from kvoice import audio
 from kvoice.data.corpora import Item
-from kvoice.data.phones import SENTENCES
+from kvoice.data.synthetic.phones import SENTENCES
 from kvoice.data.recording import Recording
 from kvoice.errors import KvoiceError
 

@@ -1,0 +1,1 @@
+"""Corpora that nobody had to record: speech, tones and digits, made here."""
