@@ -1,4 +1,6 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and the way out for a word that is unknown."""
+
+import difflib
 
 
 class KvoiceError(ValueError):
@@ -6,3 +8,11 @@ class KvoiceError(ValueError):
 
     The text names the file or field, says what was expected, and the way out.
     """
+
+
+def hint(word, known):
+    """The way out for a word that is none of `known`."""
+    close = difflib.get_close_matches(word, known, 1)
+    return (
+        f"did you mean {close[0]}?" if close else f"choose among {', '.join(filter(None, known))}"
+    )

@@ -13,8 +13,7 @@ import numpy as np
 
 from kvoice import audio
 from kvoice.data.synthetic import additive, digits
-from kvoice.data.corpora import hint
-from kvoice.errors import KvoiceError
+from kvoice.errors import KvoiceError, hint
 from kvoice.files import replaced
 
 CORPORA = ("additive", "digits", "mnist")

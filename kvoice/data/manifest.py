@@ -5,8 +5,7 @@ import json
 import os
 
 from kvoice.audio import CONDITIONING
-from kvoice.data.corpora import hint
-from kvoice.errors import KvoiceError
+from kvoice.errors import KvoiceError, hint
 from kvoice.files import write_json
 
 FILE = "manifest.json"

@@ -26,7 +26,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
-from kvoice.data.corpora import SPLITS
+from kvoice.data.corpora.utterance import SPLITS
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json

@@ -17,9 +17,8 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import shards
-from kvoice.data.corpora import hint
 from kvoice.data.manifest import Manifest
-from kvoice.errors import KvoiceError
+from kvoice.errors import KvoiceError, hint
 from kvoice.files import replaced
 
 ARRAYS = ("mel", "wave", "f0", "phone", "mask")

@@ -8,7 +8,8 @@ import zlib
 
 import numpy as np
 
-from kvoice.data.corpora import ASSIGNED, SPLITS
+from kvoice.data.corpora import ASSIGNED
+from kvoice.data.corpora.utterance import SPLITS
 from kvoice.errors import KvoiceError
 
 SHARES = {"valid": 0.10, "test": 0.15, "judge": 0.25}  # the rest is train

@@ -13,7 +13,7 @@ import os
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.data import corpora
+from kvoice.data.corpora import layout
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 from kvoice.metrics import classification
@@ -100,7 +100,7 @@ def quality(valid):
 # --- Files
 
 
-def files(path, kinds=corpora.AUDIO):
+def files(path, kinds=layout.AUDIO):
     """The files that a path names, sounds if nothing else is said: itself, or all below it, sorted.
 
     Raises:
@@ -110,7 +110,7 @@ def files(path, kinds=corpora.AUDIO):
         raise KvoiceError(f"{path}: there is no such file or directory")
     if not os.path.isdir(path):
         return [path]
-    found = [os.path.join(path, name) for name in corpora.audio_files(path, kinds)]
+    found = [os.path.join(path, name) for name in layout.audio_files(path, kinds)]
     if not found:
         raise KvoiceError(f"{path}: holds no sound file ({' '.join(kinds)})")
     return found

@@ -19,7 +19,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.inference.classify import files
-from kvoice.data.corpora import AUDIO
+from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
 from kvoice.inference.generate import EDGE_S, faded
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.inference.convert import levelled, named, plan, sound
-from kvoice.data.corpora import AUDIO
+from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
 
 MELS = ".npy"

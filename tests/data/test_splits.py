@@ -1,6 +1,6 @@
 import pytest
 
-from kvoice.data.corpora import Item
+from kvoice.data.corpora.utterance import Item
 from kvoice.data.splits import WAYS, default, split_of
 from kvoice.errors import KvoiceError
 

@@ -22,8 +22,7 @@ import shutil
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.data.corpora import hint
-from kvoice.errors import KvoiceError
+from kvoice.errors import KvoiceError, hint
 from kvoice.files import replaced, write_json
 
 SAMPLE_RATE_HZ = 16000

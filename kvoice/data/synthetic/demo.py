@@ -19,12 +19,11 @@ import zlib
 
 import numpy as np
 
+from kvoice.data.corpora.utterance import Item, Recording
 from kvoice.data.synthetic import articulation, synthesis
 from kvoice.data.synthetic.articulation import times_s
-from kvoice.data.corpora import Item
 from kvoice.data.synthetic.phones import INVENTORY, PHONES, SENTENCES
-from kvoice.data.recording import Recording
-from kvoice.data.synthetic.synthesis import Glottis, TRACK_HZ
+from kvoice.data.synthetic.synthesis import TRACK_HZ, Glottis
 from kvoice.errors import KvoiceError
 
 VERSION = "1"  # raise it with any change of the sound: prepared corpora are told apart by it

@@ -16,9 +16,8 @@ from xml.sax import saxutils
 import numpy as np
 
 from kvoice import audio
-from kvoice.data.corpora import Item
+from kvoice.data.corpora.utterance import Item, Recording
 from kvoice.data.synthetic.phones import SENTENCES
-from kvoice.data.recording import Recording
 from kvoice.errors import KvoiceError
 
 VERSION = "1"
