@@ -34,8 +34,8 @@ def main():
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
 
-    from kvoice.data.synthetic import additive
     from kvoice.data.factors import FactorSource
+    from kvoice.data.synthetic import additive
 
     space = additive.Space.parse("audible")
     items = np.random.default_rng(0).choice(len(space), 256, replace=False)

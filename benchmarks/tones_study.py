@@ -44,10 +44,10 @@ def scored(name, fields, seed, steps):
         subprocess.run([sys.executable, "-m", *command], check=True, stdout=subprocess.DEVNULL)
     if not (run / "evaluation.json").exists():
         from kvoice import runs
-        from kvoice.evaluation import disentanglement
-        from kvoice.training import loop
         from kvoice.data.factors import FactorSource
+        from kvoice.evaluation import disentanglement
         from kvoice.files import write_json
+        from kvoice.training import loop
 
         group = runs.load(run).config["data"]
         train, test = (FactorSource("additive", **group | {"split": split}) for split in ("train", "test"))

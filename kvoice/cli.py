@@ -382,10 +382,10 @@ def _quality(run, corpus, splits):
     """What a run is asked at the end of each epoch, as a function of its model; None = nothing."""
     model, group = run.config["model"], run.config["data"]
     if run.config["model_name"] == "classifier":
-        from kvoice.inference import classify as classification
+        from kvoice.evaluation import classifier
 
         (valid,) = _sources(corpus, splits[1:], run.spec, model, group)
-        return classification.quality(valid)
+        return classifier.quality(valid)
     if run.config["model_name"] == "speakerencoder":
         from kvoice.evaluation import speakerencoder
 
@@ -751,8 +751,8 @@ def _evaluate_voicegan(run, count, seed):
     import keras
 
     from kvoice.evaluation import voicegan
-    from kvoice.training import loop
     from kvoice.files import write_json
+    from kvoice.training import loop
 
     train, judge, test = _sources(
         directory, ("train", "judge", "test"), run.spec, _mels(run.config["model"]), run.config["data"])
@@ -769,29 +769,29 @@ def _evaluate_classifier(run, count, seed):
     directory, group = _corpus_of(run), run.config["model"]
 
     from kvoice import plots
-    from kvoice.inference import classify as classification
-    from kvoice.training import loop
     from kvoice.data.manifest import Manifest
+    from kvoice.evaluation import classifier
     from kvoice.files import write_json
+    from kvoice.training import loop
 
     splits = [name for name, split in Manifest.load(directory).splits.items() if split["utterances"]]
     sources = _sources(directory, splits, run.spec, group, run.config["data"])
-    scores = classification.scores(
+    scores = classifier.scores(
         loop.load(run.path), dict(zip(splits, sources)), run.config["speakers"])
     for split, each in scores["splits"].items():
         plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], scores["names"])
         plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
     write_json(run.path / "evaluation.json", scores)
-    print(f"{classification.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
+    print(f"{classifier.table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
           "confusion and calibration are beside it as pictures")
 
 
 def _evaluate_betavae(run, count, seed):
     corpus, group = _corpus_of(run), run.config["model"]
 
-    from kvoice.evaluation import disentanglement, maximization as priors
-    from kvoice.training import loop
+    from kvoice.evaluation import disentanglement, tables
     from kvoice.files import write_json
+    from kvoice.training import loop
 
     model = loop.load(run.path)
     if group["domain"] == "image":
@@ -802,7 +802,7 @@ def _evaluate_betavae(run, count, seed):
 
         scores = betavae.scores(model, _voices(run, corpus), count=count or None, seed=seed)
     write_json(run.path / "evaluation.json", scores)
-    print("\n\n".join(map(priors.text, scores["tables"])))
+    print("\n\n".join(map(tables.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
 
 
@@ -829,9 +829,9 @@ def _evaluate_adainvc(run, count, seed, encoder, data):
                           f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
                           "with the same --data learns from the split judge")
 
-    from kvoice.evaluation import adainvc, maximization as priors
-    from kvoice.training import loop
+    from kvoice.evaluation import adainvc, tables
     from kvoice.files import whole_directory, write_json
+    from kvoice.training import loop
 
     arrays = ["wave", "f0", *["phone"] * bool(known.labels["phone"])]
     sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"],
@@ -850,7 +850,7 @@ def _evaluate_adainvc(run, count, seed, encoder, data):
         adainvc.examples(model, *told, folder, {"command": shlex.join(
             [f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}", "kvoice", *sys.argv[1:]])}, seed)
     write_json(run.path / "evaluation.json", scores)
-    print("\n\n".join([panel.judged["said"], *map(priors.text, scores["tables"])]))
+    print("\n\n".join([panel.judged["said"], *map(tables.text, scores["tables"])]))
     if panel.judged["warning"]:
         print(f"\nwarning: {panel.judged['warning']}")
     print(f"\n{run.path / 'evaluation.json'} holds the numbers, {run.path / 'conversions'} some of the sounds. "
@@ -871,9 +871,9 @@ def _evaluate_speakerencoder(run, seed, data):
                           "told apart; take a corpus of eight speakers or more")
     learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
 
-    from kvoice.evaluation import maximization as priors, speakerencoder
-    from kvoice.training import loop
+    from kvoice.evaluation import speakerencoder, tables
     from kvoice.files import write_json
+    from kvoice.training import loop
 
     sources = dict(zip(splits, _waves(corpus, splits, run.spec, run.config["data"])))
     scores = speakerencoder.encoder_scores(
@@ -881,16 +881,16 @@ def _evaluate_speakerencoder(run, seed, data):
         data or run.config["data_spec"], seed)
     write_json(run.path / "evaluation.json", scores)
     print(f"Measured on {scores['corpus']}\n")
-    print("\n\n".join(map(priors.text, scores["tables"])))
+    print("\n\n".join(map(tables.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers")
 
 
 def _evaluate_waveglow(run, count, seed, data):
     corpus = _corpus_for(run, data)
 
-    from kvoice.evaluation import maximization as priors, waveglow
-    from kvoice.training import loop
+    from kvoice.evaluation import tables, waveglow
     from kvoice.files import write_json
+    from kvoice.training import loop
 
     splits = ("train", "valid", "test")
     sources = dict(zip(splits, _sources(corpus, splits, run.spec, run.config["model"], run.config["data"])))
@@ -899,7 +899,7 @@ def _evaluate_waveglow(run, count, seed, data):
         run.path / "resynthesis")
     write_json(run.path / "evaluation.json", scores | {"corpus": data or run.config["data_spec"]})
     print(f"Measured on {data or run.config['data_spec']}\n")
-    print("\n\n".join(map(priors.text, scores["tables"])))
+    print("\n\n".join(map(tables.text, scores["tables"])))
     print(f"\n{run.path / 'evaluation.json'} holds the numbers, {run.path / 'resynthesis'} some of the sounds")
 
 
@@ -913,9 +913,10 @@ def _voices(run, corpus):
 def _evaluate_maximization(folder, content, count, seed):
     from kvoice import report, runs
     from kvoice.evaluation import maximization as priors
+    from kvoice.evaluation import tables
+    from kvoice.files import write_json
     from kvoice.inference import ascent, maximize
     from kvoice.training import loop
-    from kvoice.files import write_json
 
     generator, classifier, judge = (content[name] and runs.load(folder / content[name]["run"])
                                     for name in ("generator", "classifier", "judge"))
@@ -941,7 +942,7 @@ def _evaluate_maximization(folder, content, count, seed):
     scores["tables"] = priors.tables(scores)
     write_json(folder / "evaluation.json", scores)
     report.maximization(folder)
-    print("\n\n".join(map(priors.text, scores["tables"])))
+    print("\n\n".join(map(tables.text, scores["tables"])))
     print(f"\n{folder / 'evaluation.json'} holds the numbers, {folder / 'index.html'} shows them")
 
 
@@ -1030,7 +1031,8 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
     frameworks.chosen_backend()
 
     from kvoice import runs
-    from kvoice.inference import convert as conversion, vocode as vocoding
+    from kvoice.inference import convert as conversion
+    from kvoice.inference import vocode as vocoding
 
     run = runs.load(run)
     vocoding.check(run, run.spec, run.path)
@@ -1071,7 +1073,8 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     frameworks.chosen_backend()
 
     from kvoice import runs
-    from kvoice.inference import classify as classification, encode as embeddings
+    from kvoice.inference import classify as classification
+    from kvoice.inference import encode as embeddings
 
     run = runs.load(run)
     if run.config["model_name"] not in embeddings.MODELS:
@@ -1105,6 +1108,7 @@ def maximize(generator, classifier, target, judge, vocoder, start, strength, lab
                (("generator", generator), ("classifier", classifier), ("judge", judge),
                 ("vocoder", vocoder))}
 
+    from kvoice import report
     from kvoice.inference import maximize as maximization
     from kvoice.training import loop
 
@@ -1120,7 +1124,7 @@ def maximize(generator, classifier, target, judge, vocoder, start, strength, lab
     result = maximization.maximize(
         models["generator"], models["classifier"], runs_of["generator"].spec, run, about, target,
         models.get("judge"), start, label, strength, count, seed, prior, steps,
-        _vocoder(vocoder, runs_of["generator"]))
+        _vocoder(vocoder, runs_of["generator"]), report.maximization)
     for each in result["targets"]:
         agreed = "; ".join(f"{who} {share['before']:.0%} -> {share['after']:.0%}"
                            for who, share in each["agreed"].items() if share)
@@ -1156,17 +1160,22 @@ def traverse(run, factor, label, count, seed, output, vocoder):
     model = loop.load(run.path)
     if group["domain"] == "image":
         sources = dict(zip(IMAGES, _sources(corpus, IMAGES, run.spec, group, run.config["data"])))
+        panel = None
     else:
+        from kvoice.evaluation import betavae
+        from kvoice.inference import latents
+
         sources = _voices(run, corpus)
+        panel = betavae.Panel(latents.Utterances(model, sources["judge"]), seed)
     folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
     made = traversal.traverse(
         model, run, sources, folder,
         {"run": os.path.relpath(run.path, folder),
          "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
-        label, None if factor == "auto" else int(factor), count, seed, vocoder)
-    from kvoice.evaluation import maximization as priors
+        label, None if factor == "auto" else int(factor), count, seed, vocoder, panel)
+    from kvoice.evaluation import tables
 
-    print("\n\n".join(map(priors.text, made["tables"])))
+    print("\n\n".join(map(tables.text, made["tables"])))
     print(f"\nlatent {made['factor']}" + (f" for {label}" if label else " says most") + (
         f", latent {made['control']} as its control" if made["control"] is not None else "")
         + f"; {'pictures' if group['domain'] == 'image' else 'pictures and sounds'} are in {folder}. Next:\n  kvoice report {run.path}")

@@ -13,12 +13,12 @@ phones that learned from yet others.
 import numpy as np
 
 from kvoice import audio, plots, progress
-from kvoice.evaluation import speakerencoder, voicegan
-from kvoice.inference import convert, encode
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
-from kvoice.evaluation.voicegan import JUDGED, PhoneProbe
+from kvoice.evaluation import judges, speakerencoder, voicegan
+from kvoice.evaluation.judges import JUDGED, PhoneProbe
 from kvoice.files import write_json
+from kvoice.inference import convert, encode, render
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 
@@ -171,7 +171,7 @@ def pairs(sources, targets, count, rng):
 
 def sound(mel, spec):
     """What is heard of a mel through the vocoder: [time, mels] -> [time * hop]."""
-    return convert.sound(mel, spec, spec.samples(len(mel)))
+    return render.sound(mel, spec, spec.samples(len(mel)))
 
 
 def _mel(wave, spec):
@@ -360,7 +360,7 @@ def leak(model, source, per_speaker=PROBED):
     texts = [each["text"] or str(k) for k, each in enumerate(found)]
     order = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     asked = np.array([order[text] % 4 == 3 for text in texts])
-    right = voicegan.linear_right(codes[~asked], speakers[~asked], codes[asked], speakers[asked])
+    right = judges.linear_right(codes[~asked], speakers[~asked], codes[asked], speakers[asked])
     low, high = wilson(int(right.sum()), len(right))
     kinds = len(np.unique(speakers))
     return {"accuracy": float(right.mean()), "low": low, "high": high, "chance": 1 / kinds,
@@ -513,7 +513,7 @@ def _example(model, panel, spec, folder, number, source, target_mel, target_wave
     mel = convert.converted(model, source["mel"], model.encode(target_mel)["styles"])
     wave = sound(mel, spec)
     said = audio.deemphasised(source["wave"], spec)
-    waves = {"source": said, "target": target_wave, "converted": convert.levelled(wave, said)[0]}
+    waves = {"source": said, "target": target_wave, "converted": render.levelled(wave, said)[0]}
     names = {part: f"{number:02d}_{part}.wav" for part in waves}
     for part, each in waves.items():
         audio.write(folder / names[part], each, spec.sample_rate_hz)

@@ -14,77 +14,12 @@ latent does that has nothing to do with the label.
 import numpy as np
 
 from kvoice import audio, progress
+from kvoice.evaluation.judges import JUDGED, Judge, PhoneProbe, VoiceSpace
 from kvoice.inference import latents
-from kvoice.errors import KvoiceError
-from kvoice.evaluation.voicegan import JUDGED, Judge, PhoneProbe, VoiceSpace
-from kvoice.inference.generate import EDGE_S, faded
 
 SOUNDED = 48  # utterances at most whose F0 is measured, on the sound that Griffin-Lim finds
 ROUNDS = 30  # of it, enough for an F0
 PAIRS = 2000  # of recordings that say how alike voices are
-
-
-class Utterances:
-    """Utterances of some splits, one after the other, no longer than a model can make them.
-
-    A decoder that is told phones makes as many frames as it is told; another makes segments of one
-    length, and of a longer utterance the middle is taken.
-
-    Args:
-        model: A `models.betavae.BetaVAE` of mels.
-        sources: `data.source.Source`s of one corpus, of mels, and of F0 and phones as far as known.
-    """
-
-    def __init__(self, model, *sources):
-        self.sources, self.frames = sources, None if model.phones else model.shape[0]
-        self.spec, self.labels = sources[0].spec, sources[0].labels
-        self._places = [(source, i) for source in sources for i in range(len(source))]
-
-    def __len__(self):
-        return len(self._places)
-
-    def utterance(self, i):
-        """As `data.source.Source.utterance`."""
-        source, row = self._places[i]
-        found = source.utterance(row)
-        spare = 0 if self.frames is None else max(0, len(found["mel"]) - self.frames)
-        if not spare:
-            return found
-        window = slice(spare // 2, spare // 2 + self.frames)
-        return {name: value[window] if isinstance(value, np.ndarray) else value
-                for name, value in found.items()}
-
-
-def decoded(model, codes, utterances):
-    """The mels of codes, each as long as its utterance, and of its phones.
-
-    Shapes: codes [n, latents] -> a list of [time, mels].
-
-    Args:
-        model: A `models.betavae.BetaVAE` of mels.
-        codes: One for each utterance.
-        utterances: Of a source.
-    """
-    if not model.phones:
-        return [mel[: len(each["mel"])] for mel, each in zip(model.decode(codes), utterances)]
-    mels, lengths = [None] * len(codes), {}
-    for k, each in enumerate(utterances):
-        lengths.setdefault(-(-len(each["mel"]) // latents.LENGTHS) * latents.LENGTHS, []).append(k)
-    for length, places in sorted(lengths.items()):
-        for start in range(0, len(places), latents.TOGETHER):
-            chosen = places[start : start + latents.TOGETHER]
-            phones = np.zeros((len(chosen), length), np.int32)  # as a source pads them
-            for row, k in zip(phones, chosen):
-                row[: len(utterances[k]["mel"])] = utterances[k]["phone"]
-            for k, mel in zip(chosen, model.decode(np.asarray(codes)[chosen], phones)):
-                mels[k] = mel[: len(utterances[k]["mel"])]
-    return mels
-
-
-def sound(mel, spec, vocoder=None):
-    """The wave of a mel, faded in and out: [time, mels] -> [samples], as `audio.as_waves` has them."""
-    (wave,) = audio.as_waves(mel[None], "mel", spec, vocoder)
-    return faded(wave, round(EDGE_S * spec.sample_rate_hz))
 
 
 def f0_hz(mel, spec):
@@ -101,10 +36,10 @@ class Panel:
         seed: Of the lessons.
 
     Attributes:
-        judges: Label -> `voicegan.Judge`, for each label that tells utterances of the split apart,
+        judges: Label -> `judges.Judge`, for each label that tells utterances of the split apart,
             except the speaker, whom no other split has.
-        probe: An `voicegan.PhoneProbe`; None where no phones are known.
-        space: An `voicegan.VoiceSpace`; None where there are too few speakers.
+        probe: An `judges.PhoneProbe`; None where no phones are known.
+        space: An `judges.VoiceSpace`; None where there are too few speakers.
         utterances: How many they learned from.
     """
 
@@ -167,6 +102,12 @@ class Panel:
         return float(right.mean()) if len(right) else None
 
 
+    def flips(self, model, found, test, name, factor, control, rows=None):
+        """What a flip of a latent changes (`flips`), and the tables that say it."""
+        result = flips(model, found, self, test, name, factor, control, rows)
+        return result, tables(result)
+
+
 # --- Flips
 
 
@@ -200,7 +141,7 @@ def flips(model, found, panel, test, name, factor, control, rows=None):
     _, titles, classes = latents.ends(found["known"], name, factor)
     sounded = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SOUNDED)).astype(int))
     mels = {"real": [each["mel"] for each in utterances]}
-    mels |= {edit: decoded(model, codes, utterances) for edit, codes in moved.items()}
+    mels |= {edit: latents.decoded(model, codes, utterances) for edit, codes in moved.items()}
     heard = {edit: panel(each, spec, sounded) for edit, each in progress.bar(
         mels.items(), desc="judges")}
 
@@ -278,8 +219,8 @@ def scores(model, sources, label="", count=None, seed=0):
     Raises:
         KvoiceError: If the label is not known.
     """
-    known = Utterances(model, sources["train"], sources["valid"])
-    test = Utterances(model, sources["test"])
+    known = latents.Utterances(model, sources["train"], sources["valid"])
+    test = latents.Utterances(model, sources["test"])
     found = latents.discovered(model, known, test, np.random.default_rng(seed))
     label = label or next(iter(found["rankings"]), "")
     factor, control = latents.chosen(found, label)
@@ -290,7 +231,7 @@ def scores(model, sources, label="", count=None, seed=0):
                 "metrics": {"active": len(units["active"]), "KL, nats": float(np.sum(units["kl"]))},
                 "tables": [latents.found_table(found)]}
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
-    panel = Panel(Utterances(model, sources["judge"]), seed)
+    panel = Panel(latents.Utterances(model, sources["judge"]), seed)
     result = flips(model, found, panel, test, label, factor, control, rows)
     return {
         "kind": "voices", "label": label, "flips": result, "found": found["found"],

@@ -13,9 +13,9 @@ import io
 import keras
 import numpy as np
 
-from kvoice.inference import latents
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
+from kvoice.inference import latents
 from kvoice.metrics import disentanglement
 
 TITLES = {

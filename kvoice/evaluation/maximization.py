@@ -5,7 +5,7 @@
 
 Every row starts from the same noises, ends where the classifier is sure, and is judged twice: by
 another classifier, of another architecture and of speakers of its own, and by the linear
-discriminant of `voicegan.Judge`, which shares no code with either. Without a prior an ascent finds
+discriminant of `judges.Judge`, which shares no code with either. Without a prior an ascent finds
 what only its own classifier hears.
 """
 
@@ -14,10 +14,11 @@ import dataclasses
 import numpy as np
 
 from kvoice import audio, progress
+from kvoice.evaluation.judges import Judge
+from kvoice.evaluation.voicegan import crops, within
 from kvoice.inference import slerp
 from kvoice.inference.ascent import PRIORS, STEPS, ascend, ascend_items
-from kvoice.evaluation.voicegan import Judge, crops, within
-from kvoice.inference.maximize import Listener
+from kvoice.inference.listener import Listener
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 
@@ -231,11 +232,3 @@ def _noise_cells(row):
         return ["", ""]
     return [f"{row['turned_degrees']:.0f} deg", f"{row['length']:.2f}"]
 
-
-def text(table):
-    """A table as plain text, its columns aligned."""
-    rows = [table["columns"], *table["rows"]]
-    wide = [max(len(row[i]) for row in rows) for i in range(len(table["columns"]))]
-    lines = ["  ".join(f"{cell:{w}}" if i == 0 else f"{cell:>{w}}"
-                       for i, (cell, w) in enumerate(zip(row, wide))).rstrip() for row in rows]
-    return "\n".join([table["title"], *lines])

@@ -10,9 +10,9 @@ voice" means wherever conversions are judged.
 import numpy as np
 
 from kvoice import audio, plots
+from kvoice.errors import KvoiceError
 from kvoice.evaluation import voicegan
 from kvoice.inference import encode
-from kvoice.errors import KvoiceError
 from kvoice.metrics import speech
 
 HEARD = 12  # utterances of each speaker, spread over what there is of him

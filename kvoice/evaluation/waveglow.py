@@ -9,11 +9,11 @@ import time
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.inference.convert import levelled
 from kvoice.files import whole_directory, write_json
+from kvoice.inference.render import levelled
+from kvoice.inference.vocode import Vocoder
 from kvoice.metrics import speech
 from kvoice.training.loop import Batches
-from kvoice.inference.vocode import Vocoder
 
 HEARD = 4  # utterances that are written to be heard
 GRIFFIN_LIM = 60  # iterations

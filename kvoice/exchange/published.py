@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 
 from kvoice import audio, runs
-from kvoice.exchange import torchfiles
-from kvoice.training import loop
 from kvoice.errors import KvoiceError
+from kvoice.exchange import torchfiles
 from kvoice.files import whole_directory
+from kvoice.training import loop
 
 NAMED = 5  # tensors that a message lists
 # Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users, NVIDIA's.

@@ -18,14 +18,13 @@ import time
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.inference.classify import files
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
-from kvoice.inference.generate import EDGE_S, faded
+from kvoice.inference import render
+from kvoice.inference.classify import files
 
 MODELS = ("adainvc",)  # those that convert
 LOWEST_HZ = 1000  # rate of a file that is written
-HIGHEST = 0.99  # sample of a conversion, full scale = 1
 
 
 def check(run):
@@ -145,48 +144,6 @@ def converted(model, mel, styles, mix=1.0, layers=None):
     return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
 
 
-def sound(mel, spec, samples, vocoder=None):
-    """The wave of a mel, faded in and out over 10 ms.
-
-    The last frame stands once more, so that a part of a hop at the end sounds too. What a model says beyond the
-    bounds of the Spec, which no recording passes, is brought back to them.
-
-    Shapes: mel [1 + samples // hop, mels] -> [samples].
-
-    Args:
-        mel: On the scale of the Spec.
-        spec: Of the mel and of the wave.
-        samples: Of the wave.
-        vocoder: A `vocode.Vocoder`, which works on long mels piece by piece itself; None = Griffin-Lim.
-    """
-    mel = np.clip(np.concatenate([mel, mel[-1:]]), spec.low, spec.high)
-    if vocoder:
-        wave = vocoder(mel)
-    else:
-        with progress.bar(total=len(mel) - 1, desc="Griffin-Lim", unit="frame") as bar:
-            wave = audio.long_griffin_lim(mel, spec, told=bar.update)
-    return faded(_fitted(wave, samples), round(EDGE_S * spec.sample_rate_hz))
-
-
-def _fitted(wave, samples):
-    """The wave cut, or filled with silence, to a number of samples."""
-    wave = wave[:samples]
-    return np.pad(wave, (0, samples - len(wave)))
-
-
-def levelled(wave, like):
-    """The wave as loud as another one, by the standard deviation of both; no sample passes `HIGHEST`.
-
-    Where one would, all of it is made fainter instead. Silence stays silence, and a constant offset is not loud.
-
-    Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or more.
-    """
-    own, wanted = (float(np.std(each, dtype=np.float64)) for each in (wave, like))
-    wave = wave * np.float32(wanted / own) if own > 1e-9 else wave
-    passes = max(1.0, float(np.abs(wave).max(initial=0)) / HIGHEST)
-    return wave / np.float32(passes), 20 * math.log10(passes)
-
-
 def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
     """What a wave says in another voice, as long and as loud as it is (see `levelled`).
 
@@ -206,7 +163,7 @@ def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
         KvoiceError: If the wave cannot be used (see `heard`), or `mix` or `layers` cannot.
     """
     mel = converted(model, heard(model, spec, wave), styles, mix, layers)
-    return mel, levelled(sound(mel, spec, len(wave), vocoder), wave)[0]
+    return mel, render.levelled(render.sound(mel, spec, len(wave), vocoder), wave)[0]
 
 
 # --- Files
@@ -266,13 +223,13 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
         times = [time.perf_counter()]
         mel = converted(model, mel, styles, mix, layers)
         times.append(time.perf_counter())
-        wave = sound(mel, spec, len(wave), vocoder)
+        wave = render.sound(mel, spec, len(wave), vocoder)
         times.append(time.perf_counter())
         to_hz = rate_hz or spec.sample_rate_hz
         wave = audio.resample(wave, spec.sample_rate_hz, to_hz)
-        wave = _fitted(wave, round(len(original) * to_hz / own_hz))
+        wave = render.fitted(wave, round(len(original) * to_hz / own_hz))
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
-        wave, quieter_db = levelled(wave, original)
+        wave, quieter_db = render.levelled(wave, original)
         audio.write(place, wave, to_hz)
         rows.append({"file": path, "output": place, "seconds": len(original) / own_hz,
                      "quieter_db": quieter_db, "network_s": times[1] - times[0],

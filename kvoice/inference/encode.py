@@ -12,9 +12,9 @@ import zipfile
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.inference import convert
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
+from kvoice.inference import convert
 
 MODELS = ("adainvc", "speakerencoder")  # those that have embeddings
 ENDINGS = (".npz", ".csv")

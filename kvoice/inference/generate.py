@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from kvoice import audio, plots, progress
-from kvoice.inference import slerp
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
+from kvoice.inference import render, slerp
 
 FADE_S = 0.05  # from one step of an interpolation to the next
-EDGE_S = 0.01  # at both ends of a file: a crop of speech begins and ends in the middle of a sound
 
 
 def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
@@ -74,14 +73,14 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, 
             for k in range(len(items)):
                 files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
                 (wave,) = audio.as_waves(items[k : k + 1], model.domain, spec, vocoder)
-                wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
+                wave = render.eased(wave, spec)
                 audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
                 bar.update()
             files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
                           "steps": steps})
             waves = audio.as_waves(between, model.domain, spec, vocoder)
-            wave = crossfaded(waves, round(FADE_S * spec.sample_rate_hz))
-            wave = faded(wave, round(EDGE_S * spec.sample_rate_hz))
+            wave = render.crossfaded(waves, round(FADE_S * spec.sample_rate_hz))
+            wave = render.eased(wave, spec)
             audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
             bar.update()
     made = {"sample_rate_hz": spec.sample_rate_hz, "seed": seed, "files": files}
@@ -118,32 +117,3 @@ def file_stems(titles):
         stems.append(stem if stem not in stems else f"{stem}-{len(stems)}")
     return stems
 
-
-def crossfaded(waves, fade):
-    """Waves one after the other, each faded into the next over `fade` samples.
-
-    The two gains of a fade sum to 1.
-
-    Shapes: waves [n, samples] -> [n * samples - (n - 1) * fade], with a fade no longer than half a
-    wave.
-    """
-    count, samples = np.shape(waves)
-    fade = min(fade, samples // 2)
-    rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
-    joined = np.zeros(count * samples - (count - 1) * fade, np.float32)
-    for k, wave in enumerate(np.array(waves, np.float32)):
-        if k > 0:
-            wave[:fade] *= rising
-        if k < count - 1:
-            wave[samples - fade:] *= rising[::-1]
-        joined[k * (samples - fade):][:samples] += wave
-    return joined
-
-
-def faded(wave, fade):
-    """A wave [samples] that rises from zero over `fade` samples, and falls to zero at its end."""
-    rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
-    wave = np.array(wave, np.float32)
-    wave[:fade] *= rising
-    wave[len(wave) - fade:] *= rising[::-1]
-    return wave

@@ -14,6 +14,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.errors import KvoiceError
+from kvoice.inference import latents
 from kvoice.metrics import association
 from kvoice.metrics.classification import wilson
 
@@ -588,3 +589,60 @@ def share(hits, count, name="share"):
 def _median(name, values):
     values = values[np.isfinite(values)]
     return {"count": len(values), name: float(np.median(values)) if len(values) else None}
+
+
+class Utterances:
+    """Utterances of some splits, one after the other, no longer than a model can make them.
+
+    A decoder that is told phones makes as many frames as it is told; another makes segments of one
+    length, and of a longer utterance the middle is taken.
+
+    Args:
+        model: A `models.betavae.BetaVAE` of mels.
+        sources: `data.source.Source`s of one corpus, of mels, and of F0 and phones as far as known.
+    """
+
+    def __init__(self, model, *sources):
+        self.sources, self.frames = sources, None if model.phones else model.shape[0]
+        self.spec, self.labels = sources[0].spec, sources[0].labels
+        self._places = [(source, i) for source in sources for i in range(len(source))]
+
+    def __len__(self):
+        return len(self._places)
+
+    def utterance(self, i):
+        """As `data.source.Source.utterance`."""
+        source, row = self._places[i]
+        found = source.utterance(row)
+        spare = 0 if self.frames is None else max(0, len(found["mel"]) - self.frames)
+        if not spare:
+            return found
+        window = slice(spare // 2, spare // 2 + self.frames)
+        return {name: value[window] if isinstance(value, np.ndarray) else value
+                for name, value in found.items()}
+
+
+def decoded(model, codes, utterances):
+    """The mels of codes, each as long as its utterance, and of its phones.
+
+    Shapes: codes [n, latents] -> a list of [time, mels].
+
+    Args:
+        model: A `models.betavae.BetaVAE` of mels.
+        codes: One for each utterance.
+        utterances: Of a source.
+    """
+    if not model.phones:
+        return [mel[: len(each["mel"])] for mel, each in zip(model.decode(codes), utterances)]
+    mels, lengths = [None] * len(codes), {}
+    for k, each in enumerate(utterances):
+        lengths.setdefault(-(-len(each["mel"]) // latents.LENGTHS) * latents.LENGTHS, []).append(k)
+    for length, places in sorted(lengths.items()):
+        for start in range(0, len(places), latents.TOGETHER):
+            chosen = places[start : start + latents.TOGETHER]
+            phones = np.zeros((len(chosen), length), np.int32)  # as a source pads them
+            for row, k in zip(phones, chosen):
+                row[: len(utterances[k]["mel"])] = utterances[k]["phone"]
+            for k, mel in zip(chosen, model.decode(np.asarray(codes)[chosen], phones)):
+                mels[k] = mel[: len(utterances[k]["mel"])]
+    return mels

@@ -12,20 +12,19 @@ OUTPUT/
     index.html                 all of it
 """
 
-import dataclasses
 import json
 import os
 from pathlib import Path
 
 import numpy as np
 
-from kvoice import audio, plots, progress, report, runs
-from kvoice.inference import slerp
-from kvoice.inference.ascent import Path as AscentPath
-from kvoice.inference.ascent import ascend, invert
+from kvoice import audio, plots, progress, runs
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory, write_json
-from kvoice.inference.generate import EDGE_S, faded, file_stems
+from kvoice.inference import listener, render, slerp
+from kvoice.inference.ascent import Path as AscentPath
+from kvoice.inference.ascent import ascend, invert
+from kvoice.inference.generate import file_stems
 
 FORMAT = 1
 FILE = "maximization.json"
@@ -190,32 +189,8 @@ def inverted(path, clip, count, seed, spec, label=None):
 # --- The folder
 
 
-@dataclasses.dataclass(frozen=True)
-class Listener:
-    """A classifier as a listener to items of a generator's domain.
-
-    Args:
-        model: A `models.classifier.Classifier`.
-        domain: Of the items.
-        spec: Of both.
-        vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
-    """
-
-    model: object
-    domain: str
-    spec: audio.Spec
-    vocoder: object = None
-
-    def __call__(self, items):
-        """The probabilities of its labels: [n, ...] -> [n, labels]."""
-        if self.domain != self.model.domain:
-            items = (audio.as_mels(items, self.domain, self.spec) if self.model.domain == "mel" else
-                     audio.as_waves(items, self.domain, self.spec, self.vocoder))
-        return self.model.probabilities(items)
-
-
 def maximize(generator, classifier, spec, output, about, targets=(), judge=None, start="", label="",
-             strength=1.0, count=16, seed=0, prior="typical", steps=300, vocoder=None):
+             strength=1.0, count=16, seed=0, prior="typical", steps=300, vocoder=None, page=None):
     """Runs the ascent toward each target and writes the folder; what is in it, the module says.
 
     Args:
@@ -236,6 +211,7 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         steps: Of the ascent, at most.
         vocoder: A `vocode.Vocoder`, through which a classifier of waves hears mels, and all are heard;
             None = Griffin-Lim.
+        page: What writes a page into the folder once everything else is there; None = no page.
 
     Returns:
         The content of maximization.json.
@@ -258,7 +234,10 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         window_of(start, generator, spec)  # before anything is made
     _refuse_others(output, settings)
     with whole_directory(output) as folder:
-        return _written(folder, path, judge, start, label, labels, targets, settings)
+        result = _written(folder, path, judge, start, label, labels, targets, settings)
+        if page:
+            page(folder)
+    return result
 
 
 def _written(folder, path, judge, start, label, labels, targets, settings):
@@ -275,9 +254,9 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
     wanted = np.repeat(targets, count)
     found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, settings["prior"],
                    settings["steps"])
-    listeners = {"classifier": Listener(classifier, generator.domain, spec, path.vocoder)}
+    listeners = {"classifier": listener.Listener(classifier, generator.domain, spec, path.vocoder)}
     if judge is not None:
-        listeners["judge"] = Listener(judge, generator.domain, spec, path.vocoder)
+        listeners["judge"] = listener.Listener(judge, generator.domain, spec, path.vocoder)
 
     made, noises = [], {}
     with progress.bar(total=len(targets), desc="sounds and pictures") as bar:
@@ -295,11 +274,10 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
         names = ("wave", "start.wav"), ("reconstruction", "start_reconstruction.wav")
         for (key, name), wave in zip(names, beginning.pop("_waves")):
             beginning[key] = name
-            audio.write(folder / name, _eased(wave, spec), spec.sample_rate_hz)
+            audio.write(folder / name, render.eased(wave, spec), spec.sample_rate_hz)
     result = {"format": FORMAT, **settings, "versions": runs.versions(), "start": beginning,
               "sample_rate_hz": spec.sample_rate_hz, "targets": made}
     write_json(folder / FILE, result)
-    report.maximization(folder)
     return result
 
 
@@ -381,7 +359,7 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
 
     def written(files, items):
         for file, wave in zip(files, audio.as_waves(items, domain, spec, path.vocoder)):
-            audio.write(output / file, _eased(wave, spec), spec.sample_rate_hz)
+            audio.write(output / file, render.eased(wave, spec), spec.sample_rate_hz)
 
     results = decoded(slerp.between(noises[0], noises[-1], strength))
     agreed = {who: {moment: float(np.mean(odds.argmax(axis=1) == target)) for moment, odds in (
@@ -414,7 +392,3 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
         "agreed": {who: agreed.get(who) for who in ("classifier", "judge")},
         "figure": f"{stem}.png", "curve": f"{stem}_scores.png", "animation": f"{stem}.gif",
         "results": files, "waves": waves, "dial": dials}
-
-
-def _eased(wave, spec):
-    return faded(wave, round(EDGE_S * spec.sample_rate_hz))

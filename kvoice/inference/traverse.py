@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from kvoice import audio, plots, progress, runs
-from kvoice.evaluation import betavae
-from kvoice.inference import latents
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory, write_json
+from kvoice.inference import latents, render
 
 FORMAT = 1
 FILE = "traversal.json"
@@ -63,18 +62,18 @@ class Voices:
     Args:
         model: A trained `models.betavae.BetaVAE` of mels.
         spec: Of them.
-        sources: "train", "valid", "judge" and "test" -> `data.source.Source`.
-        seed: Of the judges' lessons.
+        sources: "train", "valid" and "test" -> `data.source.Source`.
+        panel: Who judges them, an `evaluation.betavae.Panel`.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
     """
 
     kind, names, few, rows = "voices", (*latents.LABELS, *NUMBERS), FEW, None
 
-    def __init__(self, model, spec, sources, seed, vocoder=None):
+    def __init__(self, model, spec, sources, panel, vocoder=None):
         self.model, self.spec, self.vocoder = model, spec, vocoder
-        self.known = betavae.Utterances(model, sources["train"], sources["valid"])
-        self.unseen = betavae.Utterances(model, sources["test"])
-        self.panel = betavae.Panel(betavae.Utterances(model, sources["judge"]), seed)
+        self.known = latents.Utterances(model, sources["train"], sources["valid"])
+        self.unseen = latents.Utterances(model, sources["test"])
+        self.panel = panel
 
     def items(self, rows):
         """The mels of unseen utterances."""
@@ -82,7 +81,7 @@ class Voices:
 
     def decoded(self, codes, rows):
         """The mels of codes, with the phones and lengths of some unseen utterances."""
-        return betavae.decoded(self.model, codes, [self.unseen.utterance(row) for row in rows])
+        return latents.decoded(self.model, codes, [self.unseen.utterance(row) for row in rows])
 
     def title(self, row, label):
         """A few words for an utterance: who speaks, and its label."""
@@ -106,7 +105,7 @@ class Voices:
 
     def heard(self, path, mel):
         """Writes the sound of a mel; what the judges hear, and its F0, in a few words."""
-        wave = betavae.sound(mel, self.spec, self.vocoder)
+        wave = render.segment(mel, self.spec, self.vocoder)
         audio.write(path, wave, self.spec.sample_rate_hz)
         track = audio.f0(wave, self.spec.sample_rate_hz, self.spec.hop)
         words = [self.unseen.labels[label][judge([mel])[0]]
@@ -154,14 +153,14 @@ class Images:
         plots.image_animation(path, frames, captions, columns, self.turned)
 
 
-def traverse(model, run, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None):
+def traverse(model, run, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None,
+             panel=None):
     """Writes the folder; what is in it, the module says.
 
     Args:
         model: A trained `models.betavae.BetaVAE`.
         run: Its `runs.Run`.
-        sources: Split -> source: "train", "valid", "judge" and "test" of voices, "train" and "test" of
-            images.
+        sources: Split -> source: "train", "valid" and "test" of voices, "train" and "test" of images.
         folder: The folder; a traversal in it is made again.
         about: What is kept beside the results: "run" and "command".
         label: The label, or the number, for which a latent is looked for; "" = none, then the factor
@@ -170,6 +169,7 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
         count: Unseen items that are seen and heard.
         seed: Of all draws.
         vocoder: A `vocode.Vocoder` for what is heard; None = Griffin-Lim.
+        panel: Who judges voices, an `evaluation.betavae.Panel`; None for images.
 
     Returns:
         The content of traversal.json.
@@ -185,7 +185,8 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
                                                      or not any(folder.iterdir()))):
         raise KvoiceError(f"{folder}: not empty, and not a traversal; choose another folder")
     images = model.domain == "image"
-    medium = Images(model, sources, seed) if images else Voices(model, run.spec, sources, seed, vocoder)
+    medium = Images(model, sources, seed) if images else Voices(
+        model, run.spec, sources, panel, vocoder)
     if label and label not in medium.names:
         raise KvoiceError(f"--label={label}: there is no such label; known: {', '.join(medium.names)}")
     rng = np.random.default_rng(seed)
@@ -202,9 +203,8 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
     if not images and control is not None:
         unseen = len(medium.unseen)
         judged = np.unique(np.linspace(0, unseen - 1, min(FLIPPED, unseen)).astype(int))
-        flips = betavae.flips(
-            model, found, medium.panel, medium.unseen, label, factor, control, judged)
-        tables += betavae.tables(flips)
+        flips, compared = panel.flips(model, found, medium.unseen, label, factor, control, judged)
+        tables += compared
     content = {
         "format": FORMAT, **about, "kind": medium.kind, "label": label, "factor": factor,
         "control": control, "count": count, "seed": seed, "versions": runs.versions(),

@@ -12,9 +12,10 @@ import time
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.inference.convert import levelled, named, plan, sound
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
+from kvoice.inference.convert import named, plan
+from kvoice.inference.render import levelled, sound
 
 MELS = ".npy"
 KINDS = (*AUDIO, MELS)  # of files that are vocoded
@@ -214,7 +215,7 @@ def vocode(vocoder, source, output):
     """Lets a vocoder speak what is in a file, or in all of a folder: recordings and mels.
 
     A recording of any rate becomes a mel of the Spec, and that a wave, as long and as loud as it was (see
-    `convert.levelled`); a mel [time, mels] in an .npy file a wave of time * hop samples, as loud as the vocoder
+    `render.levelled`); a mel [time, mels] in an .npy file a wave of time * hop samples, as loud as the vocoder
     says it. What is written has the rate of the Spec.
 
     Args:

@@ -6,8 +6,21 @@ One HTML file beside the waves and pictures that it shows: no script, nothing fr
 from pathlib import Path
 
 from kvoice.report.elements import (
-    Files, check_format, command, contents, document, facts, filled, link, players, table, tables, tag,
-    wide, written)
+    Files,
+    check_format,
+    command,
+    contents,
+    document,
+    facts,
+    filled,
+    link,
+    players,
+    table,
+    tables,
+    tag,
+    wide,
+    written,
+)
 
 FILE = "maximization.json"
 FORMAT = 1  # of it

@@ -9,7 +9,17 @@ from urllib.parse import quote
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory
 from kvoice.report.elements import (
-    Files, command, contents, document, filled, link, table, tables, tag, written)
+    Files,
+    command,
+    contents,
+    document,
+    filled,
+    link,
+    table,
+    tables,
+    tag,
+    written,
+)
 
 SEEDS = ("data.seed", "model.seed", "train.seed")  # what differs between runs that are one recipe
 KINDS = {".gif": "image/gif", ".png": "image/png", ".wav": "audio/wav"}

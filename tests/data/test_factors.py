@@ -5,8 +5,8 @@ import pytest
 
 from kvoice import audio
 from kvoice.data import factors
-from kvoice.data.synthetic import additive
 from kvoice.data.factors import FactorSource
+from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
 from tests.data.synthetic.test_digits import mnist_file
 

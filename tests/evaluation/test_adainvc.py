@@ -7,9 +7,9 @@ import pytest
 import soundfile
 
 from kvoice import audio
-from kvoice.evaluation import adainvc
 from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
+from kvoice.evaluation import adainvc
 
 SPEC = audio.SPECS["waveglow"]
 ENCODER_SPEC = audio.SPECS["speakerencoder"]

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from kvoice.evaluation import betavae
-from kvoice.inference import latents
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
-from kvoice.inference.latents import chosen, edits, ends
-from kvoice.evaluation.betavae import Panel, Utterances, decoded, flips
+from kvoice.evaluation import betavae
+from kvoice.evaluation.betavae import Panel, flips
+from kvoice.inference import latents
+from kvoice.inference.latents import Utterances, chosen, decoded, edits, ends
 
 BANDS = 24
 SPEC = Spec(sample_rate_hz=16000, fft=512, window=512, hop=160, mels=BANDS, fmin_hz=100, fmax_hz=8000)

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from kvoice.audio import SPECS
 from kvoice.evaluation import maximization
 from kvoice.inference import ascent
-from kvoice.audio import SPECS
-from tests.inference.test_ascent import NAMES, classifier, gan
 from tests.evaluation.test_voicegan import clips
+from tests.inference.test_ascent import NAMES, classifier, gan
 
 pytestmark = pytest.mark.backend
 
@@ -79,13 +79,13 @@ def test_an_ascent_moves_the_noise_and_without_a_generator_the_mel_only(scores):
 
 
 def test_the_tables_show_the_shares_and_the_text_aligns_them(scores):
-    tables = maximization.tables(scores)
-    summary = tables[0]
+    made = maximization.tables(scores)
+    summary = made[0]
     assert all(len(row) == len(summary["columns"]) for row in summary["rows"])
     share = scores["rows"]["typical"]["agreed"]["judge"]["all"]
     (row,) = [row for row in summary["rows"] if row[0] == maximization.WORDS["typical"]]
     assert row[2] == f"{share['share']:.0%} ({share['low']:.0%}-{share['high']:.0%})"
-    lines = maximization.text(summary).splitlines()
+    lines = tables.text(summary).splitlines()
     assert lines[0] == summary["title"] and len(lines) == 2 + len(summary["rows"])
 
 

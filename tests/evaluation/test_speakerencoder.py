@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from kvoice.evaluation import speakerencoder
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
+from kvoice.evaluation import speakerencoder
 
 SPEC = Spec(sample_rate_hz=16000, fft=400, window=400, hop=160, mels=40)
 

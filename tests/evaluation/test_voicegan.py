@@ -6,20 +6,10 @@ import pytest
 import scipy.ndimage
 
 from kvoice import audio
-from kvoice.evaluation import voicegan
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.evaluation.voicegan import (
-    Judge,
-    PhoneProbe,
-    VoiceSpace,
-    crops,
-    quality,
-    table,
-    voicegan_scores,
-    white_noise,
-    worn,
-)
+from kvoice.evaluation.judges import Judge, PhoneProbe, VoiceSpace, worn
+from kvoice.evaluation.voicegan import crops, quality, table, voicegan_scores, white_noise
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "calm", "sad"]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from kvoice import audio
-from kvoice.evaluation import waveglow
 from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
-from kvoice.metrics import speech as metrics
+from kvoice.evaluation import waveglow
 from kvoice.evaluation.waveglow import differences, vocoder_scores
+from kvoice.metrics import speech as metrics
 
 SPEC = audio.SPECS["waveglow"]
 

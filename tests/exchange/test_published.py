@@ -13,9 +13,9 @@ import pytest
 
 import kvoice
 from kvoice import audio, cli, runs
+from kvoice.errors import KvoiceError
 from kvoice.exchange import published
 from kvoice.training import loop
-from kvoice.errors import KvoiceError
 
 pytestmark = pytest.mark.backend
 

@@ -10,8 +10,8 @@ import pytest
 
 import kvoice
 from kvoice import audio, cli
-from kvoice.exchange import published as checkpoints
 from kvoice.errors import KvoiceError
+from kvoice.exchange import published as checkpoints
 
 pytestmark = pytest.mark.backend
 

@@ -16,8 +16,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kvoice.exchange import torchfiles
 from kvoice.errors import KvoiceError
+from kvoice.exchange import torchfiles
 
 torch = pytest.importorskip("torch", reason="torch is not installed, which writes the files")
 

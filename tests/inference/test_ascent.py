@@ -8,14 +8,14 @@ import pytest
 from keras import ops
 
 from kvoice import audio, losses
-from kvoice.inference import ascent
-from kvoice.inference.ascent import Path, ascend, ascend_items, invert, mel_graph, snapshot_steps
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
+from kvoice.inference import ascent
+from kvoice.inference.ascent import Path, ascend, ascend_items, invert, mel_graph, snapshot_steps
+from kvoice.inference.vocode import Vocoder
 from kvoice.models.classifier import Classifier
 from kvoice.models.voicegan import VoiceGAN
 from kvoice.models.waveglow import WaveGlow
-from kvoice.inference.vocode import Vocoder
 
 pytestmark = pytest.mark.backend
 

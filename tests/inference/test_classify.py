@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 
 from kvoice import audio
-from kvoice.inference import classify as classification
-from kvoice.inference.classify import (
-    classify,
-    file_probabilities,
-    files,
-    heard,
-    quality,
-    scores,
-    spaced,
-)
 from kvoice.errors import KvoiceError
+from kvoice.evaluation import classifier
+from kvoice.evaluation.classifier import predictions as heard
+from kvoice.evaluation.classifier import quality, scores
+from kvoice.inference.classify import classify, file_probabilities, files, spaced
 
 SPEC = audio.SPECS["waveglow"]
 
@@ -175,7 +169,7 @@ def test_single_crops_are_scored_in_the_test_split_only():
     assert found["splits"]["train"]["crop_accuracy"] is None
     crops = found["splits"]["test"]["crop_accuracy"]
     assert crops == {"mean": pytest.approx(5 / 6), "std": pytest.approx(0, abs=1e-9),
-                     "repeats": classification.REPEATS}
+                     "repeats": classifier.REPEATS}
 
 
 def test_scores_are_json_and_the_table_shows_them():
@@ -183,7 +177,7 @@ def test_scores_are_json_and_the_table_shows_them():
                    ["a/1"])
     assert json.loads(json.dumps(found)) == found
     assert found["condition"] == "emotion" and found["names"] == ["no", "yes"]
-    lines = classification.table(found).splitlines()
+    lines = classifier.table(found).splitlines()
     (test,) = [line for line in lines if line.startswith("test ")]
     assert test.split()[1:3] == ["6", "83.3%"] and test.split()[-2:] == ["83.3%", "+-0.0%"]
     unseen = [line.split() for line in lines if "unseen speakers" in line]

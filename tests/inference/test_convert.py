@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 from kvoice import audio
+from kvoice.data.synthetic import demo
+from kvoice.errors import KvoiceError
 from kvoice.inference.convert import (
     check,
     convert,
@@ -18,16 +20,13 @@ from kvoice.inference.convert import (
     converted,
     heard,
     layer_numbers,
-    levelled,
     mixed,
     outputs,
     plan,
     quieter,
-    sound,
     voice,
 )
-from kvoice.data.synthetic import demo
-from kvoice.errors import KvoiceError
+from kvoice.inference.render import levelled, sound
 from kvoice.runs import Run
 
 SPEC = audio.SPECS["waveglow"]
@@ -557,7 +556,7 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
         return text
 
     usual = ["--source=me/a.wav", "--target=you_0.wav", "--output=c.wav"]
-    monkeypatch.setattr("kvoice.inference.convert.HIGHEST", 0.1)  # whatever is recorded passes it
+    monkeypatch.setattr("kvoice.inference.render.HIGHEST", 0.1)  # whatever is recorded passes it
     assert cli.main(["convert", "--run=adainvc", *usual]) == 0
     shown = capsys.readouterr().out
     assert "me/a.wav: " in shown and " dB quieter, so that" in shown

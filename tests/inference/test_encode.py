@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kvoice import audio
+from kvoice.errors import KvoiceError
 from kvoice.inference import encode as embeddings
 from kvoice.inference.classify import files
-from kvoice.errors import KvoiceError
 
 SPEC = audio.SPECS["speakerencoder"]
 

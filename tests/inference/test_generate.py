@@ -7,7 +7,8 @@ import pytest
 from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.inference.generate import crossfaded, faded, generate
+from kvoice.inference.generate import generate
+from kvoice.inference.render import crossfaded, faded
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "sad"]

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from kvoice import audio, runs
-from kvoice.inference import maximize, slerp
+from kvoice import audio, report, runs
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
+from kvoice.inference import maximize, slerp
 from tests.inference.test_ascent import NAMES, classifier, gan
 
 pytestmark = pytest.mark.backend
@@ -153,7 +153,8 @@ SETTINGS = {"generator": {"run": "g", "domain": "mel", "condition": ""}, "judge"
 
 
 def made(folder, generator=None, **changes):
-    values = dict(targets=["sad"], judge=classifier(seed=1, width=5), count=3, steps=4, strength=0.5)
+    values = dict(targets=["sad"], judge=classifier(seed=1, width=5), count=3, steps=4, strength=0.5,
+                  page=report.maximization)
     values |= changes
     about = SETTINGS | {"judge": values["judge"] and SETTINGS["classifier"]}
     return maximize.maximize(generator or gan(), classifier(), SPEC, folder, about, **values)
@@ -241,14 +242,13 @@ def test_files_that_are_no_maximisation_are_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_what_was_stopped_leaves_nothing_and_can_be_made_again(tmp_path, monkeypatch):
+def test_what_was_stopped_leaves_nothing_and_can_be_made_again(tmp_path):
     def stopped(folder):
         assert (folder / "sad_0.wav").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(maximize.report, "maximization", stopped)
     with pytest.raises(KeyboardInterrupt):
-        made(tmp_path / "run", count=1, judge=None)
+        made(tmp_path / "run", count=1, judge=None, page=stopped)
     assert not list(tmp_path.iterdir())
 
 

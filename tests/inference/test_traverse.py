@@ -7,10 +7,10 @@ import PIL.Image
 import pytest
 
 from kvoice import audio
-from kvoice.evaluation import betavae
-from kvoice.inference import traverse
 from kvoice.data.factors import FactorSource
 from kvoice.errors import KvoiceError
+from kvoice.evaluation import betavae
+from kvoice.inference import latents, traverse
 from kvoice.runs import Run
 from tests.evaluation.test_betavae import SOURCES, SPEC, Model
 
@@ -31,9 +31,10 @@ def few():
 
 
 def traversed(folder, label="gender", model=None, **changes):
-    values = {"count": 2, **changes}
-    return traverse.traverse(model or Model(), Run(folder.parent, {}, SPEC, {}), SOURCES, folder, ABOUT,
-                              label, **values)
+    model, values = model or Model(), {"count": 2, **changes}
+    panel = betavae.Panel(latents.Utterances(model, SOURCES["judge"]))
+    return traverse.traverse(model, Run(folder.parent, {}, SPEC, {}), SOURCES, folder, ABOUT, label,
+                             panel=panel, **values)
 
 
 @pytest.fixture(scope="module")

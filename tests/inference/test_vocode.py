@@ -10,7 +10,6 @@ import soundfile
 from kvoice import audio
 from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
-from kvoice.runs import Run
 from kvoice.inference.vocode import (
     INFRASOUND_HZ,
     Vocoder,
@@ -22,6 +21,7 @@ from kvoice.inference.vocode import (
     read_mel,
     vocode,
 )
+from kvoice.runs import Run
 
 SPEC = audio.SPECS["waveglow"]
 HUM_HZ = SPEC.sample_rate_hz / 8  # where such models hum

@@ -9,8 +9,20 @@ import sklearn.metrics
 from kvoice.errors import KvoiceError
 from kvoice.metrics import association
 from kvoice.metrics.association import (
-    BINS, auc, d_prime, directions, entropy, eta2, interval, mutual_information, pairwise_auc,
-    permutation, r2, score, statistic)
+    BINS,
+    auc,
+    d_prime,
+    directions,
+    entropy,
+    eta2,
+    interval,
+    mutual_information,
+    pairwise_auc,
+    permutation,
+    r2,
+    score,
+    statistic,
+)
 
 
 def generator(seed=0):

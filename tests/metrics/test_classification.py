@@ -8,8 +8,17 @@ import sklearn.metrics
 
 from kvoice.errors import KvoiceError
 from kvoice.metrics.classification import (
-    FLOOR, accuracy, balanced_accuracy, brier, calibration, confusion, expected_calibration_error,
-    f1, log_loss, wilson)
+    FLOOR,
+    accuracy,
+    balanced_accuracy,
+    brier,
+    calibration,
+    confusion,
+    expected_calibration_error,
+    f1,
+    log_loss,
+    wilson,
+)
 
 MATRIX = np.array([[8, 2, 0], [1, 3, 0], [0, 1, 5]])
 

@@ -12,9 +12,25 @@ from sklearn.preprocessing import StandardScaler
 
 from kvoice.errors import KvoiceError
 from kvoice.metrics.disentanglement import (
-    SCORES, beta_vae, completeness, dci, disentanglement, explicitness, factor_vae, identity, mig,
-    modularity, modularity_of, mutual_information, noise, pca, sap_continuous, sap_discrete, scores,
-    total_correlation)
+    SCORES,
+    beta_vae,
+    completeness,
+    dci,
+    disentanglement,
+    explicitness,
+    factor_vae,
+    identity,
+    mig,
+    modularity,
+    modularity_of,
+    mutual_information,
+    noise,
+    pca,
+    sap_continuous,
+    sap_discrete,
+    scores,
+    total_correlation,
+)
 
 LEVELS = (3, 6, 8, 8, 8)  # of the golden table
 DIAGONAL = 5 * np.eye(5)

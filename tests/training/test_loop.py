@@ -15,9 +15,9 @@ import pytest
 
 import kvoice
 from kvoice import audio, runs
-from kvoice.training import loop
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
+from kvoice.training import loop
 
 pytestmark = pytest.mark.backend
 

@@ -9,8 +9,8 @@ from kvoice.data.synthetic import additive
 from kvoice.data.synthetic.additive import (
     PARTIALS,
     PRESETS,
-    SAMPLES,
     SAMPLE_RATE_HZ,
+    SAMPLES,
     Space,
     Tones,
     View,
