@@ -177,10 +177,11 @@ def timed(row, variant, steps):
     """Prints the seconds of this row as one line of JSON."""
     import keras
 
-    from kvoice import audio, cli
+    from kvoice import audio
+    from kvoice.cli import configs
     from kvoice.models import AdaINVC
 
-    config = cli.configuration("adainvc", variant)
+    config = configs.configuration("adainvc", variant)
     spec = audio.Spec(**config["audio"])
     keras.utils.set_random_seed(0)
     model = AdaINVC(mels=spec.mels, **config["model"])

@@ -32,12 +32,12 @@ def waiting(source, steps):
     """The share of a training of `steps` steps spent in the iterator of the data."""
     import keras
 
-    from kvoice import cli
+    from kvoice.cli import configs
     from kvoice.data import pipeline
     from kvoice.models import VoiceGAN
     from kvoice.steps import OptimizerGroup
 
-    config = cli.configuration("voicegan")
+    config = configs.configuration("voicegan")
     spec = source.spec
     model = VoiceGAN(shape=(source.crop_frames, spec.mels), low=spec.low, high=spec.high,
                      labels=len(source.labels["emotion"]), **config["model"])
@@ -61,11 +61,12 @@ def main():
     parser.add_argument("--steps", type=int, default=30)
     options = parser.parse_args()
 
-    from kvoice import audio, cli
+    from kvoice import audio
+    from kvoice.cli import configs
     from kvoice.data import pipeline
     from kvoice.data.source import Source
 
-    config = cli.configuration("voicegan")
+    config = configs.configuration("voicegan")
     spec = audio.Spec(**config["audio"])
     hop_s = spec.hop / spec.sample_rate_hz
     source = Source(options.corpus, spec=spec, condition="emotion", **config["data"])

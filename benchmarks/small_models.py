@@ -46,12 +46,13 @@ def timed(steps):
     """Prints the median seconds of a step of each model, on the backend of this process."""
     import keras
 
-    from kvoice import cli, models
+    from kvoice import models
+    from kvoice.cli import configs
     from kvoice.steps import OptimizerGroup
 
     found = {}
     for name in MODELS:
-        config = cli.configuration(*name.partition(":")[::2])
+        config = configs.configuration(*name.partition(":")[::2])
         items, known = _batch(name, config["data"]["batch"])
         model = models.MODELS[name.partition(":")[0]](**{**config["model"], **known})
         adam = {player: keras.optimizers.Adam(1e-3) for player in model.players()}

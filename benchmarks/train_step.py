@@ -182,11 +182,11 @@ def timed(name, variant, steps):
     """Runs in a process of its own; prints one JSON line."""
     import keras
 
-    from kvoice import cli
+    from kvoice.cli import configs
     from kvoice.models import VoiceGAN
 
     backend, precision, jit = SETTINGS[name]
-    config = cli.configuration("voicegan", variant)
+    config = configs.configuration("voicegan", variant)
     keras.config.set_dtype_policy(precision)
     spec, data = config["audio"], config["data"]
     shape = (data["crop_frames"], spec["mels"])

@@ -195,10 +195,11 @@ def timed(options):
     """Prints the seconds of this row as one line of JSON."""
     import keras
 
-    from kvoice import audio, cli
+    from kvoice import audio
+    from kvoice.cli import configs
     from kvoice.models import WaveGlow
 
-    config = cli.configuration("waveglow", options.variant)
+    config = configs.configuration("waveglow", options.variant)
     if options.batch:
         config["data"]["batch"] = options.batch
     spec = audio.Spec(**config["audio"])

@@ -2,7 +2,7 @@
 
 import sys
 
-from kvoice import cli
+from kvoice.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(cli.main())
+    sys.exit(main())

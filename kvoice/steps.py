@@ -151,6 +151,32 @@ class StepModel(backend.TrainStep, keras.Model):
 
     terms = ("loss",)
     parts = 1
+    verbs = ()  # the commands that take a trained one
+
+    @classmethod
+    def arrays(cls, values):
+        """The named arrays that it learns from, by the group `model` of its config."""
+        return [values.get("domain", "mel")]
+
+    @classmethod
+    def from_data(cls, values, facts):
+        """The arguments that follow from its data rather than from its config.
+
+        Args:
+            values: The group `model` of its config.
+            facts: A `training.corpus.Facts`.
+        """
+        return {"mels": facts.mels}
+
+    @classmethod
+    def description(cls, values, names):
+        """What it is, in a few words.
+
+        Args:
+            values: All its arguments.
+            names: The labels of its condition; [] = none.
+        """
+        return f"conditional on {values['condition']} ({', '.join(names)})" if names else "unconditional"
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import errno
+import inspect
 import json
 import logging
 import os
@@ -14,7 +15,10 @@ import sys
 import numpy as np
 import pytest
 
-from kvoice import audio, cli
+from kvoice import audio
+from kvoice.cli import classify, configs, flags, maximize, train
+from kvoice.cli import main as cli
+from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -25,7 +29,7 @@ def failed(capsys):
     """Runs a command that must fail with a status, and gives its one line on stderr."""
     def line(status, *words):
         capsys.readouterr()
-        assert cli.main(list(words)) == status
+        assert main(list(words)) == status
         (text,) = capsys.readouterr().err.splitlines()
         return text
     return line
@@ -35,7 +39,7 @@ def failed(capsys):
 def command(monkeypatch):
     """Puts a function in the place of the command `train`."""
     def replace(function):
-        monkeypatch.setitem(cli.VERBS, "train", (lambda **_: function(), cli.VERBS["train"][1]))
+        monkeypatch.setattr(train, "train", lambda **_: function())
     return replace
 
 
@@ -50,7 +54,7 @@ def raising(error):
 
 @pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
 def test_the_bare_command_lists_its_verbs(words, capsys):
-    assert cli.main(words) == 0
+    assert main(words) == 0
     shown = capsys.readouterr().out
     assert all(f"  {verb} " in shown for verb in cli.VERBS)
 
@@ -58,38 +62,28 @@ def test_the_bare_command_lists_its_verbs(words, capsys):
 @pytest.mark.parametrize("verb", cli.VERBS)
 @pytest.mark.parametrize("word", cli.HELP)
 def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys):
-    assert cli.main([verb, word]) == 0
+    assert main([verb, word]) == 0
     shown = capsys.readouterr().out
     assert f"  kvoice {verb} " in shown.split("Flags:")[0]
     flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
-    own = {"train": {"--model", "--data", "--run", "--init", "--config.FIELD"},
-           "prepare": {"--data", "--output", "--spec", "--split", "--seed", "--workers"},
-           "generate": {"--run", "--output", "--count", "--seed", "--label", "--vocoder"},
-           "evaluate": {"--run", "--count", "--seed", "--encoder", "--data"},
-           "classify": {"--run", "--input", "--output"},
-           "convert": {"--run", "--source", "--target", "--output", "--mix", "--layers", "--vocoder", "--rate"},
-           "vocode": {"--run", "--input", "--output", "--sigma", "--denoise", "--seed"},
-           "encode": {"--run", "--input", "--output"},
-           "maximize": {"--generator", "--classifier", "--judge", "--vocoder", "--target", "--start",
-                        "--strength", "--label", "--prior", "--count", "--seed", "--steps", "--run"},
-           "traverse": {"--run", "--factor", "--label", "--count", "--seed", "--output", "--vocoder"},
-           "report": {"--output", "--single"},
-           "import": {"--model", "--checkpoint", "--stats", "--spec", "--alternate", "--run"}}
-    assert flags == own[verb]
+    command = cli.module(verb)
+    own = set(inspect.signature(cli.function(command, verb)).parameters) - {getattr(command, "REST", "")}
+    assert flags == {f"--{name}" for name in own - {"overrides"}} | (
+        {"--config.FIELD"} if "overrides" in own else set())
 
 
 def test_help_shows_the_values_of_the_variant_that_is_named(capsys):
-    cli.main(["train", "--model=voicegan:tiny", "-h", "--config.train.steps=1"])
+    main(["train", "--model=voicegan:tiny", "-h", "--config.train.steps=1"])
     assert "--config.model.width=4\n" in capsys.readouterr().out
 
 
 def test_help_imports_no_framework():
     asked = subprocess.run(
-        [sys.executable, "-c", "import sys; from kvoice import cli; "
-         "cli.main(['train', '--model=voicegan', '-h']); print(*sys.modules)"],
+        [sys.executable, "-c", "import sys; from kvoice.cli.main import main; "
+         "main(['train', '--model=voicegan', '-h']); print(*sys.modules)"],
         capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(asked.stdout.splitlines()[-1].split())
-    assert "kvoice.cli" in loaded
+    assert "kvoice.cli.train" in loaded
     assert not loaded & {"tensorflow", "jax", "torch", "keras", "matplotlib"}
 
 
@@ -172,21 +166,21 @@ def test_a_number_below_its_bound_is_refused(failed):
 
 
 def test_the_choices_of_spec_are_the_specs():
-    assert set(cli.SPECS) == set(audio.SPECS)
+    assert set(flags.SPECS) == set(audio.SPECS)
 
 
 @pytest.mark.backend
 def test_the_choices_of_prior_are_the_priors_of_an_ascent():
     from kvoice.inference import ascent
 
-    assert set(cli.PRIORS) == set(ascent.PRIORS)
+    assert set(maximize.PRIORS) == set(ascent.PRIORS)
 
 
 # Values
 
 
 def test_overrides_take_the_type_of_their_field():
-    config = cli.configuration("voicegan", "tiny", [
+    config = configs.configuration("voicegan", "tiny", [
         "--config.train.steps=9", "-config.train.jit=TRUE", "--config.train.rates.critic=2e-4",
         "--config.model.condition=", "--config.train.ema=1"])
     assert config["train"]["steps"] == 9
@@ -197,12 +191,12 @@ def test_overrides_take_the_type_of_their_field():
 
 
 def test_overrides_leave_the_next_reading_alone():
-    cli.configuration("voicegan", "", ["--config.train.steps=9"])
-    assert cli.configuration("voicegan")["train"]["steps"] != 9
+    configs.configuration("voicegan", "", ["--config.train.steps=9"])
+    assert configs.configuration("voicegan")["train"]["steps"] != 9
 
 
 def test_the_audio_group_of_voicegan_is_the_waveglow_spec():
-    assert cli.configuration("voicegan")["audio"] == dataclasses.asdict(audio.SPECS["waveglow"])
+    assert configs.configuration("voicegan")["audio"] == dataclasses.asdict(audio.SPECS["waveglow"])
 
 
 # Failures
@@ -238,12 +232,12 @@ def test_a_file_that_the_system_refuses_is_named(failed, command):
 def test_a_bug_keeps_its_traceback(command, error):
     command(raising(error))
     with pytest.raises(type(error), match="a bug"):
-        cli.main(["train"])
+        main(["train"])
 
 
 def test_of_all_that_tensorflow_warns_of_only_its_retracing_is_kept_back(command, caplog):
     command(lambda: None)
-    cli.main(["train"])
+    main(["train"])
     logger = logging.getLogger("tensorflow")
     logger.warning("5 out of the last %d calls to %s triggered tf.function retracing. Tracing is", 5, "f")
     logger.warning("a disk is full")
@@ -293,7 +287,7 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     train = ["train", "--model=voicegan:tiny", *SMALL]
-    assert cli.main(train) == 0
+    assert main(train) == 0
     shown = capsys.readouterr().out
     assert "conditional on emotion (angry, happy, neutral, sad)" in shown
     assert "runs/voicegan/tiny: 2 steps" in shown
@@ -309,7 +303,7 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     shutil.rmtree(run / "samples")
     for name in ("model.keras", "curves.png"):
         (run / name).unlink()
-    assert cli.main(train) == 0
+    assert main(train) == 0
     assert "is finished" in capsys.readouterr().out
     assert {"model.keras", "curves.png", "samples"} <= {path.name for path in run.iterdir()}
 
@@ -317,14 +311,14 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     assert "model.width: 4 in the run, 5 now" in line
 
     (notes / "wavs").rename(notes / "gone")  # its shards are enough
-    assert cli.main(["evaluate", "--run=runs/voicegan/tiny", "--count=8"]) == 0
+    assert main(["evaluate", "--run=runs/voicegan/tiny", "--count=8"]) == 0
     (notes / "gone").rename(notes / "wavs")
     assert "white noise" in capsys.readouterr().out
     assert (notes / "runs/voicegan/tiny/evaluation.json").exists()
 
     (prepared,) = (notes / "prepared").iterdir()
     prepared.rename(notes / "elsewhere")  # what follows needs no data
-    assert cli.main(["generate", "--run=runs/voicegan/tiny", "--output=heard", "--count=1",
+    assert main(["generate", "--run=runs/voicegan/tiny", "--output=heard", "--count=1",
                      "--label=happy"]) == 0
     assert list((notes / "heard").rglob("*happy*.wav"))
     assert not list((notes / "heard").rglob("*sad*.wav"))
@@ -335,7 +329,7 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
 def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    assert cli.main(["train", "--model=classifier:tiny", *SMALL]) == 0
+    assert main(["train", "--model=classifier:tiny", *SMALL]) == 0
     shown = capsys.readouterr().out
     run = "--run=runs/classifier/tiny"
     assert f"kvoice evaluate {run}" in shown and f"kvoice classify {run}" in shown
@@ -345,7 +339,7 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
     config = json.loads((folder / "config.json").read_text())
     assert config["model"]["shape"] == [16, 80] and config["model"]["labels"] == 4
 
-    assert cli.main(["evaluate", run]) == 0
+    assert main(["evaluate", run]) == 0
     shown = capsys.readouterr().out
     scores = json.loads((folder / "evaluation.json").read_text())
     splits = scores["splits"]
@@ -361,7 +355,7 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
     (notes / "mine").mkdir()
     shutil.copy(notes / "wavs/s0/sad/note.wav", notes / "mine/sad.wav")
     (notes / "mine/broken.wav").write_text("no sound")
-    assert cli.main(["classify", run, "--input=mine", "--output=heard.csv"]) == 0
+    assert main(["classify", run, "--input=mine", "--output=heard.csv"]) == 0
     shown = capsys.readouterr().out
     assert "left out: mine/broken.wav: is not a sound file" in shown and "1 files in heard.csv" in shown
     with open(notes / "heard.csv", newline="") as file:
@@ -381,7 +375,7 @@ def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_wa
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     words = ["train", "--model=classifier:tiny", *SMALL, "--run=runs/ears", "--config.model.domain=wave",
              "--config.model.architecture=wavenet", "--config.data.split=judge"]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     assert "8 utterances of 2 speakers" in capsys.readouterr().out
     config = json.loads((notes / "runs/ears/config.json").read_text())
     (path,) = (notes / "prepared").glob("*/manifest.json")
@@ -390,14 +384,14 @@ def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_wa
     assert not set(config["speakers"]) & set(splits["train"]["speakers"])
     assert config["model"]["shape"] == [16 * 256]
     assert (config["model"]["low"], config["model"]["high"]) == (-1, 1)
-    assert cli.main(["evaluate", "--run=runs/ears"]) == 0
+    assert main(["evaluate", "--run=runs/ears"]) == 0
     groups = json.loads((notes / "runs/ears/evaluation.json").read_text())["splits"]
     assert "unseen speakers" not in groups["judge"]["groups"]
     assert "seen speakers" not in groups["train"]["groups"]
     capsys.readouterr()
-    assert cli.main(["classify", "--run=runs/ears", "--input=wavs"]) == 0
+    assert main(["classify", "--run=runs/ears", "--input=wavs"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("wavs/s") == cli.SHOWN and "... and 12 more" in shown
+    assert shown.count("wavs/s") == classify.SHOWN and "... and 12 more" in shown
     line = failed(1, *words[:-1], "--config.data.split=test", "--run=runs/other")
     assert "data.split: 'test' must be one of train, judge" in line
     assert not (notes / "runs/other").exists()
@@ -410,7 +404,7 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     for words in (["--model=voicegan:tiny"], ["--model=classifier:tiny"],
                   ["--model=classifier:tiny", "--config.data.split=judge", "--run=runs/judge",
                    "--config.model.architecture=wavenet"]):
-        assert cli.main(["train", *words, *SMALL]) == 0
+        assert main(["train", *words, *SMALL]) == 0
     runs = {"generator": "runs/voicegan/tiny", "classifier": "runs/classifier/tiny",
             "judge": "runs/judge"}
 
@@ -419,7 +413,7 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
                 "--steps=2", *more]
 
     capsys.readouterr()
-    assert cli.main(maximize("--target=sad")) == 0
+    assert main(maximize("--target=sad")) == 0
     shown = capsys.readouterr().out
     assert "sad        heard by classifier" in shown and "; judge" in shown
     folder = notes / "runs/maximize/default"
@@ -427,13 +421,13 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     content = json.loads((folder / "maximization.json").read_text())
     assert content["generator"]["run"] == "../../voicegan/tiny" and content["targets"][0]["label"] == "sad"
 
-    assert cli.main(["evaluate", "--run=runs/maximize/default", "--count=4"]) == 0
+    assert main(["evaluate", "--run=runs/maximize/default", "--count=4"]) == 0
     shown = capsys.readouterr().out
     assert "ascent on the item itself" in shown and "linear judge" in shown
     scores = json.loads((folder / "evaluation.json").read_text())
     assert scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
 
-    assert cli.main(["evaluate", f"--run={folder}", "--count=2"]) == 0  # wherever it is named from
+    assert main(["evaluate", f"--run={folder}", "--count=2"]) == 0  # wherever it is named from
     line = failed(1, "evaluate", f"--run={folder}", "--data=demo")
     assert f"--data=demo: {folder} is a maximisation, " in line
     assert "--count=2 or more" in failed(1, "evaluate", f"--run={folder}", "--count=1")
@@ -449,7 +443,7 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     assert "--label=furious: the generator knows angry" in failed(
         1, *maximize("--label=furious", elsewhere))
     short = notes / "wavs/s0/sad/note.wav"
-    cli.main(["train", "--model=voicegan:tiny", *SMALL, "--config.data.crop_frames=64",
+    main(["train", "--model=voicegan:tiny", *SMALL, "--config.data.crop_frames=64",
               "--run=runs/long"])
     assert "is shorter than the generator's window" in failed(
         1, *maximize(f"--start={short}", elsewhere, generator="runs/long"))
@@ -461,7 +455,7 @@ def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch,
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     train = ["train", "--model=betavae:tiny", *SMALL, "--config.model.beta=0"]
-    assert cli.main(train) == 0
+    assert main(train) == 0
     shown = capsys.readouterr().out
     assert "betavae: " in shown and "8 latents\n" in shown  # these notes have no phones
     assert "kvoice traverse --run=runs/betavae/tiny --label=" in shown
@@ -469,11 +463,11 @@ def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch,
     with open(run / "latents.csv", newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2"]
 
-    assert cli.main(["traverse", "--run=runs/betavae/tiny", "--label=emotion", "--count=2"]) == 0
+    assert main(["traverse", "--run=runs/betavae/tiny", "--label=emotion", "--count=2"]) == 0
     assert "emotion" in capsys.readouterr().out
     made = json.loads((run / "traversal/emotion/traversal.json").read_text())
     assert made["label"] == "emotion" and list((run / "traversal/emotion").glob("*.wav"))
-    assert cli.main(["report", "runs/betavae/tiny", "--output=page"]) == 0
+    assert main(["report", "runs/betavae/tiny", "--output=page"]) == 0
     assert "emotion" in next((notes / "page").glob("*.html")).read_text()
 
     assert "Did you mean" in failed(2, "traverse", "--run=runs/betavae/tiny", "--lable=emotion")
@@ -486,9 +480,9 @@ def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch,
 def test_digits_go_from_training_to_their_scores(notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    assert cli.main(["train", "--model=betavae:digits", "--config.train.steps=2", "--run=digits",
+    assert main(["train", "--model=betavae:digits", "--config.train.steps=2", "--run=digits",
                      "--config.train.steps_per_epoch=1", "--config.model.latents=3"]) == 0
-    assert cli.main(["evaluate", "--run=digits", "--count=200"]) == 0
+    assert main(["evaluate", "--run=digits", "--count=200"]) == 0
     shown = capsys.readouterr().out
     assert "identity" in shown and "PCA" in shown
     metrics = json.loads((notes / "digits/evaluation.json").read_text())["metrics"]
@@ -523,7 +517,7 @@ def _imported(name, directory, sizes, spec):
     from kvoice import runs
     from kvoice.training import loop
 
-    config = cli.configuration(name, "tiny")
+    config = configs.configuration(name, "tiny")
     made = runs.create(directory, {
         "model_name": name, "variant": "tiny", "data_spec": "", "corpus": "", "speakers": [], "data": config["data"],
         "model": config["model"] | sizes, "train": config["train"],
@@ -538,7 +532,7 @@ def test_an_imported_encoder_wants_a_corpus_and_is_measured_on_it(notes, monkeyp
     sizes = {"mels": 40, "partial_frames": 20, "per_speaker": 2}
     _imported("speakerencoder", "imported", sizes, audio.SPECS["speakerencoder"])
     assert "imported: was not trained here; say with --data=CORPUS" in failed(1, "evaluate", "--run=imported")
-    assert cli.main(["evaluate", "--run=imported", "--data=folder:wavs"]) == 0
+    assert main(["evaluate", "--run=imported", "--data=folder:wavs"]) == 0
     scores = json.loads((notes / "imported/evaluation.json").read_text())
     assert list(scores["splits"]) == ["train", "judge"] and scores["learned_from"] == []
 
@@ -552,7 +546,7 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
     assert "--init=weights: its weights do not fit this model" in failed(1, *train, "--config.model.latents=5")
     assert "--init=weights: learned from another Spec (fmin_hz: " in failed(1, *train, "--config.audio.fmin_hz=10")
     assert not (notes / "begun").exists()
-    assert cli.main(train) == 0
+    assert main(train) == 0
 
 
 @pytest.mark.parametrize("name", ["voicegan", "classifier", "betavae"])
@@ -592,7 +586,7 @@ def test_a_value_that_does_not_fit_is_named_before_anything_is_made(notes, monke
 
 
 def test_prepare_shows_items_of_a_corpus_of_images(tmp_path, capsys, failed):
-    assert cli.main(["prepare", "--data=digits", f"--output={tmp_path / 'digits'}"]) == 0
+    assert main(["prepare", "--data=digits", f"--output={tmp_path / 'digits'}"]) == 0
     assert "16 items of digits" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "digits").iterdir()} == {"factors.csv", "items.png"}
     (tmp_path / "mine").mkdir()
@@ -603,7 +597,7 @@ def test_prepare_shows_items_of_a_corpus_of_images(tmp_path, capsys, failed):
 def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     words = ["prepare", "--data=folder:wavs", "--output=shards", "--workers=1"]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     shown = capsys.readouterr().out
     assert "32 utterances" in shown and "--data=prepared:shards" in shown
     assert "nothing" in failed(1, "prepare", "--data=folder:nothing", "--output=other")
@@ -613,7 +607,7 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
 @pytest.mark.backend
 def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys):
     monkeypatch.chdir(notes)
-    assert cli.main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc",
+    assert main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc",
                      "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0
     assert "kvoice vocode --run=voc" in capsys.readouterr().out
     rows = list(csv.DictReader((notes / "voc/log.csv").open()))
@@ -622,12 +616,12 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
         assert any((notes / "voc/logs").iterdir())
 
     me = sorted((notes / "wavs").rglob("*.wav"))[0]
-    assert cli.main(["vocode", "--run=voc", f"--input={me}", "--output=again.wav"]) == 0
+    assert main(["vocode", "--run=voc", f"--input={me}", "--output=again.wav"]) == 0
     assert "times real time" in capsys.readouterr().out
     (original, rate_hz), (made, made_hz) = audio.read(me), audio.read("again.wav")
     assert made_hz == 22050 and abs(len(made) - len(original) * made_hz / rate_hz) <= 1
     np.save("mel.npy", np.full((12, 80), -4.0))
-    assert cli.main(["vocode", "--run=voc", "--input=mel.npy", "--output=mel.wav", "--sigma=1", "--seed=3"]) == 0
+    assert main(["vocode", "--run=voc", "--input=mel.npy", "--output=mel.wav", "--sigma=1", "--seed=3"]) == 0
     assert len(audio.read("mel.wav")[0]) == 12 * 256
     np.save("mel.npy", np.full((80, 12), -4.0))
     assert "save its transpose" in failed(1, "vocode", "--run=voc", "--input=mel.npy", "--output=other.wav")
@@ -635,7 +629,7 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
         1, "vocode", "--run=voc", f"--input={me}", "--output=other.wav", "--denoise=0.1")
     assert not (notes / "other.wav").exists()
 
-    assert cli.main(["evaluate", "--run=voc", "--count=2"]) == 0
+    assert main(["evaluate", "--run=voc", "--count=2"]) == 0
     shown = capsys.readouterr().out
     assert "log-likelihood" in shown and "Griffin-Lim, 60 iterations" in shown
     scores = json.loads((notes / "voc/evaluation.json").read_text())
@@ -644,12 +638,12 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
 
     vc = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--config.train.steps=1",
           "--config.train.steps_per_epoch=1"]
-    assert cli.main([*vc, "--run=vc"]) == 0
+    assert main([*vc, "--run=vc"]) == 0
     you = sorted((notes / "wavs").rglob("*.wav"))[-1]
     words = ["convert", f"--source={me}", f"--target={you}", "--output=out.wav", "--vocoder=voc"]
-    assert cli.main([*words, "--run=vc"]) == 0
+    assert main([*words, "--run=vc"]) == 0
     assert "the vocoder at" in capsys.readouterr().out and (notes / "out.wav").exists()
-    assert cli.main([*vc, "--run=narrow", "--config.audio.fmax_hz=7600"]) == 0
+    assert main([*vc, "--run=narrow", "--config.audio.fmax_hz=7600"]) == 0
     assert "voc: has another Spec than narrow (fmax_hz: 8000.0 here, 7600.0 there)" in failed(
         1, *words, "--run=narrow")
     assert "voc: is a run of waveglow, expected one of voicegan" in failed(1, "generate", "--run=voc")
@@ -658,7 +652,7 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert "other values (model.prewhiten: True in the run, False now)" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc", "--config.model.flows=2",
         "--config.train.valid_steps=1", "--config.model.prewhiten=false")
-    assert cli.main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=hop", "--config.audio.hop=320",
+    assert main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=hop", "--config.audio.hop=320",
                      "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0  # the shards have another hop
     assert "data.crop_frames: 9 must be a multiple of 2 for this model" in failed(
         1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=9")
@@ -679,21 +673,21 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
             path = tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             audio.write(path, wave.astype("float32"), 16000)
-    assert cli.main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=ears",
+    assert main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=ears",
                      "--config.data.split=judge"]) == 0
     assert "kvoice encode --run=ears" in capsys.readouterr().out
-    assert cli.main(["train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=vc"]) == 0
+    assert main(["train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=vc"]) == 0
     assert "kvoice convert --run=vc" in capsys.readouterr().out
     assert "data.crop_frames: 16 must be at least 17" in failed(
         1, "train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=other", "--config.data.crop_frames=16")
     assert not (tmp_path / "other").exists()
 
-    assert cli.main(["evaluate", "--run=ears"]) == 0
+    assert main(["evaluate", "--run=ears"]) == 0
     assert "judge, learned from" in capsys.readouterr().out and (tmp_path / "ears/embeddings.png").exists()
-    assert cli.main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
+    assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
     assert "nearer to target" in capsys.readouterr().out
     assert (tmp_path / "vc/conversions/conversions.json").exists()
-    assert cli.main(["report", "vc"]) == 0
+    assert main(["report", "vc"]) == 0
     assert "audio" in (tmp_path / "vc/report/index.html").read_text()
 
     # Elsewhere: other people hum, and no encoder knows them.
@@ -703,34 +697,34 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav", path)
     capsys.readouterr()
-    assert cli.main(["evaluate", "--run=ears", "--data=folder:others"]) == 0
+    assert main(["evaluate", "--run=ears", "--data=folder:others"]) == 0
     shown = capsys.readouterr().out
     scores = json.loads((tmp_path / "ears/evaluation.json").read_text())
     assert "Measured on folder:others\n" in shown and "learned from" not in shown
     assert list(scores["splits"]) == ["train", "judge", "test"]  # of valid there is one speaker
     assert scores["corpus"] == "folder:others"
-    assert cli.main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
+    assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
     shown = capsys.readouterr().out
     said = "Judged on folder:others by ../ears, which learned from folder:wavs and knows none of these voices."
     assert shown.startswith("preparing folder:others") and said in shown
     judged = json.loads((tmp_path / "vc/evaluation.json").read_text())["judged"]
     assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"]) and judged["said"] == said
-    assert cli.main(["report", "vc"]) == 0
+    assert main(["report", "vc"]) == 0
     assert (tmp_path / "vc/report/index.html").read_text().count(said) == 2  # the table, and the sounds
 
     assert "there is no such run; `kvoice train --model=speakerencoder`" in failed(
         1, "evaluate", "--run=vc", "--encoder=nowhere")
     assert "expected one of speakerencoder" in failed(1, "evaluate", "--run=vc", "--encoder=vc")
-    assert cli.main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]) == 0
+    assert main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]) == 0
     assert "learned from speakers whom it is to judge" in failed(1, "evaluate", "--run=vc", "--encoder=known")
 
     me, you = "wavs/s00/0.wav", "wavs/s15/1.wav"
-    assert cli.main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
+    assert main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
     assert len(audio.read("out.wav")[0]) == round(6000 * 22050 / 16000)
     assert "times real time" in capsys.readouterr().out
     (tmp_path / "wavs" / "broken.wav").write_text("no sound")
     capsys.readouterr()
-    assert cli.main(["encode", "--run=ears", "--input=wavs", "--output=voices.npz"]) == 0
+    assert main(["encode", "--run=ears", "--input=wavs", "--output=voices.npz"]) == 0
     assert "48 files, 1 left out, 4 numbers each, in voices.npz" in capsys.readouterr().out
     with np.load("voices.npz") as voices:
         assert voices["embedding"].shape == (48, 4) and len(set(voices["file"])) == 48

@@ -5,12 +5,13 @@ import types
 
 import pytest
 
-from kvoice import audio, cli
+from kvoice import audio
+from kvoice.cli import configs
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 
-VARIANTS = [(path.stem, variant) for path in sorted(cli.CONFIGS.glob("*.py"))
-            for variant in cli.config_file(path.stem)["VARIANTS"]]
+VARIANTS = [(path.stem, variant) for path in sorted(configs.CONFIGS.glob("*.py"))
+            for variant in configs.config_file(path.stem)["VARIANTS"]]
 every_variant = pytest.mark.parametrize(("model", "variant"), VARIANTS)
 
 
@@ -21,24 +22,24 @@ def test_every_model_has_a_default_a_paper_and_a_tiny_variant():
 
 @every_variant
 def test_no_field_is_none(model, variant):
-    assert None not in cli.fields(cli.configuration(model, variant)).values()
+    assert None not in configs.fields(configs.configuration(model, variant)).values()
 
 
 @every_variant
 def test_a_config_takes_no_further_field(model, variant):
-    config = cli.config_file(model)["config"](variant)
+    config = configs.config_file(model)["config"](variant)
     with pytest.raises(AttributeError):
         config.train.surplus = 1
 
 
 @every_variant
 def test_the_audio_group_is_a_spec(model, variant):
-    audio.Spec(**cli.configuration(model, variant)["audio"])
+    audio.Spec(**configs.configuration(model, variant)["audio"])
 
 
 @every_variant
 def test_the_data_group_is_consumed_by_the_source(model, variant):
-    config = cli.configuration(model, variant)
+    config = configs.configuration(model, variant)
     if config["model"].get("domain") == "image":
         inspect.signature(FactorSource).bind("additive", **config["data"])
     else:
@@ -47,12 +48,12 @@ def test_the_data_group_is_consumed_by_the_source(model, variant):
 
 @every_variant
 def test_steps_are_whole_epochs(model, variant):
-    group = cli.configuration(model, variant)["train"]
+    group = configs.configuration(model, variant)["train"]
     assert group["steps"] % group["steps_per_epoch"] == 0
 
 
 def test_the_critic_of_voicegan_sees_batches_of_the_published_size():
-    config = cli.configuration("voicegan", "paper")
+    config = configs.configuration("voicegan", "paper")
     assert config["data"]["batch"] == 128 * config["model"]["n_critic"]
 
 
@@ -61,14 +62,14 @@ PAPER = [variant for model, variant in VARIANTS
 
 
 def test_there_is_a_classifier_of_each_published_kind():
-    groups = [cli.configuration("classifier", variant)["model"] for variant in PAPER]
+    groups = [configs.configuration("classifier", variant)["model"] for variant in PAPER]
     assert sorted((group["domain"], group["architecture"]) for group in groups) == [
         ("mel", "cnn"), ("mel", "lstm"), ("mel", "wavenet"), ("wave", "lstm"), ("wave", "wavenet")]
 
 
 @pytest.mark.parametrize("variant", PAPER)
 def test_published_classifiers_train_for_301_epochs_of_2000_clips_in_the_published_batches(variant):
-    config = cli.configuration("classifier", variant)
+    config = configs.configuration("classifier", variant)
     group, domain = config["train"], config["model"]["domain"]
     assert group["steps"] == 301 * group["steps_per_epoch"]
     batch = config["data"]["batch"]
@@ -83,8 +84,8 @@ def test_published_classifiers_train_for_301_epochs_of_2000_clips_in_the_publish
 
 
 def test_a_judge_hears_what_the_classifier_hears_but_learns_from_other_speakers_in_another_way():
-    default, judge = (cli.configuration("classifier", variant) for variant in ("", "judge"))
-    assert judge["audio"] == default["audio"] == cli.configuration("voicegan")["audio"]
+    default, judge = (configs.configuration("classifier", variant) for variant in ("", "judge"))
+    assert judge["audio"] == default["audio"] == configs.configuration("voicegan")["audio"]
     assert (default["data"]["split"], judge["data"]["split"]) == ("train", "judge")
     for field in ("domain", "condition"):
         assert judge["model"][field] == default["model"][field]
@@ -92,14 +93,14 @@ def test_a_judge_hears_what_the_classifier_hears_but_learns_from_other_speakers_
 
 
 def test_a_variant_changes_only_what_it_names():
-    default, tiny = (cli.fields(cli.configuration("voicegan", v)) for v in ("", "tiny"))
+    default, tiny = (configs.fields(configs.configuration("voicegan", v)) for v in ("", "tiny"))
     changed = {name for name in default if default[name] != tiny[name]}
     assert changed == {"model.width", "data.batch", "train.steps", "train.steps_per_epoch"}
 
 
 def test_the_docstring_of_a_config_shows_its_command():
     for model in {model for model, _ in VARIANTS}:
-        assert f"bin/train --model={model}" in cli.config_file(model)["__doc__"]
+        assert f"bin/train --model={model}" in configs.config_file(model)["__doc__"]
 
 
 @pytest.mark.backend
@@ -107,7 +108,7 @@ def test_the_docstring_of_a_config_shows_its_command():
 def test_the_train_group_is_consumed_by_training(model, variant):
     from kvoice.training import loop
 
-    group = cli.configuration(model, variant)["train"]
+    group = configs.configuration(model, variant)["train"]
     inspect.signature(loop.train).bind("run", "source", "valid", **group)
 
 
@@ -115,15 +116,17 @@ def test_the_train_group_is_consumed_by_training(model, variant):
 @every_variant
 def test_the_model_group_is_consumed_by_the_model(model, variant):
     from kvoice.models import MODELS
+    from kvoice.training.corpus import Facts
 
-    config = cli.configuration(model, variant)
+    config = configs.configuration(model, variant)
     group, spec = config["model"], audio.Spec(**config["audio"])
     data = config["data"]
-    source = types.SimpleNamespace(shape=(8, 8), crop_frames=data.get("crop_frames"),
-                                   per_speaker=data.get("per_speaker", 0))
-    known = cli._known(source, spec, group, ["a", "b", "c", "d"])
-    if "phones" in group:
-        known["phones"] = 40 * group.pop("phones")
+    of_data = {"shape": (8, 8)} if group.get("domain") == "image" else {
+        "crop_frames": data["crop_frames"], "per_speaker": data.get("per_speaker", 0)}
+    labels = {name: list("abcd") for name in ("speaker", "gender", "emotion", "phone")}
+    source = types.SimpleNamespace(labels=labels, **of_data)
+    known = MODELS[model].from_data(group, Facts.of(source, spec, group.get("condition", "")))
+    group = {name: value for name, value in group.items() if name not in known}
     parameters = inspect.signature(MODELS[model]).parameters
     assert set(group | known) <= set(parameters)  # none is swallowed by **kwargs
     inspect.signature(MODELS[model]).bind(**group, **known)

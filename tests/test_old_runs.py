@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kvoice
-from kvoice import cli
+from kvoice.cli.main import main
 
 pytestmark = pytest.mark.backend
 
@@ -49,7 +49,7 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize("name", stopped.CHANGES)
 def test_the_same_command_resumes_the_run(name, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    assert cli.main(stopped.words(name)) == 0, capsys.readouterr().err
+    assert main(stopped.words(name)) == 0, capsys.readouterr().err
     before, now = rows(FOLDER / name / "finished.csv"), rows(place / name / "log.csv")
     assert [row["step"] for row in now] == [row["step"] for row in before]
     assert now[0] == before[0]

@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import kvoice
-from kvoice import cli, frameworks
+from kvoice import frameworks
+from kvoice.cli import main as cli
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETUP = (ROOT / "setup.py").read_text()
@@ -38,7 +39,7 @@ def wheel(tmp_path_factory):
 def test_a_wheel_gives_one_command(wheel):
     (entry_points,) = wheel.glob("*.dist-info/entry_points.txt")
     assert entry_points.read_text().split("\n\n")[0].splitlines() == [
-        "[console_scripts]", "kvoice = kvoice.cli:main"]
+        "[console_scripts]", "kvoice = kvoice.cli.main:main"]
     assert not list(wheel.glob("*.data/scripts/*"))
 
 
@@ -111,7 +112,7 @@ def test_a_wheel_finds_the_configs_inside(wheel, tmp_path):
         env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True)
     assert "--config.model.width=64" in shown.stdout
     asked = subprocess.run(
-        [sys.executable, "-Pc", "from kvoice import cli; print(cli.CONFIGS)"], cwd=tmp_path,
+        [sys.executable, "-Pc", "from kvoice.cli import configs; print(configs.CONFIGS)"], cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True)
     assert asked.stdout.strip() == str(wheel / "kvoice" / "configs")
 

@@ -10,18 +10,24 @@ speaker encoder that learned from other speakers than are converted here; words 
 phones that learned from yet others.
 """
 
+import os
+
 import numpy as np
 
-from kvoice import audio, plots, progress
+from kvoice import audio, plots, progress, runs
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import judges, speakerencoder, voicegan
 from kvoice.evaluation.judges import JUDGED, PhoneProbe
-from kvoice.files import write_json
+from kvoice.evaluation.tables import printed
+from kvoice.files import whole_directory, write_json
 from kvoice.inference import convert, encode, render
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
+from kvoice.training import loop
 
+CONVERSIONS = 192  # between unseen speakers, that are measured
+OTHER_DATA = True
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
 UNKNOWN = -1
@@ -545,3 +551,49 @@ def _embeddings(model, sources, path, seed):
             speakers.append(source.labels["speaker"][number])
             genders.append(source.labels["gender"][found["gender"]] if found["gender"] >= 0 else "")
     return speakerencoder.picture(path, np.stack(points), speakers, genders, seed)
+
+
+# --- Runs
+
+
+def validation(run, corpus):
+    """As the package says: nothing chooses, the last epoch is the one."""
+
+
+def evaluate(run, corpus, options):
+    """As the package says: `CONVERSIONS` between speakers seen and unseen, before an encoder and a probe of phones."""
+    if not os.path.exists(options.encoder):
+        raise KvoiceError(f"--encoder={options.encoder}: there is no such run; `kvoice train --model=speakerencoder` "
+                          "makes one, of voices that demo does not have")
+    encoder = runs.load(options.encoder)
+    if encoder.config["model_name"] != "speakerencoder":
+        raise KvoiceError(f"--encoder={encoder.path}: is a run of {encoder.config['model_name']}, expected "
+                          "one of speakerencoder; `kvoice train --model=speakerencoder` makes one")
+    corpus, data = corpus(), options.data or run.config["data_spec"]
+    splits, known = ("train", "judge", "test"), corpus.manifest
+    there = {split: known.splits[split]["speakers"] for split in splits}
+    if common := sorted({*there["train"], *there["test"]} & {*encoder.config["speakers"]}):
+        raise KvoiceError(f"--encoder={encoder.path}: learned from speakers whom it is to judge "
+                          f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
+                          "with the same --data learns from the split judge")
+    sources = corpus.sources(splits, more=["wave", "f0", *["phone"] * bool(known.labels["phone"])])
+    model = loop.load(run.path)
+    recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
+    if not {*there["judge"]} & {*encoder.config["speakers"]}:
+        recorded.append(sources["judge"])
+    panel = Panel(loop.load(encoder.path), encoder.spec, sources["judge"], recorded,
+                  judged(data, os.path.relpath(encoder.path, run.path), encoder.config["data_spec"]), options.seed)
+    given = run.config["speakers"], sources, panel
+    scores = conversion_scores(model, *given, count=options.count or CONVERSIONS, seed=options.seed)
+    with whole_directory(run.path / "conversions") as folder:
+        examples(model, *given, folder, {"command": options.command}, options.seed)
+    write_json(run.path / "evaluation.json", scores)
+    warning = f"warning: {panel.judged['warning']}\n\n" if panel.judged["warning"] else ""
+    text = printed(scores, f"{warning}{run.path / 'evaluation.json'}", panel.judged["said"],
+                   after=f", {run.path / 'conversions'} some of the sounds")
+    return f"{text}. Next:\n  kvoice report {run.path}"
+
+
+def next_commands(run):
+    """As the package says."""
+    return [f"convert --run={run.path} --source=me.wav --target=you.wav --output=out.wav"]

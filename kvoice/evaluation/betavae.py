@@ -14,9 +14,15 @@ latent does that has nothing to do with the label.
 import numpy as np
 
 from kvoice import audio, progress
+from kvoice.evaluation import disentanglement
 from kvoice.evaluation.judges import JUDGED, Judge, PhoneProbe, VoiceSpace
+from kvoice.evaluation.tables import printed
+from kvoice.files import write_json
 from kvoice.inference import latents
+from kvoice.training import loop
 
+FACTORS = 10_000  # items whose codes are measured
+OTHER_DATA = False
 SOUNDED = 48  # utterances at most whose F0 is measured, on the sound that Griffin-Lim finds
 ROUNDS = 30  # of it, enough for an F0
 PAIRS = 2000  # of recordings that say how alike voices are
@@ -302,3 +308,36 @@ def _percent(value):
 
 def _number(value, how):
     return "–" if value is None else format(value, how)
+
+
+# --- Runs
+
+
+def validation(run, corpus):
+    """As the package says: nothing chooses, the last epoch is the one."""
+
+
+def callbacks(run, valid):
+    """As the package says: the KL of each latent is written down."""
+    return [disentanglement.LatentLog(run, valid)]
+
+
+def evaluate(run, corpus, options):
+    """As the package says: of images the factors of `FACTORS` items, of voices what flips change."""
+    corpus, model = corpus(), loop.load(run.path)
+    if corpus.images:
+        sources = corpus.sources(("train", "test"))
+        found = disentanglement.factor_scores(
+            model, *sources.values(), options.count or FACTORS, options.seed, jobs=-1)
+    else:
+        sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
+        found = scores(model, sources, count=options.count or None, seed=options.seed)
+    write_json(run.path / "evaluation.json", found)
+    return printed(found, run.path / "evaluation.json")
+
+
+def next_commands(run):
+    """As the package says."""
+    known = next((name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz")
+    label = "" if run.config["model"]["domain"] == "image" else f" --label={known}"
+    return [f"traverse --run={run.path}{label}", f"report {run.path}"]

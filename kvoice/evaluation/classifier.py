@@ -3,10 +3,14 @@
 
 import numpy as np
 
-from kvoice import progress
+from kvoice import plots, progress
 from kvoice.errors import KvoiceError
+from kvoice.files import write_json
 from kvoice.inference import classify
 from kvoice.metrics import classification
+from kvoice.training import loop
+
+OTHER_DATA = False
 
 
 def quality(valid):
@@ -136,3 +140,29 @@ def predictions(model, source, repeats=0, group=64):
             bar.update(len(items))
     return {name: np.concatenate([part[name] for part in parts], axis=int(name == "crops"))
             for name in parts[0]}
+
+
+# --- Runs
+
+
+def validation(run, corpus):
+    """As the package says: the log loss of whole files chooses the best epoch."""
+    return quality(corpus.sources(("valid",))["valid"])
+
+
+def evaluate(run, corpus, options):
+    """As the package says, of all whole files of every split."""
+    corpus = corpus()
+    splits = [name for name, split in corpus.manifest.splits.items() if split["utterances"]]
+    found = scores(loop.load(run.path), corpus.sources(splits), run.config["speakers"])
+    for split, each in found["splits"].items():
+        plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], found["names"])
+        plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
+    write_json(run.path / "evaluation.json", found)
+    return (f"{table(found)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
+            "confusion and calibration are beside it as pictures")
+
+
+def next_commands(run):
+    """As the package says."""
+    return [f"classify --run={run.path} --input=FILE_OR_DIR"]

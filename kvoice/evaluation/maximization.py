@@ -13,15 +13,21 @@ import dataclasses
 
 import numpy as np
 
-from kvoice import audio, progress
+from kvoice import audio, progress, runs
+from kvoice.errors import KvoiceError
 from kvoice.evaluation.judges import Judge
+from kvoice.evaluation.tables import printed
 from kvoice.evaluation.voicegan import crops, within
-from kvoice.inference import slerp
-from kvoice.inference.ascent import PRIORS, STEPS, ascend, ascend_items
+from kvoice.files import write_json
+from kvoice.inference import maximize, slerp, vocode
+from kvoice.inference.ascent import PRIORS, STEPS, Path, ascend, ascend_items
 from kvoice.inference.listener import Listener
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
+from kvoice.training import loop
 
+STARTS = 100  # of each target, that are measured
+LINEAR = ("train", "judge", "test")  # splits that an ascent is judged with
 LESSONS = 2048  # crops at most that the linear judge learns from
 MEASURED = 24  # items of each target whose F0, loudness and voicing are measured: vocoding is slow
 SPACE = 1024  # training crops that fit the space of the Frechet distance
@@ -232,3 +238,41 @@ def _noise_cells(row):
         return ["", ""]
     return [f"{row['turned_degrees']:.0f} deg", f"{row['length']:.2f}"]
 
+
+# --- Folders
+
+
+def evaluate(folder, content, corpus_of, options):
+    """Measures the ascent of a folder, writes its evaluation.json and its page anew; the text that is printed.
+
+    Args:
+        folder: What `kvoice maximize` wrote.
+        content: Of its maximization.json.
+        corpus_of: A function that gives the `training.corpus.Corpus` of a run.
+        options: An `evaluation.Options`; a count of 0 is 100 starts for each target.
+
+    Raises:
+        KvoiceError: If a run is missing, the judge's split shares speakers with what it judges, or there is one
+            start only.
+    """
+    generator, classifier, judge = (content[name] and runs.load(folder / content[name]["run"])
+                                    for name in ("generator", "classifier", "judge"))
+    vocoder = content.get("vocoder")  # maximisations of before had none
+    maximize.check(generator, classifier, judge)
+    corpus = dataclasses.replace(corpus_of(classifier).of_mels(), spec=generator.spec, group=generator.config["data"])
+    sources = corpus.sources(LINEAR)
+    if common := set(sources["judge"].speakers) & {*generator.config["speakers"],
+                                                   *classifier.config["speakers"]}:
+        raise KvoiceError(f"the judge's split shares speakers with the generator or the classifier "
+                          f"({', '.join(sorted(common)[:3])}): train those on the split train")
+    models = [loop.load(run.path) for run in (generator, classifier)]
+    path = Path(*models, generator.spec, vocoder and vocode.of_run(folder / vocoder["run"], generator))
+    noise, targets, told = maximize.starts(content, folder, *models, options.count or STARTS, options.seed)
+    if len(noise) < 2:
+        raise KvoiceError(f"{folder}: one start is too few to measure; give --count=2 or more" + (
+            " to `kvoice maximize`" if content["start"] else ""))
+    scores = compare(path, judge and loop.load(judge.path), sources, targets, noise, told,
+                     options.seed, content["steps"])
+    scores["tables"] = tables(scores)
+    write_json(folder / "evaluation.json", scores)
+    return printed(scores, folder / "evaluation.json", after=f", {folder / 'index.html'} shows them")

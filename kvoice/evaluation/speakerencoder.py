@@ -12,9 +12,13 @@ import numpy as np
 from kvoice import audio, plots
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import voicegan
+from kvoice.evaluation.tables import printed
+from kvoice.files import write_json
 from kvoice.inference import encode
 from kvoice.metrics import speech
+from kvoice.training import loop
 
+OTHER_DATA = True
 HEARD = 12  # utterances of each speaker, spread over what there is of him
 RESAMPLED = 200  # times that speakers are drawn again, for an interval
 FEWEST = 5  # speakers that can be drawn again
@@ -183,3 +187,32 @@ def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
                     "of one gender; and the cosine from which two recordings count as one voice.",
             "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
                         "threshold"], "rows": rows}]}
+
+
+# --- Runs
+
+
+def validation(run, corpus):
+    """As the package says: the equal error rate chooses the best epoch."""
+    return quality(run.spec, corpus.waves(("valid",))["valid"])
+
+
+def evaluate(run, corpus, options):
+    """As the package says, of some utterances of every speaker of all splits in which there are two speakers."""
+    corpus, data = corpus(), options.data or run.config["data_spec"]
+    known = corpus.manifest.splits
+    people = {split: known[split]["speakers"] for split in ("train", "valid", "judge", "test")}
+    splits = [split for split, names in people.items() if len(names) > 1]
+    if not splits:
+        raise KvoiceError(f"{data}: no split of it has two speakers that could be "
+                          "told apart; take a corpus of eight speakers or more")
+    learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
+    scores = encoder_scores(loop.load(run.path), run.spec, corpus.waves(splits), learned_from,
+                            run.path / "embeddings.png", data, options.seed)
+    write_json(run.path / "evaluation.json", scores)
+    return printed(scores, run.path / "evaluation.json", f"Measured on {scores['corpus']}")
+
+
+def next_commands(run):
+    """As the package says."""
+    return [f"encode --run={run.path} --input=FILE_OR_DIR --output=voices.npz"]

@@ -9,3 +9,8 @@ def text(table):
     lines = ["  ".join(f"{cell:{w}}" if i == 0 else f"{cell:>{w}}"
                        for i, (cell, w) in enumerate(zip(row, wide))).rstrip() for row in rows]
     return "\n".join([table["title"], *lines])
+
+
+def printed(scores, path, *before, after=""):
+    """The tables of scores as text, with where the numbers are."""
+    return "\n\n".join([*before, *map(text, scores["tables"]), f"{path} holds the numbers{after}"])

@@ -11,15 +11,20 @@ generated clips, for real ones and for noise, at the same number of clips.
 
 import math
 
+import keras
 import numpy as np
 from sklearn.manifold import TSNE
 
 from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import judges
+from kvoice.files import write_json
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
+from kvoice.training import loop
 
+CLIPS = 512  # generated ones that are measured
+OTHER_DATA = False
 REFERENCE = 2048  # training clips at most that fit the space, and that copies are looked for in
 CROPS = 3  # of each utterance, for the judge
 
@@ -247,3 +252,26 @@ def _cells(values, name):
     if heard is None:
         return [*cells, ""]
     return [*cells, f"{heard['share']:.0%} ({heard['low']:.0%}-{heard['high']:.0%})"]
+
+
+# --- Runs
+
+
+def validation(run, corpus):
+    """As the package says: the Frechet distance chooses the best epoch."""
+    return quality(*corpus.of_mels().sources((run.config["data"]["split"], "valid")).values())
+
+
+def evaluate(run, corpus, options):
+    """As the package says, of `CLIPS` generated clips."""
+    sources = corpus().of_mels().sources(("train", "judge", "test"))
+    keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
+    scores = voicegan_scores(loop.load(run.path), *sources.values(), count=options.count or CLIPS, seed=options.seed,
+                             untrained=loop.model(run))
+    write_json(run.path / "evaluation.json", scores)
+    return f"{table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers"
+
+
+def next_commands(run):
+    """As the package says."""
+    return [f"generate --run={run.path} --count=8 --seed=1"]

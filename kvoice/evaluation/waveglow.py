@@ -9,12 +9,16 @@ import time
 import numpy as np
 
 from kvoice import audio, progress
+from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference.render import levelled
 from kvoice.inference.vocode import Vocoder
 from kvoice.metrics import speech
+from kvoice.training import loop
 from kvoice.training.loop import Batches
 
+UTTERANCES = 48  # of which re-synthesis is measured
+OTHER_DATA = True
 HEARD = 4  # utterances that are written to be heard
 GRIFFIN_LIM = 60  # iterations
 STRENGTH = 0.1  # of the denoiser
@@ -142,3 +146,27 @@ def tables(scores):
         "note": f"Means over utterances. Noise of the vocoder: sigma {scores['sigma']:g}. Spectra with 60 dB "
                 "below their loudest bin as floor; F0 by our own tracker, where both are voiced.",
         "columns": ["made by", *(title for _, title, _ in MEASURES)], "rows": rows}]
+
+
+# --- Runs
+
+
+def validation(run, corpus):
+    """As the package says: the bits per sample choose the best epoch."""
+    return quality(corpus.sources(("valid",))["valid"], run.config["train"]["valid_steps"])
+
+
+def evaluate(run, corpus, options):
+    """As the package says, of `UTTERANCES` utterances."""
+    data = options.data or run.config["data_spec"]
+    scores = vocoder_scores(
+        loop.load(run.path), run.spec, corpus().sources(("train", "valid", "test")), run.config["speakers"],
+        options.count or UTTERANCES, options.seed, run.path / "resynthesis")
+    write_json(run.path / "evaluation.json", scores | {"corpus": data})
+    return printed(scores, run.path / "evaluation.json", f"Measured on {data}",
+                   after=f", {run.path / 'resynthesis'} some of the sounds")
+
+
+def next_commands(run):
+    """As the package says."""
+    return [f"vocode --run={run.path} --input=FILE_OR_DIR --output=FILE_OR_DIR"]

@@ -23,19 +23,7 @@ from kvoice.errors import KvoiceError
 from kvoice.inference import render
 from kvoice.inference.classify import files
 
-MODELS = ("adainvc",)  # those that convert
 LOWEST_HZ = 1000  # rate of a file that is written
-
-
-def check(run):
-    """Refuses a run of another model, before it is loaded.
-
-    Raises:
-        KvoiceError: If it does not convert.
-    """
-    name = run.config["model_name"]
-    if name not in MODELS:
-        raise KvoiceError(f"{run.path}: is a run of {name}, expected one of {', '.join(MODELS)}")
 
 
 # --- Waves

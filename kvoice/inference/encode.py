@@ -16,7 +16,6 @@ from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 from kvoice.inference import convert
 
-MODELS = ("adainvc", "speakerencoder")  # those that have embeddings
 ENDINGS = (".npz", ".csv")
 TOGETHER = 32  # files whose partials are embedded at once
 LOUDNESS_DB = -30.0  # root mean square that a speaker encoder hears, full scale = 0

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvoice import audio, plots, progress, runs
+from kvoice import audio, models, plots, progress, runs
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import listener, render, slerp
@@ -50,17 +50,14 @@ def check(generator, classifier, judge=None, vocoder=None):
             one label only, or the judge is the classifier, hears other labels or learned from a
             speaker that the generator or the classifier learned from too.
     """
-    for run, wanted in ((generator, "voicegan"), (classifier, "classifier"), (judge, "classifier"),
-                        (vocoder, "waveglow")):
+    for run, verb in ((generator, "generate"), (classifier, "classify"), (judge, "classify"), (vocoder, "vocode")):
         if run is None:
             continue
-        model = run.config["model_name"]
-        if model != wanted:
-            raise KvoiceError(f"{run.path}: is a run of {model}, expected one of {wanted}")
+        models.check(run, verb)
         if differences := run.spec.differences(generator.spec):
             raise KvoiceError(f"{run.path}: has another Spec than {generator.path} "
                               f"({'; '.join(differences)}): train both on the same audio")
-        if wanted == "classifier" and len(run.names) < 2:
+        if verb == "classify" and len(run.names) < 2:
             raise KvoiceError(f"{run.path}: was trained on one class only "
                               f"({', '.join(run.names)}): there is nothing to tell apart")
     if judge is None:

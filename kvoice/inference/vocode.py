@@ -11,11 +11,12 @@ import time
 
 import numpy as np
 
-from kvoice import audio, progress
+from kvoice import audio, models, progress, runs
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
 from kvoice.inference.convert import named, plan
 from kvoice.inference.render import levelled, sound
+from kvoice.training import loop
 
 MELS = ".npy"
 KINDS = (*AUDIO, MELS)  # of files that are vocoded
@@ -82,11 +83,33 @@ def check(run, spec, path):
     Raises:
         KvoiceError: If it is of another model, or has another Spec, whose fields are named.
     """
-    if run.config["model_name"] != "waveglow":
-        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of waveglow")
+    models.check(run, "vocode")
     if differences := run.spec.differences(spec):
         raise KvoiceError(f"{run.path}: has another Spec than {path} ({'; '.join(differences)}): "
                           "train both on the same audio")
+
+
+def of_run(path, run, **chosen):
+    """The trained vocoder of a run for the mels of another; None where none is named.
+
+    Args:
+        path: Of the run of the vocoder; "" = none.
+        run: The `runs.Run` that makes the mels.
+        **chosen: As a `Vocoder` has them.
+
+    Raises:
+        KvoiceError: If it is no vocoder, or of another Spec, or the other makes no mels.
+    """
+    if not path:
+        return None
+    if (domain := run.config["model"].get("domain", "mel")) != "mel":
+        raise KvoiceError(f"--vocoder={path}: makes the sound of mels, and {run.path} makes {domain}s; leave it out")
+    try:
+        found = runs.load(path)
+        check(found, run.spec, run.path)
+    except KvoiceError as error:
+        raise KvoiceError(f"--vocoder={error}") from None
+    return Vocoder(loop.load(path), found.spec, **chosen)
 
 
 def bias(model, spec):

@@ -169,7 +169,14 @@ class AdaINVC(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
+    verbs = ("convert", "encode")
     terms = ("loss", "reconstruction", "kl", "kl_weight")
+
+    @classmethod
+    def description(cls, values, names):
+        """As in `StepModel`."""
+        content = "normalised" if values["content_norm"] else "not normalised"
+        return f"content {content}, voice from {values['speaker']}"
 
     def __init__(
         self, *, mels, width, latents=128, embedding=128, bank=8, kernel=5, encoder_stages=3,

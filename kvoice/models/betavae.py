@@ -232,8 +232,27 @@ class BetaVAE(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
+    verbs = ("traverse",)
     terms = ("loss", "reconstruction", "kl", "elbo", "total_correlation", "active_units",
              "loss_discriminator")
+
+    @classmethod
+    def arrays(cls, values):
+        """As in `StepModel`."""
+        phone = ["mask", *["phone"][: values["phones"]]] if "phones" in values else []
+        return [values["domain"], *phone]
+
+    @classmethod
+    def from_data(cls, values, facts):
+        """As in `StepModel`."""
+        phones = {"phones": facts.phones if values["phones"] else 0} if "phones" in values else {}
+        return facts.domains.get(values["domain"], {}) | phones
+
+    @classmethod
+    def description(cls, values, names):
+        """As in `StepModel`."""
+        phones = values.get("phones")
+        return f"{values['latents']} latents" + (f", told which of {phones} phones is spoken" if phones else "")
 
     def __init__(
         self, *, shape, low, high, domain="image", architecture="convolutional", latents=10,

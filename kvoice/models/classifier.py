@@ -142,7 +142,18 @@ class Classifier(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
+    verbs = ("classify",)
     terms = ("loss", "accuracy")
+
+    @classmethod
+    def from_data(cls, values, facts):
+        """As in `StepModel`."""
+        return facts.domains.get(values["domain"], {}) | {"labels": facts.labels}
+
+    @classmethod
+    def description(cls, values, names):
+        """As in `StepModel`."""
+        return f"tells {values['condition']} ({', '.join(names)})"
 
     def __init__(
         self, *, shape, low, high, labels, condition="emotion", domain="mel", architecture="cnn",

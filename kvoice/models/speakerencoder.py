@@ -48,7 +48,18 @@ class SpeakerEncoder(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
+    verbs = ("encode",)
     terms = ("loss", "accuracy")
+
+    @classmethod
+    def from_data(cls, values, facts):
+        """As in `StepModel`."""
+        return {"mels": facts.mels, "partial_frames": facts.crop_frames, "per_speaker": facts.per_speaker}
+
+    @classmethod
+    def description(cls, values, names):
+        """As in `StepModel`."""
+        return f"voices of {values['embedding']} values, heard {values['partial_frames']} frames at once"
 
     def __init__(
         self, *, mels, partial_frames=160, width=256, depth=3, embedding=256, per_speaker=8,

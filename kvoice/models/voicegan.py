@@ -218,9 +218,15 @@ class VoiceGAN(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
+    verbs = ("generate",)
     terms = (
         "loss", "loss_generator", "wasserstein", "gradient_penalty", "class_real", "class_fake",
     )
+
+    @classmethod
+    def from_data(cls, values, facts):
+        """As in `StepModel`."""
+        return facts.domains.get(values["domain"], {}) | {"labels": facts.labels}
 
     def __init__(
         self, *, shape, low, high, labels=0, condition="", domain="mel", noise=512, width=64,

@@ -111,7 +111,24 @@ class WaveGlow(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
+    verbs = ("vocode",)
     terms = ("loss", "log_likelihood", "bits_per_sample")
+
+    @classmethod
+    def arrays(cls, values):
+        """As in `StepModel`."""
+        return ["mel", "wave", "mask"]
+
+    @classmethod
+    def from_data(cls, values, facts):
+        """As in `StepModel`."""
+        bands = {"bands": facts.bands} if values.get("prewhiten") else {}
+        return {"mels": facts.mels, "hop": facts.hop, **bands}
+
+    @classmethod
+    def description(cls, values, names):
+        """As in `StepModel`."""
+        return f"{values['flows']} steps of flow, {values['width']} channels"
 
     def __init__(
         self, *, mels, hop, width, flows=12, group=8, early_every=4, early_size=2, depth=8, kernel=3,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvoice.audio import SPECS
-from kvoice.evaluation import maximization
+from kvoice.evaluation import maximization, tables
 from kvoice.inference import ascent
 from tests.evaluation.test_voicegan import clips
 from tests.inference.test_ascent import NAMES, classifier, gan

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import kvoice
-from kvoice import audio, cli, runs
+from kvoice import audio, exchange, runs
+from kvoice.cli import configs
+from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
 from kvoice.exchange import published
 from kvoice.training import loop
@@ -164,7 +166,7 @@ def saved(place, content, name="published.ckpt", **how):
 def imported(place, content, name="adainvc", stats="", **changes):
     """The run of a state dict, and the model that is loaded from it."""
     found = published.read(name, saved(place, content, **changes))
-    run = published.write(found, place / "run", cli.configuration(name, found.variant), stats)
+    run = published.write(found, place / "run", configs.configuration(name, found.variant), stats)
     return run, kvoice.load(run.path)
 
 
@@ -227,7 +229,7 @@ def test_an_imported_adainvc_does_what_the_published_one_does(tmp_path):
     run, model = imported(tmp_path, state, stats=tmp_path / "attr.pkl")
     assert_sounds_as_published(model, state, stats["mean"], stats["std"])
     assert run.config["model"] | {"seed": 0} == {
-        **cli.configuration("adainvc")["model"], "mels": 16, "latents": 3, "embedding": 7, "bank": 4,
+        **configs.configuration("adainvc")["model"], "mels": 16, "latents": 3, "embedding": 7, "bank": 4,
         "width": {"bank": 3, "speaker": 6, "content": 5, "decoder": 4}, "dense_blocks": 2}
 
 
@@ -237,14 +239,14 @@ def test_the_published_sizes_are_imported_as_they_are(tmp_path, capsys, monkeypa
     path = saved(tmp_path, state)
     (tmp_path / "attr.pkl").write_bytes(pickle.dumps(stats))
     run = tmp_path / "run"
-    assert cli.main(["import", "--model=adainvc", f"--checkpoint={path}", f"--stats={tmp_path / 'attr.pkl'}",
+    assert main(["import", "--model=adainvc", f"--checkpoint={path}", f"--stats={tmp_path / 'attr.pkl'}",
                      f"--run={run}"]) == 0
     shown = capsys.readouterr().out
     assert "166 tensors" in shown and "9,040,512" in shown and "--stats" not in shown
     assert f"--model=adainvc:official --init={run}" in shown
     made = runs.load(run)
     assert made.spec == audio.SPECS["adainvc"]
-    config = cli.configuration("adainvc", "official")
+    config = configs.configuration("adainvc", "official")
     assert made.config["model"] == config["model"] | {"mels": 512}
     assert made.config["train"] == config["train"] and made.config["variant"] == "official"
     assert_sounds_as_published(kvoice.load(run), state, stats["mean"], stats["std"])
@@ -312,7 +314,7 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
     stats = stats_of(16)
     (tmp_path / "attr.pkl").write_bytes(pickle.dumps(stats))
     run, model = imported(tmp_path, adainvc_state(**TINY), stats=tmp_path / "attr.pkl")
-    config = cli.configuration("adainvc", "tiny", [
+    config = configs.configuration("adainvc", "tiny", [
         "--config.train.steps=1", "--config.train.steps_per_epoch=1", "--config.train.rates.vae=0",
         "--config.train.ema=0"])
     asked = {**run.config, "train": config["train"], "init": str(run.path)}
@@ -669,17 +671,17 @@ def test_the_command_says_what_it_made_and_what_it_lacks(tmp_path, capsys, monke
     state = adainvc_state(**TINY)
     path, run = saved(tmp_path, state), tmp_path / "run"
     words = ["import", "--model=adainvc", f"--checkpoint={path}", f"--run={run}"]
-    assert cli.main(words) == 0
+    assert main(words) == 0
     shown = capsys.readouterr().out
     assert f"{len(state)} tensors" in shown and "16 of 22050 Hz" in shown and "--stats=FILE" in shown
-    assert cli.main(words) == 1
+    assert main(words) == 1
     assert "is there already" in capsys.readouterr().err
     for missing in ("model", "checkpoint", "run"):
-        assert cli.main([word for word in words if f"--{missing}=" not in word]) == 2
+        assert main([word for word in words if f"--{missing}=" not in word]) == 2
         assert f"--{missing}=" in capsys.readouterr().err
-    assert cli.main([*words, "--model=adainvx"]) == 2
+    assert main([*words, "--model=adainvx"]) == 2
     assert 'did you mean "adainvc"?' in capsys.readouterr().err
 
 
 def test_the_models_that_the_command_takes_are_those_that_are_known():
-    assert set(cli.PUBLISHED) == set(published.NETWORKS) <= set(loop.MODELS)
+    assert set(exchange.PUBLISHED) == set(published.NETWORKS) <= set(loop.MODELS)

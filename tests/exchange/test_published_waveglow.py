@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import kvoice
-from kvoice import audio, cli
+from kvoice import audio
+from kvoice.cli import configs
 from kvoice.errors import KvoiceError
 from kvoice.exchange import published as checkpoints
 
@@ -217,7 +218,7 @@ def saved(place, content):
 
 def imported(place, content, **how):
     found = checkpoints.read("waveglow", saved(place, content), **how)
-    run = checkpoints.write(found, place / "run", cli.configuration("waveglow"))
+    run = checkpoints.write(found, place / "run", configs.configuration("waveglow"))
     return run, kvoice.load(run.path)
 
 
@@ -300,7 +301,7 @@ def test_a_whole_module_is_imported_without_its_program(tmp_path, monkeypatch, p
     monkeypatch.delitem(sys.modules, place)
     found = checkpoints.read("waveglow", path)
     assert found.sizes["alternate"] == alternate
-    assert_does_as(checkpoints.model(found, cli.configuration("waveglow")["model"]), theirs)
+    assert_does_as(checkpoints.model(found, configs.configuration("waveglow")["model"]), theirs)
     for asked in (True, False):
         assert checkpoints.read("waveglow", path, alternate=asked).sizes["alternate"] == asked
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from kvoice import audio
+from kvoice import audio, models
 from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.inference.convert import (
-    check,
     convert,
     convert_wave,
     converted,
@@ -77,9 +76,9 @@ def run(name, spec=SPEC):
 
 
 def test_only_what_converts_converts():
-    check(run("adainvc"))
+    models.check(run("adainvc"), "convert")
     with pytest.raises(KvoiceError, match="runs/voicegan: is a run of voicegan, expected one of adainvc"):
-        check(run("voicegan"))
+        models.check(run("voicegan"), "convert")
 
 
 # Voices
@@ -520,11 +519,12 @@ def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
 @pytest.fixture
 def vc(recordings, monkeypatch):
     """The folder of recordings, with a run of an untrained adainvc and two that do not go with it."""
-    from kvoice import cli, runs
+    from kvoice import runs
+    from kvoice.cli import configs
     from kvoice.training import loop
 
     monkeypatch.chdir(recordings)
-    config = cli.configuration("adainvc", "tiny")
+    config = configs.configuration("adainvc", "tiny")
     for name, values, spec in (("adainvc", config["model"] | {"mels": 80}, SPEC), ("voicegan", {}, SPEC),
                                ("waveglow", {}, dataclasses.replace(SPEC, hop=300))):
         about = {"model_name": name, "data_spec": "", "model": values, "train": config["train"]}
@@ -536,12 +536,12 @@ def vc(recordings, monkeypatch):
 
 @pytest.mark.backend
 def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
-    from kvoice import cli
+    from kvoice.cli.main import main
 
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     words = ["convert", "--run=adainvc", "--target=you_0.wav", "--target=you_1.wav"]
     how = ["--rate=16000", "--mix=0.5", "--layers=0-3,8"]
-    assert cli.main([*words, "--source=me", "--output=out", *how]) == 0
+    assert main([*words, "--source=me", "--output=out", *how]) == 0
     shown = capsys.readouterr().out
     assert shown.count("ask them, and say that it is converted") == 1
     assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out: ") == 3
@@ -550,14 +550,14 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     assert soundfile.info("out/a.wav").samplerate == 16000
 
     def line(status, *more):
-        assert cli.main([*words[:2], *more]) == status
+        assert main([*words[:2], *more]) == status
         shown = capsys.readouterr().err.split("\n")
         (text,) = [each for each in shown if each.startswith("kvoice convert: ")]
         return text
 
     usual = ["--source=me/a.wav", "--target=you_0.wav", "--output=c.wav"]
     monkeypatch.setattr("kvoice.inference.render.HIGHEST", 0.1)  # whatever is recorded passes it
-    assert cli.main(["convert", "--run=adainvc", *usual]) == 0
+    assert main(["convert", "--run=adainvc", *usual]) == 0
     shown = capsys.readouterr().out
     assert "me/a.wav: " in shown and " dB quieter, so that" in shown
     assert "1 file, 0.5 s of sound" in shown

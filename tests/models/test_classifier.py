@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kvoice import audio, backend, cli, losses
+from kvoice import audio, backend, losses
+from kvoice.cli import configs
 from kvoice.layers.wavenet import WaveNet
 from kvoice.models.classifier import ARCHITECTURES, Classifier
 from kvoice.steps import OptimizerGroup
@@ -105,7 +106,7 @@ PAPER = {
 def test_the_published_sizes_have_their_parameters(variant):
     if "lstm" in variant and backend.BACKEND == "jax":
         pytest.skip("tracing ten LSTMs takes JAX ten seconds, and the sizes are the same")
-    group = cli.configuration("classifier", variant)["model"]
+    group = configs.configuration("classifier", variant)["model"]
     shape = (160, 80) if group["domain"] == "mel" else (32_768,)
     model = Classifier(shape=shape, low=-1.0, high=1.0, labels=4, **group)
     assert model.network.count_params() == PAPER[variant]

@@ -69,7 +69,7 @@ def outputs(name, model):
 
 def main(folder):
     import kvoice
-    from kvoice import cli
+    from kvoice.cli.main import main
     from kvoice.training import loop
 
     folder = pathlib.Path(folder).absolute()
@@ -84,12 +84,12 @@ def main(folder):
         corpus(place)
         for name in CHANGES:
             loop.Keeper.on_epoch_end = stopped
-            assert cli.main(words(name)) == 130
+            assert main(words(name)) == 130
             found = {key: np.asarray(value) for key, value in outputs(name, kvoice.load(name)).items()}
             shutil.copytree(name, folder / name / "run", ignore=shutil.ignore_patterns("logs", "lock"))
             np.savez_compressed(folder / name / "outputs.npz", **found)
             loop.Keeper.on_epoch_end = written
-            assert cli.main(words(name)) == 0
+            assert main(words(name)) == 0
             shutil.copy(pathlib.Path(name, "log.csv"), folder / name / "finished.csv")
         os.chdir(folder)
 

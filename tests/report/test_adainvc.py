@@ -9,8 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from kvoice import audio, cli, report, runs
+from kvoice import audio, report, runs
 from kvoice.audio import SPECS
+from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
 from kvoice.report import elements
 from tests.report.pages import Page, evaluated, leads_nowhere_else, links, played
@@ -242,11 +243,11 @@ def test_many_players_load_none_ahead(one, tmp_path, monkeypatch):
 
 def test_the_command_chooses_the_page_of_the_model(one, tmp_path, capsys):
     made, _ = one
-    assert cli.main(["report", str(made.path)]) == 0
+    assert main(["report", str(made.path)]) == 0
     assert capsys.readouterr().out == f"{made.path / 'report' / 'index.html'}\n"
     judge = run(tmp_path, "judge", model="speakerencoder")
     evaluated(judge)
-    assert cli.main(["report", str(judge.path), f"--output={tmp_path / 'out'}", "--single"]) == 0
+    assert main(["report", str(judge.path), f"--output={tmp_path / 'out'}", "--single"]) == 0
     assert Page(tmp_path / "out" / "index.html").text("h1")[0].startswith("Voices told apart")
     capsys.readouterr()
     gan = run(tmp_path, "gan", model="voicegan")
@@ -254,7 +255,7 @@ def test_the_command_chooses_the_page_of_the_model(one, tmp_path, capsys):
             ([made, judge], f"{judge.path}: is a run of speakerencoder, expected one of adainvc; give runs "
              "of one model at a time"),
             ([gan], f"{gan.path}: is a run of voicegan, expected one of betavae, adainvc, speakerencoder")):
-        assert cli.main(["report", *(str(each.path) for each in words)]) == 1
+        assert main(["report", *(str(each.path) for each in words)]) == 1
         assert capsys.readouterr().err == f"kvoice report: {message}\n"
 
 

@@ -1,0 +1,1 @@
+"""The commands: one file for each verb, with its words and flags, over a function of the library."""

@@ -1,0 +1,40 @@
+"""`kvoice classify`: words and flags over `inference.classify.classify`."""
+
+from kvoice import frameworks
+from kvoice.cli.files import told_left_out
+from kvoice.cli.flags import required
+
+SHOWN = 20  # files whose labels are printed
+
+
+def declare(flags):
+    flags.text("run", "", "DIR: a trained classifier")
+    flags.text("input", "", "FILE_OR_DIR: what it listens to")
+    flags.text("output", "", "FILE: a CSV table with the probabilities")
+
+
+def classify(run, input, output):  # noqa: A002  the name of the flag
+    """Says what a trained classifier hears in a sound file, or in all those of a folder.
+
+    kvoice classify --run=runs/classifier/default --input=me.wav
+    kvoice classify --run=runs/classifier/default --input=recordings --output=heard.csv
+    """
+    required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"))
+    frameworks.chosen_backend()
+
+    from kvoice import models, runs
+    from kvoice.inference import classify
+    from kvoice.training import loop
+
+    run = runs.load(run)
+    models.check(run, "classify")
+    paths = classify.files(input)
+    rows, left_out = classify.classify(loop.load(run.path), run.spec, paths, output)
+    for row in rows[:SHOWN]:
+        odds = ", ".join(f"{name} {row[name]}" for name in run.names)
+        print(f"{row['file']}: {row['label']}   ({odds})")
+    if len(rows) > SHOWN:
+        print(f"... and {len(rows) - SHOWN} more")
+    told_left_out(left_out, rows, input)
+    if output:
+        print(f"{len(rows)} files in {output}")

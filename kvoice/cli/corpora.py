@@ -1,0 +1,104 @@
+"""The corpora that commands work on: prepared where they are not yet, and those of runs."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+
+from kvoice.errors import KvoiceError
+
+
+def prepared(data, spec, model):
+    """The directory with the shards of `data` for this Spec; they are written if they are not there.
+
+    Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The name of the
+    directory tells apart what cannot share shards: corpora and their files, conditioning and ways to split. The hop
+    is none of it: labels are read at any.
+    """
+    from kvoice import audio
+    from kvoice.data import corpora, factors, manifest, prepare, splits
+
+    condition, domain = model.get("condition", ""), model.get("domain", "mel")
+    if factors.named(data) != (domain == "image"):
+        kinds = ("images", f"of {', '.join(factors.CORPORA)}"), ("speech", "of recordings or demo")
+        (has, _), (wants, of) = kinds if factors.named(data) else kinds[::-1]
+        raise KvoiceError(f"--data={data}: holds {has}, and model.domain={domain} learns from "
+                          f"{wants}, {of}; --model=betavae:tones and betavae:digits learn from images")
+    if factors.named(data):
+        return data
+    if data.startswith("prepared:"):
+        return data.removeprefix("prepared:")
+    split = splits.default(data, condition)
+    items, _ = corpora.items(data)
+    if condition and not any(getattr(item, condition) for item in items):
+        known = [name for name in ("speaker", "gender", "emotion")
+                 if any(getattr(item, name) for item in items)]
+        raise KvoiceError(f"{data}: no {condition} is known of any utterance, so that none can be "
+                          f"learned; choose --config.model.condition among {', '.join(known)}, or "
+                          "leave it empty")
+    key = [prepare.fingerprint(items), split, *(getattr(spec, f) for f in audio.CONDITIONING)]
+    words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
+    directory = f"prepared/{words}-{digest}"
+    new = not os.path.exists(os.path.join(directory, manifest.FILE))
+    if new:
+        print(f"preparing {data} in {directory}")
+    label_hop = None if new else manifest.Manifest.load(directory).label_hop
+    made = prepare.prepare(data, directory, spec, split=split, label_hop=label_hop)  # at once where nothing is missing
+    if new:
+        print(made.report())
+    return directory
+
+
+def shards_of(run):
+    """A directory below prepared/ with the corpus of a run, so that its files are not needed."""
+    from kvoice import audio
+    from kvoice.data import splits
+    from kvoice.data.manifest import FILE, Manifest
+
+    split = splits.default(run.config["data_spec"], run.config["model"].get("condition", ""))
+    for path in sorted(pathlib.Path("prepared").glob(f"*/{FILE}")):
+        manifest = Manifest.load(path.parent)
+        same = all(getattr(manifest, f) == getattr(run.spec, f) for f in audio.CONDITIONING)
+        if same and (manifest.items, manifest.split) == (run.config["corpus"], split):
+            return path.parent
+    return None
+
+
+def of_run(run):
+    """The `training.corpus.Corpus` of a run.
+
+    Raises:
+        KvoiceError: If the corpus is not what the run was trained on any more.
+    """
+    from kvoice.data.manifest import Manifest
+
+    data, values = run.config["data_spec"], run.config["model"]
+    if values.get("domain") == "image":
+        return _corpus(data, run)
+    directory = shards_of(run) or prepared(data, run.spec, values)
+    if Manifest.load(directory).items != run.config["corpus"]:
+        raise KvoiceError(f"{data}: has changed since {run.path} was trained on it")
+    return _corpus(directory, run)
+
+
+def for_run(run, data):
+    """The corpus that a run is evaluated on: `data`, else its own.
+
+    Raises:
+        KvoiceError: If neither is known.
+    """
+    if not (data or run.config["data_spec"]):
+        raise KvoiceError(f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
+                          "it is to be evaluated")
+    if not data:
+        return of_run(run)
+    return _corpus(prepared(data, run.spec, run.config["model"]), run)
+
+
+def _corpus(directory, run):
+    # Not before: the processes of `prepare` are not to inherit a framework.
+    from kvoice.training.corpus import Corpus
+
+    return Corpus.of(directory, run.spec, run.config)

@@ -1,0 +1,32 @@
+"""`kvoice encode`: words and flags over `inference.encode.encode`."""
+
+from kvoice import frameworks
+from kvoice.cli.files import counted, told_left_out
+from kvoice.cli.flags import required
+
+
+def declare(flags):
+    flags.text("run", "", "DIR: a trained speakerencoder or adainvc")
+    flags.text("input", "", "FILE_OR_DIR: whose voices")
+    flags.text("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv")
+
+
+def encode(run, input, output):  # noqa: A002  the name of the flag
+    """Writes the voice of a sound file, or of all those of a folder, as numbers.
+
+    kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
+    kvoice encode --run=runs/adainvc/default --input=me.wav --output=me.csv
+    """
+    required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"), output=(output, "FILE"))
+    frameworks.chosen_backend()
+
+    from kvoice import models, runs
+    from kvoice.inference import classify, encode
+    from kvoice.training import loop
+
+    run = runs.load(run)
+    models.check(run, "encode")
+    paths = classify.files(input)
+    used, points, left_out = encode.encode(loop.load(run.path), run.spec, paths, output)
+    told_left_out(left_out, used, input)
+    print(f"{counted(used, left_out)}, {points.shape[1]} numbers each, in {output}")

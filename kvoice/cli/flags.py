@@ -1,0 +1,96 @@
+"""The flags of a command: declared, parsed, and missed where they are missing."""
+
+import difflib
+import re
+
+from absl import flags
+
+from kvoice.errors import KvoiceError
+
+SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
+CORPORA = ("demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
+           "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol")
+
+
+class UsageError(KvoiceError):
+    """A command that cannot be understood: exit status 2."""
+
+
+class Flags(flags.FlagValues):
+    """The flags of one command; each method declares one of them."""
+
+    def text(self, name, default, help):  # noqa: A002  the word of absl
+        """A text."""
+        flags.DEFINE_string(name, default, help, flag_values=self)
+
+    def texts(self, name, help):  # noqa: A002
+        """A text that may be given several times: a list."""
+        flags.DEFINE_multi_string(name, [], help, flag_values=self)
+
+    def choice(self, name, default, values, help):  # noqa: A002
+        """One of some texts."""
+        flags.DEFINE_enum(name, default, values, help, flag_values=self)
+
+    def integer(self, name, default, help, least=0, most=None):  # noqa: A002
+        """A whole number."""
+        flags.DEFINE_integer(name, default, help, lower_bound=least, upper_bound=most, flag_values=self)
+
+    def number(self, name, default, help, most=None):  # noqa: A002
+        """A number, 0 or more."""
+        flags.DEFINE_float(name, default, help, lower_bound=0, upper_bound=most, flag_values=self)
+
+    def switch(self, name, default, help):  # noqa: A002
+        """True or false."""
+        flags.DEFINE_bool(name, default, help, flag_values=self)
+
+
+def values(command, words):
+    """The arguments of a command from its words.
+
+    Args:
+        command: The module of a verb.
+        words: What follows the verb.
+
+    Returns:
+        Name -> value: its flags, `overrides` (the words `--config.FIELD=VALUE`) where it says `CONFIG = True`, and
+        under the name that it gives as `REST` the words that are no flags.
+
+    Raises:
+        UsageError: If a word is no flag of it, or the value of one does not fit.
+    """
+    parser = declared(command)
+    overrides = [word for word in words if re.match(r"--?config\.", word)] if getattr(command, "CONFIG", False) else []
+    try:
+        surplus = parser(["kvoice", *(word for word in words if word not in overrides)])[1:]
+    except flags.Error as error:
+        raise UsageError(" ".join(str(error).split())) from None
+    found = parser.flag_values_dict()
+    if rest := getattr(command, "REST", ""):
+        found[rest] = surplus
+    elif surplus:
+        raise UsageError(f"{surplus[0]!r} is no flag: they are written --name=value")
+    return found | ({"overrides": overrides} if getattr(command, "CONFIG", False) else {})
+
+
+def declared(command):
+    """The `Flags` of the module of a verb."""
+    parser = Flags()
+    command.declare(parser)
+    return parser
+
+
+def required(**given):
+    """Raises where a flag is missing: name -> (value, what stands for it in the message).
+
+    Raises:
+        UsageError: At the first that is.
+    """
+    for name, (value, placeholder) in given.items():
+        if not value:
+            raise UsageError(f"--{name}={placeholder} is missing")
+
+
+def near(word, words):
+    """', did you mean "..."?' where one of the words is like it, else nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f', did you mean "{close[0]}"?' if close else ""

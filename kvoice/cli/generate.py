@@ -1,0 +1,35 @@
+"""`kvoice generate`: words and flags over `inference.generate.generate`."""
+
+from kvoice import frameworks
+from kvoice.cli.flags import required
+
+
+def declare(flags):
+    flags.text("run", "", "DIR: a trained run")
+    flags.text("output", "", "DIR: where the files go; RUN/generated/seed-N if not given")
+    flags.integer("count", 4, "N: samples of each label", least=1)
+    flags.integer("seed", 0, "N: of the noise")
+    flags.texts("label", "NAME: only this label, as often as needed; all if not given")
+    flags.text("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given")
+
+
+def generate(run, output, count, seed, label, vocoder):
+    """Lets a trained run speak: wavs and pictures of each label, and a path between two noises.
+
+    kvoice generate --run=runs/voicegan/default
+    kvoice generate --run=runs/voicegan/default --label=happy --count=8 --seed=1
+    """
+    required(run=(run, "DIR"))
+    frameworks.chosen_backend()
+
+    from kvoice import models, runs
+    from kvoice.inference import vocode
+    from kvoice.inference.generate import generate
+    from kvoice.training import loop
+
+    run = runs.load(run)
+    models.check(run, "generate")
+    output = output or run.path / "generated" / f"seed-{seed}"
+    made = generate(loop.load(run.path), run.spec, run.names, output, count=count, seed=seed, labels=label or None,
+                    vocoder=vocode.of_run(vocoder, run))
+    print(f"{len(made['files'])} wavs and their pictures are in {output}")

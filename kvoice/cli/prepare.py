@@ -1,0 +1,55 @@
+"""`kvoice prepare`: words and flags over `data.prepare.prepare`."""
+
+import pathlib
+
+from kvoice.cli.flags import CORPORA, SPECS, required
+
+
+def declare(flags):
+    flags.text("data", "", f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which "
+               "items are shown")
+    flags.text("output", "", "DIR: where the shards go, or the items that are shown")
+    flags.choice("spec", "waveglow", SPECS, "what the rate and conditioning of the waves are for")
+    flags.choice("split", "", ("", "speaker", "text", "corpus"), "what no two splits share; or "
+                 "corpus: as it says itself; speaker if not given, where it says nothing")
+    flags.integer("seed", 0, "N: of the split")
+    flags.integer("workers", 0, "N: processes, 0 = one for each processor")
+
+
+def prepare(data, output, spec, split, seed, workers):
+    """Turns a corpus into shards and a manifest; goes on where it was stopped.
+
+    Tones and digits need no shards: of them a few random items are written, to be seen and heard.
+
+    kvoice prepare --data=demo --output=prepared/demo
+    kvoice prepare --data=additive --output=tones
+    kvoice prepare --data=tess:TESS+ravdess:RAVDESS --output=prepared/emotions --split=text
+    """
+    required(data=(data, "CORPUS"), output=(output, "DIR"))
+
+    from kvoice import audio
+    from kvoice.data import factors, prepare
+
+    if factors.named(data):
+        return _examples(data, output, seed)
+    made = prepare.prepare(data, output, audio.SPECS[spec], split=split, seed=seed,
+                           workers=workers or None)
+    print(made.report())
+    if spec == "waveglow":  # the Spec of the models that there are
+        condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
+        override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
+        print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")
+
+
+def _examples(data, output, seed):
+    """Writes some random items of a corpus of images: pictures, factors, and wavs where they sound."""
+    from kvoice import plots
+    from kvoice.data import factors
+
+    rows, images = factors.examples(data, output, seed=seed)
+    wide = max(n for n in range(1, 5) if len(images) % n == 0)
+    picture = pathlib.Path(output) / "items.png"
+    plots.image_grid(picture, images.reshape(-1, wide, *images.shape[1:]), [""] * (len(rows) // wide),
+                     turned="wav" in rows[0])
+    print(f"{len(rows)} items of {data}: {picture} and factors.csv, a row for each picture from left to "
+          "right and downwards" + (", and their wavs" if "wav" in rows[0] else ""))

@@ -1,0 +1,31 @@
+"""`kvoice report`: words and flags over the pages of `report`."""
+
+from kvoice.cli.flags import UsageError
+from kvoice.errors import KvoiceError
+
+REST = "runs"
+
+
+def declare(flags):
+    flags.text("output", "", "DIR: where the page goes; RUN/report if not given")
+    flags.switch("single", False, "all in one file, sounds and pictures included")
+
+
+def report(runs, output, single):
+    """Writes one page of one or several runs of a model, to be read and heard in a browser.
+
+    kvoice report runs/betavae/default                      latents, and what they change
+    kvoice report runs/adainvc/default                      one-shot conversions
+    kvoice report runs/speakerencoder/*                     how well voices are told apart
+    kvoice report runs/tones/* --output=tones --single      all in one file, to be sent
+    """
+    if not runs:
+        raise UsageError("RUN is missing: kvoice report RUN [RUN ...]")
+    from kvoice import report as pages
+    from kvoice import runs as folders
+
+    opened = [folders.load(path) for path in runs]
+    model = opened[0].config["model_name"]
+    if model not in pages.PAGES:
+        raise KvoiceError(f"{opened[0].path}: is a run of {model}, expected one of {', '.join(pages.PAGES)}")
+    print(pages.PAGES[model](opened, output or opened[0].path / "report", single))

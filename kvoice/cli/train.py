@@ -1,0 +1,162 @@
+"""`kvoice train`: words and flags over `training.loop.train`."""
+
+import re
+import shlex
+import sys
+import time
+
+from kvoice import frameworks
+from kvoice.cli import configs, corpora
+from kvoice.cli.flags import CORPORA, required
+from kvoice.errors import KvoiceError
+
+CONFIG = True
+DEMO = "demo"  # what is learned from where nothing else is said
+LEARNT = ("train", "judge")  # splits that a model may learn from: judges have speakers of their own
+
+
+def declare(flags):
+    flags.text("model", "", "NAME[:VARIANT]: what to train")
+    flags.text("data", "", f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE] for "
+               "models of images; or prepared:DIR, from `prepare`; demo if not given, or what "
+               "the variant is for")
+    flags.text("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given")
+    flags.text("init", "", "DIR: a run whose weights are the start")
+
+
+def more_help(words):
+    """The flag of the fields of a config, and those of the model that the words name, if any."""
+    lines = ["  --config.FIELD=VALUE: a field of the model's config, as often as needed"]
+    for word in words:
+        if match := re.match(r"--?model=([^:]*):?(.*)", word):
+            fields = configs.fields(configs.configuration(*match.groups()))
+            lines += ["", configs.config_file(match[1])["__doc__"], "Fields of its config:"]
+            lines += [f"  --config.{name}={value}" for name, value in fields.items()]
+    return lines
+
+
+def train(model, data, run, init, overrides):
+    """Trains a model; the same command again goes on from the last checkpoint.
+
+    kvoice train --model=voicegan
+    kvoice train --model=voicegan:tiny --data=folder:wavs --config.train.steps=30
+    kvoice train --model=voicegan -h      shows the fields of its config too
+    """
+    required(model=(model, "NAME[:VARIANT]"))
+    name, _, variant = model.partition(":")
+    config = configs.configuration(name, variant, overrides)
+    backend = frameworks.chosen_backend()
+
+    from kvoice import audio
+
+    spec, group = audio.Spec(**config["audio"]), config["model"]
+    data = data or configs.config_file(name).get("DATA", {}).get(variant, DEMO)
+    directory = corpora.prepared(data, spec, group)
+
+    # From here on with a framework: workers of `prepare` were not to inherit one.
+    from kvoice import evaluation, runs
+    from kvoice.models import MODELS
+    from kvoice.training import loop
+    from kvoice.training.corpus import Corpus, Facts, refuse_one_class
+
+    learnt, watching = config["data"]["split"], evaluation.of(name)
+    loop.check(**config["train"])  # what is refused is refused before anything is made
+    if learnt not in LEARNT:
+        raise KvoiceError(f"data.split: {learnt!r} must be one of {', '.join(LEARNT)}")
+    corpus = Corpus.of(directory, spec, {"model_name": name, **config})
+    source, valid = corpus.sources((learnt, "valid")).values()
+    refuse_one_class(source, data, corpus.condition)
+    group |= MODELS[name].from_data(group, Facts.of(source, spec, corpus.condition))
+    built = loop.from_values(name, group)
+    _refuse_crop(built, config["data"])
+    if init:
+        loop.begin_from(built, init, spec)
+    run = runs.create(
+        run or f"runs/{name}/{variant or 'default'}",
+        {"model_name": name, "variant": variant, "data_spec": data, "init": init,
+         "corpus": source.fingerprint, "speakers": source.speakers, "data": config["data"],
+         "model": group, "train": config["train"]},
+        spec, source.labels,
+        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
+    steps, done = config["train"]["steps"], run.state.get("step", 0)
+    if done < steps:
+        print(_header(run, source, backend, built))
+        more = getattr(watching, "callbacks", lambda run, valid: [])(run, valid)
+        loop.train(run, source, valid, init=init, **config["train"], validate=watching.validation(run, corpus),
+                   verbose=1 if sys.stdout.isatty() else 2,
+                   callbacks=[_estimate(steps - done), *more, *_tensorboard(run, valid)])
+    _complete(run)
+    best = run.state["best"] or run.state
+    reached = f", the best at {best['step']}" if run.state["best"] else ""
+    following = [f"evaluate --run={run.path}", *watching.next_commands(run)]
+    print("\n  kvoice ".join([f"{run.path} is finished: {steps} steps{reached}. Next:", *following]))
+    if (run.path / "samples").exists():
+        print(f"Samples of it are in {run.path / 'samples'}")
+
+
+def _refuse_crop(built, group):
+    """Raises where the crops of the config are too short for a model, or no multiple of its steps."""
+    least, crop = getattr(built, "minimum_frames", 1), group.get("crop_frames", 1)
+    if crop < least:
+        raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
+    if crop % (step := getattr(built, "frames_step", 1)):
+        raise KvoiceError(f"data.crop_frames: {crop} must be a multiple of {step} for this model")
+
+
+def _header(run, source, backend, built):
+    """Who learns from what, where."""
+    learnt = f"{len(source)} items" if not source.speakers else (
+        f"{len(source)} utterances of {len(source.speakers)} speakers, {source.seconds / 60:.1f} min,")
+    group, done = run.config["train"], run.state.get("step", 0)
+    begun = run.state.get("backend", backend)
+    return "\n".join([
+        f"model    {run.config['model_name']}: {built.count_params():,} parameters, "
+        f"{built.description(run.config['model'], run.names)}",
+        f"corpus   {source.data}: {learnt} to train on",
+        f"backend  {backend}, {group['precision']}" + (
+            f"; begun on {begun}, whose random numbers were others" if begun != backend else ""),
+        f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
+                                    f"{group['steps']} steps"),
+    ])
+
+
+def _tensorboard(run, valid):
+    """The callback for TensorBoard, where TensorFlow is installed."""
+    if not frameworks.installed("tensorflow"):
+        return []
+    from kvoice.training import tensorboard
+
+    return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"], valid)]
+
+
+def _complete(run):
+    """Writes what a run holds at its end, as far as it is missing."""
+    from kvoice import plots
+    from kvoice.inference import generate
+    from kvoice.models import MODELS
+    from kvoice.training import loop
+
+    if not (run.path / "model.keras").exists():
+        loop.save(run)
+    if not (run.path / "curves.png").exists():
+        plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
+    generates = "generate" in MODELS[run.config["model_name"]].verbs
+    if generates and not (run.path / "samples" / "samples.json").exists():
+        generate.generate(loop.load(run.path), run.spec, run.names, run.path / "samples")
+
+
+def _estimate(steps, after=5):
+    """A callback that says once, after some steps, how long `steps` will take."""
+    import keras
+
+    times = []
+
+    def tell(batch, logs):
+        times.append(time.monotonic())
+        if len(times) == after + 1:
+            minutes = (times[-1] - times[0]) / after * steps / 60
+            left = f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
+            behind_bar = "\n" if sys.stdout.isatty() else ""
+            print(f"{behind_bar}about {left} to the last step", flush=True)
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=tell)

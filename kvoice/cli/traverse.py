@@ -1,0 +1,59 @@
+"""`kvoice traverse`: words and flags over `inference.traverse.traverse`."""
+
+import os
+import pathlib
+import shlex
+import sys
+
+from kvoice import frameworks
+from kvoice.cli import corpora
+from kvoice.cli.flags import UsageError, required
+
+
+def declare(flags):
+    flags.text("run", "", "DIR: a trained betavae")
+    flags.text("factor", "auto", "N: the latent that is edited; auto: the one found for the label")
+    flags.text("label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a factor")
+    flags.integer("count", 4, "N: items that are shown and heard", least=2, most=64)
+    flags.integer("seed", 0, "N: of all draws")
+    flags.text("output", "", "DIR: where everything goes; RUN/traversal/LABEL if not given")
+    flags.text("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given")
+
+
+def traverse(run, factor, label, count, seed, output, vocoder):
+    """Walks through the latents of a betavae: which one goes with a label, seen, heard and judged.
+
+    kvoice traverse --run=runs/betavae/default --label=gender
+    kvoice traverse --run=runs/betavae/default --label=gender --factor=7    another latent than found
+    kvoice traverse --run=runs/betavae/tones
+    """
+    required(run=(run, "DIR"))
+    if factor != "auto" and not factor.isdecimal():
+        raise UsageError(f"--factor={factor}: expected auto, or the number of a latent")
+    backend = frameworks.chosen_backend()
+
+    from kvoice import models, runs
+    from kvoice.evaluation import betavae, tables
+    from kvoice.inference import latents, traverse, vocode
+    from kvoice.training import loop
+
+    run = runs.load(run)
+    models.check(run, "traverse")
+    corpus = corpora.of_run(run)
+    vocoder = vocode.of_run(vocoder, run)
+    model, panel = loop.load(run.path), None
+    if corpus.images:
+        sources = corpus.sources(("train", "test"))
+    else:
+        sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
+        panel = betavae.Panel(latents.Utterances(model, sources["judge"]), seed)
+    folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
+    made = traverse.traverse(
+        model, run, sources, folder,
+        {"run": os.path.relpath(run.path, folder),
+         "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
+        label, None if factor == "auto" else int(factor), count, seed, vocoder, panel)
+    print("\n\n".join(map(tables.text, made["tables"])))
+    print(f"\nlatent {made['factor']}" + (f" for {label}" if label else " says most") + (
+        f", latent {made['control']} as its control" if made["control"] is not None else "")
+        + f"; {'pictures' if corpus.images else 'pictures and sounds'} are in {folder}. Next:\n  kvoice report {run.path}")
