@@ -149,7 +149,8 @@ def test_front_doors_are_short():
         assert len(path.read_text().splitlines()) <= 15
 
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+         *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_readme_can_be_read_through():
