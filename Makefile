@@ -36,34 +36,47 @@ test-tfio: .venv-tfio/.installed-test
 	.venv-tfio/bin/python -c 'from kvoice.data import features; assert features._kernels()'
 	.venv-tfio/bin/python $(PYTEST) tests/data/test_features.py tests/data/test_pipeline.py
 
-.venv/.installed: setup.py constraints.txt | .venv/bin/python
+.venv/.installed: setup.py constraints.txt | .venv/.made
 	.venv/bin/python $(INSTALL) '.[tensorflow]'
 	touch $@
 
-.venv/.installed-test: setup.py constraints.txt | .venv/bin/python
+.venv/.installed-test: setup.py constraints.txt | .venv/.made
 	.venv/bin/python $(INSTALL) '.[tensorflow,jax,torch,test]'
 	touch .venv/.installed $@
 
-.venv-jax/.installed-test .venv-torch/.installed-test: .venv-%/.installed-test: setup.py constraints.txt | .venv-%/bin/python
+.venv-jax/.installed-test .venv-torch/.installed-test: .venv-%/.installed-test: setup.py constraints.txt | .venv-%/.made
 	.venv-$*/bin/python $(INSTALL) '.[$*,test]'
 	touch $@
 
-.venv-tfio/.installed-test: setup.py constraints-tfio.txt | .venv-tfio/bin/python
+.venv-tfio/.installed-test: setup.py constraints-tfio.txt | .venv-tfio/.made
 	.venv-tfio/bin/python $(subst constraints,constraints-tfio,$(INSTALL)) '.[tfio,test]'
 	touch $@
 
-.venv/bin/python .venv-jax/bin/python .venv-torch/bin/python: PYTHONS = 3.11 3.12 3.13
-.venv-tfio/bin/python: PYTHONS = 3.11 3.12
+ENVIRONMENTS = .venv/.made .venv-jax/.made .venv-torch/.made .venv-tfio/.made
 
-.venv/bin/python .venv-jax/bin/python .venv-torch/bin/python .venv-tfio/bin/python:
-	@for python in $(PYTHON); do \
-	  minor=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
+$(ENVIRONMENTS): PYTHONS = 3.11 3.12 3.13
+.venv-tfio/.made: PYTHONS = 3.11 3.12
+ifeq ($(origin PYTHON),command line)
+$(ENVIRONMENTS): FORCE  # one of another Python is told
+FORCE:
+endif
+
+# An environment without pip is what a kill left behind, and is made anew.
+$(ENVIRONMENTS):
+	@minor_of() { "$$@" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }; \
+	for python in $(PYTHON); do \
+	  minor=$$(minor_of $$python); \
 	  case " $(PYTHONS) " in *" $${minor:-none} "*) break;; *) minor=;; esac; \
 	done; \
 	if [ -z "$$minor" ]; then \
 	  echo "this needs a Python of $(PYTHONS), found in none of: $(PYTHON); name one with make PYTHON=..." >&2; exit 1; \
 	fi; \
+	if $(@D)/bin/python -m pip --version >/dev/null 2>&1; then \
+	  there=$$(minor_of $(@D)/bin/python); \
+	  case " $(if $(filter command,$(origin PYTHON)),$$minor,$(PYTHONS)) " in *" $$there "*) touch $@; exit 0;; esac; \
+	  echo "$(@D) is of Python $$there; delete it, then make again" >&2; exit 1; \
+	fi; \
 	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
 	  echo "$$python cannot make an environment: install python$$minor-venv (apt install), then make again" >&2; exit 1; \
 	fi; \
-	$$python -m venv $(@D:/bin=)
+	$$python -m venv --clear $(@D) && touch $@

@@ -29,14 +29,16 @@ def chosen_backend():
     Where Keras is imported already, its backend is the one.
 
     Raises:
-        KvoiceError: If it is none of `BACKENDS` or not installed, with the way to install it.
+        KvoiceError: If it is none of `BACKENDS` or not installed, or none is, with the way to install it.
     """
     if "keras" in sys.modules:
         name = sys.modules["keras"].config.backend()
     else:
-        name = os.environ.get("KERAS_BACKEND") or next(filter(installed, BACKENDS), BACKENDS[0])
+        name = os.environ.get("KERAS_BACKEND") or next(filter(installed, BACKENDS), "")
+    if not name:
+        raise KvoiceError(f"no backend is installed; {way_to(*BACKENDS)}")
     if name not in BACKENDS:
-        near = difflib.get_close_matches(name, BACKENDS, n=1)
+        near = difflib.get_close_matches(name.lower(), BACKENDS, n=1)
         guess = f', did you mean "{near[0]}"?' if near else ""
         raise KvoiceError(f"KERAS_BACKEND={name}: no such backend{guess}; there are {', '.join(BACKENDS)}")
     if not installed(name):
@@ -61,6 +63,8 @@ def missing(error):
     return f"{package} is not installed; {way_to(extra)}" if extra else ""
 
 
-def way_to(extra):
-    """Returns how an extra is installed, as a part of a sentence."""
-    return f"install it with pip install 'kvoice[{extra}]', in a checkout pip install -e '.[{extra}]'"
+def way_to(*extras):
+    """Returns how an extra, or one of several, is installed, as a part of a sentence."""
+    each = " or ".join(f"'kvoice[{extra}]'" for extra in extras)
+    here = " or ".join(f"'.[{extra}]'" for extra in extras)
+    return f"install it with pip install {each}, in a checkout pip install -c constraints.txt -e {here}"

@@ -31,22 +31,23 @@ def test_a_chosen_backend_is_kept(installed):
     assert frameworks.chosen_backend() == "torch"
 
 
-@pytest.mark.parametrize("chosen, backend", [("jax", "jax"), ("tensorflow", "tensorflow"), ("", "tensorflow")])
-def test_a_backend_that_is_not_installed_names_the_extra(installed, chosen, backend):
+@pytest.mark.parametrize("chosen", ["jax", "tensorflow"])
+def test_a_backend_that_is_not_installed_names_the_extra(installed, chosen):
     installed(chosen=chosen)
-    with pytest.raises(KvoiceError, match=rf"pip install 'kvoice\[{backend}\]'"):
+    with pytest.raises(KvoiceError, match=rf"pip install 'kvoice\[{chosen}\]'"):
         frameworks.chosen_backend()
 
 
-def test_an_unknown_backend_is_told_the_near_one(installed):
-    installed("tensorflow", chosen="tensoflow")
+@pytest.mark.parametrize("chosen", ["tensoflow", "TensorFlow"])
+def test_an_unknown_backend_is_told_the_near_one(installed, chosen):
+    installed("tensorflow", chosen=chosen)
     with pytest.raises(KvoiceError, match='did you mean "tensorflow"?'):
         frameworks.chosen_backend()
 
 
 def test_a_run_is_not_loaded_without_a_backend(installed, tmp_path):
     installed()
-    with pytest.raises(KvoiceError, match="tensorflow is not installed"):
+    with pytest.raises(KvoiceError, match=r"no backend is installed; .*\[tensorflow\].* or .*\[jax\].* or .*\[torch\]"):
         kvoice.load(tmp_path)
 
 

@@ -240,3 +240,28 @@ def test_make_installs_once(bare):
         assert run(["make", "install"], bare).returncode == 0
     assert log.read_text().splitlines() == [
         "-m pip install --constraint constraints.txt --editable .[tensorflow]"]
+
+
+@needs_make
+def test_make_makes_an_environment_without_pip_anew(bare):
+    python(bare / "tools" / "python3", f'echo 3.11; [ "$2" = venv ] && cp {bare}/fake .venv/bin/python; exit 0')
+    python(bare / "fake", "exit 0")
+    python(bare / ".venv" / "bin" / "python", "exit 1")  # killed before pip was there
+    (bare / "tools" / "cp").symlink_to(shutil.which("cp"))
+    assert run(["make", "install"], bare).returncode == 0
+    assert (bare / ".venv" / "bin" / "python").read_text() == (bare / "fake").read_text()
+
+
+@needs_make
+@pytest.mark.parametrize("words, there", [(["PYTHON=python3"], "3.12"), ([], "3.10")])
+def test_make_tells_an_environment_of_another_python(bare, words, there):
+    python(bare / "tools" / "python3", "echo 3.11")
+    python(bare / ".venv" / "bin" / "python", f'[ "$1" = -c ] && echo {there}; exit 0')
+    (bare / ".venv" / ".installed").touch()
+    (bare / ".venv" / ".made").touch()
+    if not words:
+        (bare / ".venv" / ".made").unlink()
+        (bare / ".venv" / ".installed").unlink()
+    answer = run(["make", "install", *words], bare)
+    assert answer.returncode == 2 and said_by_make(answer) == [
+        f".venv is of Python {there}; delete it, then make again"]
