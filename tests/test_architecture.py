@@ -139,6 +139,38 @@ def test_functions_are_named_after_what_they_return_or_do():
     assert not wrong
 
 
+# Verb V is cli/V.py over one function of the library; model M is configs/M.py, models/M.py and evaluation/M.py.
+MODELS = {path.stem for path in (ROOT / "configs").glob("*.py")}
+
+
+def test_a_model_has_a_file_of_its_name_for_each_thing_that_it_is():
+    for package in ("models", "evaluation"):
+        assert {f"{package}/{model}" for model in MODELS} <= set(MODULES)
+
+
+def test_a_verb_has_a_file_of_its_name():
+    from kvoice.cli.main import VERBS
+
+    others = {"main", "flags", "configs", "corpora", "files", ""}
+    assert {name.removeprefix("cli").removeprefix("/") for name in MODULES if top(name) == "cli"} == {
+        *VERBS.values(), *others}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if top(name) in ("cli", "training", "inference")])
+def test_nothing_that_serves_all_models_asks_for_the_name_of_one(name):
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Compare):
+            asked = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+            assert not asked & MODELS, f"line {node.lineno}"
+    assert not INNER[name] & {f"{package}/{model}" for package in ("models", "evaluation") for model in MODELS}
+
+
+@pytest.mark.parametrize("name, most", [("cli/main", 150), *(
+    (name, 170) for name in MODULES if name.startswith("cli/") and name != "cli/main")])
+def test_commands_are_short(name, most):
+    assert len(MODULES[name].read_text().splitlines()) <= most
+
+
 def test_every_module_says_what_it_is_for():
     assert not [name for name, path in MODULES.items() if path.read_text().strip()
                 and not ast.get_docstring(ast.parse(path.read_text()))]

@@ -9,7 +9,7 @@ def declare(flags):
     flags.text("data", "", f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which "
                "items are shown")
     flags.text("output", "", "DIR: where the shards go, or the items that are shown")
-    flags.choice("spec", "waveglow", SPECS, "what the rate and conditioning of the waves are for")
+    flags.choice("spec", SPECS[0], SPECS, "what the rate and conditioning of the waves are for")
     flags.choice("split", "", ("", "speaker", "text", "corpus"), "what no two splits share; or "
                  "corpus: as it says itself; speaker if not given, where it says nothing")
     flags.integer("seed", 0, "N: of the split")
@@ -35,7 +35,7 @@ def prepare(data, output, spec, split, seed, workers):
     made = prepare.prepare(data, output, audio.SPECS[spec], split=split, seed=seed,
                            workers=workers or None)
     print(made.report())
-    if spec == "waveglow":  # the Spec of the models that there are
+    if spec == SPECS[0]:  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")

@@ -32,9 +32,9 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         raise UsageError(f"--factor={factor}: expected auto, or the number of a latent")
     backend = frameworks.chosen_backend()
 
-    from kvoice import models, runs
-    from kvoice.evaluation import betavae, tables
-    from kvoice.inference import latents, traverse, vocode
+    from kvoice import evaluation, models, runs
+    from kvoice.evaluation import tables
+    from kvoice.inference import traverse, vocode
     from kvoice.training import loop
 
     run = runs.load(run)
@@ -46,7 +46,7 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         sources = corpus.sources(("train", "test"))
     else:
         sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
-        panel = betavae.Panel(latents.Utterances(model, sources["judge"]), seed)
+        panel = evaluation.of(run.config["model_name"]).panel(model, sources["judge"], seed)
     folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
     made = traverse.traverse(
         model, run, sources, folder,

@@ -114,6 +114,11 @@ class Panel:
         return result, tables(result)
 
 
+def panel(model, source, seed):
+    """The `Panel` that learned from the utterances of a source, the split "judge"."""
+    return Panel(latents.Utterances(model, source), seed)
+
+
 # --- Flips
 
 
