@@ -86,7 +86,7 @@ def check(*, steps, steps_per_epoch, rates, decay, clip_norm, ema, precision, se
     if precision not in ("float32", "mixed_bfloat16"):
         raise KvoiceError(
             f"train.precision: {precision!r} must be float32 or mixed_bfloat16 (float16 would "
-            "need a loss scale for each player)."
+            "need a loss scale for each parameter group)."
         )
     for name, value in dict(
         steps=steps, steps_per_epoch=steps_per_epoch, keep=keep, valid_steps=valid_steps
@@ -125,11 +125,11 @@ def train(
         init: A run whose weights are the start, or "".
         steps: Training steps in all.
         steps_per_epoch: Steps between two checkpoints.
-        rates: Player -> learning rate; those of players that this model has not are ignored.
+        rates: Parameter group -> learning rate; those of groups that this model has not are ignored.
         decay: Factor on all rates after each epoch; 1 = constant.
-        beta_1: Of Adam, for all players.
+        beta_1: Of Adam, for all parameter groups.
         beta_2: Of Adam.
-        clip_norm: The largest global norm of a player's gradient; 0 = no clipping.
+        clip_norm: The largest global norm of a parameter group's gradient; 0 = no clipping.
         ema: Momentum of the moving average of the weights, e.g. 0.999; 0 = none.
         precision: "float32" or "mixed_bfloat16".
         jit: Compile the step with XLA on TensorFlow. JAX always does; torch never.
@@ -165,7 +165,7 @@ def train(
         if size % built.parts:
             raise KvoiceError(
                 f"data.batch: {size} must be a multiple of {built.parts}: the {built.parts} steps "
-                "that a player takes share it in equal parts."
+                "of a parameter group share it in equal parts."
             )
         if state:
             _load_weights(built, run.path / "checkpoints" / state["weights"])
@@ -175,7 +175,7 @@ def train(
             built.adapt(source)
         start = state.get("step", 0)
         keeper = Keeper(run, steps_per_epoch, keep, validate)
-        if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its players
+        if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its groups
             schedule = keras.callbacks.LearningRateScheduler(lambda epoch: decay**epoch)
             callbacks = [schedule, *callbacks]
         if verbose == 2:
@@ -302,17 +302,17 @@ def _optimizer_values(group):
 
 
 def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, epsilon=1e-7, weight_decay=0.0):
-    players = built.players()
-    if missing := sorted(set(players) - set(rates)):
+    groups = built.parameter_groups()
+    if missing := sorted(set(groups) - set(rates)):
         raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
                           f"{', '.join(sorted(rates))}.")
     average = dict(use_ema=True, ema_momentum=ema) if ema else {}
     coupled = dict(weight_decay=weight_decay, clip_norm=clip_norm) if weight_decay else {}
     own = {} if coupled else dict(global_clipnorm=clip_norm or None)
     optimizers = {
-        player: keras.optimizers.Adam(
-            rates[player], beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, **own, **average)
-        for player in players
+        group: keras.optimizers.Adam(
+            rates[group], beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, **own, **average)
+        for group in groups
     }
     name = keras.backend.backend()
     built.compile(OptimizerGroup(optimizers, **coupled), jit_compile=name == "jax" or (jit and name != "torch"))

@@ -144,7 +144,7 @@ def test_a_kill_between_the_log_and_the_state_writes_no_row_twice(tmp_path):
 
 
 class Rates(keras.callbacks.Callback):
-    """Notes the rate of each player in each epoch."""
+    """Notes the rate of each parameter group in each epoch."""
 
     def __init__(self):
         super().__init__()
@@ -152,14 +152,14 @@ class Rates(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
-        self.seen.append([float(optimizer[player].learning_rate) for player in optimizer.players])
+        self.seen.append([float(optimizer[group].learning_rate) for group in optimizer.groups])
 
 
 DECAY = dict(decay=0.5, rates={"critic": 1e-3, "generator": 4e-4})
 DECAYED = [[1e-3, 4e-4], [5e-4, 2e-4], [2.5e-4, 1e-4]]  # of each epoch
 
 
-def test_the_rates_of_all_players_decay_after_each_epoch(tmp_path):
+def test_the_rates_of_all_parameter_groups_decay_after_each_epoch(tmp_path):
     rates = Rates()
     train(create(tmp_path / "run", **DECAY), callbacks=[rates])
     np.testing.assert_allclose(rates.seen, DECAYED, rtol=1e-6)
