@@ -20,7 +20,6 @@ import re
 import runpy
 import shlex
 import sys
-import time
 
 from absl import flags
 
@@ -280,6 +279,7 @@ def train(model, data, run, init, overrides):
     # From here on with a framework: workers of `prepare` were not to inherit one.
     from kvoice import runs
     from kvoice.training import loop
+    from kvoice.training.callbacks import TimeEstimate
 
     splits = (config["data"]["split"], "valid")
     loop.check(**config["train"])  # what is refused is refused before anything is made
@@ -311,7 +311,7 @@ def train(model, data, run, init, overrides):
         print(_header(run, source, backend, loop.model(run).count_params()))
         loop.train(run, source, valid, init=init, **config["train"],
                        validate=_quality(run, corpus, splits), verbose=1 if sys.stdout.isatty() else 2,
-                       callbacks=[_estimate(steps - done), *_summaries(run, valid)])
+                       callbacks=[TimeEstimate(steps - done), *_summaries(run, valid)])
     _complete(run)
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""
@@ -595,23 +595,6 @@ def _samples(run, output, **chosen):
     from kvoice.training import loop
 
     return generation.generate(loop.load(run.path), run.spec, run.names, output, **chosen)
-
-
-def _estimate(steps, after=5):
-    """A callback that says once, after some steps, how long `steps` will take."""
-    import keras
-
-    times = []
-
-    def tell(batch, logs):
-        times.append(time.monotonic())
-        if len(times) == after + 1:
-            minutes = (times[-1] - times[0]) / after * steps / 60
-            left = f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
-            behind_bar = "\n" if sys.stdout.isatty() else ""
-            print(f"{behind_bar}about {left} to the last step", flush=True)
-
-    return keras.callbacks.LambdaCallback(on_train_batch_end=tell)
 
 
 def prepare(data, output, spec, split, seed, workers):

@@ -6,22 +6,16 @@ started again goes on from its last checkpoint and passes through the same losse
 """
 
 import contextlib
-import csv
-import errno
-import io
-import math
 import os
-import shutil
-import time
 
 import keras
-import numpy as np
 
 from kvoice import frameworks, runs
 from kvoice.errors import KvoiceError
-from kvoice.files import replaced, write_json
 from kvoice.models import MODELS
 from kvoice.steps import OptimizerGroup
+from kvoice.training import checkpoints
+from kvoice.training.callbacks import CheckpointCallback, EpochLine, StopOnNonFinite
 
 
 def model(run):
@@ -69,7 +63,7 @@ def load(directory, best=True, average=True):
         built = model(run)
     _compile(built, **_optimizer_values(run.config["train"]))
     weights = state["best"]["weights"] if best and state.get("best") else state["weights"]
-    _load_weights(built, run.path / "checkpoints" / weights)
+    checkpoints.load_weights(built, run.path / "checkpoints" / weights)
     if average:
         built.average_weights()
     built.names = run.names
@@ -168,13 +162,13 @@ def train(
                 "of a parameter group share it in equal parts."
             )
         if state:
-            _load_weights(built, run.path / "checkpoints" / state["weights"])
+            checkpoints.load_weights(built, run.path / "checkpoints" / state["weights"])
         elif init:
             begin_from(built, init, run.spec)
         else:
             built.adapt(source)
         start = state.get("step", 0)
-        keeper = Keeper(run, steps_per_epoch, keep, validate)
+        saving = CheckpointCallback(run, steps_per_epoch, keep, validate)
         if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its groups
             schedule = keras.callbacks.LearningRateScheduler(lambda epoch: decay**epoch)
             callbacks = [schedule, *callbacks]
@@ -187,7 +181,7 @@ def train(
                 initial_epoch=start // steps_per_epoch,
                 epochs=steps // steps_per_epoch,
                 validation_data=valid and Batches(valid, valid_steps),
-                callbacks=[StopOnNonFinite(start), keeper, *callbacks],
+                callbacks=[StopOnNonFinite(start), saving, *callbacks],
                 shuffle=False,
                 verbose=int(verbose == 1),
             )
@@ -215,8 +209,8 @@ def finished(run, built):
         _compile(built, **_optimizer_values(run.config["train"]))
         weights = run.path / "checkpoints" / "step-0000000.weights.h5"
         weights.parent.mkdir(exist_ok=True)
-        _save_weights(built, weights)
-        _write_state(run, 0, weights, best=None)
+        checkpoints.save_weights(built, weights)
+        checkpoints.write_state(run, 0, weights, best=None)
         save(run)
 
 
@@ -224,7 +218,7 @@ def save(run):
     """Writes the model that `load` gives, the best epoch's average, to RUN/model.keras."""
     temporary = run.path / "model.tmp.keras"
     finished = load(run.path)
-    _check_room(run.path, finished)
+    checkpoints.check_room(run.path, finished)
     finished.save(temporary)
     os.replace(temporary, run.path / "model.keras")
 
@@ -253,36 +247,6 @@ def begin_from(built, directory, spec):
             f"--init={directory}: its weights do not fit this model; train with the same "
             "config.model, audio and labels."
         ) from None
-
-
-def _check_room(directory, built):
-    """Refuses to write where a file would not fit: HDF5 ends the process when the disk is full.
-
-    Raises:
-        OSError: ENOSPC.
-    """
-    variables = built.variables + built.optimizer.variables
-    size = sum(4 * math.prod(variable.shape) for variable in variables) + 2**20
-    if shutil.disk_usage(directory).free < 2 * size:  # the newest and the best
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
-
-
-def _save_weights(built, path):
-    """Writes a checkpoint, whole or not at all."""
-    _check_room(path.parent, built)
-    temporary = path.with_name(f".{path.name}")
-    try:
-        built.save_weights(temporary)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_state(run, step, weights, best):
-    """What a run has reached; the last thing that is written of a checkpoint."""
-    write_json(run.path / "state.json", {
-        "step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()})
 
 
 @contextlib.contextmanager
@@ -318,16 +282,6 @@ def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, e
     built.compile(OptimizerGroup(optimizers, **coupled), jit_compile=name == "jax" or (jit and name != "torch"))
 
 
-def _load_weights(built, path):
-    try:
-        built.load_weights(path)
-    except FileNotFoundError:
-        raise KvoiceError(f"{path}: the checkpoint is gone; the run cannot go on.") from None
-    except (OSError, KeyError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise KvoiceError(f"{path}: the checkpoint does not fit this run: {line}") from None
-
-
 def feed(source, start):
     """The batches of a source from a step on, for `fit`: tf.data, or a generator without it."""
     if frameworks.installed("tensorflow"):
@@ -356,132 +310,3 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, i):
         return (self.source.batch(i),)
-
-
-class StopOnNonFinite(keras.callbacks.Callback):
-    """Stops the run at the first loss term that is not finite, and names it.
-
-    The last checkpoint stays as it is. Looks at every tenth step, and at the end of an epoch
-    before anything is saved: a mean over the epoch stays non-finite once it is.
-
-    Raises:
-        KvoiceError: From `fit`.
-    """
-
-    def __init__(self, step):
-        super().__init__()
-        self.step = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
-        if batch % 10 == 0:
-            self._check(logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
-        for variable in self.model.trainable_variables:
-            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
-                self._stop(f"the weights {variable.path}")
-
-    def _check(self, logs):
-        order = sorted(self.model.terms, key=lambda name: "loss" in name)  # the sums last
-        bad = [name for name in order if name in logs and not math.isfinite(logs[name])]
-        if bad:
-            self._stop(bad[0])
-
-    def _stop(self, what):
-        raise KvoiceError(
-            f"{what} is not finite at step {self.step}: stopped; the last checkpoint is kept. Lower "
-            "train.rates, or set train.clip_norm."
-        )
-
-
-class EpochLine(keras.callbacks.Callback):
-    """Prints one line at the end of each epoch: the step, the seconds it took, and what is logged.
-
-    It belongs behind the callbacks that add to the logs.
-
-    Args:
-        steps: Training steps in all.
-    """
-
-    def __init__(self, steps):
-        super().__init__()
-        self.steps = steps
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begin_s = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        step = (epoch + 1) * self.params["steps"]
-        values = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
-        print(f"step {step} of {self.steps}, {time.monotonic() - self.begin_s:.0f} s - {values}", flush=True)
-
-
-class Keeper(keras.callbacks.Callback):
-    """Validates, logs and saves at the end of each epoch; everything atomic, state.json last.
-
-    Args:
-        run: The run.
-        steps_per_epoch: Steps of an epoch.
-        keep: How many of the newest checkpoints stay.
-        validate: As in `train`.
-    """
-
-    def __init__(self, run, steps_per_epoch, keep, validate):
-        super().__init__()
-        self.run, self.steps_per_epoch, self.keep, self.validate = (
-            run, steps_per_epoch, keep, validate,
-        )
-        self.checkpoints = run.path / "checkpoints"
-        self.rows = []
-
-    def on_train_begin(self, logs=None):
-        self.checkpoints.mkdir(exist_ok=True)
-        for leftover in self.checkpoints.glob(".*"):
-            leftover.unlink()
-        step = self.run.state.get("step", 0)
-        log = self.run.path / "log.csv"
-        if log.exists():
-            with open(log, newline="") as file:
-                rows = list(csv.DictReader(file))
-            self.rows = [row for row in rows if int(row["step"]) <= step]
-
-    def on_epoch_end(self, epoch, logs=None):
-        step = (epoch + 1) * self.steps_per_epoch
-        scores = self._scores()
-        logs.update({f"val_{name}": value for name, value in scores.items()})
-        self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in logs.items()}})
-        self._write_log()
-        state = self.run.state
-        best = state.get("best")
-        weights = self.checkpoints / f"step-{step:07d}.weights.h5"
-        _save_weights(self.model, weights)
-        if scores:
-            name, value = next(iter(scores.items()))
-            if math.isfinite(value) and (best is None or value < best["value"]):
-                best = {"name": name, "value": value, "step": step, "weights": "best.weights.h5"}
-                with replaced(self.checkpoints / best["weights"]) as file:
-                    file.write(weights.read_bytes())
-        _write_state(self.run, step, weights, best)
-        for old in sorted(self.checkpoints.glob("step-*.weights.h5"))[: -self.keep]:
-            old.unlink()
-
-    def _scores(self):
-        if self.validate is None:
-            return {}
-        raw = self.model.get_weights()
-        self.model.average_weights()  # what `load` will give, hence what is to be judged
-        scores = self.validate(self.model)
-        self.model.set_weights(raw)
-        return {name: float(value) for name, value in scores.items()}
-
-    def _write_log(self):
-        log = self.run.path / "log.csv"
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, restval="")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with replaced(log) as file:
-            file.write(text.getvalue().encode())
