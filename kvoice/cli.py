@@ -280,9 +280,10 @@ def train(model, data, run, init, overrides):
     from kvoice import runs
     from kvoice.training import loop
     from kvoice.training.callbacks import TimeEstimate
+    from kvoice.training.config import DEFAULTS, TrainConfig
 
     splits = (config["data"]["split"], "valid")
-    loop.check(**config["train"])  # what is refused is refused before anything is made
+    training = TrainConfig(**config["train"])  # what is refused is refused before anything is made
     if splits[0] not in LEARNT:
         raise KvoiceError(f"data.split: {splits[0]!r} must be one of {', '.join(LEARNT)}")
     if "phones" in group:
@@ -304,14 +305,14 @@ def train(model, data, run, init, overrides):
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
          "corpus": source.fingerprint, "speakers": source.speakers, "data": config["data"],
          "model": group, "train": config["train"]},
-        spec, source.labels,
+        spec, source.labels, defaults={"train": DEFAULTS},
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
-    steps, done = config["train"]["steps"], run.state.get("step", 0)
+    steps, done = training.steps, run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, loop.model(run).count_params()))
-        loop.train(run, source, valid, init=init, **config["train"],
-                       validate=_quality(run, corpus, splits), verbose=1 if sys.stdout.isatty() else 2,
-                       callbacks=[TimeEstimate(steps - done), *_summaries(run, valid)])
+        loop.train(run, source, valid, init=init,
+                   validate=_quality(run, corpus, splits), verbose=1 if sys.stdout.isatty() else 2,
+                   callbacks=[TimeEstimate(steps - done), *_summaries(run, valid)])
     _complete(run)
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""

@@ -16,6 +16,7 @@ from kvoice.models import MODELS
 from kvoice.steps import OptimizerGroup
 from kvoice.training import checkpoints
 from kvoice.training.callbacks import CheckpointCallback, EpochLine, StopOnNonFinite
+from kvoice.training.config import TrainConfig
 
 
 def model(run):
@@ -61,7 +62,7 @@ def load(directory, best=True, average=True):
         raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
     with _precision("float32"):
         built = model(run)
-    _compile(built, **_optimizer_values(run.config["train"]))
+    _compile(built, TrainConfig(**run.config["train"]))
     weights = state["best"]["weights"] if best and state.get("best") else state["weights"]
     checkpoints.load_weights(built, run.path / "checkpoints" / weights)
     if average:
@@ -70,69 +71,17 @@ def load(directory, best=True, average=True):
     return built
 
 
-def check(*, steps, steps_per_epoch, rates, decay, clip_norm, ema, precision, seed, keep, valid_steps,
-          weight_decay=0.0, **others):
-    """Refuses values of `train` that do not fit; those of `others` have nothing to fit to.
-
-    Raises:
-        KvoiceError: If one does not, by its name.
-    """
-    if precision not in ("float32", "mixed_bfloat16"):
-        raise KvoiceError(
-            f"train.precision: {precision!r} must be float32 or mixed_bfloat16 (float16 would "
-            "need a loss scale for each parameter group)."
-        )
-    for name, value in dict(
-        steps=steps, steps_per_epoch=steps_per_epoch, keep=keep, valid_steps=valid_steps
-    ).items():
-        if value < 1:
-            raise KvoiceError(f"train.{name}: {value} must be at least 1.")
-    for name, value in {
-        "clip_norm": clip_norm, "seed": seed, "weight_decay": weight_decay, **{f"rates.{p}": r for p, r in rates.items()}
-    }.items():
-        if value < 0:
-            raise KvoiceError(f"train.{name}: {value} must not be negative.")
-    if not 0 < decay <= 1:
-        raise KvoiceError(f"train.decay: {decay} must be above 0 and at most 1 (constant rates).")
-    if not 0 <= ema < 1:
-        raise KvoiceError(f"train.ema: {ema} must be from 0 (no average) to below 1.")
-    if steps % steps_per_epoch:
-        raise KvoiceError(
-            f"train.steps: {steps} must be a multiple of train.steps_per_epoch: {steps_per_epoch}."
-        )
-
-
-def train(
-    run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
-    rates, decay, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps,
-    amsgrad=False, epsilon=1e-7, weight_decay=0.0, verbose=1,
-):
+def train(run, source, valid=None, *, validate=None, callbacks=(), init="", verbose=1):
     """Trains a run to its last step, or goes on where it stopped.
 
     Args:
-        run: From `runs.create`.
+        run: From `runs.create`; its group `train` is a `TrainConfig`.
         source: Training data: `batch(step) -> dict of arrays`.
         valid: Validation data of the same form, or None.
         validate: `model -> {name: value}`, called at the end of each epoch; its values are logged as
             `val_NAME`, and the first one, the smaller the better, chooses the best checkpoint.
         callbacks: Further Keras callbacks (TensorBoard).
         init: A run whose weights are the start, or "".
-        steps: Training steps in all.
-        steps_per_epoch: Steps between two checkpoints.
-        rates: Parameter group -> learning rate; those of groups that this model has not are ignored.
-        decay: Factor on all rates after each epoch; 1 = constant.
-        beta_1: Of Adam, for all parameter groups.
-        beta_2: Of Adam.
-        clip_norm: The largest global norm of a parameter group's gradient; 0 = no clipping.
-        ema: Momentum of the moving average of the weights, e.g. 0.999; 0 = none.
-        precision: "float32" or "mixed_bfloat16".
-        jit: Compile the step with XLA on TensorFlow. JAX always does; torch never.
-        seed: Of the initial weights.
-        keep: How many of the newest checkpoints stay.
-        valid_steps: Validation batches for each epoch.
-        amsgrad: Adam's second moment never falls.
-        epsilon: Of Adam, beside the root of the second moment.
-        weight_decay: Share of each weight that is added to its gradient, after the clipping.
         verbose: What is printed: 0 nothing, 1 Keras' progress bar with ETA, 2 a line for each epoch.
 
     Returns:
@@ -142,19 +91,18 @@ def train(
         KvoiceError: If a value does not fit, the run is finished, held by another process, the disk
             is full, or a loss is not finite.
     """
-    check(steps=steps, steps_per_epoch=steps_per_epoch, rates=rates, decay=decay, clip_norm=clip_norm, ema=ema,
-          precision=precision, seed=seed, keep=keep, valid_steps=valid_steps, weight_decay=weight_decay)
+    config = TrainConfig(**run.config["train"])
     with run.locked():
         state = run.state
-        if state.get("step", 0) >= steps:
+        if state.get("step", 0) >= config.steps:
             raise KvoiceError(
-                f"{run.path}: this run is finished ({steps} steps). Listen to it with "
+                f"{run.path}: this run is finished ({config.steps} steps). Listen to it with "
                 f"`bin/generate --run={run.path}`, or start another with --run."
             )
-        keras.utils.set_random_seed(seed)
-        with _precision(precision):
+        keras.utils.set_random_seed(config.seed)
+        with _precision(config.precision):
             built = model(run)
-        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad, epsilon, weight_decay)
+        _compile(built, config)
         size = len(next(iter(source.batch(0).values())))
         if size % built.parts:
             raise KvoiceError(
@@ -168,19 +116,19 @@ def train(
         else:
             built.adapt(source)
         start = state.get("step", 0)
-        saving = CheckpointCallback(run, steps_per_epoch, keep, validate)
-        if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its groups
-            schedule = keras.callbacks.LearningRateScheduler(lambda epoch: decay**epoch)
+        saving = CheckpointCallback(run, config.steps_per_epoch, config.keep, validate)
+        if config.decay < 1:  # the rate of an OptimizerGroup is a factor on those of its groups
+            schedule = keras.callbacks.LearningRateScheduler(lambda epoch: config.decay**epoch)
             callbacks = [schedule, *callbacks]
         if verbose == 2:
-            callbacks = [*callbacks, EpochLine(steps)]
+            callbacks = [*callbacks, EpochLine(config.steps)]
         try:
             built.fit(
                 feed(source, start),
-                steps_per_epoch=steps_per_epoch,
-                initial_epoch=start // steps_per_epoch,
-                epochs=steps // steps_per_epoch,
-                validation_data=valid and Batches(valid, valid_steps),
+                steps_per_epoch=config.steps_per_epoch,
+                initial_epoch=start // config.steps_per_epoch,
+                epochs=config.steps // config.steps_per_epoch,
+                validation_data=valid and Batches(valid, config.valid_steps),
                 callbacks=[StopOnNonFinite(start), saving, *callbacks],
                 shuffle=False,
                 verbose=int(verbose == 1),
@@ -206,7 +154,7 @@ def finished(run, built):
         OSError: If the disk is full.
     """
     with run.locked():
-        _compile(built, **_optimizer_values(run.config["train"]))
+        _compile(built, TrainConfig(**run.config["train"]))
         weights = run.path / "checkpoints" / "step-0000000.weights.h5"
         weights.parent.mkdir(exist_ok=True)
         checkpoints.save_weights(built, weights)
@@ -259,27 +207,24 @@ def _precision(policy):
         keras.config.set_dtype_policy(before)
 
 
-def _optimizer_values(group):
-    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit", "amsgrad", "epsilon",
-             "weight_decay")
-    return {name: group[name] for name in names if name in group}
-
-
-def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, epsilon=1e-7, weight_decay=0.0):
+def _compile(built, config):
     groups = built.parameter_groups()
-    if missing := sorted(set(groups) - set(rates)):
+    if missing := sorted(set(groups) - set(config.rates)):
         raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
-                          f"{', '.join(sorted(rates))}.")
-    average = dict(use_ema=True, ema_momentum=ema) if ema else {}
-    coupled = dict(weight_decay=weight_decay, clip_norm=clip_norm) if weight_decay else {}
-    own = {} if coupled else dict(global_clipnorm=clip_norm or None)
+                          f"{', '.join(sorted(config.rates))}.")
+    average = dict(use_ema=True, ema_momentum=config.ema) if config.ema else {}
+    coupled = (dict(weight_decay=config.weight_decay, clip_norm=config.clip_norm)
+               if config.weight_decay else {})
+    own = {} if coupled else dict(global_clipnorm=config.clip_norm or None)
     optimizers = {
         group: keras.optimizers.Adam(
-            rates[group], beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, **own, **average)
+            config.rates[group], beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon,
+            amsgrad=config.amsgrad, **own, **average)
         for group in groups
     }
     name = keras.backend.backend()
-    built.compile(OptimizerGroup(optimizers, **coupled), jit_compile=name == "jax" or (jit and name != "torch"))
+    built.compile(OptimizerGroup(optimizers, **coupled),
+                  jit_compile=name == "jax" or (config.jit and name != "torch"))
 
 
 def feed(source, start):

@@ -10,6 +10,7 @@ import numpy as np
 
 from kvoice import audio, runs
 from kvoice.training import loop
+from kvoice.training.config import TrainConfig
 
 TRAIN = dict(
     steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3}, decay=1.0, beta_1=0.5,
@@ -42,8 +43,7 @@ def create(path, model=MODEL, name="voicegan", **changes):
 def train(run, source=None, valid=None, callbacks=(), **kwargs):
     """Trains in silence, without tf.data."""
     with unittest.mock.patch.object(loop, "feed", loop.generated):
-        return loop.train(run, source or Noise(), valid, callbacks=callbacks, verbose=0, **kwargs,
-                          **run.config["train"])
+        return loop.train(run, source or Noise(), valid, callbacks=callbacks, verbose=0, **kwargs)
 
 
 def rows(run):
@@ -54,7 +54,7 @@ def rows(run):
 def everything(run):
     """Weights, slots and random state of the newest checkpoint."""
     model = loop.model(run)
-    loop._compile(model, **loop._optimizer_values(run.config["train"]))
+    loop._compile(model, TrainConfig(**run.config["train"]))
     model.load_weights(run.path / "checkpoints" / run.state["weights"])
     variables = model.variables + model.optimizer.variables
     return [keras.ops.convert_to_numpy(v) for v in variables]

@@ -195,21 +195,9 @@ def test_mixed_bfloat16_computes_in_bfloat16_and_stores_float32(tmp_path):
     assert np.isfinite(loop.load(run.path).generate(1, label=0)).all()
 
 
-@pytest.mark.parametrize("changes, name", [
-    (dict(precision="mixed_float16"), "train.precision"),
-    (dict(rates={"critic": 1e-3}), "train.rates"),
-    (dict(steps=5), "train.steps"),
-    (dict(keep=0), "train.keep"),
-    (dict(ema=1.5), "train.ema"),
-    (dict(decay=0.0), "train.decay"),
-    (dict(decay=1.1), "train.decay"),
-    (dict(clip_norm=-1.0), "train.clip_norm"),
-    (dict(rates={"critic": -1e-3, "generator": 1e-3}), "train.rates.critic"),
-    (dict(seed=-1), "train.seed"),
-])
-def test_a_wrong_value_is_named(tmp_path, changes, name):
-    with pytest.raises(KvoiceError, match=name):
-        train(create(tmp_path / "run", **changes))
+def test_a_rate_that_is_missing_is_named(tmp_path):
+    with pytest.raises(KvoiceError, match="train.rates: the rate of generator is missing"):
+        train(create(tmp_path / "run", rates={"critic": 1e-3}))
 
 
 def test_a_batch_that_the_steps_cannot_share_is_refused(tmp_path):
