@@ -292,7 +292,8 @@ def train(model, data, run, init, overrides):
     names = source.labels[condition] if condition else []
     _refuse_one_class(data, source, condition)
     group |= _known(source, spec, group, names)
-    built = loop.from_values(name, group)
+    with loop.beginning(training):
+        built = loop.from_values(name, group)
     least, crop = getattr(built, "minimum_frames", 1), config["data"].get("crop_frames", 1)
     if crop < least:
         raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
@@ -309,8 +310,8 @@ def train(model, data, run, init, overrides):
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
     steps, done = training.steps, run.state.get("step", 0)
     if done < steps:
-        print(_header(run, source, backend, loop.model(run).count_params()))
-        loop.train(run, source, valid, init=init,
+        print(_header(run, source, backend, built.count_params()))
+        loop.train(run, source, valid, built=built, init=init,
                    validate=_quality(run, corpus, splits), verbose=1 if sys.stdout.isatty() else 2,
                    callbacks=[TimeEstimate(steps - done), *_summaries(run, valid)])
     _complete(run)

@@ -44,6 +44,18 @@ def from_values(name, values):
         raise KvoiceError(f"{name}: {error}") from None
 
 
+@contextlib.contextmanager
+def beginning(config):
+    """A model that is made inside has the first weights and the precision of a training.
+
+    Args:
+        config: A `TrainConfig`.
+    """
+    keras.utils.set_random_seed(config.seed)
+    with _precision(config.precision):
+        yield
+
+
 def load(directory, best=True, average=True):
     """The trained model of a run, with its verbs (`generate`, ...).
 
@@ -71,13 +83,15 @@ def load(directory, best=True, average=True):
     return built
 
 
-def train(run, source, valid=None, *, validate=None, callbacks=(), init="", verbose=1):
+def train(run, source, valid=None, *, built=None, validate=None, callbacks=(), init="", verbose=1):
     """Trains a run to its last step, or goes on where it stopped.
 
     Args:
         run: From `runs.create`; its group `train` is a `TrainConfig`.
         source: Training data: `batch(step) -> dict of arrays`.
         valid: Validation data of the same form, or None.
+        built: The run's model, made in `beginning`, and begun from `init` where there is one; None
+            makes it here. Large ones take minutes to make.
         validate: `model -> {name: value}`, called at the end of each epoch; its values are logged as
             `val_NAME`, and the first one, the smaller the better, chooses the best checkpoint.
         callbacks: Further Keras callbacks (TensorBoard).
@@ -99,9 +113,10 @@ def train(run, source, valid=None, *, validate=None, callbacks=(), init="", verb
                 f"{run.path}: this run is finished ({config.steps} steps). Listen to it with "
                 f"`bin/generate --run={run.path}`, or start another with --run."
             )
-        keras.utils.set_random_seed(config.seed)
-        with _precision(config.precision):
-            built = model(run)
+        begun = built is not None
+        if not begun:
+            with beginning(config):
+                built = model(run)
         _compile(built, config)
         size = len(next(iter(source.batch(0).values())))
         if size % built.parts:
@@ -111,10 +126,10 @@ def train(run, source, valid=None, *, validate=None, callbacks=(), init="", verb
             )
         if state:
             checkpoints.load_weights(built, run.path / "checkpoints" / state["weights"])
-        elif init:
-            begin_from(built, init, run.spec)
-        else:
+        elif not init:
             built.adapt(source)
+        elif not begun:
+            begin_from(built, init, run.spec)
         start = state.get("step", 0)
         saving = CheckpointCallback(run, config.steps_per_epoch, config.keep, validate)
         if config.decay < 1:  # the rate of an OptimizerGroup is a factor on those of its groups

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 import kvoice
+from kvoice import cli
 from kvoice.errors import KvoiceError
-from kvoice.training import loop
+from kvoice.training import callbacks, loop
+from kvoice.training.callbacks import TimeEstimate
+from kvoice.training.config import TrainConfig
 from tests.training.noise import MODEL, TRAIN, Noise, create, everything, rows, train
 
 pytestmark = pytest.mark.backend
@@ -198,6 +201,37 @@ def test_mixed_bfloat16_computes_in_bfloat16_and_stores_float32(tmp_path):
 def test_a_rate_that_is_missing_is_named(tmp_path):
     with pytest.raises(KvoiceError, match="train.rates: the rate of generator is missing"):
         train(create(tmp_path / "run", rates={"critic": 1e-3}))
+
+
+def test_a_training_makes_its_model_once_before_the_first_step(tmp_path, monkeypatch, capsys):
+    made, kind = [], loop.MODELS["betavae"]
+
+    def counted(**values):
+        made.append(values)
+        return kind(**values)
+
+    class Stop(TimeEstimate):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise KvoiceError("stopped before the first step")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(callbacks, "TimeEstimate", Stop)
+    monkeypatch.setitem(loop.MODELS, "betavae", counted)
+    words = ["train", "--model=betavae:digits", "--config.model.width=4", "--run=run"]
+    assert cli.main(words) == 1 and "stopped before the first step" in capsys.readouterr().err
+    assert len(made) == 1
+
+
+def test_a_model_that_is_handed_on_is_trained_as_one_that_the_loop_makes(tmp_path):
+    changes = dict(precision="mixed_bfloat16", steps=2)
+    runs = [create(tmp_path / name, **changes) for name in ("made", "handed")]
+    train(runs[0])
+    with loop.beginning(TrainConfig(**runs[1].config["train"])):
+        built = loop.model(runs[1])
+    keras.utils.set_random_seed(5)  # what happens in between draws from other generators
+    assert train(runs[1], built=built) is built
+    for a, b in zip(*map(everything, runs), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_batch_that_the_steps_cannot_share_is_refused(tmp_path):
