@@ -41,7 +41,8 @@ def waiting(source, steps):
     spec = source.spec
     model = VoiceGAN(shape=(source.crop_frames, spec.mels), low=spec.low, high=spec.high,
                      labels=len(source.labels["emotion"]), **config["model"])
-    adam = {p: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9) for p in model.players()}
+    adam = {name: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9)
+            for name in model.parameter_groups()}
     model.compile(OptimizerGroup(adam), jit_compile=keras.backend.backend() == "jax")
     waited, steps_s, iterator = [], [], iter(pipeline.batches(source))
     for _ in range(steps + 3):

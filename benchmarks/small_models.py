@@ -55,7 +55,7 @@ def timed(steps):
         config = configs.configuration(*name.partition(":")[::2])
         items, known = _batch(name, config["data"]["batch"])
         model = models.MODELS[name.partition(":")[0]](**{**config["model"], **known})
-        adam = {player: keras.optimizers.Adam(1e-3) for player in model.players()}
+        adam = {group: keras.optimizers.Adam(1e-3) for group in model.parameter_groups()}
         model.compile(OptimizerGroup(adam), jit_compile=keras.backend.backend() == "jax")
         found[name] = measure.seconds(lambda m=model, b=items: m.train_on_batch(b), steps)["median_s"]
     print(json.dumps(found))

@@ -73,7 +73,8 @@ def by_kvoice(model, batch, jit):
 
     from kvoice.steps import OptimizerGroup
 
-    adam = {p: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9) for p in model.players()}
+    adam = {name: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9)
+            for name in model.parameter_groups()}
     model.compile(OptimizerGroup(adam), jit_compile=jit)
 
     def feed():

@@ -15,6 +15,7 @@ import dataclasses
 import ml_collections
 
 from kvoice import audio
+from kvoice.training.config import TrainConfig
 
 _OFFICIAL = {
     "audio": dataclasses.asdict(audio.SPECS["adainvc"]),
@@ -63,24 +64,16 @@ def config(variant=""):
             "anneal_steps": 500,  # until the full weight
             "seed": 0,
         },
-        "train": {  # training.loop.train
-            "steps": 2000,
-            "steps_per_epoch": 200,
-            "rates": {"vae": 1e-3},
-            "decay": 0.8,  # factor on the rates after each epoch
-            "beta_1": 0.9,
-            "beta_2": 0.999,
-            "amsgrad": True,
-            "epsilon": 1e-7,
-            "weight_decay": 1e-4,  # added to the gradients, after the clipping
-            "clip_norm": 5.0,  # 0 = no clipping
-            "ema": 0.99,  # momentum of the average of the weights, 0 = no average
-            "precision": "float32",
-            "jit": False,
-            "seed": 0,
-            "keep": 2,  # checkpoints
-            "valid_steps": 2,  # batches at the end of each epoch
-        },
+        "train": dataclasses.asdict(TrainConfig(
+            steps=2000,
+            steps_per_epoch=200,
+            rates={"vae": 1e-3},
+            decay=0.8,
+            amsgrad=True,
+            weight_decay=1e-4,
+            clip_norm=5.0,
+            ema=0.99,
+        )),
     })
     values.lock()
     values.update(VARIANTS[variant])

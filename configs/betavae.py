@@ -16,6 +16,7 @@ import dataclasses
 import ml_collections
 
 from kvoice import audio
+from kvoice.training.config import TrainConfig
 
 # What `--data` is where it is not given; demo otherwise.
 DATA = {"tones": "additive", "recurrent": "additive", "digits": "digits"}
@@ -39,7 +40,7 @@ _VOICES = {
         "dropout": 0.0,
     },
     "train": {"steps": 2400, "steps_per_epoch": 240, "decay": 0.9,
-              "rates": {"vae": 3e-3, "discriminator": 1e-4}},
+              "rates": {"vae": 3e-3, "discriminator": 1e-4}},  # the second of factorvae only
 }
 _TONES = {
     "data": {  # data.factors.FactorSource
@@ -60,7 +61,7 @@ _TONES = {
         "objective": "tcvae",
         "beta": 8.0,
     },
-    "train": {"steps": 2000, "steps_per_epoch": 200,
+    "train": {"steps": 2000, "steps_per_epoch": 200, "decay": 0.8,
               "rates": {"vae": 2e-3, "discriminator": 1e-4}},
 }
 
@@ -109,20 +110,7 @@ def config(variant=""):
             "seed": 0,
             **kind["model"],
         },
-        "train": {  # training.loop.train
-            "rates": {"vae": 1e-3, "discriminator": 1e-4},  # the second of factorvae only
-            "decay": 0.8,  # factor on the rates after each epoch
-            "beta_1": 0.9,
-            "beta_2": 0.999,
-            "clip_norm": 100.0,  # 0 = no clipping
-            "ema": 0.98,  # momentum of the average of the weights, 0 = no average
-            "precision": "float32",
-            "jit": False,
-            "seed": 0,
-            "keep": 2,  # checkpoints
-            "valid_steps": 2,  # batches at the end of each epoch
-            **kind["train"],
-        },
+        "train": dataclasses.asdict(TrainConfig(clip_norm=100.0, ema=0.98, **kind["train"])),
     })
     values.lock()
     values.update(VARIANTS[variant])

@@ -22,6 +22,7 @@ import dataclasses
 import ml_collections
 
 from kvoice import audio
+from kvoice.training.config import TrainConfig
 
 # Of the published sizes; the numbers behind WIDTH and DEPTH: channels and layers as
 # `models.classifier` counts them.
@@ -90,21 +91,14 @@ def config(variant=""):
             "warp": 0.05,  # and how far their voices are changed
             "seed": 0,
         },
-        "train": {  # training.loop.train
-            "steps": 1000,
-            "steps_per_epoch": 100,
-            "rates": {"classifier": 1e-3},
-            "decay": 0.8,
-            "beta_1": 0.9,
-            "beta_2": 0.999,
-            "clip_norm": 1.0,  # 0 = no clipping
-            "ema": 0.98,  # momentum of the average of the weights, 0 = no average
-            "precision": "float32",
-            "jit": False,
-            "seed": 0,
-            "keep": 2,  # checkpoints
-            "valid_steps": 2,  # batches at the end of each epoch
-        },
+        "train": dataclasses.asdict(TrainConfig(
+            steps=1000,
+            steps_per_epoch=100,
+            rates={"classifier": 1e-3},
+            decay=0.8,
+            clip_norm=1.0,
+            ema=0.98,
+        )),
     })
     values.lock()
     values.update(VARIANTS[variant])

@@ -15,6 +15,7 @@ import dataclasses
 import ml_collections
 
 from kvoice import audio
+from kvoice.training.config import TrainConfig
 
 # What `--data` is where it is not given: speakers 25 to 224 of the synthesiser, demo has the first 24.
 DATA = {"": "demo:25-224", "paper": "demo:25-224"}
@@ -54,21 +55,14 @@ def config(variant=""):
             "wear": 0.3,  # and the noise on them
             "seed": 0,
         },
-        "train": {  # training.loop.train
-            "steps": 1200,
-            "steps_per_epoch": 100,
-            "rates": {"encoder": 1e-3},
-            "decay": 0.8,  # factor on the rate after each epoch
-            "beta_1": 0.9,
-            "beta_2": 0.999,
-            "clip_norm": 3.0,  # 0 = no clipping
-            "ema": 0.98,  # momentum of the average of the weights, 0 = no average
-            "precision": "float32",
-            "jit": False,
-            "seed": 0,
-            "keep": 2,  # checkpoints
-            "valid_steps": 2,  # batches at the end of each epoch
-        },
+        "train": dataclasses.asdict(TrainConfig(
+            steps=1200,
+            steps_per_epoch=100,
+            rates={"encoder": 1e-3},
+            decay=0.8,
+            clip_norm=3.0,
+            ema=0.98,
+        )),
     })
     values.lock()
     values.update(VARIANTS[variant])

@@ -18,6 +18,7 @@ import dataclasses
 import ml_collections
 
 from kvoice import audio
+from kvoice.training.config import TrainConfig
 
 VARIANTS = {
     "": {},
@@ -68,21 +69,14 @@ def config(variant=""):
             "class_weight": 1.0,
             "seed": 0,
         },
-        "train": {  # training.loop.train
-            "steps": 2400,
-            "steps_per_epoch": 200,
-            "rates": {"critic": 1e-3, "generator": 1e-3},
-            "decay": 1.0,  # factor on the rates after each epoch
-            "beta_1": 0.5,
-            "beta_2": 0.9,
-            "clip_norm": 0.0,  # 0 = no clipping
-            "ema": 0.99,  # momentum of the average of the weights, 0 = no average
-            "precision": "float32",
-            "jit": False,
-            "seed": 0,
-            "keep": 2,  # checkpoints
-            "valid_steps": 2,  # batches at the end of each epoch
-        },
+        "train": dataclasses.asdict(TrainConfig(
+            steps=2400,
+            steps_per_epoch=200,
+            rates={"critic": 1e-3, "generator": 1e-3},
+            beta_1=0.5,
+            beta_2=0.9,
+            ema=0.99,
+        )),
     })
     values.lock()
     values.update(VARIANTS[variant])

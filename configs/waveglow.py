@@ -17,6 +17,7 @@ import dataclasses
 import ml_collections
 
 from kvoice import audio
+from kvoice.training.config import TrainConfig
 
 _PUBLISHED = {
     "data": {"crop_frames": 63, "batch": 24},  # 16,128 samples
@@ -63,21 +64,15 @@ def config(variant=""):
             "dequantise": True,
             "seed": 0,
         },
-        "train": {  # training.loop.train
-            "steps": 8000,
-            "steps_per_epoch": 500,
-            "rates": {"flow": 2e-3},
-            "decay": 0.9,  # factor on the rates after each epoch
-            "beta_1": 0.9,
-            "beta_2": 0.999,
-            "clip_norm": 5.0,  # 0 = no clipping
-            "ema": 0.995,  # momentum of the average of the weights, 0 = no average
-            "precision": "float32",
-            "jit": False,
-            "seed": 0,
-            "keep": 2,  # checkpoints
-            "valid_steps": 24,  # batches at the end of each epoch
-        },
+        "train": dataclasses.asdict(TrainConfig(
+            steps=8000,
+            steps_per_epoch=500,
+            rates={"flow": 2e-3},
+            decay=0.9,
+            clip_norm=5.0,
+            ema=0.995,
+            valid_steps=24,
+        )),
     })
     values.lock()
     values.update(VARIANTS[variant])

@@ -45,7 +45,7 @@ class Run:
     Attributes:
         path: The folder.
         config: The content of config.json; the groups `data`, `model` and `train` are the
-            keyword arguments of `Source`, of the model and of `training.loop.train`.
+            keyword arguments of `Source`, of the model and of `TrainConfig`.
         spec: The Spec of its features.
         labels: Label -> list of names, in the order of the indices.
     """
@@ -100,7 +100,7 @@ def differences(old, new):
     ]
 
 
-def create(directory, config, spec, labels, command=""):
+def create(directory, config, spec, labels, command="", defaults=None):
     """Creates a run, or opens the same one again. One without a checkpoint is made anew.
 
     Args:
@@ -111,6 +111,7 @@ def create(directory, config, spec, labels, command=""):
         spec: The Spec of the features.
         labels: Label -> list of names.
         command: The command line, kept for the reader.
+        defaults: Group -> field -> what it is in a run of before there was this field.
 
     Raises:
         KvoiceError: If the folder holds a run made with other values (each is named), or holds
@@ -127,6 +128,7 @@ def create(directory, config, spec, labels, command=""):
             )
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
+        made |= {group: {**values, **made[group]} for group, values in (defaults or {}).items()}
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
         changed = [line.removeprefix("config.") for line in differences(kept, asked)
                    if not line.startswith("config.model.bands.")]  # they follow from the Spec

@@ -1,8 +1,8 @@
-"""Models with one optimizer for each player, trained by Keras' `fit` on every backend.
+"""Models with one optimizer for each parameter group, trained by Keras' `fit` on every backend.
 
 All of Keras (the JAX trainer's state, the savers, the callbacks) looks only at
 `model.optimizer`. A second optimizer beside it would silently never advance on JAX and never be
-saved. `OptimizerGroup` is one optimizer to Keras and holds one for each player inside.
+saved. `OptimizerGroup` is one optimizer to Keras and holds one for each parameter group inside.
 """
 
 import weakref
@@ -14,62 +14,63 @@ from kvoice import backend
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class OptimizerGroup(keras.optimizers.Optimizer):
-    """One optimizer for each player, seen by Keras as a single one.
+    """One optimizer for each parameter group, seen by Keras as a single one.
 
-    Its `learning_rate` is a factor on the rates of all players, 1 at the start, so that a
-    schedule scales the players and keeps their ratio.
+    Its `learning_rate` is a factor on the rates of all groups, 1 at the start, so that a
+    schedule scales the groups and keeps their ratio.
 
     Args:
-        optimizers: Player's name -> Keras optimizer.
+        optimizers: Name of a parameter group -> Keras optimizer.
         weight_decay: What of a variable is added to its gradient, as PyTorch's Adam does it (L2
             coupled to the step, unlike Keras' own `weight_decay`); 0 = none.
-        clip_norm: The largest global norm of a player's gradient before that; 0 = no clipping
+        clip_norm: The largest global norm of a group's gradient before that; 0 = no clipping
             here, whatever each optimizer does itself.
     """
 
     def __init__(self, optimizers, weight_decay=0.0, clip_norm=0.0, name="optimizer_group"):
         super().__init__(learning_rate=1.0, name=name)
         self.coupled_decay, self.norm = weight_decay, clip_norm
-        self.players = sorted(optimizers)
-        for player in self.players:
-            setattr(self, f"player_{player}", keras.optimizers.get(optimizers[player]))
-        self._rates = {p: float(self[p].learning_rate) for p in self.players}
+        self.groups = sorted(optimizers)
+        for group in self.groups:  # checkpoints of old runs have this name of the attribute
+            setattr(self, f"player_{group}", keras.optimizers.get(optimizers[group]))
+        self._rates = {group: float(self[group].learning_rate) for group in self.groups}
         self._model = None
 
-    def __getitem__(self, player):
-        return getattr(self, f"player_{player}")
+    def __getitem__(self, group):
+        return getattr(self, f"player_{group}")
 
     def bind(self, model):
-        """Remembers the model, whose `players()` says which variables belong to whom."""
+        """Remembers the model, whose `parameter_groups()` says what each optimizer trains."""
         self._model = weakref.ref(model)
 
     def build(self, variables):
-        """Creates every player's slots.
+        """Creates the slots of every group.
 
         Raises:
-            ValueError: If the model's `players()` and the optimizers differ in their names, or
-                do not cover the trainable variables exactly once.
+            ValueError: If the model's `parameter_groups()` and the optimizers differ in their
+                names, or do not cover the trainable variables exactly once.
         """
         if self.built:
             return
-        parts = self._model().players()
-        if sorted(parts) != self.players:
+        parts = self._model().parameter_groups()
+        if sorted(parts) != self.groups:
             raise ValueError(
-                f"The model's players are {sorted(parts)}, the optimizers' {self.players}."
+                f"The model's parameter groups are {sorted(parts)}, the optimizers' {self.groups}."
             )
         covered = [id(v) for part in parts.values() for v in part]
         if len(covered) != len(set(covered)):
-            raise ValueError("A variable belongs to two players.")
+            raise ValueError("A variable belongs to two parameter groups.")
         missing = [v.path for v in variables if id(v) not in covered]
         if missing or len(covered) != len(variables):
-            raise ValueError(f"The players do not cover the trainable variables: {missing}.")
-        for player in self.players:
-            self[player].build(parts[player])
+            raise ValueError(
+                f"The parameter groups do not cover the trainable variables: {missing}.")
+        for group in self.groups:
+            self[group].build(parts[group])
         super().build(list(variables))
 
     @property
     def variables(self):
-        return self._variables + [v for p in self.players for v in self[p].variables]
+        return self._variables + [v for group in self.groups for v in self[group].variables]
 
     @property
     def learning_rate(self):
@@ -78,12 +79,12 @@ class OptimizerGroup(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, factor):
         self._learning_rate.assign(factor)
-        for player in self.players:
-            self[player].learning_rate = self._rates[player] * factor
+        for group in self.groups:
+            self[group].learning_rate = self._rates[group] * factor
 
-    def apply_to(self, player, gradients):
-        """Updates the variables of one player, given their gradients in the same order."""
-        variables = self._model().players()[player]
+    def apply_to(self, group, gradients):
+        """Updates the variables of one group, given their gradients in the same order."""
+        variables = self._model().parameter_groups()[group]
         with backend.no_grad():
             if self.norm:
                 squares = [keras.ops.sum(keras.ops.square(gradient)) for gradient in gradients]
@@ -92,10 +93,10 @@ class OptimizerGroup(keras.optimizers.Optimizer):
             if self.coupled_decay:
                 gradients = [gradient + self.coupled_decay * variable
                              for gradient, variable in zip(gradients, variables)]
-            self[player].apply(gradients, variables)
+            self[group].apply(gradients, variables)
 
     def apply(self, *args, **kwargs):
-        raise NotImplementedError("Use apply_to(player, gradients).")
+        raise NotImplementedError("Use apply_to(group, gradients).")
 
     def finalize_variable_values(self, var_list):
         """Leaves the raw weights in place, so that training can go on from them.
@@ -103,7 +104,7 @@ class OptimizerGroup(keras.optimizers.Optimizer):
         `StepModel.average_weights` puts the moving averages there on demand.
         """
 
-    # The savers walk into the players by themselves: only the own variables here.
+    # The savers walk into the optimizers by themselves: only the own variables here.
     def save_own_variables(self, store):
         for i, variable in enumerate(self._variables):
             store[str(i)] = keras.ops.convert_to_numpy(variable)
@@ -116,11 +117,11 @@ class OptimizerGroup(keras.optimizers.Optimizer):
         # Class names instead of serialized objects: on torch those name a private class, which
         # the other backends cannot use.
         optimizers = {
-            player: {
-                "class_name": type(self[player]).__name__,
-                "config": {**self[player].get_config(), "learning_rate": self._rates[player]},
+            group: {
+                "class_name": type(self[group]).__name__,
+                "config": {**self[group].get_config(), "learning_rate": self._rates[group]},
             }
-            for player in self.players
+            for group in self.groups
         }
         return {"name": self.name, "optimizers": optimizers, "weight_decay": self.coupled_decay,
                 "clip_norm": self.norm}
@@ -128,8 +129,8 @@ class OptimizerGroup(keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         optimizers = {
-            player: keras.optimizers.deserialize(optimizer, custom_objects)
-            for player, optimizer in config["optimizers"].items()
+            group: keras.optimizers.deserialize(optimizer, custom_objects)
+            for group, optimizer in config["optimizers"].items()
         }
         return cls(**config | {"optimizers": optimizers})
 
@@ -139,8 +140,8 @@ class StepModel(backend.TrainStep, keras.Model):
 
     A subclass builds all its parts in `__init__` and defines
 
-    * `players() -> {name: [variables]}`: who is trained by which optimizer,
-    * `train_on(batch) -> {term: scalar}`: one step, which calls `self.update(player, loss)`,
+    * `parameter_groups() -> {name: [variables]}`: who is trained by which optimizer,
+    * `train_on(batch) -> {term: scalar}`: one step, which calls `self.update(group, loss)`,
     * `eval_on(batch) -> {term: scalar}`: the same terms, nothing changed,
     * `terms`: the names of those terms, "loss" among them,
     * `parts`: into how many equal parts a step divides its batch, if more than one.
@@ -191,18 +192,18 @@ class StepModel(backend.TrainStep, keras.Model):
     def adapt(self, source):
         """Takes from the training data what a model has to know of it before its first step."""
 
-    def update(self, player, loss):
-        """One optimizer step of one player.
+    def update(self, group, loss):
+        """One optimizer step of one parameter group.
 
         Args:
-            player: A name in `players()`.
+            group: A name in `parameter_groups()`.
             loss: A function without arguments that returns (scalar, dict of scalar terms).
 
         Returns:
             (loss, terms) before the step.
         """
-        (value, terms), gradients = backend.value_and_grad(loss, self.players()[player])
-        self.optimizer.apply_to(player, gradients)
+        (value, terms), gradients = backend.value_and_grad(loss, self.parameter_groups()[group])
+        self.optimizer.apply_to(group, gradients)
         return value, terms
 
     def fit_on(self, batch):
@@ -219,11 +220,11 @@ class StepModel(backend.TrainStep, keras.Model):
 
     def average_weights(self):
         """Replaces the weights by their moving averages, where the optimizers keep them."""
-        for player in self.optimizer.players:
-            optimizer = self.optimizer[player]
+        for group in self.optimizer.groups:
+            optimizer = self.optimizer[group]
             if optimizer.use_ema:
-                optimizer.finalize_variable_values(self.players()[player])
-                for variable in self.players()[player]:
+                optimizer.finalize_variable_values(self.parameter_groups()[group])
+                for variable in self.parameter_groups()[group]:
                     # On JAX both would share a buffer, which `predict` gives away.
                     variable.assign(keras.ops.copy(variable.value))
 

@@ -33,7 +33,7 @@ OWNERS = {
     "tensorflow_probability": ("backend",),
     "tensorflow_io": ("data/features",),
     "keras": ("backend", "layers/", "losses", "steps", "models/", "training/", "inference/ascent",
-              "evaluation/disentanglement", "evaluation/voicegan", "cli/train"),
+              "evaluation/disentanglement", "evaluation/voicegan"),
     "soundfile": ("audio",),
     "soxr": ("audio",),
     "matplotlib": ("plots",),

@@ -1,4 +1,4 @@
-"""`input_value_and_grad`; the gradients of a training step are tested with `players`. Distributions."""
+"""`input_value_and_grad`; `test_steps.py` has the gradients of a training step. Distributions."""
 
 import importlib
 

@@ -40,6 +40,18 @@ def test_the_same_values_open_the_same_run(tmp_path):
     assert create(tmp_path / "run").state == {"step": 2}
 
 
+def test_a_field_that_was_not_there_yet_is_its_default(tmp_path):
+    begun(tmp_path / "run")
+
+    def again(epsilon):
+        config = {**CONFIG, "train": CONFIG["train"] | {"epsilon": epsilon}}
+        return runs.create(tmp_path / "run", config, SPEC, LABELS, defaults={"train": {"epsilon": 1e-7}})
+
+    assert again(1e-7).state == {"step": 2}
+    with pytest.raises(KvoiceError, match="train.epsilon: 1e-07 in the run, 1e-08 now"):
+        again(1e-8)
+
+
 def test_a_run_that_never_reached_a_checkpoint_is_made_anew(tmp_path):
     create(tmp_path / "run")
     again = create(tmp_path / "run", config={**CONFIG, "data_spec": "demo:100"})

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.backend
 
 @keras.saving.register_keras_serializable(package="kvoice_tests")
 class Duel(StepModel):
-    """Two players with one weight each, so that every step is known in closed form."""
+    """Two parameter groups with one weight each, so that every step is known in closed form."""
 
     terms = ("loss", "noise")
 
@@ -24,7 +24,7 @@ class Duel(StepModel):
         self.random = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def players(self):
+    def parameter_groups(self):
         return {
             "left": self.left.trainable_variables,
             "right": self.right.trainable_variables,
@@ -48,13 +48,13 @@ class Duel(StepModel):
 
 def duel(left=0.1, right=0.01, optimizer=keras.optimizers.SGD, kind=Duel, **kwargs):
     model = kind()
-    players = {"left": optimizer(left, **kwargs), "right": optimizer(right, **kwargs)}
-    model.compile(OptimizerGroup(players), jit_compile=backend.BACKEND == "jax")
+    optimizers = {"left": optimizer(left, **kwargs), "right": optimizer(right, **kwargs)}
+    model.compile(OptimizerGroup(optimizers), jit_compile=backend.BACKEND == "jax")
     return model
 
 
 def weights(model):
-    return [float(ops.convert_to_numpy(p[0])[0, 0]) for p in model.players().values()]
+    return [float(ops.convert_to_numpy(p[0])[0, 0]) for p in model.parameter_groups().values()]
 
 
 BATCH = {"x": np.ones((4, 1), "float32")}
@@ -65,14 +65,14 @@ def feed():
         yield (BATCH,)
 
 
-def test_each_player_moves_by_its_own_rate_and_sees_the_others_step():
+def test_each_parameter_group_moves_by_its_own_rate_and_sees_the_others_step():
     model = duel(left=0.1, right=0.01)
     model.train_on_batch(BATCH)
     left = 1 - 0.1 * 1  # d/dleft mean(left * right) = right = 1
     assert weights(model) == pytest.approx([left, 1 - 0.01 * left], rel=1e-6)
 
 
-def test_learning_rate_scales_every_player_and_keeps_their_ratio():
+def test_learning_rate_scales_every_parameter_group_and_keeps_their_ratio():
     model = duel(left=0.1, right=0.01)
     model.optimizer.learning_rate = 0.5
     model.train_on_batch(BATCH)
@@ -100,18 +100,18 @@ def test_both_optimizers_count_their_steps():
     assert [int(model.optimizer[p].iterations) for p in ("left", "right")] == [3, 3]
 
 
-def test_players_must_cover_the_weights_exactly_once():
+def test_parameter_groups_must_cover_the_weights_exactly_once():
     model = Duel()
-    model.players = lambda: {"left": model.left.trainable_variables}
+    model.parameter_groups = lambda: {"left": model.left.trainable_variables}
     with pytest.raises(ValueError, match="do not cover.*right"):
         model.compile(OptimizerGroup({"left": keras.optimizers.SGD(0.1)}))
     both = model.left.trainable_variables
-    model.players = lambda: {"left": both, "right": both}
-    with pytest.raises(ValueError, match="two players"):
+    model.parameter_groups = lambda: {"left": both, "right": both}
+    with pytest.raises(ValueError, match="two parameter groups"):
         model.compile(OptimizerGroup({p: keras.optimizers.SGD(0.1) for p in ("left", "right")}))
 
 
-def test_optimizers_must_be_those_of_the_players():
+def test_optimizers_must_be_those_of_the_parameter_groups():
     with pytest.raises(ValueError, match="left.*critic"):
         Duel().compile(OptimizerGroup({"critic": keras.optimizers.SGD(0.1)}))
 
@@ -224,7 +224,7 @@ def test_a_coupled_decay_is_added_after_the_clipping():
             self.weight = self.add_weight(shape=(2,), initializer="ones")
             self.built = True
 
-        def players(self):
+        def parameter_groups(self):
             return {"one": [self.weight]}
 
         def train_on(self, batch):

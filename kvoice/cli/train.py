@@ -3,7 +3,6 @@
 import re
 import shlex
 import sys
-import time
 
 from kvoice import frameworks
 from kvoice.cli import configs, corpora
@@ -48,7 +47,9 @@ def train(model, data, run, init, overrides):
     backend = frameworks.chosen_backend()
 
     from kvoice import audio
+    from kvoice.training.config import DEFAULTS, TrainConfig
 
+    training = TrainConfig(**config["train"])  # what is refused is refused before anything is made
     spec, group = audio.Spec(**config["audio"]), config["model"]
     data = data or configs.config_file(name).get("DATA", {}).get(variant, DEMO)
     directory = corpora.prepared(data, spec, group)
@@ -57,17 +58,18 @@ def train(model, data, run, init, overrides):
     from kvoice import evaluation, runs
     from kvoice.models import MODELS
     from kvoice.training import loop
+    from kvoice.training.callbacks import TimeEstimate
     from kvoice.training.corpus import Corpus, Facts, refuse_one_class
 
     learnt, watching = config["data"]["split"], evaluation.of(name)
-    loop.check(**config["train"])  # what is refused is refused before anything is made
     if learnt not in LEARNT:
         raise KvoiceError(f"data.split: {learnt!r} must be one of {', '.join(LEARNT)}")
     corpus = Corpus.of(directory, spec, {"model_name": name, **config})
     source, valid = corpus.sources((learnt, "valid")).values()
     refuse_one_class(source, data, corpus.condition)
     group |= MODELS[name].from_data(group, Facts.of(source, spec, corpus.condition))
-    built = loop.from_values(name, group)
+    with loop.beginning(training):
+        built = loop.from_values(name, group)
     _refuse_crop(built, config["data"])
     if init:
         loop.begin_from(built, init, spec)
@@ -76,15 +78,15 @@ def train(model, data, run, init, overrides):
         {"model_name": name, "variant": variant, "data_spec": data, "init": init,
          "corpus": source.fingerprint, "speakers": source.speakers, "data": config["data"],
          "model": group, "train": config["train"]},
-        spec, source.labels,
+        spec, source.labels, defaults={"train": DEFAULTS},
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
-    steps, done = config["train"]["steps"], run.state.get("step", 0)
+    steps, done = training.steps, run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, built))
         more = getattr(watching, "callbacks", lambda run, valid: [])(run, valid)
-        loop.train(run, source, valid, init=init, **config["train"], validate=watching.validation(run, corpus),
+        loop.train(run, source, valid, built=built, init=init, validate=watching.validation(run, corpus),
                    verbose=1 if sys.stdout.isatty() else 2,
-                   callbacks=[_estimate(steps - done), *more, *_tensorboard(run, valid)])
+                   callbacks=[TimeEstimate(steps - done), *more, *_tensorboard(run, valid)])
     _complete(run)
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""
@@ -143,20 +145,3 @@ def _complete(run):
     generates = "generate" in MODELS[run.config["model_name"]].verbs
     if generates and not (run.path / "samples" / "samples.json").exists():
         generate.generate(loop.load(run.path), run.spec, run.names, run.path / "samples")
-
-
-def _estimate(steps, after=5):
-    """A callback that says once, after some steps, how long `steps` will take."""
-    import keras
-
-    times = []
-
-    def tell(batch, logs):
-        times.append(time.monotonic())
-        if len(times) == after + 1:
-            minutes = (times[-1] - times[0]) / after * steps / 60
-            left = f"{minutes:.0f} min" if minutes >= 2 else f"{60 * minutes:.0f} s"
-            behind_bar = "\n" if sys.stdout.isatty() else ""
-            print(f"{behind_bar}about {left} to the last step", flush=True)
-
-    return keras.callbacks.LambdaCallback(on_train_batch_end=tell)

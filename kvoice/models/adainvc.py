@@ -240,7 +240,7 @@ class AdaINVC(StepModel):
     def adapt(self, source):
         self.bands.adapt(source)
 
-    def players(self):
+    def parameter_groups(self):
         return {"vae": self.trainable_variables}
 
     def call(self, batch, training=False):

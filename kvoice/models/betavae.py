@@ -313,11 +313,11 @@ class BetaVAE(StepModel):
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
         self.built = True
 
-    def players(self):
-        players = {"vae": self.encoder.trainable_variables + self.decoder.trainable_variables}
+    def parameter_groups(self):
+        groups = {"vae": self.encoder.trainable_variables + self.decoder.trainable_variables}
         if self.objective == "factorvae":
-            players["discriminator"] = self.discriminator.trainable_variables
-        return players
+            groups["discriminator"] = self.discriminator.trainable_variables
+        return groups
 
     def call(self, batch, training=False):
         """Items -> posterior, a draw of it, and what is decoded from the draw.

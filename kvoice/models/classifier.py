@@ -198,7 +198,7 @@ class Classifier(StepModel):
         self._random = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def players(self):
+    def parameter_groups(self):
         return {"classifier": self.network.trainable_variables}
 
     def call(self, batch, training=False):

@@ -94,7 +94,7 @@ class SpeakerEncoder(StepModel):
     def adapt(self, source):
         self.bands.adapt(source)
 
-    def players(self):
+    def parameter_groups(self):
         return {"encoder": self.trainable_variables}
 
     def call(self, batch, training=False):

@@ -211,7 +211,7 @@ class VoiceGAN(StepModel):
         width: Channels of the widest map; 64 in the paper.
         n_critic: Critic steps for one of the generator. They share the batch in equal parts.
         penalty: The weight of the gradient penalty.
-        class_weight: The weight of the class loss, in both players.
+        class_weight: The weight of the class loss, of generator and critic.
         seed: Of the noise.
 
     Raises:
@@ -264,7 +264,7 @@ class VoiceGAN(StepModel):
         self._random = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def players(self):
+    def parameter_groups(self):
         return {
             "critic": self.critic.trainable_variables,
             "generator": self.generator.trainable_variables,

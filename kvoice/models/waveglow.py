@@ -184,7 +184,7 @@ class WaveGlow(StepModel):
         self._compiled = None
         self.built = True
 
-    def players(self):
+    def parameter_groups(self):
         return {"flow": self.trainable_variables}
 
     # The flow

@@ -6,22 +6,17 @@ started again goes on from its last checkpoint and passes through the same losse
 """
 
 import contextlib
-import csv
-import errno
-import io
-import math
 import os
-import shutil
-import time
 
 import keras
-import numpy as np
 
 from kvoice import frameworks, runs
 from kvoice.errors import KvoiceError
-from kvoice.files import replaced, write_json
 from kvoice.models import MODELS
 from kvoice.steps import OptimizerGroup
+from kvoice.training import checkpoints
+from kvoice.training.callbacks import CheckpointCallback, EpochLine, StopOnNonFinite
+from kvoice.training.config import TrainConfig
 
 
 def model(run):
@@ -49,6 +44,18 @@ def from_values(name, values):
         raise KvoiceError(f"{name}: {error}") from None
 
 
+@contextlib.contextmanager
+def beginning(config):
+    """A model that is made inside has the first weights and the precision of a training.
+
+    Args:
+        config: A `TrainConfig`.
+    """
+    keras.utils.set_random_seed(config.seed)
+    with _precision(config.precision):
+        yield
+
+
 def load(directory, best=True, average=True):
     """The trained model of a run, with its verbs (`generate`, ...).
 
@@ -67,78 +74,28 @@ def load(directory, best=True, average=True):
         raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
     with _precision("float32"):
         built = model(run)
-    _compile(built, **_optimizer_values(run.config["train"]))
+    _compile(built, TrainConfig(**run.config["train"]))
     weights = state["best"]["weights"] if best and state.get("best") else state["weights"]
-    _load_weights(built, run.path / "checkpoints" / weights)
+    checkpoints.load_weights(built, run.path / "checkpoints" / weights)
     if average:
         built.average_weights()
     built.names = run.names
     return built
 
 
-def check(*, steps, steps_per_epoch, rates, decay, clip_norm, ema, precision, seed, keep, valid_steps,
-          weight_decay=0.0, **others):
-    """Refuses values of `train` that do not fit; those of `others` have nothing to fit to.
-
-    Raises:
-        KvoiceError: If one does not, by its name.
-    """
-    if precision not in ("float32", "mixed_bfloat16"):
-        raise KvoiceError(
-            f"train.precision: {precision!r} must be float32 or mixed_bfloat16 (float16 would "
-            "need a loss scale for each player)."
-        )
-    for name, value in dict(
-        steps=steps, steps_per_epoch=steps_per_epoch, keep=keep, valid_steps=valid_steps
-    ).items():
-        if value < 1:
-            raise KvoiceError(f"train.{name}: {value} must be at least 1.")
-    for name, value in {
-        "clip_norm": clip_norm, "seed": seed, "weight_decay": weight_decay, **{f"rates.{p}": r for p, r in rates.items()}
-    }.items():
-        if value < 0:
-            raise KvoiceError(f"train.{name}: {value} must not be negative.")
-    if not 0 < decay <= 1:
-        raise KvoiceError(f"train.decay: {decay} must be above 0 and at most 1 (constant rates).")
-    if not 0 <= ema < 1:
-        raise KvoiceError(f"train.ema: {ema} must be from 0 (no average) to below 1.")
-    if steps % steps_per_epoch:
-        raise KvoiceError(
-            f"train.steps: {steps} must be a multiple of train.steps_per_epoch: {steps_per_epoch}."
-        )
-
-
-def train(
-    run, source, valid=None, validate=None, callbacks=(), init="", *, steps, steps_per_epoch,
-    rates, decay, beta_1, beta_2, clip_norm, ema, precision, jit, seed, keep, valid_steps,
-    amsgrad=False, epsilon=1e-7, weight_decay=0.0, verbose=1,
-):
+def train(run, source, valid=None, *, built=None, validate=None, callbacks=(), init="", verbose=1):
     """Trains a run to its last step, or goes on where it stopped.
 
     Args:
-        run: From `runs.create`.
+        run: From `runs.create`; its group `train` is a `TrainConfig`.
         source: Training data: `batch(step) -> dict of arrays`.
         valid: Validation data of the same form, or None.
+        built: The run's model, made in `beginning`, and begun from `init` where there is one; None
+            makes it here. Large ones take minutes to make.
         validate: `model -> {name: value}`, called at the end of each epoch; its values are logged as
             `val_NAME`, and the first one, the smaller the better, chooses the best checkpoint.
         callbacks: Further Keras callbacks (TensorBoard).
         init: A run whose weights are the start, or "".
-        steps: Training steps in all.
-        steps_per_epoch: Steps between two checkpoints.
-        rates: Player -> learning rate; those of players that this model has not are ignored.
-        decay: Factor on all rates after each epoch; 1 = constant.
-        beta_1: Of Adam, for all players.
-        beta_2: Of Adam.
-        clip_norm: The largest global norm of a player's gradient; 0 = no clipping.
-        ema: Momentum of the moving average of the weights, e.g. 0.999; 0 = none.
-        precision: "float32" or "mixed_bfloat16".
-        jit: Compile the step with XLA on TensorFlow. JAX always does; torch never.
-        seed: Of the initial weights.
-        keep: How many of the newest checkpoints stay.
-        valid_steps: Validation batches for each epoch.
-        amsgrad: Adam's second moment never falls.
-        epsilon: Of Adam, beside the root of the second moment.
-        weight_decay: Share of each weight that is added to its gradient, after the clipping.
         verbose: What is printed: 0 nothing, 1 Keras' progress bar with ETA, 2 a line for each epoch.
 
     Returns:
@@ -148,46 +105,46 @@ def train(
         KvoiceError: If a value does not fit, the run is finished, held by another process, the disk
             is full, or a loss is not finite.
     """
-    check(steps=steps, steps_per_epoch=steps_per_epoch, rates=rates, decay=decay, clip_norm=clip_norm, ema=ema,
-          precision=precision, seed=seed, keep=keep, valid_steps=valid_steps, weight_decay=weight_decay)
+    config = TrainConfig(**run.config["train"])
     with run.locked():
         state = run.state
-        if state.get("step", 0) >= steps:
+        if state.get("step", 0) >= config.steps:
             raise KvoiceError(
-                f"{run.path}: this run is finished ({steps} steps). Listen to it with "
+                f"{run.path}: this run is finished ({config.steps} steps). Listen to it with "
                 f"`bin/generate --run={run.path}`, or start another with --run."
             )
-        keras.utils.set_random_seed(seed)
-        with _precision(precision):
-            built = model(run)
-        _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad, epsilon, weight_decay)
+        begun = built is not None
+        if not begun:
+            with beginning(config):
+                built = model(run)
+        _compile(built, config)
         size = len(next(iter(source.batch(0).values())))
         if size % built.parts:
             raise KvoiceError(
                 f"data.batch: {size} must be a multiple of {built.parts}: the {built.parts} steps "
-                "that a player takes share it in equal parts."
+                "of a parameter group share it in equal parts."
             )
         if state:
-            _load_weights(built, run.path / "checkpoints" / state["weights"])
-        elif init:
-            begin_from(built, init, run.spec)
-        else:
+            checkpoints.load_weights(built, run.path / "checkpoints" / state["weights"])
+        elif not init:
             built.adapt(source)
+        elif not begun:
+            begin_from(built, init, run.spec)
         start = state.get("step", 0)
-        keeper = Keeper(run, steps_per_epoch, keep, validate)
-        if decay < 1:  # the rate of an OptimizerGroup is a factor on those of its players
-            schedule = keras.callbacks.LearningRateScheduler(lambda epoch: decay**epoch)
+        saving = CheckpointCallback(run, config.steps_per_epoch, config.keep, validate)
+        if config.decay < 1:  # the rate of an OptimizerGroup is a factor on those of its groups
+            schedule = keras.callbacks.LearningRateScheduler(lambda epoch: config.decay**epoch)
             callbacks = [schedule, *callbacks]
         if verbose == 2:
-            callbacks = [*callbacks, EpochLine(steps)]
+            callbacks = [*callbacks, EpochLine(config.steps)]
         try:
             built.fit(
                 feed(source, start),
-                steps_per_epoch=steps_per_epoch,
-                initial_epoch=start // steps_per_epoch,
-                epochs=steps // steps_per_epoch,
-                validation_data=valid and Batches(valid, valid_steps),
-                callbacks=[StopOnNonFinite(start), keeper, *callbacks],
+                steps_per_epoch=config.steps_per_epoch,
+                initial_epoch=start // config.steps_per_epoch,
+                epochs=config.steps // config.steps_per_epoch,
+                validation_data=valid and Batches(valid, config.valid_steps),
+                callbacks=[StopOnNonFinite(start), saving, *callbacks],
                 shuffle=False,
                 verbose=int(verbose == 1),
             )
@@ -212,11 +169,11 @@ def finished(run, built):
         OSError: If the disk is full.
     """
     with run.locked():
-        _compile(built, **_optimizer_values(run.config["train"]))
+        _compile(built, TrainConfig(**run.config["train"]))
         weights = run.path / "checkpoints" / "step-0000000.weights.h5"
         weights.parent.mkdir(exist_ok=True)
-        _save_weights(built, weights)
-        _write_state(run, 0, weights, best=None)
+        checkpoints.save_weights(built, weights)
+        checkpoints.write_state(run, 0, weights, best=None)
         save(run)
 
 
@@ -224,7 +181,7 @@ def save(run):
     """Writes the model that `load` gives, the best epoch's average, to RUN/model.keras."""
     temporary = run.path / "model.tmp.keras"
     finished = load(run.path)
-    _check_room(run.path, finished)
+    checkpoints.check_room(run.path, finished)
     finished.save(temporary)
     os.replace(temporary, run.path / "model.keras")
 
@@ -255,36 +212,6 @@ def begin_from(built, directory, spec):
         ) from None
 
 
-def _check_room(directory, built):
-    """Refuses to write where a file would not fit: HDF5 ends the process when the disk is full.
-
-    Raises:
-        OSError: ENOSPC.
-    """
-    variables = built.variables + built.optimizer.variables
-    size = sum(4 * math.prod(variable.shape) for variable in variables) + 2**20
-    if shutil.disk_usage(directory).free < 2 * size:  # the newest and the best
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
-
-
-def _save_weights(built, path):
-    """Writes a checkpoint, whole or not at all."""
-    _check_room(path.parent, built)
-    temporary = path.with_name(f".{path.name}")
-    try:
-        built.save_weights(temporary)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_state(run, step, weights, best):
-    """What a run has reached; the last thing that is written of a checkpoint."""
-    write_json(run.path / "state.json", {
-        "step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()})
-
-
 @contextlib.contextmanager
 def _precision(policy):
     before = keras.config.dtype_policy()
@@ -295,37 +222,24 @@ def _precision(policy):
         keras.config.set_dtype_policy(before)
 
 
-def _optimizer_values(group):
-    names = ("rates", "beta_1", "beta_2", "clip_norm", "ema", "jit", "amsgrad", "epsilon",
-             "weight_decay")
-    return {name: group[name] for name in names if name in group}
-
-
-def _compile(built, rates, beta_1, beta_2, clip_norm, ema, jit, amsgrad=False, epsilon=1e-7, weight_decay=0.0):
-    players = built.players()
-    if missing := sorted(set(players) - set(rates)):
+def _compile(built, config):
+    groups = built.parameter_groups()
+    if missing := sorted(set(groups) - set(config.rates)):
         raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
-                          f"{', '.join(sorted(rates))}.")
-    average = dict(use_ema=True, ema_momentum=ema) if ema else {}
-    coupled = dict(weight_decay=weight_decay, clip_norm=clip_norm) if weight_decay else {}
-    own = {} if coupled else dict(global_clipnorm=clip_norm or None)
+                          f"{', '.join(sorted(config.rates))}.")
+    average = dict(use_ema=True, ema_momentum=config.ema) if config.ema else {}
+    coupled = (dict(weight_decay=config.weight_decay, clip_norm=config.clip_norm)
+               if config.weight_decay else {})
+    own = {} if coupled else dict(global_clipnorm=config.clip_norm or None)
     optimizers = {
-        player: keras.optimizers.Adam(
-            rates[player], beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, amsgrad=amsgrad, **own, **average)
-        for player in players
+        group: keras.optimizers.Adam(
+            config.rates[group], beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon,
+            amsgrad=config.amsgrad, **own, **average)
+        for group in groups
     }
     name = keras.backend.backend()
-    built.compile(OptimizerGroup(optimizers, **coupled), jit_compile=name == "jax" or (jit and name != "torch"))
-
-
-def _load_weights(built, path):
-    try:
-        built.load_weights(path)
-    except FileNotFoundError:
-        raise KvoiceError(f"{path}: the checkpoint is gone; the run cannot go on.") from None
-    except (OSError, KeyError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise KvoiceError(f"{path}: the checkpoint does not fit this run: {line}") from None
+    built.compile(OptimizerGroup(optimizers, **coupled),
+                  jit_compile=name == "jax" or (config.jit and name != "torch"))
 
 
 def feed(source, start):
@@ -356,132 +270,3 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, i):
         return (self.source.batch(i),)
-
-
-class StopOnNonFinite(keras.callbacks.Callback):
-    """Stops the run at the first loss term that is not finite, and names it.
-
-    The last checkpoint stays as it is. Looks at every tenth step, and at the end of an epoch
-    before anything is saved: a mean over the epoch stays non-finite once it is.
-
-    Raises:
-        KvoiceError: From `fit`.
-    """
-
-    def __init__(self, step):
-        super().__init__()
-        self.step = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
-        if batch % 10 == 0:
-            self._check(logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs)
-        for variable in self.model.trainable_variables:
-            if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
-                self._stop(f"the weights {variable.path}")
-
-    def _check(self, logs):
-        order = sorted(self.model.terms, key=lambda name: "loss" in name)  # the sums last
-        bad = [name for name in order if name in logs and not math.isfinite(logs[name])]
-        if bad:
-            self._stop(bad[0])
-
-    def _stop(self, what):
-        raise KvoiceError(
-            f"{what} is not finite at step {self.step}: stopped; the last checkpoint is kept. Lower "
-            "train.rates, or set train.clip_norm."
-        )
-
-
-class EpochLine(keras.callbacks.Callback):
-    """Prints one line at the end of each epoch: the step, the seconds it took, and what is logged.
-
-    It belongs behind the callbacks that add to the logs.
-
-    Args:
-        steps: Training steps in all.
-    """
-
-    def __init__(self, steps):
-        super().__init__()
-        self.steps = steps
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begin_s = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        step = (epoch + 1) * self.params["steps"]
-        values = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
-        print(f"step {step} of {self.steps}, {time.monotonic() - self.begin_s:.0f} s - {values}", flush=True)
-
-
-class Keeper(keras.callbacks.Callback):
-    """Validates, logs and saves at the end of each epoch; everything atomic, state.json last.
-
-    Args:
-        run: The run.
-        steps_per_epoch: Steps of an epoch.
-        keep: How many of the newest checkpoints stay.
-        validate: As in `train`.
-    """
-
-    def __init__(self, run, steps_per_epoch, keep, validate):
-        super().__init__()
-        self.run, self.steps_per_epoch, self.keep, self.validate = (
-            run, steps_per_epoch, keep, validate,
-        )
-        self.checkpoints = run.path / "checkpoints"
-        self.rows = []
-
-    def on_train_begin(self, logs=None):
-        self.checkpoints.mkdir(exist_ok=True)
-        for leftover in self.checkpoints.glob(".*"):
-            leftover.unlink()
-        step = self.run.state.get("step", 0)
-        log = self.run.path / "log.csv"
-        if log.exists():
-            with open(log, newline="") as file:
-                rows = list(csv.DictReader(file))
-            self.rows = [row for row in rows if int(row["step"]) <= step]
-
-    def on_epoch_end(self, epoch, logs=None):
-        step = (epoch + 1) * self.steps_per_epoch
-        scores = self._scores()
-        logs.update({f"val_{name}": value for name, value in scores.items()})
-        self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in logs.items()}})
-        self._write_log()
-        state = self.run.state
-        best = state.get("best")
-        weights = self.checkpoints / f"step-{step:07d}.weights.h5"
-        _save_weights(self.model, weights)
-        if scores:
-            name, value = next(iter(scores.items()))
-            if math.isfinite(value) and (best is None or value < best["value"]):
-                best = {"name": name, "value": value, "step": step, "weights": "best.weights.h5"}
-                with replaced(self.checkpoints / best["weights"]) as file:
-                    file.write(weights.read_bytes())
-        _write_state(self.run, step, weights, best)
-        for old in sorted(self.checkpoints.glob("step-*.weights.h5"))[: -self.keep]:
-            old.unlink()
-
-    def _scores(self):
-        if self.validate is None:
-            return {}
-        raw = self.model.get_weights()
-        self.model.average_weights()  # what `load` will give, hence what is to be judged
-        scores = self.validate(self.model)
-        self.model.set_weights(raw)
-        return {name: float(value) for name, value in scores.items()}
-
-    def _write_log(self):
-        log = self.run.path / "log.csv"
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, restval="")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with replaced(log) as file:
-            file.write(text.getvalue().encode())

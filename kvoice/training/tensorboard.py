@@ -14,8 +14,8 @@ class Summaries(keras.callbacks.Callback):
     Of generators a mel and a wave of each label; of vocoders some validation mels as they sound, and the
     recordings once.
 
-    It belongs behind `training.loop.Keeper`: what it writes of an epoch then has a checkpoint, so that
-    a resumed run shows nothing twice.
+    It belongs behind `callbacks.CheckpointCallback`: what it writes of an epoch then has a
+    checkpoint, so that a resumed run shows nothing twice.
 
     Args:
         run: The run; where its model has a verb `generate(count, label, seed)` or `infer(mel)`, it is

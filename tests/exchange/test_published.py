@@ -320,7 +320,7 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
     asked = {**run.config, "train": config["train"], "init": str(run.path)}
     del asked["imported"]
     tuned = runs.create(tmp_path / "tuned", asked, run.spec, {})
-    loop.train(tuned, Silence(), init=str(run.path), verbose=0, **config["train"])
+    loop.train(tuned, Silence(), init=str(run.path), verbose=0)
     loaded = kvoice.load(tuned.path)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded.bands.mean), stats["mean"])
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded.bands.std), stats["std"])
@@ -330,7 +330,7 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
 
     other = runs.create(tmp_path / "other", asked, audio.Spec(mels=16, hop=128), {})
     with pytest.raises(KvoiceError, match="--init=.*another Spec .*hop: 256 here, 128 there"):
-        loop.train(other, Silence(), init=str(run.path), verbose=0, **config["train"])
+        loop.train(other, Silence(), init=str(run.path), verbose=0)
 
 
 def test_nobody_trains_in_the_run_of_published_weights(tmp_path):

@@ -78,7 +78,7 @@ class Shuffler(StepModel):
         self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
         self.built = True
 
-    def players(self):
+    def parameter_groups(self):
         return {"one": [self.scale]}
 
     def call(self, batch, training=False):

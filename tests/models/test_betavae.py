@@ -32,7 +32,7 @@ def vae(architecture="dense", rate=None, jit=False, **changes):
     keras.utils.set_random_seed(1)
     model = BetaVAE(**{**values, **TINY.get(architecture, {}), **changes})
     if rate is not None:
-        adam = {p: keras.optimizers.Adam(rate) for p in model.players()}
+        adam = {p: keras.optimizers.Adam(rate) for p in model.parameter_groups()}
         model.compile(OptimizerGroup(adam), jit_compile=jit and backend.BACKEND == "jax",
                       run_eagerly=not jit and backend.BACKEND == "tensorflow")
     return model
@@ -269,18 +269,18 @@ def factor_vae():
 
 
 @pytest.mark.parametrize("still, moving", [("vae", "discriminator"), ("discriminator", "vae")])
-def test_the_loss_of_one_player_never_moves_the_other(still, moving):
+def test_vae_and_discriminator_never_move_by_the_loss_of_the_other(still, moving):
     model = factor_vae()
     model.optimizer.learning_rate = 1.0
     model.optimizer[still].learning_rate = 0.0
-    before = {p: flat(v) for p, v in model.players().items()}
+    before = {p: flat(v) for p, v in model.parameter_groups().items()}
     stepped(model)
-    after = {p: flat(v) for p, v in model.players().items()}
+    after = {p: flat(v) for p, v in model.parameter_groups().items()}
     np.testing.assert_array_equal(after[still], before[still])
     assert (after[moving] != before[moving]).any()
 
 
-def test_each_player_sees_its_own_half_of_the_batch():
+def test_each_parameter_group_sees_its_own_half_of_the_batch():
     model = factor_vae()
     model.optimizer.learning_rate = 0.0
     state = numpy(model._random.state).copy()

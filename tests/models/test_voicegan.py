@@ -21,7 +21,8 @@ def gan(compiled=True, rate=1e-3, **changes):
     keras.utils.set_random_seed(1)
     model = VoiceGAN(**{**values, **changes})
     if compiled:
-        adam = {p: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9) for p in model.players()}
+        adam = {name: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9)
+                for name in model.parameter_groups()}
         model.compile(OptimizerGroup(adam), jit_compile=backend.BACKEND == "jax")
     return model
 
@@ -198,13 +199,13 @@ def test_generate_is_decode_of_the_noise_of_its_seed(domain):
 
 @pytest.mark.parametrize("still, moving", [("critic", "generator"), ("generator", "critic")])
 @every_domain
-def test_the_loss_of_one_player_never_moves_the_other(domain, still, moving):
+def test_critic_and_generator_never_move_by_the_loss_of_the_other(domain, still, moving):
     model = gan(n_critic=1, **DOMAINS[domain])
     model.optimizer[still].learning_rate = 0.0
-    before = {p: flat(v) for p, v in model.players().items()}
+    before = {p: flat(v) for p, v in model.parameter_groups().items()}
     logs = model.train_on_batch(batch(4), return_dict=True)
     assert set(logs) == set(VoiceGAN.terms) and np.isfinite(list(logs.values())).all()
-    after = {p: flat(v) for p, v in model.players().items()}
+    after = {p: flat(v) for p, v in model.parameter_groups().items()}
     np.testing.assert_array_equal(after[still], before[still])
     assert (after[moving] != before[moving]).any()
 
@@ -214,7 +215,7 @@ def test_the_critic_steps_n_times_for_one_step_of_the_generator(n_critic):
     model = gan(n_critic=n_critic)
     for _ in range(2):
         model.train_on_batch(batch(6))
-    steps = {p: int(model.optimizer[p].iterations) for p in model.players()}
+    steps = {p: int(model.optimizer[p].iterations) for p in model.parameter_groups()}
     assert steps == {"critic": 2 * n_critic, "generator": 2}
 
 

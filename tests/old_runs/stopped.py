@@ -70,10 +70,10 @@ def outputs(name, model):
 def main(folder):
     import kvoice
     from kvoice.cli.main import main
-    from kvoice.training import loop
+    from kvoice.training.callbacks import CheckpointCallback
 
     folder = pathlib.Path(folder).absolute()
-    written = loop.Keeper.on_epoch_end
+    written = CheckpointCallback.on_epoch_end
 
     def stopped(self, *arguments):
         written(self, *arguments)
@@ -83,12 +83,12 @@ def main(folder):
         os.chdir(place)
         corpus(place)
         for name in CHANGES:
-            loop.Keeper.on_epoch_end = stopped
+            CheckpointCallback.on_epoch_end = stopped
             assert main(words(name)) == 130
             found = {key: np.asarray(value) for key, value in outputs(name, kvoice.load(name)).items()}
             shutil.copytree(name, folder / name / "run", ignore=shutil.ignore_patterns("logs", "lock"))
             np.savez_compressed(folder / name / "outputs.npz", **found)
-            loop.Keeper.on_epoch_end = written
+            CheckpointCallback.on_epoch_end = written
             assert main(words(name)) == 0
             shutil.copy(pathlib.Path(name, "log.csv"), folder / name / "finished.csv")
         os.chdir(folder)

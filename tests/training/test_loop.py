@@ -1,9 +1,6 @@
-import collections
-import csv
-import errno
 import importlib.util
 import os
-import shutil
+import pathlib
 import signal
 import subprocess
 import sys
@@ -14,72 +11,16 @@ import numpy as np
 import pytest
 
 import kvoice
-from kvoice import audio, runs
+from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
-from kvoice.files import write_json
-from kvoice.training import loop
+from kvoice.training import callbacks, loop
+from kvoice.training.callbacks import TimeEstimate
+from kvoice.training.config import TrainConfig
+from tests.training.noise import MODEL, TRAIN, Noise, create, everything, rows, train
 
 pytestmark = pytest.mark.backend
 
-TRAIN = dict(
-    steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3}, decay=1.0, beta_1=0.5,
-    beta_2=0.9, clip_norm=0.0, ema=0.0, precision="float32", jit=False, seed=0, keep=2, valid_steps=1,
-)
-MODEL = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", noise=4, width=2,
-             n_critic=2, seed=0)
-
-
-class Noise:
-    """A source whose batch is a function of the step alone."""
-
-    def __init__(self, seed=0, bad_step=None):
-        self.seed, self.bad_step = seed, bad_step
-
-    def batch(self, step):
-        rng = np.random.default_rng([self.seed, step])
-        mel = rng.uniform(-9, 1, (4, 16, 16)).astype("float32")
-        if step == self.bad_step:
-            mel[0, 0, 0] = np.nan
-        return {"mel": mel, "emotion": rng.integers(0, 2, 4).astype("int32")}
-
-
-@pytest.fixture(autouse=True)
-def without_tf_data(monkeypatch):
-    monkeypatch.setattr(loop, "feed", loop.generated)
-
-
-def create(path, model=MODEL, name="voicegan", **changes):
-    config = {"model_name": name, "variant": "tiny", "data_spec": "noise", "data": {},
-              "model": model, "train": {**TRAIN, **changes}}
-    return runs.create(path, config, audio.SPECS["waveglow"], {"emotion": ["calm", "angry"]})
-
-
-def train(run, source=None, valid=None, callbacks=(), **kwargs):
-    return loop.train(run, source or Noise(), valid, callbacks=callbacks, verbose=0,
-                          **kwargs, **run.config["train"])
-
-
-def rows(run):
-    with open(run.path / "log.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def everything(run):
-    """Weights, slots and random state of the newest checkpoint."""
-    model = loop.model(run)
-    loop._compile(model, **loop._optimizer_values(run.config["train"]))
-    model.load_weights(run.path / "checkpoints" / run.state["weights"])
-    variables = model.variables + model.optimizer.variables
-    return [keras.ops.convert_to_numpy(v) for v in variables]
-
-
-class Kill(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == 1 and batch == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
@@ -88,9 +29,8 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
 
     killed = create(tmp_path / "killed", decay=0.5)
     script = f"""
-        import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
-        from test_loop import *
-        loop.feed = loop.generated
+        import sys; sys.path.insert(0, {str(ROOT)!r})
+        from tests.training.noise import *
         train(runs.load({str(killed.path)!r}), valid=Noise(seed=1), callbacks=[Kill()])
     """
     died = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True)
@@ -110,9 +50,8 @@ OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}[keras.backe
 def test_what_one_backend_trained_speaks_and_learns_on_another(tmp_path):
     run = create(tmp_path / "run", ema=0.5)
     script = f"""
-        import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
-        from test_loop import *
-        loop.feed = loop.generated
+        import sys; sys.path.insert(0, {str(ROOT)!r})
+        from tests.training.noise import *
         run = runs.load({str(run.path)!r})
         train(run)
         np.save(run.path / "average.npy", loop.load(run.path).generate(2, label=1))
@@ -131,20 +70,8 @@ def test_what_one_backend_trained_speaks_and_learns_on_another(tmp_path):
     assert int(saved.optimizer["critic"].iterations) == steps + MODEL["n_critic"]
 
 
-def test_a_kill_between_the_log_and_the_state_writes_no_row_twice(tmp_path):
-    run = create(tmp_path / "run")
-    train(run)
-    write_json(run.path / "state.json", {**run.state, "step": 4})
-    (run.path / "checkpoints" / "step-0000006.weights.h5").unlink()
-    write_json(run.path / "state.json", {**run.state, "weights": "step-0000004.weights.h5"})
-    before = rows(run)
-    train(run)
-    assert rows(run) == before
-    assert [row["step"] for row in before] == ["2", "4", "6"]
-
-
 class Rates(keras.callbacks.Callback):
-    """Notes the rate of each player in each epoch."""
+    """Notes the rate of each parameter group in each epoch."""
 
     def __init__(self):
         super().__init__()
@@ -152,14 +79,14 @@ class Rates(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         optimizer = self.model.optimizer
-        self.seen.append([float(optimizer[player].learning_rate) for player in optimizer.players])
+        self.seen.append([float(optimizer[group].learning_rate) for group in optimizer.groups])
 
 
 DECAY = dict(decay=0.5, rates={"critic": 1e-3, "generator": 4e-4})
 DECAYED = [[1e-3, 4e-4], [5e-4, 2e-4], [2.5e-4, 1e-4]]  # of each epoch
 
 
-def test_the_rates_of_all_players_decay_after_each_epoch(tmp_path):
+def test_the_rates_of_all_parameter_groups_decay_after_each_epoch(tmp_path):
     rates = Rates()
     train(create(tmp_path / "run", **DECAY), callbacks=[rates])
     np.testing.assert_allclose(rates.seen, DECAYED, rtol=1e-6)
@@ -228,48 +155,6 @@ def test_a_finished_run_says_so(tmp_path):
         train(run)
 
 
-def test_the_newest_checkpoints_and_the_best_are_kept(tmp_path):
-    run = create(tmp_path / "run", steps=8)
-    scores = iter([3.0, 1.0, 2.0, 5.0])
-    seen = []
-
-    def validate(model):
-        seen.append(model.generate(1, label=0))
-        return {"distance": next(scores)}
-
-    train(run, validate=validate)
-    names = sorted(p.name for p in (run.path / "checkpoints").iterdir())
-    assert names == ["best.weights.h5", "step-0000006.weights.h5", "step-0000008.weights.h5"]
-    assert run.state["best"]["step"] == 4 and run.state["best"]["value"] == 1.0
-    np.testing.assert_allclose(kvoice.load(run.path).generate(1, label=0), seen[1], atol=1e-5)
-    newest = loop.load(run.path, best=False)
-    np.testing.assert_allclose(newest.generate(1, label=0), seen[3], atol=1e-5)
-    assert [row["val_distance"] for row in rows(run)] == ["3", "1", "2", "5"]
-
-
-def test_the_best_is_not_forgotten_by_a_resume(tmp_path):
-    run = create(tmp_path / "run")
-
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(run, validate=lambda model: {"distance": 1.0}, callbacks=[Stop()])
-    train(run, validate=lambda model: {"distance": 2.0})
-    assert run.state["best"]["step"] == 2
-
-
-def test_a_term_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
-    run = create(tmp_path / "run")
-    with pytest.raises(KvoiceError, match="wasserstein is not finite.*rates"):
-        train(run, source=Noise(bad_step=3))
-    assert run.state["step"] == 2  # the checkpoint before it
-    assert [row["step"] for row in rows(run)] == ["2"]
-    train(run)  # and with good data it goes on
-    assert run.state["step"] == 6
-
-
 def test_the_average_is_loaded_and_the_raw_weights_are_resumed(tmp_path):
     plain, averaged = create(tmp_path / "plain"), create(tmp_path / "averaged", ema=0.5)
     for run in (plain, averaged):
@@ -278,13 +163,6 @@ def test_the_average_is_loaded_and_the_raw_weights_are_resumed(tmp_path):
     same = loop.load(averaged.path, average=False).generate(2, label=1)
     np.testing.assert_allclose(same, raw, atol=1e-5)
     assert np.abs(loop.load(averaged.path).generate(2, label=1) - raw).max() > 1e-6
-
-
-def test_validation_judges_the_average_and_leaves_the_raw_weights(tmp_path):
-    run = create(tmp_path / "run", ema=0.5)
-    seen = []
-    train(run, validate=lambda model: seen.append(model.generate(1, label=0)) or {"distance": -len(seen)})
-    np.testing.assert_allclose(loop.load(run.path).generate(1, label=0), seen[-1], atol=1e-5)
 
 
 def test_the_norm_of_a_gradient_is_clipped(tmp_path):
@@ -320,21 +198,41 @@ def test_mixed_bfloat16_computes_in_bfloat16_and_stores_float32(tmp_path):
     assert np.isfinite(loop.load(run.path).generate(1, label=0)).all()
 
 
-@pytest.mark.parametrize("changes, name", [
-    (dict(precision="mixed_float16"), "train.precision"),
-    (dict(rates={"critic": 1e-3}), "train.rates"),
-    (dict(steps=5), "train.steps"),
-    (dict(keep=0), "train.keep"),
-    (dict(ema=1.5), "train.ema"),
-    (dict(decay=0.0), "train.decay"),
-    (dict(decay=1.1), "train.decay"),
-    (dict(clip_norm=-1.0), "train.clip_norm"),
-    (dict(rates={"critic": -1e-3, "generator": 1e-3}), "train.rates.critic"),
-    (dict(seed=-1), "train.seed"),
-])
-def test_a_wrong_value_is_named(tmp_path, changes, name):
-    with pytest.raises(KvoiceError, match=name):
-        train(create(tmp_path / "run", **changes))
+def test_a_rate_that_is_missing_is_named(tmp_path):
+    with pytest.raises(KvoiceError, match="train.rates: the rate of generator is missing"):
+        train(create(tmp_path / "run", rates={"critic": 1e-3}))
+
+
+def test_a_training_makes_its_model_once_before_the_first_step(tmp_path, monkeypatch, capsys):
+    made, kind = [], loop.MODELS["betavae"]
+
+    class Counted(kind):
+        def __init__(self, **values):
+            made.append(values)
+            super().__init__(**values)
+
+    class Stop(TimeEstimate):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise KvoiceError("stopped before the first step")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(callbacks, "TimeEstimate", Stop)
+    monkeypatch.setitem(loop.MODELS, "betavae", Counted)
+    words = ["train", "--model=betavae:digits", "--config.model.width=4", "--run=run"]
+    assert main(words) == 1 and "stopped before the first step" in capsys.readouterr().err
+    assert len(made) == 1
+
+
+def test_a_model_that_is_handed_on_is_trained_as_one_that_the_loop_makes(tmp_path):
+    changes = dict(precision="mixed_bfloat16", steps=2)
+    runs = [create(tmp_path / name, **changes) for name in ("made", "handed")]
+    train(runs[0])
+    with loop.beginning(TrainConfig(**runs[1].config["train"])):
+        built = loop.model(runs[1])
+    keras.utils.set_random_seed(5)  # what happens in between draws from other generators
+    assert train(runs[1], built=built) is built
+    for a, b in zip(*map(everything, runs), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_batch_that_the_steps_cannot_share_is_refused(tmp_path):
@@ -360,16 +258,6 @@ def test_the_saved_model_is_the_best_epoch_averaged(tmp_path):
     assert np.abs(saved.generate(1, label=0) - newest).max() > 1e-4
 
 
-def test_a_disk_without_room_for_a_checkpoint_stops_before_it_is_written(tmp_path, monkeypatch):
-    run = create(tmp_path / "run")
-    usage = collections.namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10**5))
-    with pytest.raises(OSError) as caught:
-        train(run)
-    assert caught.value.errno == errno.ENOSPC
-    assert not list((run.path / "checkpoints").iterdir()) and not run.state
-
-
 def test_a_model_that_refuses_a_value_says_which(tmp_path):
     with pytest.raises(KvoiceError, match="voicegan: shape"):
         train(create(tmp_path / "run", model={**MODEL, "shape": (15, 16)}))
@@ -378,36 +266,3 @@ def test_a_model_that_refuses_a_value_says_which(tmp_path):
 def test_loading_before_the_first_checkpoint_says_so(tmp_path):
     with pytest.raises(KvoiceError, match="no checkpoint yet"):
         kvoice.load(create(tmp_path / "run").path)
-
-
-def test_a_checkpoint_that_is_gone_or_broken_is_named(tmp_path):
-    run = create(tmp_path / "run")
-    train(run)
-    weights = run.path / "checkpoints" / run.state["weights"]
-    weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(KvoiceError, match=weights.name):
-        kvoice.load(run.path)
-    weights.unlink()
-    with pytest.raises(KvoiceError, match="gone"):
-        kvoice.load(run.path)
-
-
-def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
-    run = create(tmp_path / "run")
-    save = loop._save_weights
-
-    def full(built, path):
-        if "0000004" in path.name:
-            path.with_name(f".{path.name}").write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        save(built, path)
-
-    monkeypatch.setattr(loop, "_save_weights", full)
-    with pytest.raises(OSError, match="No space"):
-        train(run)
-    assert run.state["step"] == 2
-    monkeypatch.undo()
-    monkeypatch.setattr(loop, "feed", loop.generated)
-    train(run)
-    assert not list((run.path / "checkpoints").glob(".*"))
-    assert [row["step"] for row in rows(run)] == ["2", "4", "6"]
