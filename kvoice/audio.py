@@ -508,20 +508,6 @@ def as_mels(items, domain, spec):
     return np.asarray(items) if domain == "mel" else mel(items, spec)[:, :-1]
 
 
-def as_waves(items, domain, spec, vocoder=None):
-    """Items of a domain as waves: of mels, those of a vocoder or of `griffin_lim`; waves as they are.
-
-    Shapes: items [n, time, mels] -> [n, (time - 1) * hop], or [n, time * hop] with a vocoder;
-    [n, samples] -> the same.
-
-    Args:
-        vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
-    """
-    if domain != "mel":
-        return np.asarray(items)
-    return vocoder(items) if vocoder else griffin_lim(items, spec)
-
-
 def mel_magnitude(wave, spec):
     """Magnitude (or energy, see `Spec.power`) per mel band, before the logarithm.
 

@@ -210,8 +210,8 @@ class Vocoder:
         self.spec, self.mels = spec, []
 
     def __call__(self, mel):
-        self.mels.append(mel)
-        return np.repeat(mel[:, 0], self.spec.hop).astype("float32")
+        self.mels += list(mel)
+        return np.repeat(mel[..., 0], self.spec.hop, axis=-1).astype("float32")
 
 
 @pytest.mark.parametrize("preset", ["waveglow", "adainvc"])

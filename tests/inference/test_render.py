@@ -1,10 +1,12 @@
 """What is heard of a mel lasts as long as it shall, begins and ends in silence, and is as loud as it shall be."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kvoice import audio
-from kvoice.inference.render import crossfaded, faded, levelled, sound
+from kvoice.inference.render import crossfaded, faded, levelled, sound, waves
 from tests.inference.test_convert import SPEC, Vocoder, rms, tone
 
 
@@ -66,3 +68,40 @@ def test_a_fade_longer_than_half_a_wave_is_cut_short():
 def test_only_the_ends_of_a_wave_fade():
     wave = faded(np.ones(10), 3)
     np.testing.assert_allclose(wave, [0, 0.5, 1, 1, 1, 1, 1, 1, 0.5, 0], atol=1e-6)
+
+
+# Items of a model
+
+
+def test_mels_of_a_batch_sound_as_each_alone_and_as_long_as_griffin_lim_or_the_vocoder_makes_them():
+    mels = np.stack([audio.mel(tone(22050, 0.2, hz=hz), SPEC) for hz in (200, 300)])
+    made = waves(mels, SPEC)
+    assert made.shape == (2, (mels.shape[1] - 1) * SPEC.hop)
+    for mel, wave in zip(mels, made):
+        np.testing.assert_array_equal(wave, audio.griffin_lim(mel, SPEC))
+        np.testing.assert_array_equal(sound(mel, SPEC)[300:-300], wave[300:-300])
+    made = waves(mels, SPEC, vocoder=Vocoder(SPEC))
+    np.testing.assert_array_equal(made, np.repeat(mels[..., 0], SPEC.hop, axis=1))
+
+
+def test_a_mel_of_any_length_takes_the_memory_of_a_piece(monkeypatch):
+    lengths, found = [], audio.linear_magnitude
+    monkeypatch.setattr(audio, "linear_magnitude", lambda mel, spec: (
+        lengths.append(len(mel)), found(mel, spec, 1))[1])
+    monkeypatch.setattr("kvoice.inference.render.ROUNDS", 1)
+    assert waves(np.full((1, 2500, 80), SPEC.low), SPEC).shape == (1, 2499 * SPEC.hop)
+    assert len(lengths) == 3 and max(lengths) == 1024
+
+
+def test_a_pre_emphasis_is_not_heard_of_a_model_of_waves_either():
+    spec, wave = dataclasses.replace(SPEC, preemphasis=0.97), tone(22050, 0.3)
+    made = waves(audio.condition(wave, spec)[None], spec, "wave")
+    np.testing.assert_allclose(made, wave[None], atol=1e-5)
+
+
+@pytest.mark.parametrize("vocoder", [None, Vocoder(SPEC)])
+def test_a_mel_beyond_the_bounds_is_brought_back_to_them_with_or_without_a_vocoder(vocoder):
+    mel = np.linspace(-30, 30, 20 * 80).reshape(20, 80).astype("float32")
+    for samples in (None, 19 * SPEC.hop):
+        np.testing.assert_array_equal(sound(mel, SPEC, samples, vocoder), sound(
+            mel.clip(SPEC.low, SPEC.high), SPEC, samples, vocoder))
