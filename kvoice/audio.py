@@ -1,7 +1,9 @@
 """Waves and their features in NumPy: files, mels and back, and the fundamental frequency.
 
 A `Spec` holds every rate and size with its unit; all functions take float32 waves whose full scale
-is 1. The same mel as a TensorFlow graph is in `kvoice.data.features`. Features on the way in:
+is 1. The same mel is a TensorFlow graph in `kvoice.data.features` and one of `keras.ops`, to
+differentiate through, in `kvoice.layers.mel`: all three are made of the same `numbers`. Features
+on the way in:
 
     wave, rate = read("a.flac", spec.sample_rate_hz)     # mono, resampled
     wave = condition(wave, spec)                         # trimmed, high-passed, pre-emphasised
@@ -30,6 +32,18 @@ SILENT = 1e-4  # a peak of -80 dBFS: nothing that could be heard
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
 
 _BLOCK_FRAMES = 256  # frames transformed at once: their spectra stay in the cache of the processor
+
+# A scale is `slope * ln(m) + offset` or `slope * m + offset`, m = max(floor, magnitude): of a Spec,
+# whether it is of the logarithm, slope, offset.
+_SCALES = {
+    "ln": lambda spec: (True, 1.0, 0.0),
+    "db": lambda spec: (
+        True,
+        20 / math.log(10) / spec.range_db,
+        1 - spec.ref_db / spec.range_db,
+    ),
+    "linear": lambda spec: (False, 1.0, 0.0),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +118,7 @@ class Spec:
                 f"at most half of sample_rate_hz = {nyquist_hz}",
             ),
             ("power", self.power in (1, 2), "1 or 2"),
-            ("scale", self.scale in ("ln", "db", "linear"), "'ln', 'db' or 'linear'"),
+            ("scale", self.scale in _SCALES, f"one of {', '.join(map(repr, _SCALES))}"),
             ("floor", self.floor > 0, "above 0"),
             ("range_db", self.range_db > 0, "above 0"),
             ("low", self.low < self.high, f"below high = {self.high}"),
@@ -494,20 +508,6 @@ def as_mels(items, domain, spec):
     return np.asarray(items) if domain == "mel" else mel(items, spec)[:, :-1]
 
 
-def as_waves(items, domain, spec, vocoder=None):
-    """Items of a domain as waves: of mels, those of a vocoder or of `griffin_lim`; waves as they are.
-
-    Shapes: items [n, time, mels] -> [n, (time - 1) * hop], or [n, time * hop] with a vocoder;
-    [n, samples] -> the same.
-
-    Args:
-        vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
-    """
-    if domain != "mel":
-        return np.asarray(items)
-    return vocoder(items) if vocoder else griffin_lim(items, spec)
-
-
 def mel_magnitude(wave, spec):
     """Magnitude (or energy, see `Spec.power`) per mel band, before the logarithm.
 
@@ -524,6 +524,26 @@ def mel_magnitude(wave, spec):
         size = spectrum.real**2 + spectrum.imag**2
         magnitudes[block] = (size if spec.power == 2 else np.sqrt(size)) @ filters
     return magnitudes
+
+
+@functools.lru_cache
+def numbers(spec):
+    """What a mel is, as arrays and plain numbers: for graphs, which are not given a Spec.
+
+    The ends of a wave are mirrored by half a window, its frames windowed and transformed, and with
+    `magnitude = |spectrum| ** power @ filters` and `m = max(floor, magnitude)` the mel is
+
+        clip(slope * (ln(m) if logarithm else m) + offset, low, high)
+
+    Returns:
+        {"window" [fft], "hop", "power", "filters" [bins, mels], "floor", "logarithm", "slope",
+        "offset", "low" and "high" (infinite where the Spec does not clip)}.
+    """
+    logarithm, slope, offset = _SCALES[spec.scale](spec)
+    low, high = (spec.low, spec.high) if spec.clip else (-math.inf, math.inf)
+    return {"window": window(spec), "hop": spec.hop, "power": spec.power,
+            "filters": mel_filters(spec), "floor": spec.floor, "logarithm": logarithm,
+            "slope": slope, "offset": offset, "low": low, "high": high}
 
 
 def band_powers(spec):
@@ -543,36 +563,29 @@ def band_powers(spec):
     offsets = -slope * np.log(areas) - np.log(np.sum(window(spec) ** 2, dtype=np.float64))
     if spec.power == 1:
         offsets += np.log(4 / np.pi)
-    if spec.scale == "db":
-        decibel = np.log(10) / 20
-        offsets += slope * decibel * (spec.ref_db - spec.range_db)
-        slope *= decibel * spec.range_db
+    known = numbers(spec)
+    slope /= known["slope"]
+    offsets -= slope * known["offset"]
     centres = np.arange(len(filters)) @ filters / areas
     return {"fft": spec.fft, "centres": np.round(centres, 6).tolist(), "slope": slope,
-            "offsets": np.round(offsets, 6).tolist(), "floor": spec.floor if spec.scale == "linear" else 0.0}
+            "offsets": np.round(offsets, 6).tolist(), "floor": 0.0 if known["logarithm"] else spec.floor}
 
 
 def scaled(magnitude, spec):
     """Magnitudes on the scale of the Spec (its field `scale` has the formula); any shape."""
-    magnitude = np.maximum(np.asarray(magnitude, np.float32), np.float32(spec.floor))
-    if spec.scale == "ln":
-        values = np.log(magnitude)
-    elif spec.scale == "linear":
-        values = magnitude
-    else:
-        values = (20 * np.log10(magnitude) + (spec.range_db - spec.ref_db)) / spec.range_db
-    values = values.astype(np.float32)
-    return np.clip(values, np.float32(spec.low), np.float32(spec.high)) if spec.clip else values
+    known = numbers(spec)
+    slope, offset, floor, low, high = (
+        np.float32(known[name]) for name in ("slope", "offset", "floor", "low", "high"))
+    values = np.maximum(np.asarray(magnitude, np.float32), floor)
+    values = slope * (np.log(values) if known["logarithm"] else values) + offset
+    return np.clip(values, low, high)
 
 
 def magnitude(mel, spec):
     """The inverse of `scaled`, down to the floor; any shape."""
-    mel = np.asarray(mel, np.float32)
-    if spec.scale == "ln":
-        return np.exp(mel)
-    if spec.scale == "linear":
-        return mel
-    return np.float32(10) ** ((mel * spec.range_db + (spec.ref_db - spec.range_db)) / 20)
+    known = numbers(spec)
+    values = (np.asarray(mel, np.float32) - np.float32(known["offset"])) / np.float32(known["slope"])
+    return np.exp(values) if known["logarithm"] else values
 
 
 # --- Back to a wave ----------------------------------------------------------------------------

@@ -459,16 +459,6 @@ def test_items_of_either_domain_are_the_same_mels(preset):
     assert mels.shape == (2, 40, spec.mels)
 
 
-def test_items_of_either_domain_are_waves():
-    spec = audio.SPECS["waveglow"]
-    waves = np.stack([vowel(spec.sample_rate_hz)[: spec.samples(40)]] * 2)
-    np.testing.assert_array_equal(audio.as_waves(waves, "wave", spec), waves)
-    mels = audio.as_mels(waves, "wave", spec)
-    heard = audio.as_waves(mels, "mel", spec)
-    assert heard.shape == (2, 39 * spec.hop)
-    np.testing.assert_array_equal(heard, audio.griffin_lim(mels, spec))
-
-
 @pytest.mark.parametrize(
     "preset, bound",  # mean distance of log-mels: ln of magnitude; shares of 100 dB
     [("waveglow", 0.08), ("speechsplit", 0.008), ("adainvc", 0.009)],

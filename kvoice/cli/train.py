@@ -126,9 +126,10 @@ def _tensorboard(run, valid):
     """The callback for TensorBoard, where TensorFlow is installed."""
     if not frameworks.installed("tensorflow"):
         return []
+    from kvoice.inference import render
     from kvoice.training import tensorboard
 
-    return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"], valid)]
+    return [tensorboard.Summaries(run, run.config["train"]["steps_per_epoch"], render.waves, valid)]
 
 
 def _complete(run):

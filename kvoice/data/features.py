@@ -15,7 +15,6 @@ installed): this is the only module that uses tensorflow-io. What its kernels we
 """
 
 import functools
-import math
 
 import numpy as np
 import tensorflow as tf
@@ -35,19 +34,15 @@ def mel(wave, spec):
         wave: float32, conditioned as the Spec says.
         spec: An `audio.Spec`.
     """
+    known = audio.numbers(spec)
     wave = _mirrored(wave, spec.fft // 2)  # [..., samples + fft]
     frames = tf.signal.frame(wave, spec.fft, spec.hop)  # [..., frames, fft]
-    spectrum = tf.signal.rfft(frames * audio.window(spec))  # [..., frames, bins]
-    size = tf.abs(spectrum) ** spec.power
-    magnitude = tf.tensordot(size, audio.mel_filters(spec), 1)  # [..., frames, mels]
-    magnitude = tf.maximum(magnitude, spec.floor)
-    if spec.scale == "ln":
-        return tf.math.log(magnitude)
-    if spec.scale == "linear":
-        return tf.clip_by_value(magnitude, spec.low, spec.high) if spec.clip else magnitude
-    decibels = tf.math.log(magnitude) * (20 / math.log(10))
-    scaled = (decibels + (spec.range_db - spec.ref_db)) / spec.range_db
-    return tf.clip_by_value(scaled, spec.low, spec.high) if spec.clip else scaled
+    spectrum = tf.signal.rfft(frames * known["window"])  # [..., frames, bins]
+    size = tf.abs(spectrum) ** known["power"]
+    magnitude = tf.tensordot(size, known["filters"], 1)  # [..., frames, mels]
+    magnitude = tf.maximum(magnitude, known["floor"])
+    values = tf.math.log(magnitude) if known["logarithm"] else magnitude
+    return tf.clip_by_value(known["slope"] * values + known["offset"], known["low"], known["high"])
 
 
 def _mirrored(wave, edge):

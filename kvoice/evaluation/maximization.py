@@ -19,7 +19,7 @@ from kvoice.evaluation.judges import Judge
 from kvoice.evaluation.tables import printed
 from kvoice.evaluation.voicegan import crops, within
 from kvoice.files import write_json
-from kvoice.inference import maximize, slerp, vocode
+from kvoice.inference import maximize, render, slerp, vocode
 from kvoice.inference.ascent import PRIORS, STEPS, Path, ascend, ascend_items
 from kvoice.inference.listener import Listener
 from kvoice.metrics import speech
@@ -111,7 +111,7 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
             mels = audio.as_mels(row.items, generator.domain, spec)
             points = space.points(mels)
             heard = hearing(row.items, mels)
-            voice = prosody(audio.as_waves(row.items[measured], generator.domain, spec), spec)
+            voice = prosody(render.waves(row.items[measured], spec, generator.domain), spec)
             if before is None:
                 before = {"mels": mels, "heard": heard, "voice": voice}
             scores["rows"][name] = {

@@ -11,7 +11,7 @@ import numpy as np
 from kvoice import audio, progress
 from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
-from kvoice.inference.render import levelled
+from kvoice.inference import render
 from kvoice.inference.vocode import Vocoder
 from kvoice.metrics import speech
 from kvoice.training import loop
@@ -20,7 +20,6 @@ from kvoice.training.loop import Batches
 UTTERANCES = 48  # of which re-synthesis is measured
 OTHER_DATA = True
 HEARD = 4  # utterances that are written to be heard
-GRIFFIN_LIM = 60  # iterations
 STRENGTH = 0.1  # of the denoiser
 LIKELIHOOD = 32  # batches, of whose crops the likelihood is taken
 MEASURES = (  # key, title, digits
@@ -71,12 +70,11 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
     """
     likelihoods = {split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()}
     plain = Vocoder(model, spec, seed=seed)
-    ways = [("vocoder", "the vocoder", plain)]  # of its files, of its row
+    ways = [("vocoder", "the vocoder", plain)]  # name of its files, of its row, what makes the sound
     if not model.prewhitening:
         ways.append(("vocoder_denoised", f"the vocoder, denoised by {STRENGTH:g}",
                      Vocoder(model, spec, denoise=STRENGTH, seed=seed)))
-    ways.append(("griffin-lim", f"Griffin-Lim, {GRIFFIN_LIM} iterations",
-                 lambda mel: audio.griffin_lim(mel, spec, GRIFFIN_LIM)))
+    ways.append(("griffin-lim", f"Griffin-Lim, {render.ROUNDS} iterations", None))
     test = sources["test"]
     chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(int))
     utterances = [test.utterance(row) for row in chosen]
@@ -85,12 +83,12 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
         for k, each in enumerate(utterances[:: max(1, len(utterances) // HEARD)][:HEARD]):
             shown.append({"name": each["name"], "recording": f"{k}_recording.wav"})
             audio.write(partial / shown[-1]["recording"], audio.deemphasised(each["wave"], spec), spec.sample_rate_hz)
-        for stem, name, way in ways:
+        for stem, name, vocoder in ways:
             found = []
-            way(utterances[0]["mel"])  # what is compiled is no part of the speed
+            render.waves(utterances[0]["mel"][None], spec, vocoder=vocoder)  # what is compiled is no part of the speed
             for each in progress.bar(utterances, desc=name):
                 begun = time.perf_counter()
-                wave = way(each["mel"])
+                (wave,) = render.waves(each["mel"][None], spec, vocoder=vocoder)
                 took_s = time.perf_counter() - begun
                 original = audio.deemphasised(each["wave"], spec)[: len(wave)]
                 found.append(differences(original, wave[: len(original)], spec) | {
@@ -98,7 +96,7 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
                 for k, entry in enumerate(shown):
                     if entry["name"] == each["name"]:
                         entry[name] = f"{k}_{stem}.wav"
-                        audio.write(partial / entry[name], levelled(wave, original)[0], spec.sample_rate_hz)
+                        audio.write(partial / entry[name], render.levelled(wave, original)[0], spec.sample_rate_hz)
             rows[name] = {key: _mean([each[key] for each in found]) for key, _, _ in MEASURES}
         write_json(partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown})
     unheard = bool(learned_from) and not {*learned_from} & {*test.speakers}

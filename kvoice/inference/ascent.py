@@ -20,6 +20,7 @@ from keras import ops
 
 from kvoice import audio, backend, losses, progress
 from kvoice.errors import KvoiceError
+from kvoice.layers.mel import mel
 
 STEPS = 300
 RATE, DECAY = 0.01, 0.99
@@ -61,7 +62,7 @@ class Path:
                 "the generator makes mels and the classifier hears waves: between them a vocoder "
                 "is needed: give --vocoder=RUN, or choose a classifier of mels")
         self.generator, self.classifier, self.spec = generator, classifier, spec
-        self.vocoder, self._mel_graph = vocoder, mel_graph(spec)
+        self.vocoder = vocoder
         self.models = [generator.generator, classifier.network, *([vocoder.model] if vocoder else [])]
 
     def told(self, labels, count):
@@ -80,35 +81,16 @@ class Path:
 
     def mels(self, items):
         """Items of the generator's domain as mels: [batch, time, mels]."""
-        return items if self.generator.domain == "mel" else self._mel_graph(items)
+        if self.generator.domain == "mel":
+            return items
+        return mel(items, **audio.numbers(self.spec))[:, :-1]  # as `audio.as_mels`
 
     def logits(self, items):
         """What the classifier hears in items of the generator's domain: [batch, labels]."""
         if self.classifier.domain == self.generator.domain:
             return self.classifier.logits(items)
-        bridge = self.vocoder.graph if self.generator.domain == "mel" else self._mel_graph
-        return self.classifier.logits(bridge(items))
-
-
-def mel_graph(spec):
-    """`audio.mel` of waves in `keras.ops`, without the last frame, to differentiate through.
-
-    Shapes: the function returned takes [batch, frames * hop], gives [batch, frames, mels].
-    """
-    filters, window = audio.mel_filters(spec), audio.window(spec)
-    unit, shift = (1, 0) if spec.scale == "ln" else (
-        20 / np.log(10) / spec.range_db, 1 - spec.ref_db / spec.range_db)
-
-    def graph(wave):
-        half = spec.fft // 2
-        before, after = ops.flip(wave[:, 1 : half + 1], 1), ops.flip(wave[:, -half - 1 : -1], 1)
-        wave = ops.concatenate([before, wave, after], axis=1)  # mirrored ends
-        real, imaginary = ops.stft(wave, spec.fft, spec.hop, spec.fft, window, center=False)
-        power = ops.square(real) + ops.square(imaginary)  # [B, frames + 1, bins]
-        size = ops.matmul(ops.sqrt(power[:, :-1] + 1e-14), filters)
-        return unit * ops.log(ops.maximum(size, spec.floor)) + shift
-
-    return graph
+        hears = self.mels if self.classifier.domain == "mel" else self.vocoder.graph
+        return self.classifier.logits(hears(items))
 
 
 # --- The ascent

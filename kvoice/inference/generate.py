@@ -72,13 +72,13 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, 
         for label, stem, items, between in zip(titles, stems, samples, ways):
             for k in range(len(items)):
                 files.append({"file": f"{stem}_{k}.wav", "label": label, "noise": k})
-                (wave,) = audio.as_waves(items[k : k + 1], model.domain, spec, vocoder)
+                (wave,) = render.waves(items[k : k + 1], spec, model.domain, vocoder)
                 wave = render.eased(wave, spec)
                 audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
                 bar.update()
             files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
                           "steps": steps})
-            waves = audio.as_waves(between, model.domain, spec, vocoder)
+            waves = render.waves(between, spec, model.domain, vocoder)
             wave = render.crossfaded(waves, round(FADE_S * spec.sample_rate_hz))
             wave = render.eased(wave, spec)
             audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)

@@ -2,12 +2,17 @@
 
 import dataclasses
 
+import numpy as np
+
 from kvoice import audio
+from kvoice.inference import render
 
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
     """A classifier as a listener to items of a generator's domain.
+
+    One of waves hears mels as it would hear the files that are made of them, without their fades.
 
     Args:
         model: A `models.classifier.Classifier`.
@@ -24,6 +29,7 @@ class Listener:
     def __call__(self, items):
         """The probabilities of its labels: [n, ...] -> [n, labels]."""
         if self.domain != self.model.domain:
-            items = (audio.as_mels(items, self.domain, self.spec) if self.model.domain == "mel" else
-                     audio.as_waves(items, self.domain, self.spec, self.vocoder))
+            items = audio.as_mels(items, "wave", self.spec) if self.domain == "wave" else np.stack([
+                audio.condition(wave, self.spec, trim=False)
+                for wave in render.waves(items, self.spec, vocoder=self.vocoder)])
         return self.model.probabilities(items)

@@ -179,7 +179,8 @@ def inverted(path, clip, count, seed, spec, label=None):
     mels = (audio.as_mels(each, generator.domain, spec)[0] for each in (item[None], made))
     about = {"file": os.fspath(clip), "second": round(second, 3),
              "error_db": round(level_error_db(*mels, spec), 2),
-             "_waves": (wave, audio.as_waves(made, generator.domain, spec, path.vocoder)[0])}
+             "_waves": (render.waves(wave[None], spec, "wave")[0],
+                        render.waves(made, spec, generator.domain, path.vocoder)[0])}
     return noise, labels, about
 
 
@@ -355,7 +356,7 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
     plots.mel_animation(output / f"{stem}.gif", mels[shown], captions, spec)
 
     def written(files, items):
-        for file, wave in zip(files, audio.as_waves(items, domain, spec, path.vocoder)):
+        for file, wave in zip(files, render.waves(items, spec, domain, path.vocoder)):
             audio.write(output / file, render.eased(wave, spec), spec.sample_rate_hz)
 
     results = decoded(slerp.between(noises[0], noises[-1], strength))

@@ -1,4 +1,10 @@
-"""From mels to waves: a vocoder or Griffin-Lim, then fades, level and length."""
+"""From what a model makes to what is heard: a vocoder or Griffin-Lim, then fades, level and length.
+
+    waves(items, spec, domain, vocoder)     # a batch of mels or waves, before any fade
+    sound(mel, spec, samples, vocoder)      # one mel, as long as it shall be, faded in and out
+
+All that kvoice lets hear is made by one of the two.
+"""
 
 import math
 
@@ -8,6 +14,7 @@ from kvoice import audio, progress
 
 EDGE_S = 0.01  # at both ends of a file: a crop of speech begins and ends in the middle of a sound
 HIGHEST = 0.99  # sample of what is rendered as loud as its source, full scale = 1
+ROUNDS = 60  # of Griffin-Lim
 
 
 def crossfaded(waves, fade):
@@ -45,33 +52,51 @@ def eased(wave, spec):
     return faded(wave, round(EDGE_S * spec.sample_rate_hz))
 
 
-def segment(mel, spec, vocoder=None):
-    """The wave of a short mel, faded in and out: [time, mels] -> [samples], as `audio.as_waves` has them."""
-    (wave,) = audio.as_waves(mel[None], "mel", spec, vocoder)
-    return eased(wave, spec)
+def waves(items, spec, domain="mel", vocoder=None):
+    """What is heard of the items of a model, without the pre-emphasis of the Spec.
 
+    What a mel says beyond the bounds of the Spec, which no recording passes, is brought back to
+    them.
 
-def sound(mel, spec, samples, vocoder=None):
-    """The wave of a mel, faded in and out over 10 ms.
-
-    The last frame stands once more, so that a part of a hop at the end sounds too. What a model says beyond the
-    bounds of the Spec, which no recording passes, is brought back to them.
-
-    Shapes: mel [1 + samples // hop, mels] -> [samples].
+    Shapes: items [n, time, mels] -> [n, (time - 1) * hop], or [n, time * hop] with a vocoder;
+    [n, samples] of waves -> the same.
 
     Args:
-        mel: On the scale of the Spec.
-        spec: Of the mel and of the wave.
-        samples: Of the wave.
-        vocoder: A `vocode.Vocoder`, which works on long mels piece by piece itself; None = Griffin-Lim.
+        items: Mels on the scale of the Spec, or waves conditioned as it says.
+        spec: Of both.
+        domain: "mel" or "wave".
+        vocoder: A `vocode.Vocoder`; None = Griffin-Lim. Both work on long mels piece by piece.
     """
-    mel = np.clip(np.concatenate([mel, mel[-1:]]), spec.low, spec.high)
+    if domain != "mel":
+        return audio.deemphasised(np.asarray(items), spec)
+    mels = np.clip(items, spec.low, spec.high)
     if vocoder:
-        wave = vocoder(mel)
+        return vocoder(mels)
+    count, frames, _ = mels.shape
+    with progress.bar(total=count * (frames - 1), desc="Griffin-Lim", unit="frame") as bar:
+        return np.stack([
+            audio.long_griffin_lim(mel, spec, ROUNDS, told=bar.update) for mel in mels])
+
+
+def sound(mel, spec, samples=None, vocoder=None):
+    """The wave of a mel, faded in and out over `EDGE_S`.
+
+    Shapes: mel [time, mels] -> as long as `waves` has it; with `samples`, mel
+    [1 + samples // hop, mels] -> [samples].
+
+    Args:
+        mel: See `waves`.
+        spec: See `waves`.
+        samples: Of the wave. The last frame then stands once more, so that a part of a hop at the end
+            sounds too.
+        vocoder: See `waves`.
+    """
+    if samples is None:
+        (wave,) = waves(mel[None], spec, vocoder=vocoder)
     else:
-        with progress.bar(total=len(mel) - 1, desc="Griffin-Lim", unit="frame") as bar:
-            wave = audio.long_griffin_lim(mel, spec, told=bar.update)
-    return eased(fitted(wave, samples), spec)
+        (wave,) = waves(np.concatenate([mel, mel[-1:]])[None], spec, vocoder=vocoder)
+        wave = fitted(wave, samples)
+    return eased(wave, spec)
 
 
 def fitted(wave, samples):

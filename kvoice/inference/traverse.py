@@ -105,7 +105,7 @@ class Voices:
 
     def heard(self, path, mel):
         """Writes the sound of a mel; what the judges hear, and its F0, in a few words."""
-        wave = render.segment(mel, self.spec, self.vocoder)
+        wave = render.sound(mel, self.spec, vocoder=self.vocoder)
         audio.write(path, wave, self.spec.sample_rate_hz)
         track = audio.f0(wave, self.spec.sample_rate_hz, self.spec.hop)
         words = [self.unseen.labels[label][judge([mel])[0]]

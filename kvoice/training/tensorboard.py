@@ -21,12 +21,13 @@ class Summaries(keras.callbacks.Callback):
         run: The run; where its model has a verb `generate(count, label, seed)` or `infer(mel)`, it is
             heard.
         steps_per_epoch: Steps of an epoch, the axis of the curves.
+        waves: `inference.render.waves`: what is heard of what the model makes.
         valid: Validation data, for vocoders.
     """
 
-    def __init__(self, run, steps_per_epoch, valid=None):
+    def __init__(self, run, steps_per_epoch, waves, valid=None):
         super().__init__()
-        self.run, self.steps_per_epoch, self.valid = run, steps_per_epoch, valid
+        self.run, self.steps_per_epoch, self.waves, self.valid = run, steps_per_epoch, waves, valid
 
     def on_train_begin(self, logs=None):
         self.writer = tf.summary.create_file_writer(str(self.run.path / "logs"))
@@ -47,7 +48,7 @@ class Summaries(keras.callbacks.Callback):
         for label, name in enumerate(self.run.names or ["sample"]):
             item = self.model.generate(1, label if self.run.names else None)
             tf.summary.image(f"mel/{name}", picture(audio.as_mels(item, domain, spec), spec))
-            wave = audio.as_waves(item, domain, spec)
+            wave = self.waves(item, spec, domain)
             tf.summary.audio(f"audio/{name}", wave[:, :, None].clip(-1, 1), spec.sample_rate_hz)
 
     def _said_again(self, first):
@@ -57,8 +58,8 @@ class Summaries(keras.callbacks.Callback):
             if first:
                 waves["recording"] = utterance["wave"]
             for name, wave in waves.items():
-                wave = audio.deemphasised(wave, self.run.spec).clip(-1, 1)
-                tf.summary.audio(f"{name}/{i}", wave[None, :, None], self.run.spec.sample_rate_hz)
+                wave = self.waves(wave[None], self.run.spec, "wave").clip(-1, 1)
+                tf.summary.audio(f"{name}/{i}", wave[:, :, None], self.run.spec.sample_rate_hz)
 
     def on_train_end(self, logs=None):
         self.writer.close()

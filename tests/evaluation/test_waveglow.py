@@ -77,6 +77,8 @@ class Spoken:
         return {"name": "ada_0", "wave": self.wave, "mel": audio.mel(self.wave, SPEC)[:-1]}
 
     def infer(self, mel, sigma, seed=0):
+        if mel.ndim == 3:
+            return np.stack([self.infer(each, sigma, seed) for each in mel])
         return self.wave if len(mel) == len(self.wave) // SPEC.hop else np.zeros(len(mel) * SPEC.hop, "float32")
 
 

@@ -25,7 +25,6 @@ from kvoice.inference.convert import (
     quieter,
     voice,
 )
-from kvoice.inference.render import levelled, sound
 from kvoice.runs import Run
 
 SPEC = audio.SPECS["waveglow"]
@@ -204,16 +203,6 @@ def test_a_recording_is_heard_at_once_however_long_it_is():
 # Waves
 
 
-@pytest.mark.parametrize("samples", [8 * 2560, 8 * 2560 + 1, 8 * 2560 + 255])
-def test_a_sound_lasts_to_the_last_sample_and_begins_and_ends_in_silence(samples):
-    wave = tone(22050, 2.0)[:samples]
-    made = sound(audio.mel(wave, SPEC), SPEC, samples)
-    assert made.shape == (samples,) and made.dtype == np.float32
-    assert made[0] == made[-1] == 0
-    assert np.abs(np.diff(made)).max() < 2 * np.abs(np.diff(wave)).max()  # no click
-    assert rms(made[-700:-220]) > 0.5 * rms(wave[-700:-220])
-
-
 class Vocoder:
     """A wave whose level in every hop is the first value of the frame."""
 
@@ -221,32 +210,8 @@ class Vocoder:
         self.spec, self.mels = spec, []
 
     def __call__(self, mel):
-        self.mels.append(mel)
-        return np.repeat(mel[:, 0], self.spec.hop).astype("float32")
-
-
-def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
-    vocoder, mel = Vocoder(SPEC), np.linspace(0.1, 0.5, 20 * 80).reshape(20, 80)
-    samples = 19 * SPEC.hop + 100
-    made = sound(mel, SPEC, samples, vocoder)
-    np.testing.assert_array_equal(vocoder.mels[0], [*mel, mel[-1]])
-    inner = np.s_[300:-300]
-    np.testing.assert_allclose(made[inner], np.repeat(mel[:, 0], SPEC.hop)[:samples][inner], rtol=1e-6)
-
-
-def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale():
-    wave, like = np.array([0.1, -0.1, 0.1, -0.1]), np.array([0.4, -0.4] * 5)
-    made, quieter_db = levelled(wave, like)
-    np.testing.assert_allclose(made, [0.4, -0.4, 0.4, -0.4], rtol=1e-6)
-    assert quieter_db == 0
-    np.testing.assert_allclose(levelled(wave, like + 3)[0], made, rtol=1e-6)  # an offset is not loud
-    peaky = np.array([0.5, -0.5, *[0] * 14])
-    made, quieter_db = levelled(peaky, like)  # 1.2 would pass
-    np.testing.assert_allclose(made, 1.98 * peaky, rtol=1e-6)
-    assert quieter_db == pytest.approx(20 * np.log10(rms(like) / rms(made)))
-    for silence in (levelled(np.zeros(4), like), levelled(wave, np.zeros(9))):
-        np.testing.assert_array_equal(silence[0], np.zeros(4))
-        assert silence[1] == 0
+        self.mels += list(mel)
+        return np.repeat(mel[..., 0], self.spec.hop, axis=-1).astype("float32")
 
 
 @pytest.mark.parametrize("preset", ["waveglow", "adainvc"])
@@ -572,11 +537,3 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     assert "me/deep: no file of it could be used" in line(1, "--source=me/deep", "--target=me/deep/b.wav",
                                                           "--output=new")
     assert not os.path.exists("c.wav") and not os.path.exists("new")
-
-
-def test_a_mel_beyond_what_any_recording_has_still_sounds():
-    spec = audio.SPECS["waveglow"]
-    mel = np.full((20, spec.mels), 300.0, np.float32)  # e^300 is no magnitude of float32
-    wave = sound(mel, spec, 19 * spec.hop)
-    np.testing.assert_array_equal(wave, sound(np.full_like(mel, spec.high), spec, 19 * spec.hop))
-    assert np.isfinite(wave).all()

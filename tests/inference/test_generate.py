@@ -8,7 +8,6 @@ from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
 from kvoice.inference.generate import generate
-from kvoice.inference.render import crossfaded, faded
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "sad"]
@@ -188,30 +187,12 @@ def test_the_figures_of_a_model_of_waves_are_their_mels(tmp_path, monkeypatch):
 # What is written
 
 
-def test_the_gains_of_a_fade_sum_to_one_and_the_rest_is_untouched():
-    np.testing.assert_allclose(crossfaded(np.ones((3, 10)), 4), np.ones(22))
-    waves = np.arange(1.0, 21).reshape(2, 10)
-    joined = crossfaded(waves, 3)
-    assert len(joined) == 17
-    np.testing.assert_array_equal(joined[:7], waves[0, :7])
-    np.testing.assert_array_equal(joined[10:], waves[1, 3:])
-
-
-def test_a_fade_longer_than_half_a_wave_is_cut_short():
-    np.testing.assert_allclose(crossfaded(np.ones((3, 4)), 100), np.ones(8))
-
-
 def test_a_file_begins_and_ends_in_silence(written):
     directory, made = written
     for each in made["files"]:
         wave, _ = audio.read(directory / each["file"])
         assert wave[0] == wave[-1] == 0
         assert np.abs(wave).max() > 0.01
-
-
-def test_only_the_ends_of_a_wave_fade():
-    wave = faded(np.ones(10), 3)
-    np.testing.assert_allclose(wave, [0, 0.5, 1, 1, 1, 1, 1, 1, 0.5, 0], atol=1e-6)
 
 
 def test_names_that_differ_in_punctuation_keep_files_of_their_own(tmp_path):

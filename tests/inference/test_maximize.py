@@ -291,6 +291,22 @@ def test_a_recording_is_pushed_from_its_own_noise_under_the_label_that_fits(tmp_
     assert measured[1] == [2] and measured[2].tolist() == [labels.tolist()]
 
 
+def test_what_is_heard_of_a_recording_has_no_pre_emphasis(tmp_path, monkeypatch):
+    spec = dataclasses.replace(SPEC, preemphasis=0.97)
+    clip = recording(tmp_path / "me.wav", 1.0, (0.5, 0.9))
+    waves = gan(domain="wave", shape=(16384,), low=-1.0, high=1.0, noise=4)
+    monkeypatch.setattr(maximize, "invert", lambda path, item, noise, labels: (noise, None, None))
+    path = maximize.AscentPath(waves, classifier(), spec)
+    _, _, about = maximize.inverted(path, clip, 1, 0, spec)
+    start = SPEC.hop * round(about["second"] * SPEC.sample_rate_hz / SPEC.hop)
+    original = audio.read(clip)[0][start : start + 16384]
+    # What came before the window is not known to the filter: an offset that fades away.
+    np.testing.assert_allclose(about["_waves"][0][300:], original[300:], atol=1e-3)
+    made = waves.decode(waves.noise(1, 0))[0]
+    again = audio.condition(about["_waves"][1], spec, trim=False)
+    np.testing.assert_allclose(again, made, atol=1e-4)
+
+
 def test_more_starts_are_drawn_to_measure_an_ascent_from_noise():
     content = {"start": None, "asked": {"targets": ["sad", "angry"], "label": ""}}
     noise, targets, told = maximize.starts(content, "", gan(labels=3), classifier(), 50, 4)

@@ -8,6 +8,7 @@ tf = pytest.importorskip("tensorflow")
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
 from kvoice import audio  # noqa: E402
+from kvoice.inference import render  # noqa: E402
 from kvoice.training import tensorboard  # noqa: E402
 
 SPEC = audio.SPECS["waveglow"]
@@ -44,7 +45,7 @@ class Listener:
 def written(path, model, names=("calm", "angry")):
     """What the second epoch of a model shows."""
     run = types.SimpleNamespace(path=path, names=list(names), spec=SPEC)
-    summaries = tensorboard.Summaries(run, steps_per_epoch=50)
+    summaries = tensorboard.Summaries(run, 50, render.waves)
     summaries.set_model(model)
     summaries.on_train_begin()
     summaries.on_epoch_end(1, {"loss": 2.5, "val_frechet": 0.5})
