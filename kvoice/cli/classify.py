@@ -22,16 +22,13 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
     required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"))
     frameworks.chosen_backend()
 
-    from kvoice import models, runs
     from kvoice.inference import classify
-    from kvoice.training import loop
+    from kvoice.inference.voice import load
 
-    run = runs.load(run)
-    models.check(run, "classify")
-    paths = classify.files(input)
-    rows, left_out = classify.classify(loop.load(run.path), run.spec, paths, output)
+    voice = load(run, "classify")
+    rows, left_out = classify.classify(voice, classify.files(input), output)
     for row in rows[:SHOWN]:
-        odds = ", ".join(f"{name} {row[name]}" for name in run.names)
+        odds = ", ".join(f"{name} {row[name]}" for name in voice.names)
         print(f"{row['file']}: {row['label']}   ({odds})")
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} more")

@@ -30,19 +30,16 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
              output=(output, "FILE_OR_DIR"))
     frameworks.chosen_backend()
 
-    from kvoice import models, runs
     from kvoice.inference import convert, vocode
-    from kvoice.training import loop
+    from kvoice.inference.voice import load
 
-    run = runs.load(run)
-    models.check(run, "convert")
     convert.plan(source, target, output)  # before anything is loaded
-    vocoder = vocode.of_run(vocoder, run)
-    model = loop.load(run.path)
+    voice = load(run, "convert")
+    vocoder = vocode.of_run(vocoder, voice.run)
     print("Converted voices imitate somebody: ask them, and say that it is converted.")
     rows, left_out = convert.convert(
-        model, run.spec, source, target, output, mix,
-        convert.layer_numbers(layers, model.style_layers) if layers else None,
+        voice, source, target, output, mix,
+        convert.layer_numbers(layers, voice.model.style_layers) if layers else None,
         vocoder, rate or None)
     told_left_out(left_out, rows, source)
     for line in convert.quieter(rows):

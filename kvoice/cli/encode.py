@@ -20,13 +20,10 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"), output=(output, "FILE"))
     frameworks.chosen_backend()
 
-    from kvoice import models, runs
     from kvoice.inference import classify, encode
-    from kvoice.training import loop
+    from kvoice.inference.voice import load
 
-    run = runs.load(run)
-    models.check(run, "encode")
-    paths = classify.files(input)
-    used, points, left_out = encode.encode(loop.load(run.path), run.spec, paths, output)
+    voice = load(run, "encode")
+    used, points, left_out = encode.encode(voice, classify.files(input), output)
     told_left_out(left_out, used, input)
     print(f"{counted(used, left_out)}, {points.shape[1]} numbers each, in {output}")

@@ -22,14 +22,12 @@ def generate(run, output, count, seed, label, vocoder):
     required(run=(run, "DIR"))
     frameworks.chosen_backend()
 
-    from kvoice import models, runs
     from kvoice.inference import vocode
     from kvoice.inference.generate import generate
-    from kvoice.training import loop
+    from kvoice.inference.voice import load
 
-    run = runs.load(run)
-    models.check(run, "generate")
-    output = output or run.path / "generated" / f"seed-{seed}"
-    made = generate(loop.load(run.path), run.spec, run.names, output, count=count, seed=seed, labels=label or None,
-                    vocoder=vocode.of_run(vocoder, run))
+    voice = load(run, "generate")
+    output = output or voice.run.path / "generated" / f"seed-{seed}"
+    made = generate(voice, output, count=count, seed=seed, labels=label or None,
+                    vocoder=vocode.of_run(vocoder, voice.run))
     print(f"{len(made['files'])} wavs and their pictures are in {output}")

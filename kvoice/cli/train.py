@@ -136,6 +136,7 @@ def _complete(run):
     """Writes what a run holds at its end, as far as it is missing."""
     from kvoice import plots
     from kvoice.inference import generate
+    from kvoice.inference.voice import load
     from kvoice.models import MODELS
     from kvoice.training import loop
 
@@ -145,4 +146,4 @@ def _complete(run):
         plots.curves(run.path / "curves.png", plots.log(run.path / "log.csv"))
     generates = "generate" in MODELS[run.config["model_name"]].verbs
     if generates and not (run.path / "samples" / "samples.json").exists():
-        generate.generate(loop.load(run.path), run.spec, run.names, run.path / "samples")
+        generate.generate(load(run.path), run.path / "samples")

@@ -32,24 +32,23 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         raise UsageError(f"--factor={factor}: expected auto, or the number of a latent")
     backend = frameworks.chosen_backend()
 
-    from kvoice import evaluation, models, runs
+    from kvoice import evaluation
     from kvoice.evaluation import tables
     from kvoice.inference import traverse, vocode
-    from kvoice.training import loop
+    from kvoice.inference.voice import load
 
-    run = runs.load(run)
-    models.check(run, "traverse")
+    voice, panel = load(run, "traverse"), None
+    run = voice.run
     corpus = corpora.of_run(run)
     vocoder = vocode.of_run(vocoder, run)
-    model, panel = loop.load(run.path), None
     if corpus.images:
         sources = corpus.sources(("train", "test"))
     else:
         sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
-        panel = evaluation.of(run.config["model_name"]).panel(model, sources["judge"], seed)
+        panel = evaluation.of(run.config["model_name"]).panel(voice.model, sources["judge"], seed)
     folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
     made = traverse.traverse(
-        model, run, sources, folder,
+        voice, sources, folder,
         {"run": os.path.relpath(run.path, folder),
          "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
         label, None if factor == "auto" else int(factor), count, seed, vocoder, panel)

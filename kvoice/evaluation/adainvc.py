@@ -1,6 +1,6 @@
 """How good conversions are, before judges who know neither of the two voices.
 
-    panel = Panel(encoder, encoder_spec, judge, [test, judge], judged("demo", "../encoder", "demo:25-224"))
+    panel = Panel(encoder, judge, [test, judge], judged("demo", "../encoder", "demo:25-224"))
     scores = conversion_scores(model, run_speakers, sources, panel)
     examples(model, sources, panel, folder)
 
@@ -22,9 +22,9 @@ from kvoice.evaluation.judges import JUDGED, PhoneProbe
 from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import convert, encode, render
+from kvoice.inference.voice import load
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
-from kvoice.training import loop
 
 CONVERSIONS = 192  # between unseen speakers, that are measured
 OTHER_DATA = True
@@ -65,8 +65,7 @@ class Panel:
     """All who listen: they learned from none of the speakers whose voices are converted.
 
     Args:
-        encoder: A `models.speakerencoder.SpeakerEncoder`.
-        spec: Of its mels.
+        encoder: A speaker encoder, as a `voice.Voice`.
         judge: A `data.source.Source` of mels and waves, and phones where they are known: the speakers
             of the probe.
         recorded: Sources of waves, of speakers whom the encoder does not know: they give the threshold.
@@ -77,10 +76,10 @@ class Panel:
         judged: What was given, with the "warning" that the encoder hardly tells these voices apart, or "".
     """
 
-    def __init__(self, encoder, spec, judge, recorded, judged, seed=0):
-        self.encoder, self.spec, self.silent = encoder, spec, []
+    def __init__(self, encoder, judge, recorded, judged, seed=0):
+        self.encoder, self.silent = encoder, []
         points, speakers, genders = (np.concatenate(each) for each in zip(*(
-            speakerencoder.embedded(encoder, spec, source) for source in recorded)))
+            speakerencoder.embedded(encoder, source) for source in recorded)))
         self.told = speakerencoder.told_apart(points, speakers, genders, np.random.default_rng(seed))
         self.judged = judged | {"warning": "" if self.told["rate"] <= HARDLY else (
             f"{judged['encoder']} hardly tells these voices apart (equal error rate {self.told['rate']:.1%}"
@@ -94,8 +93,9 @@ class Panel:
 
     def voices(self, waves, sample_rate_hz):
         """Embeddings of sounds: a list of [samples] -> [n, size], each of length 1."""
-        return encode.of_waves(self.encoder, self.spec, [
-            audio.resample(wave, sample_rate_hz, self.spec.sample_rate_hz) for wave in waves])
+        own_hz = self.encoder.spec.sample_rate_hz
+        return encode.of_waves(self.encoder, [
+            audio.resample(wave, sample_rate_hz, own_hz) for wave in waves])
 
     def phones_right(self, mels, phones):
         """For each mel the share of frames, silence left out, in which the right phone is heard.
@@ -129,7 +129,7 @@ class Speakers:
         found = (source.utterance(row) for row in range(len(source)))
         self._said = [(each["text"], each["emotion"]) for each in found]
         enrolled, speakers = speakerencoder.chosen(source)
-        points, _, _ = speakerencoder.embedded(panel.encoder, panel.spec, source)
+        points, _, _ = speakerencoder.embedded(panel.encoder, source)
         for name in self.names:
             number = source.labels["speaker"].index(name)
             own = np.flatnonzero(self.numbers == number)
@@ -577,11 +577,11 @@ def evaluate(run, corpus, options):
                           f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
                           "with the same --data learns from the split judge")
     sources = corpus.sources(splits, more=["wave", "f0", *["phone"] * bool(known.labels["phone"])])
-    model = loop.load(run.path)
+    model = load(run.path).model
     recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
     if not {*there["judge"]} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])
-    panel = Panel(loop.load(encoder.path), encoder.spec, sources["judge"], recorded,
+    panel = Panel(load(encoder.path), sources["judge"], recorded,
                   judged(data, os.path.relpath(encoder.path, run.path), encoder.config["data_spec"]), options.seed)
     given = run.config["speakers"], sources, panel
     scores = conversion_scores(model, *given, count=options.count or CONVERSIONS, seed=options.seed)

@@ -1,6 +1,6 @@
 """How well a speaker encoder tells voices apart that it has never heard.
 
-    scores = encoder_scores(model, spec, {"valid": source, "judge": source, "test": source})
+    scores = encoder_scores(voice, {"valid": source, "judge": source, "test": source})
 
 A trial is a pair of recordings: of one speaker, or of two. The equal error rate is where as many pairs of
 two speakers are taken for one as pairs of one for two; its threshold on the cosine is what "the same
@@ -15,8 +15,8 @@ from kvoice.evaluation import voicegan
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import encode
+from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
-from kvoice.training import loop
 
 OTHER_DATA = True
 HEARD = 12  # utterances of each speaker, spread over what there is of him
@@ -38,12 +38,11 @@ def chosen(source, per_speaker=HEARD):
     return rows, speakers[rows]
 
 
-def embedded(model, spec, source, per_speaker=HEARD):
+def embedded(voice, source, per_speaker=HEARD):
     """Embeddings of some utterances of each speaker of a source.
 
     Args:
-        model: A `models.speakerencoder.SpeakerEncoder`.
-        spec: Of its mels.
+        voice: A speaker encoder, as a `voice.Voice`.
         source: A `data.source.Source` with waves, of any rate.
 
     Returns:
@@ -52,8 +51,8 @@ def embedded(model, spec, source, per_speaker=HEARD):
     rows, speakers = chosen(source, per_speaker)
     found = [source.utterance(row) for row in rows]
     waves = [audio.resample(audio.deemphasised(each["wave"], source.spec), source.spec.sample_rate_hz,
-                            spec.sample_rate_hz) for each in found]
-    return encode.of_waves(model, spec, waves), speakers, np.array([each["gender"] for each in found])
+                            voice.spec.sample_rate_hz) for each in found]
+    return encode.of_waves(voice, waves), speakers, np.array([each["gender"] for each in found])
 
 
 def trials(points, speakers):
@@ -142,19 +141,18 @@ def picture(path, points, speakers, genders, seed=0):
 def quality(spec, valid):
     """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for `training.loop.train`."""
     def validate(model):
-        points, speakers, _ = embedded(model, spec, valid)
+        points, speakers, _ = embedded(Voice(model, spec), valid)
         same, different = trials(points, speakers)
         return {"equal_error_rate": speech.equal_error_rate(same, different)[0]}
 
     return validate
 
 
-def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
+def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
     """Everything that is said of a speaker encoder, as a dict fit for JSON.
 
     Args:
-        model: A trained `models.speakerencoder.SpeakerEncoder`.
-        spec: Of its mels.
+        voice: A trained speaker encoder, as a `voice.Voice`.
         sources: Split -> `data.source.Source` with waves.
         learned_from: The splits with speakers whom it was trained on.
         path: Where the embeddings of the last split are drawn.
@@ -166,7 +164,7 @@ def encoder_scores(model, spec, sources, learned_from, path, corpus, seed=0):
     """
     found, rng = {}, np.random.default_rng(seed)
     for split, source in sources.items():
-        points, speakers, genders = embedded(model, spec, source)
+        points, speakers, genders = embedded(voice, source)
         found[split] = told_apart(points, speakers, genders, rng)
     names = source.labels["gender"]
     drawn = picture(path, points, [source.labels["speaker"][k] for k in speakers],
@@ -207,7 +205,7 @@ def evaluate(run, corpus, options):
         raise KvoiceError(f"{data}: no split of it has two speakers that could be "
                           "told apart; take a corpus of eight speakers or more")
     learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
-    scores = encoder_scores(loop.load(run.path), run.spec, corpus.waves(splits), learned_from,
+    scores = encoder_scores(load(run.path), corpus.waves(splits), learned_from,
                             run.path / "embeddings.png", data, options.seed)
     write_json(run.path / "evaluation.json", scores)
     return printed(scores, run.path / "evaluation.json", f"Measured on {scores['corpus']}")

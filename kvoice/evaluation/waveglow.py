@@ -13,8 +13,8 @@ from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import render
 from kvoice.inference.vocode import Vocoder
+from kvoice.inference.voice import load
 from kvoice.metrics import speech
-from kvoice.training import loop
 from kvoice.training.loop import Batches
 
 UTTERANCES = 48  # of which re-synthesis is measured
@@ -52,12 +52,11 @@ def likelihood(model, source, batches):
     return {name: found[name] for name in ("log_likelihood", "bits_per_sample")}
 
 
-def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
+def vocoder_scores(voice, sources, learned_from, count, seed, folder):
     """Everything that is said of a vocoder, as a dict fit for JSON.
 
     Args:
-        model: A trained `models.waveglow.WaveGlow`.
-        spec: Of its mels and waves.
+        voice: A trained WaveGlow, as a `voice.Voice`.
         sources: "train", "valid" and "test" -> `data.source.Source` of mels, waves and masks.
         learned_from: The names of the speakers that it was trained on; [] = unknown.
         count: Utterances of the split test that are said again.
@@ -68,6 +67,7 @@ def vocoder_scores(model, spec, sources, learned_from, count, seed, folder):
         {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures, "sigma",
         "count", "seed", "tables"}.
     """
+    model, spec = voice.model, voice.spec
     likelihoods = {split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()}
     plain = Vocoder(model, spec, seed=seed)
     ways = [("vocoder", "the vocoder", plain)]  # name of its files, of its row, what makes the sound
@@ -158,7 +158,7 @@ def evaluate(run, corpus, options):
     """As the package says, of `UTTERANCES` utterances."""
     data = options.data or run.config["data_spec"]
     scores = vocoder_scores(
-        loop.load(run.path), run.spec, corpus().sources(("train", "valid", "test")), run.config["speakers"],
+        load(run.path), corpus().sources(("train", "valid", "test")), run.config["speakers"],
         options.count or UTTERANCES, options.seed, run.path / "resynthesis")
     write_json(run.path / "evaluation.json", scores | {"corpus": data})
     return printed(scores, run.path / "evaluation.json", f"Measured on {data}",

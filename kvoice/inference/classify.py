@@ -5,6 +5,7 @@ overlapping; its probabilities are the average of theirs. Shorter files are padd
 in training.
 """
 
+import contextlib
 import csv
 import io
 import math
@@ -47,11 +48,37 @@ def file_probabilities(model, items, spec):
     return np.stack([each.mean(axis=0) for each in np.split(probabilities, ends)])
 
 
+def wave_probabilities(voice, wave):
+    """What a classifier hears in a recording: [samples] -> [labels].
+
+    Args:
+        voice: A classifier, as a `voice.Voice`.
+        wave: At the rate of the Spec.
+
+    Raises:
+        KvoiceError: If the wave is too short, silent or clipped; the line names no file.
+    """
+    wave = audio.condition(wave, voice.spec)
+    if reason := audio.problem(wave, voice.spec.sample_rate_hz):
+        raise KvoiceError(reason)
+    item = wave if voice.model.domain == "wave" else audio.paired(wave, voice.spec)[1]
+    return file_probabilities(voice.model, [item], voice.spec)[0]
+
+
 def silence(model, spec):
     return spec.silence if model.domain == "mel" else 0.0
 
 
 # --- Files
+
+
+@contextlib.contextmanager
+def named(path):
+    """Puts a file's name before what is wrong with its wave."""
+    try:
+        yield
+    except KvoiceError as error:
+        raise KvoiceError(f"{path}: {error}") from None
 
 
 def files(path, kinds=layout.AUDIO):
@@ -70,12 +97,11 @@ def files(path, kinds=layout.AUDIO):
     return found
 
 
-def classify(model, spec, paths, output=""):
+def classify(voice, paths, output=""):
     """What a classifier hears in each file: rows of file, label, and a probability for each label.
 
     Args:
-        model: A `models.classifier.Classifier`.
-        spec: Of its features.
+        voice: A classifier, as a `voice.Voice`.
         paths: Sound files of any rate.
         output: A CSV file for the rows, replaced whole or not at all; "" = none.
 
@@ -92,16 +118,14 @@ def classify(model, spec, paths, output=""):
     rows, left_out = [], []
     for path in progress.bar(paths, desc="classify", unit="file"):
         try:
-            wave = audio.condition(audio.read(path, spec.sample_rate_hz)[0], spec)
-            if reason := audio.problem(wave, spec.sample_rate_hz):
-                raise KvoiceError(f"{path}: {reason}")
+            wave, _ = audio.read(path, voice.spec.sample_rate_hz)
+            with named(path):
+                odds = wave_probabilities(voice, wave)
         except KvoiceError as error:
             left_out.append(str(error))
             continue
-        item = wave if model.domain == "wave" else audio.paired(wave, spec)[1]
-        (odds,) = file_probabilities(model, [item], spec)
-        rows.append({"file": path, "label": model.names[int(odds.argmax())],
-                     **{name: f"{p:.4f}" for name, p in zip(model.names, odds)}})
+        rows.append({"file": path, "label": voice.names[int(odds.argmax())],
+                     **{name: f"{p:.4f}" for name, p in zip(voice.names, odds)}})
     if output and rows:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]))

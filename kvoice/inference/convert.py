@@ -1,14 +1,14 @@
 """Wave in, wave out: what one recording says, in the voice of others.
 
-    styles = voice(model, spec, [you, you_too])          # waves at the rate of the Spec
-    mel, wave = convert_wave(model, spec, me, styles)    # as long and as loud as `me`
+    styles = style(voice, [you, you_too])          # waves at the rate of the Spec
+    mel, wave = convert_wave(voice, me, styles)    # as long and as loud as `me`
 
-`convert` does the same for files and folders of any rate. The words and their timing are the source's;
-the voice is the mean of those of the targets. Whole recordings are heard at once, since what instance
-normalisation takes away is measured over all of them; only the vocoder goes piece by piece.
+`voice` is an AdaIN-VC as `voice.load` gives it. `convert` does the same for files and folders of
+any rate. The words and their timing are the source's; the voice is the mean of those of the
+targets. Whole recordings are heard at once, since what instance normalisation takes away is
+measured over all of them; only the vocoder goes piece by piece.
 """
 
-import contextlib
 import math
 import os
 import re
@@ -21,7 +21,7 @@ from kvoice import audio, progress
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
 from kvoice.inference import render
-from kvoice.inference.classify import files
+from kvoice.inference.classify import files, named
 
 LOWEST_HZ = 1000  # rate of a file that is written
 
@@ -29,15 +29,14 @@ LOWEST_HZ = 1000  # rate of a file that is written
 # --- Waves
 
 
-def heard(model, spec, wave, trim=False):
+def heard(voice, wave, trim=False):
     """The mel of a wave as a model wants it.
 
     Shapes: wave [samples] -> [1 + samples // hop, mels].
 
     Args:
-        model: Says how many frames it needs.
-        spec: Of the mel; the wave is at its rate.
-        wave: Of one voice.
+        voice: A `voice.Voice` whose model says how many frames it needs.
+        wave: Of one speaker, at the rate of the Spec.
         trim: Whether silence is cut off its ends, where the Spec does so: for a target. A source keeps
             its timing.
 
@@ -45,31 +44,32 @@ def heard(model, spec, wave, trim=False):
         KvoiceError: If the wave is shorter than the model can hear, silent or clipped; the line names
             no file.
     """
-    _refuse_short(model, spec, wave)
-    if reason := audio.problem(wave, spec.sample_rate_hz):
+    _refuse_short(voice, wave)
+    if reason := audio.problem(wave, voice.spec.sample_rate_hz):
         raise KvoiceError(reason)
-    wave = audio.condition(wave, spec, trim)
-    _refuse_short(model, spec, wave)
-    return audio.mel(wave, spec)
+    wave = audio.condition(wave, voice.spec, trim)
+    _refuse_short(voice, wave)
+    return audio.mel(wave, voice.spec)
 
 
-def _refuse_short(model, spec, wave):
-    least = (model.minimum_frames - 1) * spec.hop
+def _refuse_short(voice, wave):
+    least = (voice.model.minimum_frames - 1) * voice.spec.hop
     if len(wave) < least:
-        second = spec.sample_rate_hz
+        second = voice.spec.sample_rate_hz
         raise KvoiceError(f"{len(wave) / second:.2f} s of sound, at least "
                           f"{math.ceil(100 * least / second) / 100:.2f} s are needed")
 
 
-def voice(model, spec, waves):
-    """The voice of some recordings: the mean of their styles.
+def style(voice, waves):
+    """The voice in some recordings: the mean of their styles.
 
     Shapes: waves, each [samples] at the rate of the Spec -> [layers, 2 * width].
 
     Raises:
         KvoiceError: If one of them cannot be used (see `heard`).
     """
-    return np.mean([model.encode(heard(model, spec, wave, trim=True))["styles"] for wave in waves], axis=0)
+    mels = [heard(voice, wave, trim=True) for wave in waves]
+    return np.mean([voice.model.encode(mel)["styles"] for mel in mels], axis=0)
 
 
 def mixed(source, target, mix=1.0, layers=None):
@@ -124,7 +124,7 @@ def converted(model, mel, styles, mix=1.0, layers=None):
     Args:
         model: A `models.adainvc.AdaINVC`.
         mel: From `heard`.
-        styles: From `voice`.
+        styles: From `style`.
         mix: See `mixed`.
         layers: See `mixed`.
     """
@@ -132,17 +132,16 @@ def converted(model, mel, styles, mix=1.0, layers=None):
     return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
 
 
-def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
+def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None):
     """What a wave says in another voice, as long and as loud as it is (see `levelled`).
 
     Shapes: wave [samples] at the rate of the Spec, styles [layers, 2 * width] -> mel [1 + samples //
     hop, mels], wave [samples].
 
     Args:
-        model: A `models.adainvc.AdaINVC`.
-        spec: Of its mels.
+        voice: An AdaIN-VC, as a `voice.Voice`.
         wave: The source.
-        styles: From `voice`.
+        styles: From `style`.
         mix: See `mixed`.
         layers: See `mixed`.
         vocoder: See `sound`.
@@ -150,14 +149,14 @@ def convert_wave(model, spec, wave, styles, mix=1.0, layers=None, vocoder=None):
     Raises:
         KvoiceError: If the wave cannot be used (see `heard`), or `mix` or `layers` cannot.
     """
-    mel = converted(model, heard(model, spec, wave), styles, mix, layers)
-    return mel, render.levelled(render.sound(mel, spec, len(wave), vocoder), wave)[0]
+    mel = converted(voice.model, heard(voice, wave), styles, mix, layers)
+    return mel, render.levelled(render.sound(mel, voice.spec, len(wave), vocoder), wave)[0]
 
 
 # --- Files
 
 
-def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=None, rate_hz=None):
+def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, rate_hz=None):
     """Converts a sound file, or all those of a folder, to the voice of other files.
 
     A conversion is as long as its source, to the sample where their rates agree, and as loud (see
@@ -166,8 +165,7 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
     output are no sources.
 
     Args:
-        model: A `models.adainvc.AdaINVC`.
-        spec: Of its mels.
+        voice: An AdaIN-VC, as a `voice.Voice`.
         source: A sound file of any rate, or a folder.
         targets: Sound files of any rate, of one voice.
         output: A file whose name ends in .wav, or a folder, made if need be.
@@ -189,12 +187,12 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
     if rate_hz is not None and rate_hz < LOWEST_HZ:
         raise KvoiceError(f"--rate={rate_hz}: must be at least {LOWEST_HZ}, in Hz")
     planned, left_out = plan(source, targets, output)
-    voices = []
+    spec, found = voice.spec, []
     for target in targets:
         wave, _ = audio.read(target, spec.sample_rate_hz)
         with named(target):
-            voices.append(voice(model, spec, [wave]))
-    styles = np.mean(voices, axis=0)
+            found.append(style(voice, [wave]))
+    styles = np.mean(found, axis=0)
     mixed(styles, styles, mix, layers)  # refuses what is out of range
     rows = []
     for path, place in progress.bar(planned, desc="convert", unit="file"):
@@ -202,14 +200,14 @@ def convert(model, spec, source, targets, output, mix=1.0, layers=None, vocoder=
             original, own_hz = audio.read(path)
             wave = audio.resample(original, own_hz, spec.sample_rate_hz)
             with named(path):
-                mel = heard(model, spec, wave)
+                mel = heard(voice, wave)
         except KvoiceError as error:
             if not os.path.isdir(source):
                 raise
             left_out.append(str(error))
             continue
         times = [time.perf_counter()]
-        mel = converted(model, mel, styles, mix, layers)
+        mel = converted(voice.model, mel, styles, mix, layers)
         times.append(time.perf_counter())
         wave = render.sound(mel, spec, len(wave), vocoder)
         times.append(time.perf_counter())
@@ -237,15 +235,6 @@ def quieter(rows):
     if len(fainter) == 1:
         return [f"{path}: comes out {most_db:.1f} dB quieter, {why}"]
     return [f"{len(fainter)} files come out quieter, {why}; the most {path}, by {most_db:.1f} dB"]
-
-
-@contextlib.contextmanager
-def named(path):
-    """Puts a file's name before what is wrong with its wave."""
-    try:
-        yield
-    except KvoiceError as error:
-        raise KvoiceError(f"{path}: {error}") from None
 
 
 def plan(source, targets, output, kinds=AUDIO):

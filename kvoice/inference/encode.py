@@ -1,7 +1,7 @@
 """Voices as points: embeddings of sound files by a trained model.
 
-    points = of_waves(model, spec, waves)     # of a speakerencoder, or of an adainvc
-    paths, points, left_out = encode(model, spec, paths, "voices.npz")
+    points = of_waves(voice, waves)     # `voice` as `voice.load` gives it
+    paths, points, left_out = encode(voice, paths, "voices.npz")
 """
 
 import csv
@@ -15,6 +15,7 @@ from kvoice import audio, progress
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 from kvoice.inference import convert
+from kvoice.inference.classify import named
 
 ENDINGS = (".npz", ".csv")
 TOGETHER = 32  # files whose partials are embedded at once
@@ -23,7 +24,7 @@ STEP = 77 / 160  # from one partial to the next, of their length
 FILLED = 0.75  # of the last partial, without which it is left out
 
 
-def of_waves(model, spec, waves):
+def of_waves(voice, waves):
     """The voices of waves.
 
     By a speaker encoder the mean over their partials, brought to length 1: each wave is brought to one
@@ -34,9 +35,8 @@ def of_waves(model, spec, waves):
     Shapes: waves, each [samples] -> [n, embedding].
 
     Args:
-        model: A `models.speakerencoder.SpeakerEncoder` or `models.adainvc.AdaINVC`.
-        spec: Of its mels; the waves are at its rate.
-        waves: A list.
+        voice: A speaker encoder or an AdaIN-VC, as a `voice.Voice`.
+        waves: A list, at the rate of the Spec.
 
     Raises:
         KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.heard`).
@@ -44,15 +44,15 @@ def of_waves(model, spec, waves):
     Source: as Resemblyzer does, which makes faint recordings louder but loud ones not fainter, and cuts
     long pauses by a detector of voices that is not here.
     """
-    return _points(model, [_heard(model, spec, wave) for wave in waves])
+    return _points(voice.model, [_heard(voice, wave) for wave in waves])
 
 
-def _heard(model, spec, wave):
+def _heard(voice, wave):
     """What a model is given of a wave: partials [n, size, mels], or the mel [time, mels] of all of it."""
-    if not hasattr(model, "embed"):
-        return convert.heard(model, spec, wave, trim=True)
-    wave = audio.condition(_levelled(wave), spec)
-    return partials(audio.mel(wave, spec), model.partial_frames, spec.silence)
+    if not hasattr(voice.model, "embed"):
+        return convert.heard(voice, wave, trim=True)
+    wave = audio.condition(_levelled(wave), voice.spec)
+    return partials(audio.mel(wave, voice.spec), voice.model.partial_frames, voice.spec.silence)
 
 
 def _points(model, heard):
@@ -90,12 +90,11 @@ def partials(mel, size, silence):
 # --- Files
 
 
-def encode(model, spec, paths, output=""):
+def encode(voice, paths, output=""):
     """The voices of files.
 
     Args:
-        model: See `of_waves`.
-        spec: Of its mels.
+        voice: See `of_waves`.
         paths: Sound files of any rate.
         output: A file for them, replaced whole or not at all: an .npz of the arrays `file` and
             `embedding` [files, size], or a .csv with the columns file, e0, e1, ...; "" = none.
@@ -114,20 +113,20 @@ def encode(model, spec, paths, output=""):
     used, points, left_out, heard = [], [], [], []
     for path in progress.bar(paths, desc="encode", unit="file"):
         try:
-            wave, _ = audio.read(path, spec.sample_rate_hz)
-            with convert.named(path):
-                if reason := audio.problem(wave, spec.sample_rate_hz):
+            wave, rate_hz = audio.read(path, voice.spec.sample_rate_hz)
+            with named(path):
+                if reason := audio.problem(wave, rate_hz):
                     raise KvoiceError(reason)
-                heard.append(_heard(model, spec, wave))
+                heard.append(_heard(voice, wave))
         except KvoiceError as error:
             left_out.append(str(error))
             continue
         used.append(path)
         if len(heard) == TOGETHER:
-            points.append(_points(model, heard))
+            points.append(_points(voice.model, heard))
             heard = []
     if heard:
-        points.append(_points(model, heard))
+        points.append(_points(voice.model, heard))
     found = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
     if output and used:
         with replaced(output) as file:

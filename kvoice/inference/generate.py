@@ -14,7 +14,7 @@ from kvoice.inference import render, slerp
 FADE_S = 0.05  # from one step of an interpolation to the next
 
 
-def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
+def generate(voice, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
     """Writes samples of each label, and for each label the way from the first noise to the second.
 
     OUTPUT/
@@ -29,10 +29,8 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, 
     model, seed and backend give the same bytes. No training data is needed.
 
     Args:
-        model: Generates mels or waves from noise, as `models.voicegan.VoiceGAN` does.
-        spec: Of what it generates.
-        names: The names of the labels it is conditional on; [] for a plain model, whose files are
-            named "sample".
+        voice: A `voice.Voice` whose model generates mels or waves from noise, as
+            `models.voicegan.VoiceGAN` does. The files of one without labels are named "sample".
         output: The directory; made if need be.
         count: Samples of each label.
         seed: Of the noises.
@@ -48,6 +46,7 @@ def generate(model, spec, names, output, count=4, seed=0, labels=None, steps=8, 
         KvoiceError: If there is no such label, a number is too small, or the output cannot be a
             directory.
     """
+    model, spec, names = voice.model, voice.spec, voice.names
     for name, number, least in (("count", count, 1), ("steps", steps, 2)):
         if number < least:
             raise KvoiceError(f"--{name}={number}: must be at least {least}")

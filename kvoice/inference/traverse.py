@@ -60,8 +60,7 @@ class Voices:
     """Utterances as what is walked through.
 
     Args:
-        model: A trained `models.betavae.BetaVAE` of mels.
-        spec: Of them.
+        voice: A beta-VAE of mels, as a `voice.Voice`.
         sources: "train", "valid" and "test" -> `data.source.Source`.
         panel: Who judges them, an `evaluation.betavae.Panel`.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
@@ -69,10 +68,10 @@ class Voices:
 
     kind, names, few, rows = "voices", (*latents.LABELS, *NUMBERS), FEW, None
 
-    def __init__(self, model, spec, sources, panel, vocoder=None):
-        self.model, self.spec, self.vocoder = model, spec, vocoder
-        self.known = latents.Utterances(model, sources["train"], sources["valid"])
-        self.unseen = latents.Utterances(model, sources["test"])
+    def __init__(self, voice, sources, panel, vocoder=None):
+        self.model, self.spec, self.vocoder = voice.model, voice.spec, vocoder
+        self.known = latents.Utterances(voice.model, sources["train"], sources["valid"])
+        self.unseen = latents.Utterances(voice.model, sources["test"])
         self.panel = panel
 
     def items(self, rows):
@@ -153,13 +152,12 @@ class Images:
         plots.image_animation(path, frames, captions, columns, self.turned)
 
 
-def traverse(model, run, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None,
+def traverse(voice, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None,
              panel=None):
     """Writes the folder; what is in it, the module says.
 
     Args:
-        model: A trained `models.betavae.BetaVAE`.
-        run: Its `runs.Run`.
+        voice: A beta-VAE, as a `voice.Voice`.
         sources: Split -> source: "train", "valid" and "test" of voices, "train" and "test" of images.
         folder: The folder; a traversal in it is made again.
         about: What is kept beside the results: "run" and "command".
@@ -184,9 +182,8 @@ def traverse(model, run, sources, folder, about, label="", factor=None, count=4,
     if folder.exists() and not (folder.is_dir() and ((folder / FILE).exists()
                                                      or not any(folder.iterdir()))):
         raise KvoiceError(f"{folder}: not empty, and not a traversal; choose another folder")
-    images = model.domain == "image"
-    medium = Images(model, sources, seed) if images else Voices(
-        model, run.spec, sources, panel, vocoder)
+    model, images = voice.model, voice.model.domain == "image"
+    medium = Images(model, sources, seed) if images else Voices(voice, sources, panel, vocoder)
     if label and label not in medium.names:
         raise KvoiceError(f"--label={label}: there is no such label; known: {', '.join(medium.names)}")
     rng = np.random.default_rng(seed)

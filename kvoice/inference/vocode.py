@@ -14,7 +14,8 @@ import numpy as np
 from kvoice import audio, models, progress, runs
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
-from kvoice.inference.convert import named, plan
+from kvoice.inference.classify import named
+from kvoice.inference.convert import plan
 from kvoice.inference.render import levelled, sound
 from kvoice.training import loop
 

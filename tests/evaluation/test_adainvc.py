@@ -10,6 +10,7 @@ from kvoice import audio
 from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import adainvc
+from kvoice.inference.voice import Voice
 
 SPEC = audio.SPECS["waveglow"]
 ENCODER_SPEC = audio.SPECS["speakerencoder"]
@@ -103,7 +104,8 @@ def panel():
              for i in range(len(source))]
     spectra = np.stack([np.log(np.exp(mel).mean(axis=0)) for mel in every])
     MEAN = (spectra - spectra.mean(axis=1, keepdims=True)).mean(axis=0)
-    return adainvc.Panel(Encoder(), ENCODER_SPEC, source, [source, sources()["test"]], JUDGED)
+    encoder = Voice(Encoder(), ENCODER_SPEC)
+    return adainvc.Panel(encoder, source, [source, sources()["test"]], JUDGED)
 
 
 @functools.cache
@@ -183,7 +185,7 @@ class Deaf(Encoder):
 def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
     judge = Source("judge")
     judge.arrays = ("mel", "wave")
-    panel = adainvc.Panel(Deaf(), ENCODER_SPEC, judge, [sources()["test"]], JUDGED)
+    panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
     rate = panel.told["rate"]
     assert rate > 0.3
     assert panel.judged["warning"] == (f"../ears hardly tells these voices apart (equal error rate {rate:.1%}): "
@@ -191,7 +193,7 @@ def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
     (first, *_) = adainvc.tables(_scores_of_nothing() | {"judged": panel.judged, "encoder": panel.told})
     assert f"Mind that {panel.judged['warning']}. Mean" in first["note"]
     monkeypatch.setattr(adainvc, "HARDLY", rate)
-    panel = adainvc.Panel(Deaf(), ENCODER_SPEC, judge, [sources()["test"]], JUDGED)
+    panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
     assert panel.judged == JUDGED | {"warning": ""}
 
 

@@ -7,6 +7,7 @@ from scipy.stats import norm
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import speakerencoder
+from kvoice.inference.voice import Voice
 
 SPEC = Spec(sample_rate_hz=16000, fft=400, window=400, hop=160, mels=40)
 
@@ -143,8 +144,8 @@ def test_of_each_speaker_some_utterances_are_chosen_from_first_to_last():
 
 
 def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
-    one, speakers, genders = speakerencoder.embedded(Encoder(), SPEC, Source())
-    two, _, _ = speakerencoder.embedded(Encoder(), SPEC, Source(rate_hz=22050))
+    one, speakers, genders = speakerencoder.embedded(Voice(Encoder(), SPEC), Source())
+    two, _, _ = speakerencoder.embedded(Voice(Encoder(), SPEC), Source(rate_hz=22050))
     assert speakers.tolist() == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5 and set(genders) == {0, 1}
     assert (one * two).sum(axis=1).min() > 0.99
     assert speakerencoder.quality(SPEC, Source())(Encoder()) == {"equal_error_rate": 0}
@@ -152,7 +153,8 @@ def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
 
 def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
     scores = speakerencoder.encoder_scores(
-        Encoder(), SPEC, {"train": Source(), "test": Source(3)}, ["train"], tmp_path / "voices.png",
+        Voice(Encoder(), SPEC), {"train": Source(), "test": Source(3)}, ["train"],
+        tmp_path / "voices.png",
         "folder:mine")
     assert (tmp_path / scores["embeddings"]["picture"]).exists()
     assert scores["embeddings"]["silhouette"]["speaker"] > 0.9 > scores["embeddings"]["silhouette"]["gender"]

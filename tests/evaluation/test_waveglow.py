@@ -8,6 +8,7 @@ from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import waveglow
 from kvoice.evaluation.waveglow import differences, vocoder_scores
+from kvoice.inference.voice import Voice
 from kvoice.metrics import speech as metrics
 
 SPEC = audio.SPECS["waveglow"]
@@ -86,7 +87,8 @@ class Spoken:
 def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(wave, tmp_path, monkeypatch, prewhitening):
     monkeypatch.setattr(waveglow, "likelihood", lambda *args: {"log_likelihood": 4.5, "bits_per_sample": 8.5})
     spoken = Spoken(wave, prewhitening)
-    scores = vocoder_scores(spoken, SPEC, {"test": spoken}, ["bob"], 5, 0, tmp_path / "sounds")
+    scores = vocoder_scores(
+        Voice(spoken, SPEC), {"test": spoken}, ["bob"], 5, 0, tmp_path / "sounds")
     rows = scores["rows"]
     assert list(rows) == ["the vocoder", *["the vocoder, denoised by 0.1"] * (not prewhitening), "Griffin-Lim, 60 iterations"]
     said = [rows["the vocoder"][key] for key in ("spectral_db", "mel_db", "f0_cents", "voicing")]

@@ -13,14 +13,16 @@ from kvoice.evaluation import classifier
 from kvoice.evaluation.classifier import predictions as heard
 from kvoice.evaluation.classifier import quality, scores
 from kvoice.inference.classify import classify, file_probabilities, files, spaced
+from kvoice.inference.voice import Voice
 
 SPEC = audio.SPECS["waveglow"]
+NAMES = ["no", "yes"]
 
 
 class Model:
     """Hears in each crop the mean of its values as the probability of the label "yes"."""
 
-    condition, names = "emotion", ["no", "yes"]
+    condition, names = "emotion", NAMES
 
     def __init__(self, size=8, domain="mel"):
         self.shape, self.domain, self.crops = (size,), domain, []
@@ -241,7 +243,7 @@ def test_a_path_without_sound_is_named(tmp_path):
 
 @pytest.mark.parametrize(("domain", "size"), [("mel", 16), ("wave", 4096)])
 def test_files_of_any_rate_are_heard_alike_and_those_of_no_use_are_named(recordings, domain, size):
-    found, left_out = classify(Loudness(size, domain), SPEC, files(str(recordings)))
+    found, left_out = classify(Voice(Loudness(size, domain), SPEC, NAMES), files(str(recordings)))
     assert [os.path.basename(row["file"]) for row in found] == ["22050.wav", "44100.wav", "8000.wav"]
     assert {row["label"] for row in found} == {"yes"}
     yes = [float(row["yes"]) for row in found]
@@ -259,8 +261,8 @@ def test_a_file_is_conditioned_as_those_of_the_training(tmp_path):
     wave = np.pad(tone(22050), 22050)
     audio.write(tmp_path / "a.wav", wave, 22050)
     trimmed = dataclasses.replace(SPEC, trim_db=25.0)
-    (plain,), _ = classify(Loudness(16), SPEC, [str(tmp_path / "a.wav")])
-    (cut,), _ = classify(Loudness(16), trimmed, [str(tmp_path / "a.wav")])
+    (plain,), _ = classify(Voice(Loudness(16), SPEC, NAMES), [str(tmp_path / "a.wav")])
+    (cut,), _ = classify(Voice(Loudness(16), trimmed, NAMES), [str(tmp_path / "a.wav")])
     assert float(plain["yes"]) < 0.35 and plain["label"] == "no"
     assert float(cut["yes"]) > 0.8 and cut["label"] == "yes"
 
@@ -268,7 +270,7 @@ def test_a_file_is_conditioned_as_those_of_the_training(tmp_path):
 def test_a_short_recording_is_heard_once_and_padded_to_a_whole_crop(tmp_path):
     audio.write(tmp_path / "a.wav", tone(22050, 0.3), 22050)
     model = Loudness(50)
-    classify(model, SPEC, [str(tmp_path / "a.wav")])
+    classify(Voice(model, SPEC, NAMES), [str(tmp_path / "a.wav")])
     (crops,) = model.crops
     assert crops.shape == (1, 50, 80)
     np.testing.assert_array_equal(crops[0, 25:], np.float32(SPEC.silence))  # 0.3 s: 25 frames
@@ -277,7 +279,7 @@ def test_a_short_recording_is_heard_once_and_padded_to_a_whole_crop(tmp_path):
 
 def test_the_table_holds_the_rows_that_are_returned(recordings, tmp_path):
     output = tmp_path / "heard.csv"
-    found, _ = classify(Loudness(16), SPEC, files(str(recordings)), str(output))
+    found, _ = classify(Voice(Loudness(16), SPEC, NAMES), files(str(recordings)), str(output))
     with open(output, newline="") as file:
         assert list(csv.DictReader(file)) == found
 
@@ -292,11 +294,11 @@ def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError):
-        classify(Loudness(16), SPEC, wavs, str(output))
+        classify(Voice(Loudness(16), SPEC, NAMES), wavs, str(output))
     assert output.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["heard.csv", "wavs"]
     monkeypatch.undo()
-    classify(Loudness(16), SPEC, [str(recordings / "silent.wav")], str(output))
+    classify(Voice(Loudness(16), SPEC, NAMES), [str(recordings / "silent.wav")], str(output))
     assert output.read_text() == "old"  # nothing was heard
 
 
@@ -304,14 +306,14 @@ def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
 def test_a_table_that_cannot_be_written_is_named_before_anything_is_heard(recordings, tmp_path, name):
     model = Loudness(16)
     with pytest.raises(KvoiceError, match=f"{name}: "):
-        classify(model, SPEC, files(str(recordings)), str(tmp_path / name))
+        classify(Voice(model, SPEC, NAMES), files(str(recordings)), str(tmp_path / name))
     assert not model.crops
 
 
 def test_a_comma_in_a_name_breaks_no_row(tmp_path):
     audio.write(tmp_path / 'a, "b".wav', tone(22050), 22050)
     model = Loudness(16)
-    model.names = ["calm, neutral", "yes"]
-    found, _ = classify(model, SPEC, files(str(tmp_path)), str(tmp_path / "heard.csv"))
+    voice = Voice(model, SPEC, ["calm, neutral", "yes"])
+    found, _ = classify(voice, files(str(tmp_path)), str(tmp_path / "heard.csv"))
     with open(tmp_path / "heard.csv", newline="") as file:
         assert list(csv.DictReader(file)) == found

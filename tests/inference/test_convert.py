@@ -23,8 +23,9 @@ from kvoice.inference.convert import (
     outputs,
     plan,
     quieter,
-    voice,
+    style,
 )
+from kvoice.inference.voice import Voice
 from kvoice.runs import Run
 
 SPEC = audio.SPECS["waveglow"]
@@ -127,11 +128,11 @@ def test_layers_that_make_no_sense_are_told_what_there_is(text):
 
 def test_the_voice_of_several_recordings_is_the_mean_of_theirs():
     waves = [tone(22050), tone(22050, hz=200.0, level=0.1)]
-    one, two = (voice(Model(), SPEC, [wave]) for wave in waves)
+    one, two = (style(Voice(Model(), SPEC), [wave]) for wave in waves)
     assert one.shape == (3, 160)
     np.testing.assert_allclose(one[1], np.concatenate([f(axis=0) for f in (
         audio.mel(waves[0], SPEC).mean, audio.mel(waves[0], SPEC).std)]), atol=2e-3)
-    np.testing.assert_allclose(voice(Model(), SPEC, waves), (one + two) / 2, rtol=1e-5)
+    np.testing.assert_allclose(style(Voice(Model(), SPEC), waves), (one + two) / 2, rtol=1e-5)
 
 
 # What is heard
@@ -139,27 +140,28 @@ def test_the_voice_of_several_recordings_is_the_mean_of_theirs():
 
 def test_a_source_keeps_its_timing_and_a_target_loses_its_silence_as_in_training():
     wave = np.pad(tone(24000), (12000, 24000))
-    source, target = heard(Model(), OFFICIAL, wave), heard(Model(), OFFICIAL, wave, trim=True)
+    official = Voice(Model(), OFFICIAL)
+    source, target = heard(official, wave), heard(official, wave, trim=True)
     assert len(source) == 1 + len(wave) // 300
     assert 40 <= len(target) < 60  # half a second, and what the edges of frames add
     prepared = audio.condition(wave, OFFICIAL, trim=False)
     np.testing.assert_array_equal(source, audio.mel(prepared, OFFICIAL))  # pre-emphasised
     assert np.abs(source - audio.mel(wave, OFFICIAL)).max() > 0.1
-    np.testing.assert_array_equal(voice(Model(), OFFICIAL, [wave]), Model().encode(target)["styles"])
+    np.testing.assert_array_equal(style(official, [wave]), Model().encode(target)["styles"])
 
 
 def test_what_is_too_short_is_told_how_long_it_has_to_be():
     least = 16 * SPEC.hop
-    assert len(heard(Model(), SPEC, tone(22050)[:least])) == 17
+    assert len(heard(Voice(Model(), SPEC), tone(22050)[:least])) == 17
     with pytest.raises(KvoiceError, match="^0.19 s of sound, at least 0.19 s are needed"):
-        heard(Model(), SPEC, tone(22050)[: least - 1])
+        heard(Voice(Model(), SPEC), tone(22050)[: least - 1])
     with pytest.raises(KvoiceError, match="^0.05 s of sound"):
-        heard(Model(), SPEC, tone(22050, 0.05))
+        heard(Voice(Model(), SPEC), tone(22050, 0.05))
     click = np.zeros(24000, "float32")
     click[9000:9600] = tone(24000, 0.025)
-    heard(Model(), OFFICIAL, click)
+    heard(Voice(Model(), OFFICIAL), click)
     with pytest.raises(KvoiceError, match="s of sound, at least 0.20 s are needed"):
-        heard(Model(), OFFICIAL, click, trim=True)
+        heard(Voice(Model(), OFFICIAL), click, trim=True)
 
 
 @pytest.mark.parametrize(("wave", "reason"), [
@@ -167,7 +169,7 @@ def test_what_is_too_short_is_told_how_long_it_has_to_be():
     (np.sign(tone(22050)), "clipped")])
 def test_what_is_of_no_use_is_told_so(wave, reason):
     with pytest.raises(KvoiceError, match=reason):
-        heard(Model(), SPEC, wave)
+        heard(Voice(Model(), SPEC), wave)
 
 
 # Mels
@@ -176,7 +178,7 @@ def test_what_is_of_no_use_is_told_so(wave, reason):
 @pytest.mark.parametrize("frames", range(17, 26))
 def test_a_conversion_is_as_long_as_its_source_and_with_mix_0_the_source_itself(frames):
     mel = np.random.default_rng(0).normal(size=(frames, 80)).astype("float32")
-    target = voice(Model(), SPEC, [tone(22050)])
+    target = style(Voice(Model(), SPEC), [tone(22050)])
     np.testing.assert_allclose(converted(Model(), mel, target, mix=0.0), mel, atol=1e-4)
     other = converted(Model(), mel, target)
     assert other.shape == mel.shape
@@ -195,8 +197,8 @@ def test_of_some_layers_a_conversion_goes_a_part_of_the_way():
 
 def test_a_recording_is_heard_at_once_however_long_it_is():
     model, wave = Model(), np.tile(tone(22050), 25)  # more than a chunk of the vocoder
-    target = voice(Model(), SPEC, [tone(22050)])
-    converted(model, heard(model, SPEC, wave), target)
+    target = style(Voice(Model(), SPEC), [tone(22050)])
+    converted(model, heard(Voice(model, SPEC), wave), target)
     assert model.frames == [1 + len(wave) // SPEC.hop] and model.frames[0] > 1024
 
 
@@ -218,7 +220,8 @@ class Vocoder:
 def test_without_another_voice_speech_comes_back_as_it_was(preset):
     spec = audio.SPECS[preset]
     wave = speech(spec.sample_rate_hz)
-    mel, made = convert_wave(Model(), spec, wave, voice(Model(), spec, [wave]), mix=0.0)
+    voice = Voice(Model(), spec)
+    mel, made = convert_wave(voice, wave, style(voice, [wave]), mix=0.0)
     assert len(made) == len(wave) and made.dtype == np.float32
     assert rms(made) == pytest.approx(rms(wave), rel=1e-3)
     again = audio.mel(audio.condition(made, spec, trim=False), spec)
@@ -259,7 +262,7 @@ def content(folder):
 def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
     before = content(recordings)
     source, target, output = paths(recordings, "me", "you_0.wav", "new/out")
-    rows, left_out = convert(Model(), SPEC, source, [target], output)
+    rows, left_out = convert(Voice(Model(), SPEC), source, [target], output)
     assert [os.path.relpath(row["output"], output) for row in rows] == ["a.flac.wav", "a.wav", "deep/b.wav"]
     assert [os.path.relpath(row["file"], source) for row in rows] == ["a.flac", "a.wav", "deep/b.wav"]
     assert [line.removeprefix(f"{source}/") for line in left_out] == [
@@ -281,7 +284,7 @@ def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
 def test_of_what_is_recorded_hot_it_is_told_how_much_quieter_it_came_out(recordings):
     source, target, output = paths(recordings, "me", "you_0.wav", "out")
     audio.write(f"{source}/a.wav", np.sign(tone(22050)) * 0.98, 22050)  # as loud as can be
-    rows, _ = convert(Model(), SPEC, source, [target], output)
+    rows, _ = convert(Voice(Model(), SPEC), source, [target], output)
     by_name = {os.path.relpath(row["file"], source): row for row in rows}
     hot = by_name["a.wav"]
     original, made = audio.read(hot["file"])[0], audio.read(hot["output"])[0]
@@ -302,7 +305,7 @@ def test_a_conversion_has_the_samples_of_its_source_at_the_rate_that_is_asked_fo
         recordings, own_hz, samples, rate_hz):
     source, target, output = paths(recordings, "c.wav", "you_0.wav", "out.wav")
     audio.write(source, tone(own_hz, 1.0)[:samples], own_hz)
-    convert(Model(), SPEC, source, [target], output, rate_hz=rate_hz)
+    convert(Voice(Model(), SPEC), source, [target], output, rate_hz=rate_hz)
     made = soundfile.info(output)
     assert made.samplerate == (rate_hz or 22050) and made.channels == 1
     assert made.frames == round(samples * made.samplerate / own_hz)
@@ -318,7 +321,7 @@ def test_the_voices_of_several_targets_are_averaged(recordings):
             return super().decode(content, styles)
 
     for targets in ([one], [two], [one, two]):
-        convert(Told(), SPEC, source, targets, output)
+        convert(Voice(Told(), SPEC), source, targets, output)
     np.testing.assert_allclose(given[2], (given[0] + given[1]) / 2, rtol=1e-5)
     assert np.abs(given[0] - given[1]).max() > 1
 
@@ -328,7 +331,7 @@ def test_mix_and_layers_and_vocoder_reach_the_conversion(recordings):
 
     def made(**how):
         vocoder = Vocoder(SPEC)
-        convert(Model(), SPEC, source, [target], output, vocoder=vocoder, **how)
+        convert(Voice(Model(), SPEC), source, [target], output, vocoder=vocoder, **how)
         return vocoder.mels[0][:-1]
 
     own = audio.mel(audio.read(source)[0], SPEC)
@@ -362,8 +365,8 @@ def test_a_target_in_the_folder_is_left_out_whatever_it_is_called(recordings):
 
 def test_what_was_converted_into_the_folder_is_not_converted_again(recordings):
     source, target, output = paths(recordings, "me", "you_0.wav", "me/converted")
-    first, _ = convert(Model(), SPEC, source, [target], output)
-    again, _ = convert(Model(), SPEC, source, [target], output)
+    first, _ = convert(Voice(Model(), SPEC), source, [target], output)
+    again, _ = convert(Voice(Model(), SPEC), source, [target], output)
     assert [row["output"] for row in again] == [row["output"] for row in first] and len(again) == 3
     assert not os.path.exists(os.path.join(output, "converted"))
 
@@ -402,7 +405,8 @@ def test_a_request_that_cannot_be_met_is_one_line_and_leaves_everything_as_it_wa
     model.decode = None  # not reached
     source, targets, output = REFUSED[line]
     with pytest.raises(KvoiceError, match=line) as error:
-        convert(model, SPEC, str(recordings / source), paths(recordings, *targets), str(recordings / output))
+        convert(Voice(model, SPEC), str(recordings / source), paths(recordings, *targets),
+                str(recordings / output))
     assert "\n" not in str(error.value)
     assert content(recordings) == before
 
@@ -415,14 +419,14 @@ def test_a_number_out_of_range_is_refused_before_anything_is_converted(recording
     model = Model()
     model.decode = None  # not reached
     with pytest.raises(KvoiceError, match=line):
-        convert(model, SPEC, source, [target], output, **how)
+        convert(Voice(model, SPEC), source, [target], output, **how)
     assert not os.path.exists(output)
 
 
 def test_a_link_that_leads_nowhere_is_left_out(recordings):
     os.symlink(recordings / "nowhere.wav", recordings / "me" / "dangling.wav")
     source, target, output = paths(recordings, "me", "you_0.wav", "out")
-    rows, left_out = convert(Model(), SPEC, source, [target], output)
+    rows, left_out = convert(Voice(Model(), SPEC), source, [target], output)
     assert len(rows) == 3 and any("dangling.wav: cannot be read" in line for line in left_out)
 
 
@@ -434,7 +438,7 @@ def test_a_full_disk_ends_it_and_leaves_no_half_of_a_file(recordings, monkeypatc
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(KvoiceError, match="a.flac.wav: cannot be written .No space left"):
-        convert(Model(), SPEC, source, [target], output)
+        convert(Voice(Model(), SPEC), source, [target], output)
     assert not content(output)
 
 
@@ -443,7 +447,7 @@ def test_a_broken_model_writes_nothing(recordings):
     model = Model()
     model.decode = lambda content, styles: np.full_like(content, np.nan)
     with pytest.raises(KvoiceError, match="out.wav: not written, the wave holds NaN"):
-        convert(model, SPEC, source, [target], output)
+        convert(Voice(model, SPEC), source, [target], output)
     assert not os.path.exists(output)
 
 
@@ -464,8 +468,8 @@ def adainvc():
 @pytest.mark.backend
 def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     wave = tone(22050, 0.35)[:6000]
-    mel = heard(adainvc, SPEC, wave)
-    target = voice(adainvc, SPEC, [tone(22050, 0.4, 0.2, 450.0)])
+    mel = heard(Voice(adainvc, SPEC), wave)
+    target = style(Voice(adainvc, SPEC), [tone(22050, 0.4, 0.2, 450.0)])
     assert target.shape == (adainvc.style_layers, 8)
     found = adainvc.encode(mel)
     own = adainvc.decode(found["content"], found["styles"])[: len(mel)]
@@ -475,7 +479,7 @@ def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     away = [np.abs(converted(adainvc, mel, target, layers=layers) - own).mean()
             for layers in ([], range(0, 12, 2), None)]
     assert away[0] < 1e-5 and away[1] > 1e-5 and away[2] > 1e-5
-    made_mel, made = convert_wave(adainvc, SPEC, wave, target)
+    made_mel, made = convert_wave(Voice(adainvc, SPEC), wave, target)
     np.testing.assert_allclose(made_mel, whole, atol=1e-5)
     assert len(made) == 6000
     assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(0.99)

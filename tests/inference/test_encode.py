@@ -11,6 +11,7 @@ from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.inference import encode as embeddings
 from kvoice.inference.classify import files
+from kvoice.inference.voice import Voice
 
 SPEC = audio.SPECS["speakerencoder"]
 
@@ -57,24 +58,25 @@ def test_partials_begin_where_resemblyzers_do():
 
 def test_an_embedding_is_the_mean_of_those_of_the_partials_at_length_one():
     model, wave = Encoder(), noise(1.5)
-    (found,) = embeddings.of_waves(model, SPEC, [wave])
+    (found,) = embeddings.of_waves(Voice(model, SPEC), [wave])
     mean = model.embed(model.clips).mean(axis=0)
     assert len(model.clips) > 3
     np.testing.assert_allclose(found, mean / np.linalg.norm(mean), rtol=1e-5)
 
 
 def test_loudness_does_not_matter():
-    loud, faint = embeddings.of_waves(Encoder(), SPEC, [noise(1.0), noise(1.0, level=0.001)])
+    loud, faint = embeddings.of_waves(Voice(Encoder(), SPEC), [noise(1.0), noise(1.0, level=0.001)])
     np.testing.assert_allclose(loud, faint, atol=1e-4)
 
 
 def test_waves_do_not_mix_whatever_their_lengths():
     waves = [noise(0.2), noise(2.0, 1), noise(0.7, 2)]
-    together = embeddings.of_waves(Encoder(), SPEC, waves)
-    alone = [embeddings.of_waves(Encoder(), SPEC, [wave])[0] for wave in waves]
+    together = embeddings.of_waves(Voice(Encoder(), SPEC), waves)
+    alone = [embeddings.of_waves(Voice(Encoder(), SPEC), [wave])[0] for wave in waves]
     np.testing.assert_allclose(together, alone, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
-    assert np.isfinite(embeddings.of_waves(Encoder(), SPEC, [np.zeros(8000, "float32")])).all()
+    silence = np.zeros(8000, "float32")
+    assert np.isfinite(embeddings.of_waves(Voice(Encoder(), SPEC), [silence])).all()
 
 
 class Converter:
@@ -95,8 +97,9 @@ class Converter:
 def test_an_adainvc_says_its_embedding_or_where_it_has_none_its_styles():
     waves = [noise(0.5), noise(0.8, 1, 0.01)]
     means = np.stack([audio.mel(wave, SPEC).mean(axis=0) for wave in waves])  # each as loud as it is
-    np.testing.assert_allclose(embeddings.of_waves(Converter(), SPEC, waves), means, rtol=1e-5)
-    styles = embeddings.of_waves(Converter(speaker=False), SPEC, waves)
+    found = embeddings.of_waves(Voice(Converter(), SPEC), waves)
+    np.testing.assert_allclose(found, means, rtol=1e-5)
+    styles = embeddings.of_waves(Voice(Converter(speaker=False), SPEC), waves)
     np.testing.assert_allclose(styles, np.concatenate([means, -means], axis=1), rtol=1e-5)
 
 
@@ -105,7 +108,7 @@ def test_a_wave_is_prepared_as_in_training_and_for_a_speaker_encoder_at_30_db_be
     wave = np.pad(noise(0.5), 8000)  # silence that is cut
     converter, encoder = Converter(), Encoder()
     for model in (converter, encoder):
-        embeddings.of_waves(model, spec, [wave])
+        embeddings.of_waves(Voice(model, spec), [wave])
     mel = audio.mel(audio.condition(wave, spec), spec)
     assert 51 <= len(mel) < 70 < 1 + len(wave) // 160
     np.testing.assert_array_equal(converter.heard[0], mel)
@@ -137,14 +140,15 @@ def test_a_file_holds_the_voice_of_each_recording_that_could_be_used(
         recordings, tmp_path, monkeypatch, ending, together):
     monkeypatch.setattr(embeddings, "TOGETHER", together)
     output = str(tmp_path / f"voices.{ending}")
-    used, points, left_out = embeddings.encode(Converter(), SPEC, files(str(recordings)), output)
+    voice = Voice(Converter(), SPEC)
+    used, points, left_out = embeddings.encode(voice, files(str(recordings)), output)
     assert [path.removeprefix(f"{recordings}/") for path in used] == [
         "0.wav", "1.wav", "2.wav", "3.wav", "deep/a, b.wav"]
     assert [line.removeprefix(f"{recordings}/") for line in left_out] == [
         "broken.wav: is not a sound file that can be read (corrupt, or of another kind)",
         "short.wav: 0.12 s of sound, at least 0.16 s are needed", "silent.wav: silent"]
     waves = [audio.read(path, 16000)[0] for path in used]
-    np.testing.assert_allclose(points, embeddings.of_waves(Converter(), SPEC, waves), rtol=1e-6)
+    np.testing.assert_allclose(points, embeddings.of_waves(voice, waves), rtol=1e-6)
     if ending == "csv":
         with open(output, newline="") as file:
             head, *rows = csv.reader(file)
@@ -159,7 +163,7 @@ def test_a_file_holds_the_voice_of_each_recording_that_could_be_used(
 
 
 def test_a_speaker_encoder_hears_short_files_too(recordings):
-    used, points, left_out = embeddings.encode(Encoder(), SPEC, files(str(recordings)))
+    used, points, left_out = embeddings.encode(Voice(Encoder(), SPEC), files(str(recordings)))
     assert len(used) == len(points) == 6 and len(left_out) == 2
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-5)
 
@@ -171,7 +175,7 @@ def test_a_speaker_encoder_hears_short_files_too(recordings):
 def test_a_file_that_cannot_be_written_is_named_before_anything_is_heard(recordings, tmp_path, name, line):
     model = Converter()
     with pytest.raises(KvoiceError, match=line):
-        embeddings.encode(model, SPEC, files(str(recordings)), str(tmp_path / name))
+        embeddings.encode(Voice(model, SPEC), files(str(recordings)), str(tmp_path / name))
     assert not model.heard
 
 
@@ -179,7 +183,7 @@ def test_where_nothing_can_be_used_the_old_file_stays(recordings, tmp_path):
     output = tmp_path / "voices.csv"
     output.write_text("old")
     silent = str(recordings / "silent.wav")
-    used, points, left_out = embeddings.encode(Encoder(), SPEC, [silent], str(output))
+    used, points, left_out = embeddings.encode(Voice(Encoder(), SPEC), [silent], str(output))
     assert (used, len(points), len(left_out)) == ([], 0, 1) and output.read_text() == "old"
 
 
@@ -189,11 +193,12 @@ def test_the_models_say_points_of_their_size():
 
     waves = [noise(0.2), noise(0.35, 1)]
     encoder = SpeakerEncoder(mels=40, partial_frames=8, width=4, depth=1, embedding=64)  # some of it alive
-    points = embeddings.of_waves(encoder, SPEC, waves)
+    points = embeddings.of_waves(Voice(encoder, SPEC), waves)
     assert points.shape == (2, 64)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-4)
     parts = dict.fromkeys(("bank", "speaker", "content", "decoder"), 4)
     small = {"mels": 40, "width": parts, "latents": 4, "embedding": 5, "dense_blocks": 1, "encoder_stages": 1,
              "decoder_stages": 1}
-    assert embeddings.of_waves(AdaINVC(**small), SPEC, waves).shape == (2, 5)
-    assert embeddings.of_waves(AdaINVC(**small, speaker="statistics"), SPEC, waves).shape == (2, 4 * 8)
+    assert embeddings.of_waves(Voice(AdaINVC(**small), SPEC), waves).shape == (2, 5)
+    statistics = Voice(AdaINVC(**small, speaker="statistics"), SPEC)
+    assert embeddings.of_waves(statistics, waves).shape == (2, 4 * 8)

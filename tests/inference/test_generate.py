@@ -8,6 +8,7 @@ from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
 from kvoice.inference.generate import generate
+from kvoice.inference.voice import Voice
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "sad"]
@@ -41,7 +42,7 @@ def content(directory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     directory = tmp_path_factory.mktemp("samples")
-    made = generate(Model(), SPEC, NAMES, directory, count=2, seed=3, steps=3)
+    made = generate(Voice(Model(), SPEC, NAMES), directory, count=2, seed=3, steps=3)
     return directory, made
 
 
@@ -67,15 +68,15 @@ def test_a_wave_sounds_like_the_mel_that_the_model_gave(written):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_sounds(written, tmp_path):
-    generate(Model(), SPEC, NAMES, tmp_path / "a", count=2, seed=3, steps=3)
+    generate(Voice(Model(), SPEC, NAMES), tmp_path / "a", count=2, seed=3, steps=3)
     assert content(tmp_path / "a") == content(written[0])
-    generate(Model(), SPEC, NAMES, tmp_path / "b", count=2, seed=4, steps=3)
+    generate(Voice(Model(), SPEC, NAMES), tmp_path / "b", count=2, seed=4, steps=3)
     other = content(tmp_path / "b")
     assert not [name for name, data in content(written[0]).items() if other[name] == data]
 
 
 def test_a_file_does_not_depend_on_what_else_is_asked_for(written, tmp_path):
-    generate(Model(), SPEC, NAMES, tmp_path, count=1, seed=3, labels=["sad"], steps=3)
+    generate(Voice(Model(), SPEC, NAMES), tmp_path, count=1, seed=3, labels=["sad"], steps=3)
     wavs = {path.name: path.read_bytes() for path in tmp_path.glob("*.wav")}
     assert sorted(wavs) == ["interpolation_sad.wav", "sad_0.wav"]
     assert wavs.items() <= content(written[0]).items()
@@ -88,12 +89,13 @@ def test_the_figures_are_not_blank(written, name):
 
 
 def test_a_model_without_labels_writes_samples(tmp_path):
-    made = generate(Model(labels=0), SPEC, [], tmp_path, count=1, steps=2)
+    made = generate(Voice(Model(labels=0), SPEC, []), tmp_path, count=1, steps=2)
     assert [each["file"] for each in made["files"]] == ["sample_0.wav", "interpolation_sample.wav"]
 
 
 def test_names_that_are_paths_stay_in_the_directory(tmp_path):
-    generate(Model(labels=1), SPEC, ["../ravdess/07"], tmp_path / "a" / "b", count=1, steps=2)
+    voice = Voice(Model(labels=1), SPEC, ["../ravdess/07"])
+    generate(voice, tmp_path / "a" / "b", count=1, steps=2)
     assert (tmp_path / "a" / "b" / "..-ravdess-07_0.wav").exists()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
@@ -105,20 +107,20 @@ def test_names_that_are_paths_stay_in_the_directory(tmp_path):
 ])
 def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path, arguments, message):
     with pytest.raises(KvoiceError, match=message):
-        generate(Model(), SPEC, NAMES, tmp_path / "a", **arguments)
+        generate(Voice(Model(), SPEC, NAMES), tmp_path / "a", **arguments)
     assert not (tmp_path / "a").exists()
 
 
 def test_a_label_for_a_model_without_labels_is_refused(tmp_path):
     with pytest.raises(KvoiceError, match="--label=sad: .*this model has no labels"):
-        generate(Model(labels=0), SPEC, [], tmp_path, labels=["sad"])
+        generate(Voice(Model(labels=0), SPEC, []), tmp_path, labels=["sad"])
 
 
 @pytest.mark.parametrize("name", ["file", "file/in"])
 def test_an_output_that_is_a_file_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(KvoiceError, match="is a file, expected a directory"):
-        generate(Model(), SPEC, NAMES, tmp_path / name)
+        generate(Voice(Model(), SPEC, NAMES), tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -129,7 +131,7 @@ def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
     gan = VoiceGAN(shape=(32, 80), low=SPEC.low, high=SPEC.high, labels=2, condition="emotion",
                    noise=8, width=2)
     for name in "ab":
-        generate(gan, SPEC, NAMES, tmp_path / name, count=1, labels=["sad"], steps=2)
+        generate(Voice(gan, SPEC, NAMES), tmp_path / name, count=1, labels=["sad"], steps=2)
     assert content(tmp_path / "a") == content(tmp_path / "b")
     wave, _ = audio.read(tmp_path / "a" / "sad_0.wav")
     assert len(wave) == 31 * 256 and np.abs(wave).max() > 0
@@ -140,7 +142,7 @@ def test_a_voicegan_of_waves_says_what_it_decodes(tmp_path):
     from kvoice.models.voicegan import VoiceGAN
 
     gan = VoiceGAN(domain="wave", shape=(16_384,), low=-1.0, high=1.0, noise=8, width=1)
-    generate(gan, SPEC, [], tmp_path, count=1, seed=1, steps=2)
+    generate(Voice(gan, SPEC, []), tmp_path, count=1, seed=1, steps=2)
     wave, rate_hz = audio.read(tmp_path / "sample_0.wav")
     assert rate_hz == 22050
     np.testing.assert_allclose(wave[300:-300], gan.generate(1, seed=1)[0, 300:-300], atol=1e-4)
@@ -161,7 +163,7 @@ class Tone(Model):
 
 
 def test_a_model_of_waves_is_heard_as_it_is_without_a_vocoder(tmp_path):
-    made = generate(Tone(), SPEC, NAMES, tmp_path, count=2, seed=3, steps=3)
+    made = generate(Voice(Tone(), SPEC, NAMES), tmp_path, count=2, seed=3, steps=3)
     model, edge = Tone(), round(0.01 * 22050)
     for label, name in enumerate(NAMES):
         wave, _ = audio.read(tmp_path / f"{name}_1.wav")
@@ -177,7 +179,7 @@ def test_a_model_of_waves_is_heard_as_it_is_without_a_vocoder(tmp_path):
 def test_the_figures_of_a_model_of_waves_are_their_mels(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr("kvoice.plots.mel_image", lambda path, rows, *_: drawn.update({path.name: rows}))
-    generate(Tone(), SPEC, NAMES, tmp_path, count=2, seed=3, steps=3)
+    generate(Voice(Tone(), SPEC, NAMES), tmp_path, count=2, seed=3, steps=3)
     for name, count in (("samples.png", 2), ("interpolation.png", 3)):
         low, high = drawn[name]
         assert low.shape == high.shape == (count, 32, 80)
@@ -197,9 +199,10 @@ def test_a_file_begins_and_ends_in_silence(written):
 
 def test_names_that_differ_in_punctuation_keep_files_of_their_own(tmp_path):
     names = ["col/a b", "col/a-b"]
-    made = generate(Model(), SPEC, names, tmp_path, count=1, steps=2)
+    made = generate(Voice(Model(), SPEC, names), tmp_path, count=1, steps=2)
     listed = [each["file"] for each in made["files"]]
     assert len(set(listed)) == 4 == len(list(tmp_path.glob("*.wav")))
-    again = generate(Model(), SPEC, names, tmp_path / "one", count=1, steps=2, labels=["a-b"])
+    again = generate(Voice(Model(), SPEC, names), tmp_path / "one", count=1, steps=2,
+                     labels=["a-b"])
     for each in again["files"]:  # the same names when asked for alone, by the speaker's name
         assert (tmp_path / "one" / each["file"]).read_bytes() == (tmp_path / each["file"]).read_bytes()

@@ -11,7 +11,7 @@ from kvoice.data.factors import FactorSource
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import betavae
 from kvoice.inference import latents, traverse
-from kvoice.runs import Run
+from kvoice.inference.voice import Voice
 from tests.evaluation.test_betavae import SOURCES, SPEC, Model
 
 ABOUT = {"run": "../..", "command": "kvoice traverse"}
@@ -33,7 +33,7 @@ def few():
 def traversed(folder, label="gender", model=None, **changes):
     model, values = model or Model(), {"count": 2, **changes}
     panel = betavae.Panel(latents.Utterances(model, SOURCES["judge"]))
-    return traverse.traverse(model, Run(folder.parent, {}, SPEC, {}), SOURCES, folder, ABOUT, label,
+    return traverse.traverse(Voice(model, SPEC), SOURCES, folder, ABOUT, label,
                              panel=panel, **values)
 
 
@@ -158,7 +158,7 @@ def test_images_are_walked_through_without_sounds(tmp_path, label):
     sources = {split: FactorSource("digits", split, 8, representation="image")
                for split in ("train", "test")}
     folder = tmp_path / (label or "factors")
-    made = traverse.traverse(Pixels(), None, sources, folder, ABOUT, label, count=3)
+    made = traverse.traverse(Voice(Pixels(), None), sources, folder, ABOUT, label, count=3)
     assert made["kind"] == "images" and made["flips"] is None
     assert names(made) | {"traversal.json"} == {path.name for path in folder.iterdir()}
     assert all(grid["waves"] is None for grid in made["grids"])
@@ -176,7 +176,8 @@ def test_a_walk_is_decoded_from_its_own_values(tmp_path, monkeypatch):
         path.name, np.array(items)))
     sources = {split: FactorSource("digits", split, 8, representation="image")
                for split in ("train", "test")}
-    made = traverse.traverse(Pixels(), None, sources, tmp_path / "t", ABOUT, "digit", count=2)
+    made = traverse.traverse(
+        Voice(Pixels(), None), sources, tmp_path / "t", ABOUT, "digit", count=2)
     d = made["factor"]
     row, column = Pixels.places[d]
     centre, spread = (made["activity"][name][d] for name in ("centre", "spread"))
