@@ -20,8 +20,10 @@ tensorflow_log.keep_back()
 
 
 def load(run):
-    """Returns the trained model in the directory of a run.
+    """Returns the trained model in the directory of a run, as an `inference.voice.Voice`.
 
+    That has `model`, `spec`, `names` and `run`, the model's verbs from arrays of samples to arrays
+    of samples (`generate`, `convert`, `encode`, `classify` or `vocode`), `mel` and `to_wave`.
     It runs on the backend that KERAS_BACKEND names, else on the first that is installed.
 
     Raises:
@@ -30,6 +32,6 @@ def load(run):
     from kvoice import frameworks
 
     frameworks.chosen_backend()
-    from kvoice.training import loop
+    from kvoice.inference import voice
 
-    return loop.load(run)
+    return voice.load(run)

@@ -29,7 +29,7 @@ def rows(path):
 @pytest.mark.parametrize("name", stopped.CHANGES)
 def test_a_loaded_model_gives_what_it_gave(name):
     wanted = np.load(FOLDER / name / "outputs.npz")
-    found = stopped.outputs(name, kvoice.load(FOLDER / name / "run"))
+    found = stopped.outputs(name, kvoice.load(FOLDER / name / "run").model)
     assert set(found) == set(wanted)
     for key, value in found.items():
         # Sums of float32 in another order: relative to the largest value, 1e-6 was measured between backends.

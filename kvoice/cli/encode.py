@@ -6,16 +6,17 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained speakerencoder or adainvc")
-    flags.text("input", "", "FILE_OR_DIR: whose voices")
+    flags.text("run", "", "DIR: a trained speakerencoder, adainvc or betavae")
+    flags.text("input", "", "FILE_OR_DIR: the recordings")
     flags.text("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv")
 
 
 def encode(run, input, output):  # noqa: A002  the name of the flag
-    """Writes the voice of a sound file, or of all those of a folder, as numbers.
+    """Writes the voice of a sound file, or of all those of a folder, as numbers; a betavae its latents.
 
     kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
     kvoice encode --run=runs/adainvc/default --input=me.wav --output=me.csv
+    kvoice encode --run=runs/betavae/default --input=recordings --output=latents.csv
     """
     required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"), output=(output, "FILE"))
     frameworks.chosen_backend()

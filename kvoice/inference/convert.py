@@ -90,9 +90,9 @@ def mixed(source, target, mix=1.0, layers=None):
         KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
     """
     if not 0 <= mix <= 1:
-        raise KvoiceError(f"--mix={mix}: expected a number from 0, the source's voice, to 1, the target's")
+        raise KvoiceError(f"mix: {mix} must be from 0, the source's voice, to 1, the target's")
     layers = range(len(target)) if layers is None else layers
-    if wrong := [layer for layer in layers if not 0 <= layer < len(target)]:
+    if wrong := [layer for layer in layers if layer not in range(len(target))]:
         raise KvoiceError(f"layers: there is no layer {wrong[0]}, only 0 to {len(target) - 1}")
     styles, chosen = np.array(source, np.float32), list(layers)
     styles[chosen] = (1 - mix) * styles[chosen] + mix * np.asarray(target, np.float32)[chosen]
@@ -132,11 +132,11 @@ def converted(model, mel, styles, mix=1.0, layers=None):
     return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
 
 
-def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None):
+def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None, rate_hz=None):
     """What a wave says in another voice, as long and as loud as it is (see `levelled`).
 
-    Shapes: wave [samples] at the rate of the Spec, styles [layers, 2 * width] -> mel [1 + samples //
-    hop, mels], wave [samples].
+    Shapes: wave [samples], styles [layers, 2 * width] -> mel [1 + samples // hop, mels], of samples
+    at the rate of the Spec, wave [samples].
 
     Args:
         voice: An AdaIN-VC, as a `voice.Voice`.
@@ -145,12 +145,17 @@ def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None):
         mix: See `mixed`.
         layers: See `mixed`.
         vocoder: See `sound`.
+        rate_hz: Of the wave, given and returned; None = that of the Spec.
 
     Raises:
         KvoiceError: If the wave cannot be used (see `heard`), or `mix` or `layers` cannot.
     """
-    mel = converted(voice.model, heard(voice, wave), styles, mix, layers)
-    return mel, render.levelled(render.sound(mel, voice.spec, len(wave), vocoder), wave)[0]
+    own_hz = voice.spec.sample_rate_hz
+    rate_hz = rate_hz or own_hz
+    said = audio.resample(wave, rate_hz, own_hz)
+    mel = converted(voice.model, heard(voice, said), styles, mix, layers)
+    made = audio.resample(render.sound(mel, voice.spec, len(said), vocoder), own_hz, rate_hz)
+    return mel, render.levelled(render.fitted(made, len(wave)), wave)[0]
 
 
 # --- Files

@@ -1,4 +1,4 @@
-"""Voices as points: embeddings of sound files by a trained model.
+"""Recordings as points: their voices, or the latents of a beta-VAE, by a trained model.
 
     points = of_waves(voice, waves)     # `voice` as `voice.load` gives it
     paths, points, left_out = encode(voice, paths, "voices.npz")
@@ -14,7 +14,7 @@ import numpy as np
 from kvoice import audio, progress
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
-from kvoice.inference import convert
+from kvoice.inference import convert, latents
 from kvoice.inference.classify import named
 
 ENDINGS = (".npz", ".csv")
@@ -25,7 +25,7 @@ FILLED = 0.75  # of the last partial, without which it is left out
 
 
 def of_waves(voice, waves):
-    """The voices of waves.
+    """The voices of waves; of a beta-VAE, the means of their latents.
 
     By a speaker encoder the mean over their partials, brought to length 1: each wave is brought to one
     loudness, and heard in overlapping partials; the last one is left out where less than three
@@ -35,28 +35,41 @@ def of_waves(voice, waves):
     Shapes: waves, each [samples] -> [n, embedding].
 
     Args:
-        voice: A speaker encoder or an AdaIN-VC, as a `voice.Voice`.
+        voice: A speaker encoder, an AdaIN-VC or a beta-VAE of mels, as a `voice.Voice`.
         waves: A list, at the rate of the Spec.
 
     Raises:
-        KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.heard`).
+        KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.heard`), or the model is
+            of images.
 
     Source: as Resemblyzer does, which makes faint recordings louder but loud ones not fainter, and cuts
     long pauses by a detector of voices that is not here.
     """
-    return _points(voice.model, [_heard(voice, wave) for wave in waves])
+    _refuse_images(voice)
+    return _points(voice, [_heard(voice, wave) for wave in waves])
+
+
+def _refuse_images(voice):
+    if getattr(voice.model, "domain", "mel") == "image":
+        raise KvoiceError("the model is of images and hears no sound; one of mels does, such as "
+                          "betavae:voices")
 
 
 def _heard(voice, wave):
     """What a model is given of a wave: partials [n, size, mels], or the mel [time, mels] of all of it."""
+    if hasattr(voice.model, "latents"):
+        return audio.paired(audio.condition(wave, voice.spec), voice.spec)[1]
     if not hasattr(voice.model, "embed"):
         return convert.heard(voice, wave, trim=True)
     wave = audio.condition(_levelled(wave), voice.spec)
     return partials(audio.mel(wave, voice.spec), voice.model.partial_frames, voice.spec.silence)
 
 
-def _points(model, heard):
+def _points(voice, heard):
     """The embeddings of what `_heard` gave of some waves: [n, embedding]."""
+    model = voice.model
+    if hasattr(model, "latents"):
+        return np.stack([latents.mean_code(model, mel, voice.spec) for mel in heard])
     if not hasattr(model, "embed"):
         found = [model.encode(mel) for mel in heard]
         return np.stack([each["embedding" if "embedding" in each else "styles"].ravel() for each in found])
@@ -91,7 +104,7 @@ def partials(mel, size, silence):
 
 
 def encode(voice, paths, output=""):
-    """The voices of files.
+    """The voices of files, or their latents.
 
     Args:
         voice: See `of_waves`.
@@ -104,8 +117,10 @@ def encode(voice, paths, output=""):
         others and say why).
 
     Raises:
-        KvoiceError: If there is no place for the output, before anything is heard.
+        KvoiceError: If there is no place for the output, or the model is of images, before anything
+            is heard.
     """
+    _refuse_images(voice)
     if output and (not output.lower().endswith(ENDINGS) or os.path.isdir(output)):
         raise KvoiceError(f"--output={output}: expected a file whose name ends in {' or '.join(ENDINGS)}")
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
@@ -123,10 +138,10 @@ def encode(voice, paths, output=""):
             continue
         used.append(path)
         if len(heard) == TOGETHER:
-            points.append(_points(voice.model, heard))
+            points.append(_points(voice, heard))
             heard = []
     if heard:
-        points.append(_points(voice.model, heard))
+        points.append(_points(voice, heard))
     found = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
     if output and used:
         with replaced(output) as file:

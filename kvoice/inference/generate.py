@@ -99,13 +99,21 @@ def _indices(names, labels):
         return list(range(len(names)))
     indices = []
     for label in labels:
-        fit = [i for i, n in enumerate(names) if n == label]
-        fit = fit or [i for i, n in enumerate(names) if n.split("/")[-1] == label]  # its speaker
+        fit = matching(names, label)
         if len(fit) != 1:
             known = f"it knows {', '.join(names)}" if names else "this model has no labels"
             raise KvoiceError(f"--label={label}: the model knows no such label; {known}")
         indices += fit
     return list(dict.fromkeys(indices))
+
+
+def matching(names, label):
+    """The numbers of the names that a label stands for: itself, else those that end in it.
+
+    A speaker of a corpus among several is named "CORPUS/SPEAKER".
+    """
+    fit = [i for i, name in enumerate(names) if name == label]
+    return fit or [i for i, name in enumerate(names) if name.split("/")[-1] == label]
 
 
 def file_stems(titles):

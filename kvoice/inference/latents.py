@@ -66,10 +66,7 @@ def codes(model, source, rows=None):
 
     def encode(length):
         places, mels = zip(*waiting.pop(length))
-        mask = np.stack([np.arange(length) < len(mel) for mel in mels]).astype(np.float32)
-        padded = np.full((*mask.shape, mels[0].shape[1]), source.spec.silence, np.float32)
-        padded[mask > 0] = np.concatenate(mels)
-        for place, *code in zip(places, *model.encode(padded, mask=mask)):
+        for place, *code in zip(places, *_posteriors(model, mels, length, source.spec)):
             mean[place], log_var[place] = code
         bar.update(len(places))
 
@@ -80,7 +77,7 @@ def codes(model, source, rows=None):
             measured.append(_measured(utterance, source))
             for name in LABELS:
                 labels[name][place] = utterance[name]
-            length = -(-len(utterance["mel"]) // LENGTHS) * LENGTHS
+            length = _padded_length(utterance["mel"])
             waiting.setdefault(length, []).append((place, utterance["mel"]))
             if len(waiting[length]) == TOGETHER:
                 encode(length)
@@ -93,6 +90,23 @@ def codes(model, source, rows=None):
         "continuous": {name: np.array([each[name] for each in measured]) for name in measured[0]},
         "groups": {name: speaker for name in (*LABELS, *measured[0])} | {"speaker": None},
     }
+
+
+def mean_code(model, mel, spec):
+    """The code of an utterance, as `codes` has it of one in a corpus: [time, mels] -> [latents]."""
+    return _posteriors(model, [mel], _padded_length(mel), spec)[0][0]
+
+
+def _padded_length(mel):
+    return -(-len(mel) // LENGTHS) * LENGTHS
+
+
+def _posteriors(model, mels, length, spec):
+    """Mean and log-variance [n, latents] of mels that are padded with silence to one length."""
+    mask = np.stack([np.arange(length) < len(mel) for mel in mels]).astype(np.float32)
+    padded = np.full((*mask.shape, spec.mels), spec.silence, np.float32)
+    padded[mask > 0] = np.concatenate(mels)
+    return model.encode(padded, mask=mask)
 
 
 def _image_codes(model, source, rows):

@@ -1,14 +1,32 @@
-"""A trained model with all that is needed to use it: its Spec, the names of its labels, its run."""
+"""A trained model for use on arrays: samples in, samples out, at any sampling rate.
+
+    voice = kvoice.load("runs/adainvc/default")
+    out = voice.convert(me, you, 44100)          # as long as `me`, and at 44100 Hz like it
+
+What a `Voice` does with arrays, the commands do with files; both use the functions of the modules
+beside this one, which take a `Voice`.
+"""
 
 import dataclasses
 
+import numpy as np
+
 from kvoice import audio, models, runs
+from kvoice.errors import KvoiceError, hint
+from kvoice.inference import classify, convert, encode, render, vocode
+from kvoice.inference.generate import matching
 from kvoice.training import loop
 
+FULL = 2.0  # a float sample that no wave of full scale 1 reaches
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Voice:
     """A model with what it is used with; `load` reads one from a run.
+
+    A wave is an array [samples]: floats whose full scale is 1, or integers, which are scaled by
+    their width. `rate` is its sampling rate in Hz; the wave is resampled to that of the Spec. What
+    cannot be used is a `KvoiceError` that begins with the name of the argument.
 
     Attributes:
         model: One of `models.MODELS`, trained.
@@ -21,6 +39,238 @@ class Voice:
     spec: audio.Spec
     names: list = dataclasses.field(default_factory=list)
     run: runs.Run | None = None
+
+    def __repr__(self):
+        verbs = ", ".join(self.model.verbs)
+        return f"Voice({self.run and str(self.run.path)!r}, {type(self.model).__name__}: {verbs})"
+
+    # Verbs of some models
+
+    def generate(self, count=1, label=None, seed=0):
+        """Speech from noise: [count, samples] at `spec.sample_rate_hz`.
+
+        Mels become waves by `to_wave`; `model.generate` gives the mels themselves.
+
+        Args:
+            count: How many.
+            label: One of `names` or its index, or one for each; None for a model without labels.
+            seed: Of the noise.
+
+        Raises:
+            KvoiceError: If the model does not generate, or a value is none that it takes.
+        """
+        self._check("generate")
+        for name, value, least in (("count", count, 1), ("seed", seed, 0)):
+            if not _whole(value) or value < least:
+                raise KvoiceError(f"{name}: {value!r} must be a whole number of at least {least}")
+        items = self.model.generate(count, self._indices(label, count), seed)
+        if self.model.domain == "wave":
+            return render.waves(items, self.spec, "wave")
+        return np.stack([self.to_wave(mel) for mel in items])
+
+    def convert(self, source, target, rate, mix=1.0, layers=None):
+        """What the source says in the voice of the target, as long and as loud as the source.
+
+        Shapes: [samples] -> the same.
+
+        Args:
+            source: A wave.
+            target: A wave, or a list of waves of one speaker, whose mean is taken.
+            rate: Of the source, the targets and the result.
+            mix: 0 = the voice of the source, 1 = that of the target.
+            layers: Numbers of the layers of the decoder that take the target's voice, 0 next to the
+                content; None = all.
+
+        Raises:
+            KvoiceError: If the model does not convert, or an argument cannot be used.
+        """
+        self._check("convert")
+        several = isinstance(target, (list, tuple)) and len(target) and np.ndim(target[0])
+        source, styles = _samples(source, "source"), []
+        for k, wave in enumerate(target if several else [target]):
+            name = f"target[{k}]" if several else "target"
+            wave = self._resampled(wave, rate, name)
+            with classify.named(name):
+                styles.append(convert.style(self, [wave]))
+        styles = np.mean(styles, axis=0)
+        convert.mixed(styles, styles, mix, layers)  # refuses what is out of range
+        with classify.named("source"):
+            return convert.convert_wave(self, source, styles, mix, layers, rate_hz=rate)[1]
+
+    def encode(self, wave, rate):
+        """A recording as a point: [embedding].
+
+        Of a speaker encoder or an AdaIN-VC its voice, of a beta-VAE the mean of its latents.
+
+        Raises:
+            KvoiceError: If the model does not encode sound, or an argument cannot be used.
+        """
+        self._check("encode")
+        wave = self._resampled(wave, rate, "wave")
+        with classify.named("wave"):
+            if reason := audio.problem(wave, self.spec.sample_rate_hz):
+                raise KvoiceError(reason)
+            return encode.of_waves(self, [wave])[0]
+
+    def classify(self, wave, rate):
+        """What a classifier hears in a recording: name of a label -> probability.
+
+        Raises:
+            KvoiceError: If the model does not classify, or an argument cannot be used.
+        """
+        self._check("classify")
+        wave = self._resampled(wave, rate, "wave")
+        with classify.named("wave"):
+            odds = classify.wave_probabilities(self, wave)
+        return {name: float(p) for name, p in zip(self.names, odds)}
+
+    def vocode(self, mel):
+        """The wave of a mel by this vocoder, at `spec.sample_rate_hz`.
+
+        Shapes: mel [time, mels] on the scale of the Spec -> [time * hop].
+
+        Raises:
+            KvoiceError: If the model is no vocoder, or the mel has another shape or scale.
+        """
+        self._check("vocode")
+        mel = self._mel(mel)
+        if reason := vocode.other_scale(mel, self.spec):
+            raise KvoiceError(f"mel: {reason}")
+        return vocode.Vocoder(self.model, self.spec)(mel)
+
+    # Of every model
+
+    def mel(self, wave, rate):
+        """The mel of a wave as the Spec defines it, nothing trimmed.
+
+        Shapes: [samples] -> [1 + samples // hop, mels], of samples at the rate of the Spec.
+
+        Raises:
+            KvoiceError: If an argument cannot be used.
+        """
+        wave = self._resampled(wave, rate, "wave")
+        return audio.mel(audio.condition(wave, self.spec, trim=False), self.spec)
+
+    def to_wave(self, mel, vocoder=None):
+        """The wave of a mel of this Spec, at `spec.sample_rate_hz`, faded in and out.
+
+        Shapes: mel [time, mels] -> [time * hop].
+
+        Args:
+            mel: As `mel`, or the model, gives it.
+            vocoder: Another `Voice` that vocodes; None = Griffin-Lim.
+
+        Raises:
+            KvoiceError: If the mel has another shape, or the vocoder another Spec.
+        """
+        mel = self._mel(mel)
+        if vocoder is not None:
+            if not isinstance(vocoder, Voice):
+                raise KvoiceError("vocoder: is no Voice; kvoice.load(RUN) of a vocoder gives one")
+            with classify.named("vocoder"):
+                vocoder._check("vocode")
+                if differences := vocoder.spec.differences(self.spec):
+                    raise KvoiceError(f"has another Spec ({'; '.join(differences)}): train both on "
+                                      "the same audio")
+            vocoder = vocode.Vocoder(vocoder.model, vocoder.spec)
+        return render.sound(mel, self.spec, self.spec.samples(len(mel)), vocoder)
+
+    # What is given
+
+    def _check(self, verb):
+        if verb not in self.model.verbs:
+            raise KvoiceError(f"{verb}: {type(self.model).__name__} has no such verb; load a run "
+                              f"of {' or '.join(models.named(verb))}")
+
+    def _indices(self, label, count):
+        """The number of a label, or of one for each of `count` items; None for a plain model."""
+        if not self.names:
+            if label is not None:
+                raise KvoiceError("label: this model has no labels; leave it out")
+            return None
+        if label is None:
+            raise KvoiceError(f"label: is missing; give one of {', '.join(self.names)}")
+        one = not isinstance(label, (list, tuple, np.ndarray))
+        labels = [label] if one else list(label)
+        if not one and len(labels) != count:
+            raise KvoiceError(f"label: {len(labels)} of them for count={count}; give one, or one "
+                              "for each")
+        indices = [self._index(each) for each in labels]
+        return indices[0] if one else indices
+
+    def _index(self, label):
+        if _whole(label):
+            if 0 <= label < len(self.names):
+                return int(label)
+            raise KvoiceError(f"label: {label} must be from 0 to {len(self.names) - 1}")
+        fit = matching(self.names, label)
+        if len(fit) != 1:
+            raise KvoiceError(f"label: {label!r} is none of this model; "
+                              f"{hint(str(label), self.names)}")
+        return fit[0]
+
+    def _resampled(self, wave, rate, name):
+        """A wave that was given, at the rate of the Spec."""
+        number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
+        if not number or not convert.LOWEST_HZ <= rate < np.inf:
+            raise KvoiceError(f"rate: {rate!r} must be the sampling rate of the wave in Hz, at "
+                              f"least {convert.LOWEST_HZ}")
+        wave = audio.resample(_samples(wave, name), rate, self.spec.sample_rate_hz)
+        if not len(wave):
+            raise KvoiceError(f"{name}: is too short, less than a sample at the rate of the Spec")
+        return wave
+
+    def _mel(self, mel):
+        """A mel that was given: [time, mels] float32."""
+        mel = _array(mel, "mel")
+        shape, wanted = list(mel.shape), f"[time, {self.spec.mels}]"
+        if mel.dtype.kind not in "fiu":
+            raise KvoiceError(f"mel: holds no real numbers, expected {wanted}")
+        if mel.ndim == 3:
+            raise KvoiceError(f"mel: has the shape {shape}, expected {wanted}; give one at a time")
+        if mel.ndim == 2 and shape[0] == self.spec.mels != shape[1]:
+            raise KvoiceError(f"mel: has the shape {shape}, [mels, time], expected {wanted}; give "
+                              "mel.T")
+        if mel.ndim != 2 or shape[1] != self.spec.mels or not len(mel):
+            raise KvoiceError(f"mel: has the shape {shape}, expected {wanted}")
+        if not np.isfinite(mel).all():
+            raise KvoiceError("mel: holds numbers that are not finite; of -inf, the logarithm of "
+                              f"0, np.maximum({self.spec.low:.4f}, mel) makes silence")
+        return mel.astype(np.float32)
+
+
+def _whole(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _array(value, name):
+    try:
+        return np.asarray(value)
+    except ValueError:  # rows of several lengths
+        raise KvoiceError(f"{name}: is no array, its rows have several lengths") from None
+
+
+def _samples(wave, name):
+    """A wave that was given: [samples] float32, full scale = 1."""
+    wave = _array(wave, name)
+    kind, width = wave.dtype.kind, wave.dtype.itemsize
+    if kind not in "fiu" or kind in "iu" and width > 4:
+        raise KvoiceError(f"{name}: holds {wave.dtype}, expected floats, or integers of at most 32 "
+                          "bits as PCM has them, such as int16")
+    if wave.ndim != 1:
+        raise KvoiceError(f"{name}: has the shape {list(wave.shape)}, expected [samples]; give one "
+                          "channel, or their mean")
+    if not len(wave):
+        raise KvoiceError(f"{name}: holds no samples")
+    if kind == "f":
+        if not np.isfinite(wave).all():
+            raise KvoiceError(f"{name}: holds NaN or infinite samples; leave them out")
+        if (peak := np.abs(wave).max()) > FULL:
+            raise KvoiceError(f"{name}: reaches {peak:.4g}, and full scale is 1; divide it by its "
+                              "full scale, 32768 of 16 bits")
+        return wave.astype(np.float32)
+    half = 2 ** (8 * width - 1)
+    return ((wave.astype(np.float64) - (half if kind == "u" else 0)) / half).astype(np.float32)
 
 
 def load(directory, verb=""):

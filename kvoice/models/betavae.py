@@ -232,7 +232,7 @@ class BetaVAE(StepModel):
         ValueError: If an argument does not fit, by its name.
     """
 
-    verbs = ("traverse",)
+    verbs = ("encode", "traverse")
     terms = ("loss", "reconstruction", "kl", "elbo", "total_correlation", "active_units",
              "loss_discriminator")
 

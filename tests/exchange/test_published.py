@@ -167,7 +167,7 @@ def imported(place, content, name="adainvc", stats="", **changes):
     """The run of a state dict, and the model that is loaded from it."""
     found = published.read(name, saved(place, content, **changes))
     run = published.write(found, place / "run", configs.configuration(name, found.variant), stats)
-    return run, kvoice.load(run.path)
+    return run, kvoice.load(run.path).model
 
 
 def refused(place, content, name="adainvc", **changes):
@@ -249,7 +249,7 @@ def test_the_published_sizes_are_imported_as_they_are(tmp_path, capsys, monkeypa
     config = configs.configuration("adainvc", "official")
     assert made.config["model"] == config["model"] | {"mels": 512}
     assert made.config["train"] == config["train"] and made.config["variant"] == "official"
-    assert_sounds_as_published(kvoice.load(run), state, stats["mean"], stats["std"])
+    assert_sounds_as_published(kvoice.load(run).model, state, stats["mean"], stats["std"])
 
 
 def test_a_run_of_published_weights_says_where_they_are_from(tmp_path):
@@ -265,7 +265,7 @@ def test_a_run_of_published_weights_says_where_they_are_from(tmp_path):
     model = keras.models.load_model(run.path / "model.keras")
     mel = np.random.default_rng(0).normal(size=(20, 16))
     np.testing.assert_allclose(
-        model.encode(mel)["content"], kvoice.load(run.path).encode(mel)["content"], atol=1e-6)
+        model.encode(mel)["content"], kvoice.load(run.path).model.encode(mel)["content"], atol=1e-6)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -321,7 +321,7 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
     del asked["imported"]
     tuned = runs.create(tmp_path / "tuned", asked, run.spec, {})
     loop.train(tuned, Silence(), init=str(run.path), verbose=0)
-    loaded = kvoice.load(tuned.path)
+    loaded = kvoice.load(tuned.path).model
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded.bands.mean), stats["mean"])
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded.bands.std), stats["std"])
     mel = np.random.default_rng(0).normal(size=(20, 16))

@@ -219,7 +219,7 @@ def saved(place, content):
 def imported(place, content, **how):
     found = checkpoints.read("waveglow", saved(place, content), **how)
     run = checkpoints.write(found, place / "run", configs.configuration("waveglow"))
-    return run, kvoice.load(run.path)
+    return run, kvoice.load(run.path).model
 
 
 def refused(place, state):

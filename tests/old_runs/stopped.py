@@ -68,7 +68,6 @@ def outputs(name, model):
 
 
 def main(folder):
-    import kvoice
     from kvoice.cli.main import main
     from kvoice.training.callbacks import CheckpointCallback
 
@@ -85,7 +84,8 @@ def main(folder):
         for name in CHANGES:
             CheckpointCallback.on_epoch_end = stopped
             assert main(words(name)) == 130
-            found = {key: np.asarray(value) for key, value in outputs(name, kvoice.load(name)).items()}
+            found = outputs(name, loop.load(name))
+            found = {key: np.asarray(value) for key, value in found.items()}
             shutil.copytree(name, folder / name / "run", ignore=shutil.ignore_patterns("logs", "lock"))
             np.savez_compressed(folder / name / "outputs.npz", **found)
             CheckpointCallback.on_epoch_end = written
