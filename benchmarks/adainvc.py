@@ -154,7 +154,7 @@ def by_plain_torch(mels, config, parameters):
 
 
 def by_kvoice(model, config):
-    """The same of kvoice, on the backend of this process."""
+    """(step, convert) of kvoice's model, on the backend of this process."""
     import keras
 
     from kvoice.steps import OptimizerGroup

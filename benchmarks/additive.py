@@ -1,11 +1,12 @@
-"""How fast tones are rendered: their sounds, and what a model sees of them.
+"""Speed of rendering tones: their waves, and the images that are the input of a model.
 
     python benchmarks/additive.py
 
-Items per second of random items of the grid `audible`: the sounds alone, each representation of
-given sounds, in one thread, and the rendering of the whole grid as images that `train` waits for
-the first time, on all processors. `cores` is the processor time over the time on the clock; the
-compilation of librosa's transform is not counted. Then the batches of 64 that training reads.
+Items per second of random items of the grid `audible`: of the waves alone and of each
+representation of given waves, in one thread, and of rendering the whole grid as images, which
+`train` does the first time, on all processors. `cores` is the processor time divided by the wall
+time; the compilation of librosa's transform is not counted. Then of the batches of 64 that training
+reads.
 """
 
 import argparse

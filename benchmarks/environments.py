@@ -1,9 +1,10 @@
-"""Seconds for a training step of voicegan, adainvc and waveglow in two environments: older and newer frameworks.
+"""Seconds for a training step of voicegan, adainvc and waveglow with older and newer frameworks.
 
     python benchmarks/environments.py OLD/bin/python NEW/bin/python
 
-Both run this checkout, in turns, so that a slow minute of the machine does not fall on one of them. The rows are those
-of the models' own benchmarks, in float32; "plain torch" is the same step without Keras.
+Both environments run this checkout, in turns, so that a slow minute of the machine does not fall on
+one of them. The rows are those of the models' own benchmarks, in float32; "plain torch" is the same
+step without Keras.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import measure
 
 HERE = pathlib.Path(__file__).parent
 ROWS = ("tensorflow", "jax", "torch", "plain torch")
-COMMANDS = {  # the words before the row, those behind it
+COMMANDS = {  # the script and the flag that takes the row
     "voicegan": ("train_step.py", "--one"),
     "adainvc": ("adainvc.py", "--row"),
     "waveglow": ("waveglow.py", "--row"),
@@ -25,7 +26,7 @@ COMMANDS = {  # the words before the row, those behind it
 
 
 def answer(python, words, row):
-    """What a process of an environment prints last, from JSON."""
+    """The last line that a process of an environment prints, parsed as JSON."""
     done = subprocess.run(
         [python, *words], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
         env={**os.environ, "KERAS_BACKEND": row.removeprefix("plain "), "PYTHONPATH": str(HERE.parent)})

@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine it ran on, and where its JSON goes."""
+"""Shared by all benchmarks: the description of the machine, timing, and the output as JSON."""
 
 import json
 import os

@@ -1,11 +1,11 @@
-"""How long the disentanglement metrics take, at the settings and sizes that `scores` has.
+"""Seconds of the disentanglement metrics, at the settings and sizes of `scores`.
 
     python benchmarks/metrics.py
 
-10,000 rows of 64 codes that know something of 5 factors of 3 to 8 levels: each factor is mixed into
-all codes, under noise. Each score alone, then `scores` as a whole; trees in one process per core.
-Nearly all of the time is that of `dci`, and as long as the other load of the machine makes it: the
-load before the start is written too.
+The data are 10,000 rows of 64 codes that depend on 5 factors of 3 to 8 levels: each factor is mixed
+into all codes, with noise. Each score is timed alone, then `scores` as a whole, with trees in one
+process per core. Nearly all of the time is that of `dci`, which depends on the other load of the
+machine: the load before the start is written too.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""How fast the data comes, and how long a training step waits for it.
+"""Throughput of the data pipeline, and the time that training steps wait for it.
 
     KERAS_BACKEND=tensorflow python benchmarks/pipeline.py --corpus=prepared/DIR
 
-Hours of audio per second: training batches from the NumPy source and through tf.data (of each
-utterance a crop), whole utterances from the shards with mels made in the graph, and from wav files
-decoded, resampled and turned into mels. The wavs are the corpus' own test split, written to a
-temporary folder at 44.1 kHz. Waiting: the share of the time of `fit` of the default voicegan in
-which the step has no batch yet.
+Throughput is in hours of audio per second: of training batches from the NumPy source and through
+tf.data (a crop of each utterance), of whole utterances from the shards with mels computed in the
+graph, and of wav files that are decoded, resampled and turned into mels. The wavs are the test
+split of the corpus, written to a temporary folder at 44.1 kHz. Waiting is the share of the training
+time of the default voicegan in which the step has no batch yet.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What `prepare` does to a file, against the same done with librosa, on the same files.
+"""Speed of `prepare` per file, compared with librosa on the same files.
 
     python benchmarks/prepare.py
 
-Files: utterances of the demo corpus, written as 48 kHz wavs. Both read, resample to 22,050 Hz, and
-make F0 (YIN) and the log-mels of the `waveglow` Spec, in one process, taking turns. The Spec's F0
-and mels are the expensive parts: each is timed alone too. Then `prepare` itself, from the folder to
-the shards with all processors.
+Files are utterances of the demo corpus, written as 48 kHz wavs. Both libraries read them, resample
+them to 22,050 Hz, and compute F0 (YIN) and the log-mels of the `waveglow` Spec, in one process, in
+turns. F0 and mels are the expensive parts: each is timed alone too. Then `prepare` itself is timed,
+from the folder to the shards on all processors.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""Seconds of a training step of betavae, classifier and speakerencoder, on each backend, in one or several environments.
+"""Seconds for a training step of the small models, by backend and environment.
 
     python benchmarks/small_models.py                                # the environment of this Python
     python benchmarks/small_models.py OLD/bin/python NEW/bin/python
 
-Batches of noise of the default sizes: no corpus is needed. Each backend runs in a process of its own, the environments
-and backends taking turns, so that load on the machine falls on all; medians. Ratios are against TensorFlow in the same environment.
+The models are betavae, classifier and speakerencoder. Batches are noise of the default sizes, so that no corpus is needed. Each backend runs in a process
+of its own; environments and backends take turns, so that load on the machine falls on all. Times
+are medians, ratios are relative to TensorFlow in the same environment.
 """
 
 import argparse
@@ -24,7 +25,7 @@ MELS, PHONES, LABELS = 80, 41, 4
 
 
 def _batch(name, size):
-    """A batch of noise with the arrays that a model learns from, and what it has to know of its data."""
+    """A batch of noise for a model, and the arguments of the model that follow from the data."""
     rng = np.random.default_rng(0)
     frames = {"betavae:voices": 160, "betavae:tones": 16, "classifier": 160, "speakerencoder": 96}[name]
     items = rng.random((size, frames, MELS), dtype=np.float32)

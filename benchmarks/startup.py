@@ -1,4 +1,4 @@
-"""Seconds until a command answers: `bin/train -h`, and from `bin/train` to its first step.
+"""Seconds of `bin/train -h`, and from the start of `bin/train` to the end of its first step.
 
     python benchmarks/startup.py --corpus=prepared/DIR
 """
@@ -17,7 +17,7 @@ TRAIN = pathlib.Path(__file__).parent.parent / "bin" / "train"
 
 
 def first_step(backend, corpus):
-    """Seconds from the command to the end of its first step, the corpus being prepared."""
+    """Seconds from the command to the end of its first step, with a corpus that is prepared."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["--model=voicegan", f"--data=prepared:{corpus}", f"--run={folder}/run",
                  "--config.train.steps=1", "--config.train.steps_per_epoch=1"]

@@ -1,10 +1,10 @@
-"""The study of betavae on tones: objectives and weights, each with several seeds, against known factors.
+"""A study of betavae on tones: objectives and weights with several seeds, scored by known factors.
 
     KERAS_BACKEND=tensorflow python benchmarks/tones_study.py --seeds=3
 
-Each run is `kvoice train --model=betavae:tones` under runs/tones, each score that of `kvoice evaluate`; what
-is finished is not done again, so that a study that was stopped goes on. Median and range over
-the seeds are printed and written to benchmarks/results/tones_study.json.
+Each run is `kvoice train --model=betavae:tones` under runs/tones, each score that of `kvoice
+evaluate`. Finished runs are not repeated, so that a study that was stopped can be resumed. Median
+and range over the seeds are printed and written to benchmarks/results/tones_study.json.
 """
 
 import argparse
@@ -22,7 +22,7 @@ REFERENCES = ("PCA", "identity", "noise")
 
 
 def settings():
-    """Name -> the fields of the config in which it differs from the default of `:tones`."""
+    """By name, the fields of the config that differ from the default of `:tones`."""
     plain = {f"beta = {beta}": {"model.objective": "beta", "model.beta": float(beta)}
              for beta in (1, 4, 8, 16)}
     return plain | {
@@ -31,7 +31,7 @@ def settings():
 
 
 def scored(name, fields, seed, steps):
-    """The evaluation of one run, which is trained and evaluated as far as that is missing."""
+    """The evaluation of one run, which is trained and evaluated unless it was before."""
     words = re.sub(r"[^a-z0-9]+", "-", name.lower())
     run = pathlib.Path(f"runs/tones/{words}-seed-{seed}")
     values = {**fields, "model.seed": seed, "train.seed": seed, "data.seed": seed}
@@ -58,7 +58,7 @@ def scored(name, fields, seed, steps):
 
 
 def summary(values):
-    """Median (least to largest) of what the seeds gave."""
+    """The median, the least and the largest of the values of all seeds."""
     return {"median": statistics.median(values), "least": min(values), "largest": max(values)}
 
 

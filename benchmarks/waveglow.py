@@ -1,4 +1,4 @@
-"""Seconds for a training step of waveglow, its memory, and the speed of synthesis, by backend and precision.
+"""Time and memory of a training step of waveglow, and the speed of synthesis, by backend.
 
     python benchmarks/waveglow.py                          # the default variant, what is installed
     python benchmarks/waveglow.py --variant=256 --peak_tflops=N    # on a GPU; N is that of its data sheet
@@ -179,7 +179,7 @@ def by_plain_torch(spec, config, parameters):
 
 
 def by_kvoice(model, config):
-    """The same of kvoice, on the backend of this process."""
+    """(step, ready, infer) of kvoice's model, on the backend of this process."""
     import keras
 
     from kvoice.steps import OptimizerGroup
@@ -229,7 +229,7 @@ def timed(options):
 
 
 def operations(spec, config):
-    """Multiplications and additions of a training step, forwards and backwards, by the sizes of all products."""
+    """Multiplications and additions of a training step, forwards and backwards."""
     group, data = config["model"], config["data"]
     size, width, depth = group["group"], group["width"], group["depth"]
     whole = group["upsample_to"] == "samples"

@@ -1,13 +1,14 @@
-"""adainvc: says what one recording says in the voice of another.
+"""adainvc: one-shot voice conversion, the words of one recording in the voice of another.
 
-    bin/train --model=adainvc             default: 80 mels, as WaveGlow has them, a quarter of an hour
+    bin/train --model=adainvc             default: the 80 mels of WaveGlow, a quarter of an hour
     bin/train --model=adainvc:official    512 mels at 24 kHz, the published schedule, for a GPU;
                                           :paper is the same
     bin/train --model=adainvc:tiny        seconds, to see that everything runs
 
-A deeper decoder: `--config.model.decoder_stages=5` (or 7). A content encoder that keeps the voice:
-`--config.model.content_norm=false`. One encoder for both, whose statistics are the voice:
-`--config.model.speaker=statistics`. The networks have the published sizes in all but :tiny.
+A deeper decoder: `--config.model.decoder_stages=5` (or 7). A content encoder without instance
+normalisation, which keeps the voice: `--config.model.content_norm=false`. One encoder for both,
+whose layer statistics represent the voice: `--config.model.speaker=statistics`. The networks have
+the published sizes in all but :tiny.
 """
 
 import dataclasses
@@ -43,7 +44,7 @@ def config(variant=""):
     values = ml_collections.ConfigDict({
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
-            "split": "train",  # whose speakers it learns from
+            "split": "train",  # the training speakers
             "crop_frames": 128,
             "batch": 32,
             "seed": 0,
@@ -61,7 +62,7 @@ def config(variant=""):
             "speaker": "encoder",  # or statistics
             "reconstruction_weight": 10.0,
             "kl_weight": 1.0,
-            "anneal_steps": 500,  # until the full weight
+            "anneal_steps": 500,  # steps until the full kl_weight
             "seed": 0,
         },
         "train": dataclasses.asdict(TrainConfig(

@@ -1,9 +1,9 @@
-"""betavae: finds the factors of voices, tones or pictures without being told any.
+"""betavae: finds factors of variation of voices, tones or images without labels.
 
     bin/train --model=betavae          default (also :voices): utterances of demo, 64 latents, the
-                                       decoder is told the phones where the corpus knows them
+                                       decoder is conditioned on the phones where they are labelled
     bin/train --model=betavae:tones    synthetic tones with known factors (--data=additive), minutes
-    bin/train --model=betavae:digits   pictures of digits (--data=digits, or --data=mnist), a minute
+    bin/train --model=betavae:digits   images of digits (--data=digits, or --data=mnist), a minute
     bin/train --model=betavae:paper    the published sizes of the speech system, for a GPU
     bin/train --model=betavae:tiny     seconds, to see that everything runs
 
@@ -18,12 +18,12 @@ import ml_collections
 from kvoice import audio
 from kvoice.training.config import TrainConfig
 
-# What `--data` is where it is not given; demo otherwise.
+# The default of `--data` for these variants; demo for the others.
 DATA = {"tones": "additive", "recurrent": "additive", "digits": "digits"}
 
 _VOICES = {
     "data": {  # data.source.Source
-        "split": "train",  # whose speakers it learns from
+        "split": "train",  # the training speakers
         "crop_frames": 160,
         "batch": 16,
         "seed": 0,
@@ -35,12 +35,12 @@ _VOICES = {
         "width": 16,
         "sigma": 0.03,
         "beta": 1.0,
-        "anneal_steps": 200,  # until the full weight
-        "phones": True,  # the decoder is told the phone of each frame, where they are known
+        "anneal_steps": 200,  # steps until the full weight of the KL divergence
+        "phones": True,  # conditions the decoder on the phone of each frame, where labelled
         "dropout": 0.0,
     },
     "train": {"steps": 2400, "steps_per_epoch": 240, "decay": 0.9,
-              "rates": {"vae": 3e-3, "discriminator": 1e-4}},  # the second of factorvae only
+              "rates": {"vae": 3e-3, "discriminator": 1e-4}},  # the second for factorvae only
 }
 _TONES = {
     "data": {  # data.factors.FactorSource
@@ -81,7 +81,7 @@ VARIANTS = {
     "digits": {
         "data": {"representation": "image", "batch": 100},
         "model": {"architecture": "dense", "width": 400, "likelihood": "bernoulli",
-                  "objective": "beta", "beta": 1.0},  # of 8 x 8 values beta = 4 keeps no latent
+                  "objective": "beta", "beta": 1.0},  # with beta = 4, images of 8 x 8 use no latent
         "train": {"steps": 3000, "steps_per_epoch": 300},
     },
     "tiny": {
@@ -101,12 +101,12 @@ def config(variant=""):
         "model": {  # models.betavae.BetaVAE
             "likelihood": "gaussian",  # or bernoulli
             "objective": "beta",  # or capacity, tcvae, factorvae
-            "beta_start": 0.0,  # where it is annealed
-            "gamma": 100.0,  # of capacity and factorvae
+            "beta_start": 0.0,  # beta at step 0, where it is annealed
+            "gamma": 100.0,  # weight in the objectives capacity and factorvae
             "capacity_nats": 20.0,
-            "anneal_steps": 0,  # until the full weight
+            "anneal_steps": 0,  # steps until the full weight
             "free_nats": 0.0,
-            "kl": "sum",  # over the latents, or mean
+            "kl": "sum",  # over the latents; or mean
             "seed": 0,
             **kind["model"],
         },

@@ -1,20 +1,21 @@
-"""classifier: tells the emotion (or gender, or speaker) of speech, on mels or on waves.
+"""classifier: predicts the emotion (or gender, or speaker) of speech from mels or waves.
 
     bin/train --model=classifier          default: a small mel CNN, under five minutes on two cores
-    bin/train --model=classifier:judge    a mel WaveNet that learns from the speakers kept for
-                                          judges: no model that it judges has heard them
+    bin/train --model=classifier:judge    a mel WaveNet trained on the split judge, whose speakers
+                                          no model that it evaluates was trained on
     bin/train --model=classifier:wave     convolutions and an LSTM on waves
     bin/train --model=classifier:paper --data=tess-ravdess:DIR
                                           the published mel CNN under the published protocol
 
 Further variants: mel-wavenet, mel-lstm, wave-wavenet (sizes for two cores); paper-mel-wavenet,
-paper-mel-lstm, paper-wave-wavenet, paper-wave-lstm (published sizes, for a GPU); tiny. What is told:
-`--config.model.condition=emotion`, gender or speaker.
+paper-mel-lstm, paper-wave-wavenet, paper-wave-lstm (published sizes, for a GPU); tiny. The
+predicted label: `--config.model.condition=emotion`, gender or speaker.
 
-Sizes and schedule of `:paper` after the earlier activation maximisation over voices: Adam 1e-3,
-times .99 after each of 301 epochs of 2000 clips, batch 512 (mel CNN) or 128; edges trimmed at 25 dB;
-crops of 160 frames (1.86 s) or 32,768 samples (1.49 s). It reported 91.5 % (mel CNN), 83.0 % (mel
-WaveNet) and 87.3 % (audio WaveNet) on its 232 test clips, 160 of them of speakers it had trained on.
+Sizes and schedule of `:paper` are those of the earlier work on activation maximisation over voices:
+Adam 1e-3, times .99 after each of 301 epochs of 2000 clips, batch 512 (mel CNN) or 128; edges
+trimmed at 25 dB; crops of 160 frames (1.86 s) or 32,768 samples (1.49 s). It reported an accuracy
+of 91.5 % (mel CNN), 83.0 % (mel WaveNet) and 87.3 % (audio WaveNet) on its 232 test clips, 160 of
+them of training speakers.
 """
 
 import dataclasses
@@ -24,8 +25,8 @@ import ml_collections
 from kvoice import audio
 from kvoice.training.config import TrainConfig
 
-# Of the published sizes; the numbers behind WIDTH and DEPTH: channels and layers as
-# `models.classifier` counts them.
+# (domain, architecture, width, depth, batch) of the published sizes, with width in channels and
+# depth in layers as in `models.classifier`.
 _PAPER = {
     "paper": ("mel", "cnn", 64, 3, 512),
     "paper-mel-wavenet": ("mel", "wavenet", 16, 5, 512),
@@ -76,7 +77,7 @@ def config(variant=""):
     values = ml_collections.ConfigDict({
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
-            "split": "train",  # whose speakers it learns from: train, or judge
+            "split": "train",  # the training speakers; or judge
             "crop_frames": 160,
             "batch": 32,
             "seed": 0,
@@ -87,8 +88,8 @@ def config(variant=""):
             "condition": "emotion",  # or gender, speaker
             "width": 8,
             "depth": 3,
-            "wear": 0.5,  # grain and blur of the training clips
-            "warp": 0.05,  # and how far their voices are changed
+            "wear": 0.5,  # augmentation: strength of noise and blur on the training clips
+            "warp": 0.05,  # augmentation: largest vocal tract length perturbation (VTLP)
             "seed": 0,
         },
         "train": dataclasses.asdict(TrainConfig(

@@ -1,13 +1,13 @@
-"""speakerencoder: says how alike two voices are; the judge of conversions.
+"""speakerencoder: embeds recordings by their speaker, to verify speakers and evaluate conversions.
 
     bin/train --model=speakerencoder          default: 100 sampled voices, none of them in demo
-    bin/train --model=speakerencoder:judge    of a corpus, the speakers that are kept for judges:
+    bin/train --model=speakerencoder:judge    the speakers of the split judge of a corpus:
                                               --data=vctk:DIR
     bin/train --model=speakerencoder:paper    the same network, more and longer, for a GPU
     bin/train --model=speakerencoder:tiny     seconds, to see that everything runs
 
-The network has the sizes of Resemblyzer, whose weights `bin/import` takes, in all but :tiny. It must
-not have heard the speakers that it judges.
+The network has the sizes of Resemblyzer, whose weights `bin/import` reads, in all but :tiny. It
+must not be trained on the speakers that it evaluates.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import ml_collections
 from kvoice import audio
 from kvoice.training.config import TrainConfig
 
-# What `--data` is where it is not given: speakers 25 to 224 of the synthesiser, demo has the first 24.
+# The default of `--data`: speakers 25 to 224 of the synthesiser; demo has the first 24.
 DATA = {"": "demo:25-224", "paper": "demo:25-224"}
 
 VARIANTS = {
@@ -41,8 +41,8 @@ def config(variant=""):
     values = ml_collections.ConfigDict({
         "audio": dataclasses.asdict(audio.SPECS["speakerencoder"]),  # audio.Spec
         "data": {  # data.source.Source
-            "split": "train",  # whose speakers it learns from: train, or judge
-            "crop_frames": 96,  # heard at once; 160 published
+            "split": "train",  # the training speakers; or judge
+            "crop_frames": 96,  # 160 published
             "batch": 48,
             "per_speaker": 4,
             "seed": 0,
@@ -51,8 +51,8 @@ def config(variant=""):
             "width": 256,
             "depth": 3,
             "embedding": 256,
-            "loudness": 0.2,  # how much the level of training clips varies, in spreads of a band
-            "wear": 0.3,  # and the noise on them
+            "loudness": 0.2,  # augmentation: random level, in standard deviations of a band
+            "wear": 0.3,  # augmentation: largest noise, in the same unit
             "seed": 0,
         },
         "train": dataclasses.asdict(TrainConfig(

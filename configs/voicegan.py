@@ -6,11 +6,12 @@
     bin/train --model=voicegan:wave    waves of 0.74 s instead of mels, some thirty minutes
     bin/train --model=voicegan:tiny    seconds, to see that everything runs
 
-Sizes after activation maximisation with a GAN prior (80 x 160 mels from a 512-d noise, widths 64 to
-512); loss after Gulrajani et al. 2017, arXiv:1704.00028, class head after Choi et al. 2018
-(StarGAN), arXiv:1711.09020. The default differs from them where a quarter of an hour on two cores demands it:
-width 24, two critic steps instead of five, ten times the rates, an average of the weights. At equal
-time it was nearer to real speech than five critic steps at half these rates.
+The published sizes are those of activation maximisation with a GAN prior (80 x 160 mels from a
+512-d noise, widths 64 to 512); the loss is that of Gulrajani et al. 2017, arXiv:1704.00028, the
+class head that of Choi et al. 2018 (StarGAN), arXiv:1711.09020. The default differs from them to train in
+a quarter of an hour on two cores: width 24, two critic steps instead of five, ten times the rates,
+an average of the weights. In the same time it came nearer to real speech than five critic steps at
+half these rates.
 """
 
 import dataclasses
@@ -54,7 +55,7 @@ def config(variant=""):
     values = ml_collections.ConfigDict({
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
-            "split": "train",  # whose speakers it learns from
+            "split": "train",  # the training speakers
             "crop_frames": 160,
             "batch": 32,  # 16 for each of the n_critic steps of the critic
             "seed": 0,

@@ -5,11 +5,13 @@
     bin/train --model=waveglow:paper    the published sizes (512 channels) and schedule, for a GPU
     bin/train --model=waveglow:tiny     seconds, to see that everything runs
 
-Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The default differs, to be of use after half an hour: audio is made
-white by its mel before the flow, so that a new network speaks like noise of the right spectrum, and only has to
-learn the voice; samples go in groups of 32, which cost a quarter of groups of 8; the network is narrower, hears
-less far, and its condition has the rate of the groups; halves change roles, so that what leaves the flow early has just
-been changed; and it learns at twenty times the rate.
+Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The default differs, to be usable after half an
+hour of training: audio is whitened by its mel before the flow, so that an untrained network
+generates noise of the right spectrum, and only the voice itself is left to learn; samples are in
+groups of 32, which cost a quarter of groups of 8; the network is narrower and has a smaller
+receptive field, and its conditioning has the rate of the groups; halves swap roles, so that the
+channels that leave the flow early have just been transformed; and the learning rate is twenty times
+the published one.
 """
 
 import dataclasses
@@ -43,7 +45,7 @@ def config(variant=""):
     values = ml_collections.ConfigDict({
         "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
         "data": {  # data.source.Source
-            "split": "train",  # whose speakers it learns from
+            "split": "train",  # the training speakers
             "crop_frames": 32,  # of 256 samples; even
             "batch": 8,
             "seed": 0,
@@ -57,9 +59,9 @@ def config(variant=""):
             "early_size": 8,
             "depth": 5,
             "kernel": 3,
-            "alternate": True,  # halves change roles, as in waveglow_old.pt
+            "alternate": True,  # halves swap roles, as in waveglow_old.pt
             "upsample_to": "groups",  # or samples, as published
-            "prewhiten": True,  # audio by its mel, before the flow
+            "prewhiten": True,  # whitens audio by its mel before the flow
             "sigma": 1.0,
             "dequantise": True,
             "seed": 0,

@@ -1,1 +1,1 @@
-"""Corpora, shards and features."""
+"""Corpora, their shards and features, and the batches that models are trained on."""

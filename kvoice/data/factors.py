@@ -1,7 +1,7 @@
 """Corpora whose items are images with known factors: `additive[:SPACE]`, `digits`, `mnist[:FILE]`.
 
-Their source of batches keeps the protocol of `kvoice.data.source.Source`; nothing is prepared
-before. What the corpora are is in `synthetic.additive` and `synthetic.digits`.
+`FactorSource` has the interface of `kvoice.data.source.Source`, and needs no `prepare`. The corpora
+themselves are in `synthetic.additive` and `synthetic.digits`.
 """
 
 import csv
@@ -18,22 +18,22 @@ from kvoice.files import replaced
 
 CORPORA = ("additive", "digits", "mnist")
 SPLITS = ("train", "valid", "test")
-MOST = 10_000_000  # items of a corpus
-_SPLIT = 20  # seeds the split: the same for every run, so that none is tested on what another learned
+MOST = 10_000_000  # items that a corpus may have
+_SPLIT = 20  # seed of the split: fixed, so that no run is tested on items that another trained on
 
 
-def named(data):
+def named(data: str) -> bool:
     """Whether `--data` names one of the corpora of this module."""
     return data.partition(":")[0] in CORPORA
 
 
-def corpus(data, representation, **view):
-    """The corpus that `--data` names, nothing of it rendered: an `additive.Tones` or `digits.Digits`.
+def corpus(data: str, representation: str, **view) -> additive.Tones | digits.Digits:
+    """The corpus that `--data` names; no item is rendered yet.
 
     Args:
-        data: As in the module's docstring.
+        data: The argument of `--data`, as in the module's docstring.
         representation: "image" for digits and mnist, that of an `additive.View` for additive.
-        **view: The other fields of the View.
+        **view: The other fields of the `additive.View`.
 
     Raises:
         KvoiceError: If there is no such corpus, or it has no such representation.
@@ -52,14 +52,15 @@ def corpus(data, representation, **view):
     return digits.mnist(where) if name == "mnist" else digits.digits()
 
 
-def examples(data, directory, count=16, seed=0):
-    """Writes some random items down: factors.csv, with a row for each, and wavs where they sound.
+def examples(data: str, directory: str | os.PathLike, count: int = 16, seed: int = 0
+             ) -> tuple[list[dict[str, str]], np.ndarray]:
+    """Writes some random items: factors.csv with a row for each, and wav files of tones.
 
     Args:
-        data: As in the module's docstring.
-        directory: Where to; made if need be.
-        count: Items, at most: as many as there are.
-        seed: Of the draw.
+        data: The argument of `--data`, as in the module's docstring.
+        directory: The output directory, which is made if need be.
+        count: Number of items; fewer where the corpus has fewer.
+        seed: Seed of the random choice.
 
     Returns:
         The rows of factors.csv, as dicts of strings, and the images, [items, height, width].
@@ -96,36 +97,37 @@ def examples(data, directory, count=16, seed=0):
 class FactorSource:
     """Batches of images with their factors from one split of a corpus.
 
-    A tenth of the items each, drawn at random, are the valid and the test split; what a corpus
-    itself calls test is the test split.
+    The valid and the test split are each a random tenth of the items. Where a corpus has test items
+    of its own, these are the test split.
 
     Args:
-        data: What `--data` says, as in the module's docstring.
+        data: The argument of `--data`, as in the module's docstring.
         split: "train", "valid" or "test".
         batch: Items per batch.
-        seed: Of the order. The split does not depend on it.
-        representation: See `additive.View`, as for the next three; "image" for digits and mnist,
-            which ignore those.
-        scale: "db", "amplitude" or "root".
-        range_db: Depth of the decibels.
-        bins_per_octave: Of the CQT only.
+        seed: Seed of the order of the items; the split does not depend on it.
+        representation: The representation, as in `additive.View`; "image" for digits and mnist,
+            which ignore the next three arguments.
+        scale: Scale of the magnitudes: "db", "amplitude" or "root".
+        range_db: Range of the scale "db", in dB.
+        bins_per_octave: Bins per octave of the CQT; other representations ignore it.
 
     Attributes:
-        data: As given.
-        split: As given.
+        data: The argument `data`.
+        split: The argument `split`.
         factors: Names of the factors.
-        levels: How many values each of them has in the corpus.
+        levels: The number of values that each factor has in the corpus.
         shape: (height, width) of the images.
-        labels: Names by number, for digits; {} otherwise.
-        speakers: None: [].
-        fingerprint: A short name that differs where the items or the representation do.
+        labels: {"digit": names by number} for digits and mnist; {} otherwise.
+        speakers: Always [], because these corpora have no speakers.
+        fingerprint: A short hash that differs where the items or the representation do.
 
     Raises:
         KvoiceError: If the corpus, the split and the representation do not fit together.
     """
 
-    def __init__(self, data, split, batch, seed=0, representation="cqt", scale="db",
-                 range_db=60.0, bins_per_octave=12):
+    def __init__(self, data: str, split: str, batch: int, seed: int = 0,
+                 representation: str = "cqt", scale: str = "db", range_db: float = 60.0,
+                 bins_per_octave: int = 12):
         self.data, self.split, self.batch_size, self.seed = data, split, batch, seed
         if split not in SPLITS:
             raise KvoiceError(f"data.split: {split!r} must be one of {', '.join(SPLITS)}")
@@ -149,11 +151,11 @@ class FactorSource:
         self.fingerprint, self.speakers = self.corpus.fingerprint, []
         self._order = functools.lru_cache(maxsize=4)(self._drawn_order)
 
-    def __len__(self):
-        """Items in an epoch."""
+    def __len__(self) -> int:
+        """The number of items in an epoch."""
         return len(self._rows)
 
-    def batch(self, step):
+    def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step; the same step gives the same batch.
 
         Shapes: -> dict of `image` [batch, height, width], `factors` [batch, factors] and, for
@@ -162,23 +164,23 @@ class FactorSource:
         positions = range(step * self.batch_size, (step + 1) * self.batch_size)
         return self.items(np.array([self._order(p // len(self))[p % len(self)] for p in positions]))
 
-    def items(self, rows):
-        """Items of the split by their numbers, from 0 to below its length: as `batch`."""
+    def items(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Items of the split by their numbers, from 0 on, with the keys of `batch`."""
         cells = self._rows[rows]
         found = {"image": self.corpus.images(cells), "factors": self.corpus.values(cells)}
         if self.factors == ["digit"]:
             found["digit"] = found["factors"][:, 0].astype(np.int32)
         return found
 
-    def waves(self, rows):
-        """The sounds of items of the split, at `additive.SAMPLE_RATE_HZ`: [n] -> [n, samples] float32.
+    def waves(self, rows: np.ndarray) -> np.ndarray:
+        """The waves of items of the split of additive, at `additive.SAMPLE_RATE_HZ`.
 
-        Of additive only.
+        Shapes: rows [n] -> [n, samples] float32.
         """
         return self.corpus.waves(self._rows[rows])
 
-    def level(self, factors):
-        """Which level of its factor each value is: [n, factors] -> [n, factors] int32."""
+    def level(self, factors: np.ndarray) -> np.ndarray:
+        """The number of the level of each value: [n, factors] -> [n, factors] int32."""
         return self.corpus.level(factors)
 
     def _drawn_order(self, epoch):
@@ -187,7 +189,7 @@ class FactorSource:
 
 
 def _split(count, tests):
-    """The items of each split, in their order; the last `tests` are for testing, if there are any."""
+    """The items of each split, in order; the last `tests` items, if any, are the test split."""
     order = np.random.default_rng(_SPLIT).permutation(count - tests)
     tenth = len(order) // 10
     test, rest = (np.arange(count - tests, count), order) if tests else np.split(order, [tenth])

@@ -1,9 +1,9 @@
-"""Waves and mels as TensorFlow graphs: `kvoice.audio` again, for tf.data and for exported models.
+"""Waves and mels as TensorFlow graphs, equal to `kvoice.audio`, for tf.data and exported models.
 
 `mel` is pure TensorFlow. `decode` reads files through the kernels of tensorflow-io where it is
 installed, and through soundfile for the files that these do not read (or when it is not
-installed): this is the only module that uses tensorflow-io. What its kernels were found to do with
-0.37.1, and what is done about it here:
+installed): this is the only module that uses tensorflow-io. Faults of its kernels in version
+0.37.1, and how this module avoids them:
 
 - a 32-bit PCM wav comes back as noise, a wav with a chunk before its data as silence, and an 8- or
   24-bit wav with an odd number of bytes not at all: of wav files they get plain 16-bit ones only;
@@ -24,15 +24,15 @@ from kvoice import audio
 _MP3_RATES_HZ = (44100, 48000, 32000, 0)  # by a frame's index; MPEG 2 halves, 2.5 quarters them
 
 
-def mel(wave, spec):
-    """The scaled mel spectrogram of a wave, as `audio.mel`.
+def mel(wave: tf.Tensor, spec: audio.Spec) -> tf.Tensor:
+    """The scaled mel spectrogram of a wave, equal to that of `audio.mel`.
 
     Shapes: wave [..., samples] -> [..., 1 + samples // hop, mels] float32; batch and samples may
     be unknown.
 
     Args:
-        wave: float32, conditioned as the Spec says.
-        spec: An `audio.Spec`.
+        wave: Samples as float32 with a full scale of 1, conditioned by the Spec.
+        spec: The `audio.Spec` of the mel.
     """
     known = audio.numbers(spec)
     wave = _mirrored(wave, spec.fft // 2)  # [..., samples + fft]
@@ -56,8 +56,8 @@ def _mirrored(wave, edge):
     return tf.concat([ends[0], wave, ends[1]], axis=-1)
 
 
-def decode(path, sample_rate_hz):
-    """The sound in a file, as one channel at the given rate; the same as `audio.read`.
+def decode(path: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """The sound in a file, as one channel at the given rate, equal to that of `audio.read`.
 
     It works inside tf.data and tf.function, in parallel. It is no part of an exported model: the
     resampler and soundfile are Python.
@@ -65,8 +65,8 @@ def decode(path, sample_rate_hz):
     Shapes: path [] -> [samples] float32, full scale = 1.
 
     Args:
-        path: Name of a file, a string tensor.
-        sample_rate_hz: Rate wanted, in Hz.
+        path: The path of a file, a string tensor.
+        sample_rate_hz: Sample rate of the result, in Hz.
 
     Raises:
         tf.errors.OpError: If the file cannot be read; the text names it and is that of

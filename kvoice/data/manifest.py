@@ -1,10 +1,10 @@
-"""The manifest of a prepared corpus: what its shards hold, and how they were made."""
+"""The manifest of a prepared corpus: the content of its shards, and how they were made."""
 
 import dataclasses
 import json
 import os
 
-from kvoice.audio import CONDITIONING
+from kvoice.audio import CONDITIONING, Spec
 from kvoice.errors import KvoiceError, hint
 from kvoice.files import write_json
 
@@ -15,24 +15,26 @@ ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop")
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a directory of shards holds.
+    """The content of a directory of shards.
 
     Attributes:
-        data: What `--data` said.
-        seed: Of the split.
-        split: "speaker": no speaker is in two splits; "text": no text is; "corpus": as the corpus
-            itself says.
-        sample_rate_hz: Of the waves, like the next three as in the Spec they were conditioned by.
-        trim_db: Not applied to utterances that came with frame labels.
-        highpass_hz: 0 = none.
-        preemphasis: 0 = none.
-        label_hop: Samples from one frame label to the next.
-        items: Fingerprint of the list of utterances that the corpus had.
+        data: The argument of `--data`.
+        seed: The seed of the split.
+        split: "speaker": no speaker is in two splits; "text": no text is in two; "corpus": the
+            corpus assigns its utterances itself.
+        sample_rate_hz: Sample rate of the waves, in Hz. This and the next three are those of the
+            Spec that the waves were conditioned by.
+        trim_db: Threshold of the trimming of silence, in dB; utterances with frame labels of the
+            corpus are not trimmed.
+        highpass_hz: Cutoff of the high-pass filter, in Hz; 0 = none.
+        preemphasis: Coefficient of the pre-emphasis; 0 = none.
+        label_hop: Hop of the frame labels, in samples.
+        items: Fingerprint of the utterances of the corpus.
         labels: Names by number: "speaker", "gender", "emotion", "phone"; [] where unknown.
         splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records",
             "bytes"}), "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion":
-            {name: utterances}}). A corpus that assigns its own may leave some empty.
-        skipped: What was left out: a list of {"file", "reason"}.
+            {name: utterances}}). Splits may be empty where the corpus assigns them itself.
+        skipped: The files that were left out, a list of {"file", "reason"}.
     """
 
     data: str
@@ -50,11 +52,11 @@ class Manifest:
     format: int = FORMAT
 
     @staticmethod
-    def load(directory):
-        """The manifest of a directory.
+    def load(directory: str | os.PathLike) -> "Manifest":
+        """Reads the manifest of a directory.
 
         Raises:
-            KvoiceError: If there is none (the line says what to run), or it cannot be understood.
+            KvoiceError: If there is none (the message names the command), or it cannot be parsed.
         """
         path = os.path.join(directory, FILE)
         try:
@@ -78,15 +80,15 @@ class Manifest:
             )
         return manifest
 
-    def save(self, directory):
+    def save(self, directory: str | os.PathLike):
         """Writes the manifest into a directory, whole or not at all."""
         write_json(os.path.join(directory, FILE), dataclasses.asdict(self))
 
-    def check(self, spec, directory):
+    def check(self, spec: Spec, directory: str | os.PathLike):
         """Refuses a Spec that the waves were not prepared for.
 
         Raises:
-            KvoiceError: If a field of `CONDITIONING` differs, by name.
+            KvoiceError: If a field of `CONDITIONING` differs; the message names it.
         """
         differences = spec.differences(self, CONDITIONING)
         if differences:
@@ -96,11 +98,11 @@ class Manifest:
                 "Spec into another directory"
             )
 
-    def shards(self, directory, split):
+    def shards(self, directory: str | os.PathLike, split: str) -> list[str]:
         """The paths of the shards of a split.
 
         Raises:
-            KvoiceError: If there is no such split, or nothing in it.
+            KvoiceError: If there is no such split, or it is empty.
         """
         if split not in self.splits:
             raise KvoiceError(f"there is no split {split!r}: {hint(split, self.splits)}")
@@ -111,8 +113,8 @@ class Manifest:
             )
         return [os.path.join(directory, entry["file"]) for entry in self.splits[split]["shards"]]
 
-    def report(self):
-        """Lines that say how much there is, per split and label, and what was left out and why."""
+    def report(self) -> str:
+        """Lines with the sizes of the splits and labels, and with the files left out and why."""
         lines = [
             f"{self.data}: {self._total('utterances')} utterances, "
             f"{self._total('seconds') / 3600:.2f} h, {len(self.labels['speaker'])} speakers"

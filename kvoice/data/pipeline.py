@@ -1,4 +1,4 @@
-"""tf.data of named arrays: training batches, whole utterances of shards, plain sound files."""
+"""tf.data datasets of named arrays: training batches, whole utterances of shards, sound files."""
 
 import atexit
 import os
@@ -7,19 +7,21 @@ import time
 
 import tensorflow as tf
 
+from kvoice import audio
 from kvoice.data import features, shards
+from kvoice.data.factors import FactorSource
 from kvoice.data.manifest import Manifest
-from kvoice.data.source import LABELS
+from kvoice.data.source import LABELS, Source
 
 _STEPS = 1 << 48  # more than any run takes
-_AHEAD = 4  # batches made before they are asked for
+_AHEAD = 4  # batches that are prefetched
 
 
 class _Calls:
-    """The calls of Python by threads of tf.data, which must rest before the interpreter ends.
+    """Counts the calls of Python by threads of tf.data, which must end before the interpreter.
 
-    An iterator that is alive then is still making batches ahead. A thread of it that asks for
-    Python in vain never returns, and the process would wait for it for ever.
+    An iterator that is still alive then prefetches batches. If one of its threads calls Python
+    after the interpreter has ended, it never returns, and the process would wait for it for ever.
     """
 
     def __init__(self):
@@ -37,7 +39,7 @@ class _Calls:
             self._last_s = time.monotonic()
 
     def end(self):
-        """Waits until no thread has called for a while: all is made that is made ahead."""
+        """Waits until no thread has called for a while, which means that prefetching is done."""
         self.ending = True
         while self._running or time.monotonic() - self._last_s < 0.2:
             time.sleep(0.02)
@@ -47,16 +49,16 @@ _CALLS = _Calls()
 atexit.register(_CALLS.end)
 
 
-def batches(source, start=0):
-    """The batches of a `Source` without end, those of several steps in the making at once.
+def batches(source: Source | FactorSource, start: int = 0) -> tf.data.Dataset:
+    """An endless dataset of the batches of a source, of which several are made in parallel.
 
     They are `source.batch(start)`, `source.batch(start + 1)`, ... to the bit: nothing is shuffled
     here, so that a resumed run starts at its step.
 
-    Shapes: as `Source.batch`, all static.
+    Shapes: those of `Source.batch`, all static.
 
     Args:
-        source: A `Source`.
+        source: The source of the batches.
         start: Number of the first step.
     """
     first = source.batch(start)
@@ -83,15 +85,17 @@ def batches(source, start=0):
     )
 
 
-def utterances(directory, split, spec):
-    """The utterances of a split, whole, once: several shards read at once, mels made in the graph.
+def utterances(directory: str | os.PathLike, split: str, spec: audio.Spec) -> tf.data.Dataset:
+    """The whole utterances of a split, each once; several shards are read in parallel.
+
+    The mels are computed in the graph.
 
     Shapes: each a dict of `mel` [frames, mels], `wave` [frames * hop], `f0` and `phone` [frames]
     (empty where the corpus does not know them), `speaker`, `gender`, `emotion` [] int32 (-1 =
     unknown), `text` and `name` [] string; frames = samples // hop. The order is the same each time.
 
     Args:
-        directory: Where `prepare` wrote the corpus.
+        directory: The directory of a prepared corpus.
         split: "train", "valid", "judge" or "test".
         spec: The `audio.Spec` of the mels; its rate and conditioning must be the manifest's.
 
@@ -113,16 +117,16 @@ def utterances(directory, split, spec):
     )
 
 
-def files(paths, spec):
-    """Sound files in their order: decoded, mixed down, resampled, turned into mels, in parallel.
+def files(paths: list[str | os.PathLike], spec: audio.Spec) -> tf.data.Dataset:
+    """The waves and mels of sound files in their order, decoded and resampled in parallel.
 
-    The mel is that of the sound as it is: trimming, high-pass and pre-emphasis belong to
+    The sound is not conditioned: trimming, high-pass and pre-emphasis are those of
     `audio.condition`.
 
     Shapes: each a dict of `mel` [1 + samples // hop, mels] and `wave` [samples].
 
     Args:
-        paths: Names of wav, flac, ogg or mp3 files.
+        paths: Paths of wav, flac, ogg or mp3 files.
         spec: The `audio.Spec` of the mels.
     """
 

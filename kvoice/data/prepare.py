@@ -1,9 +1,10 @@
-"""Prepare: a corpus -> TFRecord shards and a manifest, once for all runs.
+"""Prepares a corpus: writes its TFRecord shards and a manifest, once for all runs.
 
-Workers each turn a fixed list of utterances into one shard: read or render, resample, condition as
-the Spec says, track F0 where the corpus does not bring it, write. A shard and then its summary are
-written under temporary names and renamed, so that a prepare that was killed goes on where it was,
-and ends in the same bytes. The manifest comes last: a directory with a manifest is complete.
+Each worker turns a fixed list of utterances into one shard: it reads or renders them, resamples
+them, conditions them by the Spec, and tracks F0 where the corpus has no labels of it. A shard and
+then its summary are written under temporary names and renamed, so that a prepare that was killed
+can be resumed, and ends in the same bytes. The manifest is written last: a directory with a
+manifest is complete.
 
 No worker imports a framework.
 """
@@ -26,7 +27,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
-from kvoice.data.corpora.utterance import SPLITS
+from kvoice.data.corpora.utterance import SPLITS, Item
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
@@ -35,29 +36,37 @@ RECORDS = 64  # utterances per shard
 WORK = ".prepare"  # summaries of finished shards, until the manifest is written
 
 
-def prepare(data, directory, spec, split=None, seed=0, workers=None, label_hop=None):
-    """Writes the shards and the manifest of a corpus, or what is missing of them.
+def prepare(
+    data: str,
+    directory: str | os.PathLike,
+    spec: audio.Spec,
+    split: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    label_hop: int | None = None,
+) -> Manifest:
+    """Writes the shards and the manifest of a corpus, or those that are missing.
 
     Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); they
-    are not trimmed where the corpus brings frame labels. F0 that the corpus does not bring is
+    are not trimmed where the corpus has frame labels. Where the corpus has no labels of F0, it is
     tracked on the wave before its pre-emphasis.
 
     Args:
-        data: What `--data` says; see `corpora`.
-        directory: Where to; made if need be.
+        data: The argument of `--data`; see `corpora`.
+        directory: The output directory, which is made if need be.
         spec: The `audio.Spec` whose conditioning is applied.
-        split: "speaker": no speaker is in two splits; "text": no text is; "corpus": each utterance
-            is where the corpus itself says; None = `splits.default(data)`.
-        seed: Of the split.
-        workers: Processes; None = one per processor, 1 = none besides this one.
-        label_hop: Samples from one frame label to the next; None = `spec.hop`.
+        split: "speaker": no speaker is in two splits; "text": no text is in two; "corpus": the
+            corpus assigns its utterances itself; None = `splits.default(data)`.
+        seed: Seed of the split.
+        workers: Number of processes; None = one per processor, 1 = only this process.
+        label_hop: Hop of the frame labels, in samples; None = `spec.hop`.
 
     Returns:
-        The `Manifest`; its `report()` says what was written and left out.
+        The `Manifest`; its `report()` lists what was written and left out.
 
     Raises:
-        KvoiceError: If the corpus cannot be found or split, the directory holds another one,
-            another prepare is at work there, or the disk is full.
+        KvoiceError: If the corpus cannot be found or split, the directory holds another corpus,
+            another prepare is running there, or the disk is full.
     """
     split = split or splits.default(data)
     if split not in splits.WAYS:
@@ -113,7 +122,7 @@ class Job:
     items: list
 
 
-def jobs_of(items, split):
+def jobs_of(items: list[Item], split: dict[str, str]) -> list[Job]:
     """The shards of a corpus, in the order of the splits and of the items."""
     jobs = []
     for name in SPLITS:
@@ -126,8 +135,14 @@ def jobs_of(items, split):
     return jobs
 
 
-def write_shard(job, directory, spec, label_hop, labels):
-    """Writes a shard, then its summary; unusable files are left out and listed there."""
+def write_shard(
+    job: Job,
+    directory: str | os.PathLike,
+    spec: audio.Spec,
+    label_hop: int,
+    labels: dict[str, list[str]],
+):
+    """Writes a shard, then its summary, which lists the files that were left out."""
     skipped, samples, counts = (
         [],
         0,
@@ -166,11 +181,13 @@ def write_shard(job, directory, spec, label_hop, labels):
     )
 
 
-def example(item, spec, label_hop, labels):
-    """The record of an utterance, a dict of `shards.FIELDS`.
+def example(
+    item: Item, spec: audio.Spec, label_hop: int, labels: dict[str, list[str]]
+) -> dict:
+    """The record of an utterance, a dict with the keys of `shards.FIELDS`.
 
     Raises:
-        KvoiceError: If the file cannot be read or is of no use; the line says why.
+        KvoiceError: If the file cannot be read or used; the message says why.
     """
     sound = corpora.recording(item, spec.sample_rate_hz, label_hop)
     labelled = sound.f0 is not None or sound.phone is not None
@@ -198,8 +215,8 @@ def example(item, spec, label_hop, labels):
     }
 
 
-def summary(directory, job):
-    """What `write_shard` noted about a shard; None if the shard is not finished."""
+def summary(directory: str | os.PathLike, job: Job) -> dict | None:
+    """The summary of a shard that `write_shard` wrote; None if the shard is not finished."""
     try:
         with open(_summary_path(directory, job), encoding="utf-8") as file:
             noted = json.load(file)
@@ -209,8 +226,8 @@ def summary(directory, job):
     return noted if whole else None
 
 
-def fingerprint(items):
-    """A short hash of what a corpus holds: names, labels, sizes of files, versions of renderers."""
+def fingerprint(items: list[Item]) -> str:
+    """A short hash of a corpus: names, labels, sizes of files and versions of renderers."""
     digest = hashlib.sha256()
     for item in items:
         origin = (
@@ -265,11 +282,11 @@ def _manifest(directory, jobs, arguments, labels, left_out):
     return Manifest(**arguments, labels=labels, splits=contents, skipped=skipped)
 
 
-# --- At work in a directory
+# --- The directory and its workers
 
 
 def _refuse_foreign(directory):
-    """Refuses a directory that holds something else than shards."""
+    """Refuses a directory that holds something other than shards."""
     if (
         os.path.isdir(directory)
         and os.listdir(directory)
@@ -282,8 +299,8 @@ def _refuse_foreign(directory):
 
 
 @contextlib.contextmanager
-def locked(directory):
-    """Holds the directory against another prepare; the lock goes with the process."""
+def locked(directory: str | os.PathLike):
+    """Locks the directory against another prepare; the lock is released when the process ends."""
     with open(os.path.join(directory, WORK, "lock"), "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -295,7 +312,7 @@ def locked(directory):
 
 
 def _refuse_others(directory, arguments):
-    """Refuses a directory that another corpus was prepared or begun in; notes ours otherwise."""
+    """Refuses a directory of another corpus or of other arguments; else writes the arguments."""
     begun = os.path.join(directory, WORK, "arguments.json")
     if os.path.exists(os.path.join(directory, FILE)):
         noted = dataclasses.asdict(Manifest.load(directory))
@@ -323,7 +340,7 @@ def _refuse_others(directory, arguments):
 
 
 def _run(jobs, work, directory, workers):
-    """Does the jobs in so many processes, with a progress bar in utterances."""
+    """Runs the jobs in up to `workers` processes, with a progress bar in utterances."""
     if not jobs:
         return
     shutil.rmtree(
@@ -341,7 +358,7 @@ def _run(jobs, work, directory, workers):
 
 
 def _done(jobs, work, workers):
-    """Yields each job when it is done."""
+    """Yields each job when it is finished."""
     if workers == 1:
         for job in jobs:
             work(job)
@@ -365,7 +382,7 @@ def _done(jobs, work, workers):
 
 
 def _end_with_parent():
-    """Ends a worker when prepare is killed; else it would wait for work for ever."""
+    """Ends a worker when prepare is killed; it would wait for jobs for ever otherwise."""
 
     def wait():
         multiprocessing.parent_process().join()

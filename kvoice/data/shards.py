@@ -1,6 +1,6 @@
 """Shards: TFRecord files of utterances, written and read without TensorFlow.
 
-A shard is a row of records, each framed as `length (uint64), masked CRC32C of the length,
+A shard is a sequence of records, each framed as `length (uint64), masked CRC32C of the length,
 bytes, masked CRC32C of the bytes`, all little-endian; the bytes are a `tf.train.Example`, whose
 protocol-buffer form is spelt out here in a few lines. `tf.data.TFRecordDataset` and
 `tf.io.parse_single_example` read the same files.
@@ -14,6 +14,7 @@ Source: the framing is that of TensorFlow's `record_writer`, the message that of
 import mmap
 import os
 import struct
+from collections.abc import Iterable
 
 import google_crc32c
 import numpy as np
@@ -40,23 +41,23 @@ _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
 
 
-def write(path, examples):
+def write(path: str | os.PathLike, examples: Iterable[dict]):
     """Writes a shard under a temporary name, then renames it: a shard that exists is whole.
 
     Args:
-        path: The file.
-        examples: Iterable of utterances, dicts with the keys of `FIELDS`.
+        path: The path of the shard.
+        examples: The utterances, dicts with the keys of `FIELDS`.
 
     Raises:
-        OSError: If the disk is full or forbids it; nothing is left behind.
+        OSError: If the disk is full or not writable; nothing is left behind.
     """
     with replaced(path) as file:
         for example in examples:
             file.write(framed(encoded(example)))
 
 
-def index(path):
-    """Byte offsets of the records of a shard, from their lengths alone.
+def index(path: str | os.PathLike) -> np.ndarray:
+    """The byte offsets of the records of a shard, from their lengths alone.
 
     Shapes: -> int64 [records].
 
@@ -72,7 +73,7 @@ def index(path):
     return np.array(offsets, np.int64)
 
 
-def read(path, offset):
+def read(path: str | os.PathLike, offset: int) -> dict:
     """The utterance whose record begins at `offset`, through a memory map.
 
     Raises:
@@ -84,11 +85,11 @@ def read(path, offset):
 class Shard:
     """A shard held open as a memory map, for many reads from any thread."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = path
         self._data = _mapped(path)
 
-    def utterance(self, offset):
+    def utterance(self, offset: int) -> dict:
         """The utterance whose record begins at `offset`; see `read`."""
         start, length = _extent(self._data, int(offset), self.path)
         message = self._data[start : start + length]
@@ -104,7 +105,7 @@ class Shard:
             ) from None
 
 
-def framed(message):
+def framed(message: bytes) -> bytes:
     """The bytes of one TFRecord."""
     length = struct.pack("<Q", len(message))
     return b"".join(
@@ -112,13 +113,13 @@ def framed(message):
     )
 
 
-def masked_crc(data):
+def masked_crc(data: bytes) -> int:
     """CRC32C of `data`, rotated and offset as TFRecord files hold it."""
     crc = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def encoded(example):
+def encoded(example: dict) -> bytes:
     """A `tf.train.Example` of one utterance, in the order of `FIELDS`."""
     entries = []
     for name, kind in FIELDS.items():
@@ -127,8 +128,8 @@ def encoded(example):
     return _delimited(1, b"".join(entries))
 
 
-def decoded(message):
-    """The utterance in a `tf.train.Example`; inverse of `encoded`.
+def decoded(message: bytes) -> dict:
+    """The utterance in a `tf.train.Example`, the inverse of `encoded`.
 
     Raises:
         KeyError: If a field of `FIELDS` is missing.

@@ -1,11 +1,11 @@
 """The source of training batches: a pure function of (seed, step), in NumPy.
 
-An epoch is a random order of the utterances of a split; the batches walk through one epoch after
-the other, and each takes a random crop of each of its utterances. Or, with `per_speaker`, each batch
-is some utterances of each of some speakers, all drawn anew. Nothing is carried from one batch to the
-next, so a run that goes on at step 1000 sees what it would have seen.
+An epoch is a random order of the utterances of a split; batches take the utterances of one epoch
+after the other, and a random crop of each. Or, with `per_speaker`, each batch has several random
+utterances of each of some random speakers. A batch does not depend on the one before, so a run
+that is resumed at step 1000 gets the batches that it would have had.
 
-Mels are computed once per Spec and kept beside the shards, as one memory map of all frames.
+Mels are computed once per Spec and cached beside the shards, as one memory map of all frames.
 """
 
 import concurrent.futures
@@ -24,53 +24,53 @@ from kvoice.files import replaced
 ARRAYS = ("mel", "wave", "f0", "phone", "mask")
 LABELS = ("speaker", "gender", "emotion")
 UNKNOWN = -1  # a label that an utterance does not have
-FAINT = 1e-3  # root mean square of a crop that is as good as silent
-PADDED = 8  # times the longest utterance that a crop may have
-TRIES = 8  # crops drawn for one that is not
+FAINT = 1e-3  # root mean square up to which a crop counts as silent, full scale = 1
+PADDED = 8  # the longest crop, in lengths of the longest utterance
+TRIES = 8  # random crops at most, until one is not silent
 
 
 class Source:
     """Batches of named arrays from one split of a prepared corpus.
 
-    An utterance of n samples has n // hop frames: the last one of its mel, centred on the end, is
+    An utterance of n samples has n // hop frames: the last frame of its mel, centred on the end, is
     dropped, so that samples = frames * hop in every crop. Utterances shorter than the crop are
     padded with silence at their end.
 
     Args:
-        directory: Where `prepare` wrote the corpus.
+        directory: The directory of a prepared corpus.
         split: "train", "valid", "judge" or "test".
         spec: The `audio.Spec` of the mels; its rate and conditioning must be the manifest's.
         crop_frames: Length of the crops, in frames of the Spec.
         batch: Utterances per batch.
-        seed: Of the order and the crops.
-        condition: "speaker", "gender" or "emotion" leaves out utterances without this label;
+        seed: Seed of the order and of the crops.
+        condition: Leaves out utterances without this label: "speaker", "gender" or "emotion";
             "" = none.
-        arrays: Which of "mel", "wave", "f0", "phone" and "mask" (1 inside the utterance, 0 in what is
-            padded) a batch holds.
-        per_speaker: Utterances of each speaker in a batch, one speaker after the other; 0 = whoever
-            comes. Utterances of unknown speaker are left out then. A batch repeats an utterance only
-            where its speaker has fewer than that.
-        reject_silence: Whether a crop that is as good as silent is drawn anew, up to `TRIES` times;
-            then the loudest of them is taken.
+        arrays: The arrays of a batch: "mel", "wave", "f0", "phone" and "mask" (1 inside the
+            utterance, 0 in the padding).
+        per_speaker: Utterances of each speaker in a batch, one speaker after the other; 0 = the
+            batch is drawn regardless of speakers. With it, utterances of unknown speaker are left
+            out, and a batch repeats an utterance only where its speaker has fewer than that.
+        reject_silence: Whether a silent crop is drawn again, up to `TRIES` times in all; the
+            loudest is taken if all are silent.
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
             together, a crop is far longer than all utterances, a shard is damaged, or the split
-            has not the speakers that `per_speaker` wants.
+            has fewer speakers than `per_speaker` needs.
     """
 
     def __init__(
         self,
-        directory,
-        split,
-        spec,
-        crop_frames,
-        batch,
-        seed=0,
-        condition="",
-        arrays=("mel",),
-        per_speaker=0,
-        reject_silence=False,
+        directory: str | os.PathLike,
+        split: str,
+        spec: audio.Spec,
+        crop_frames: int,
+        batch: int,
+        seed: int = 0,
+        condition: str = "",
+        arrays: tuple[str, ...] = ("mel",),
+        per_speaker: int = 0,
+        reject_silence: bool = False,
     ):
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
@@ -102,42 +102,42 @@ class Source:
         self._order = functools.lru_cache(maxsize=4)(self._drawn_order)
 
     @property
-    def labels(self):
-        """Names by number, for "speaker", "gender", "emotion" and "phone"."""
+    def labels(self) -> dict[str, list[str]]:
+        """The names of the labels by number, for "speaker", "gender", "emotion" and "phone"."""
         return self.manifest.labels
 
     @property
-    def data(self):
-        """What `--data` said of the corpus."""
+    def data(self) -> str:
+        """The argument of `--data` that the corpus was prepared from."""
         return self.manifest.data
 
     @property
-    def fingerprint(self):
-        """A short name that differs where the utterances of the corpus do."""
+    def fingerprint(self) -> str:
+        """A short hash that differs where the utterances of the corpus do."""
         return self.manifest.items
 
     @property
-    def seconds(self):
-        """Of all utterances of the split."""
+    def seconds(self) -> float:
+        """The duration of all utterances of the split, in s."""
         return self.manifest.splits[self.split]["seconds"]
 
     @property
-    def speakers(self):
+    def speakers(self) -> list[str]:
         """The names of the speakers of the split."""
         return self.manifest.splits[self.split]["speakers"]
 
-    def __len__(self):
-        """Utterances in an epoch."""
+    def __len__(self) -> int:
+        """The number of utterances in an epoch."""
         return len(self._rows)
 
-    def batch(self, step):
+    def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step; the same step gives the same batch.
 
-        With `per_speaker` its rows are ordered speaker by speaker, each with as many.
+        With `per_speaker` its rows are ordered by speaker, the same number for each.
 
         Shapes: -> dict of `mel` [batch, crop_frames, mels], `wave` [batch, crop_frames * hop],
-        `f0`, `phone` and `mask` [batch, crop_frames], as far as `arrays` names them, and of `speaker`,
-        `gender`, `emotion` [batch] int32, -1 = unknown.
+        `f0`, `phone` and `mask` [batch, crop_frames], as far as `arrays` names them, and of
+        `speaker`, `gender`, `emotion` [batch] int32, -1 = unknown.
         """
         rows = self._rows_of_speakers(step) if self.per_speaker else self._rows_of_epochs(step)
         spare = np.maximum(self._frames[rows] - self.crop_frames, 0)
@@ -149,11 +149,11 @@ class Source:
         batch = {name: np.stack([crop[name] for crop in crops]) for name in self.arrays}
         return batch | {name: self._table[name][rows] for name in LABELS}
 
-    def utterance(self, i):
-        """The i-th utterance, whole: the arrays and labels of `batch`, with its `name` and `text`.
+    def utterance(self, i: int) -> dict:
+        """The whole i-th utterance: the arrays and labels of `batch`, with its `name` and `text`.
 
-        Shapes: `mel` [frames, mels], `wave` [frames * hop], `f0`, `phone` and `mask` [frames], where
-        frames = samples // hop.
+        Shapes: `mel` [frames, mels], `wave` [frames * hop], `f0`, `phone` and `mask` [frames],
+        where frames = samples // hop.
         """
         row = self._rows[i]
         record = self._record(row)
@@ -162,7 +162,7 @@ class Source:
         return self._crop(row, 0, self._frames[row]) | labels | words
 
     def _rows_of_epochs(self, step):
-        """The rows of a batch that walks through the epochs: [batch]."""
+        """The rows of the batch of a step, in the order of the epochs: [batch]."""
         positions = range(step * self.batch_size, (step + 1) * self.batch_size)
         return [self._rows[self._order(p // len(self))[p % len(self)]] for p in positions]
 
@@ -173,11 +173,11 @@ class Source:
         drawn = [rng.permutation(self._rows_of[speaker]) for speaker in speakers]
         return np.concatenate([np.resize(rows, self.per_speaker) for rows in drawn])
 
-    def speaker_of(self):
+    def speaker_of(self) -> np.ndarray:
         """The number of the speaker of each utterance, -1 = unknown: [len(self)]."""
         return self._table["speaker"][self._rows]
 
-    def moments(self):
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each band over all frames of the split: [mels] each."""
         total, squares = np.zeros(self.spec.mels), np.zeros(self.spec.mels)
         for first in range(0, len(self._mels), 65536):
@@ -209,13 +209,13 @@ class Source:
                 )
                 labels = at_frames(labels, start + np.arange(inside), hop, label_hop)
                 crop[name] = _padded(labels, frames, 0)
-        # Frames and samples agree: the one place where this is held.
+        # Frames and samples agree: this is the only place that ensures it.
         for name, values in crop.items():
             assert len(values) == (self.spec.samples(frames) if name == "wave" else frames)
         return {name: crop[name] for name in self.arrays}
 
     def _audible(self, row, starts):
-        """The first of some starts whose crop is more than silence, or that of the loudest."""
+        """The first start whose crop is not silent, or else that of the loudest crop."""
         hop, wave = self.spec.hop, self._record(row)["wave"]
         levels = []
         for start in starts:
@@ -229,7 +229,7 @@ class Source:
         return self._shards[self._table["shard"][row]].utterance(self._table["offset"][row])
 
     def _check(self, condition):
-        """Refuses a condition or an array that the corpus cannot give."""
+        """Refuses a condition or an array that the corpus does not have."""
         for what, name, known in [
             ("condition", condition, ("", *LABELS)),
             *[("array", name, ARRAYS) for name in self.arrays],
@@ -263,7 +263,7 @@ class Source:
         """The rows of each speaker: a list of [utterances of the speaker].
 
         Raises:
-            KvoiceError: If there are fewer speakers than a batch wants.
+            KvoiceError: If there are fewer speakers than a batch needs.
         """
         speakers = self._table["speaker"][self._rows]
         groups = [self._rows[speakers == speaker] for speaker in np.unique(speakers)]
@@ -279,9 +279,9 @@ class Source:
         return groups
 
     def _cached_table(self):
-        """Where and what every utterance is: `shard`, `offset`, `samples` and the labels.
+        """The place and the labels of every utterance: `shard`, `offset`, `samples`, the labels.
 
-        Read from the shards once, then kept in features/SPLIT.npz.
+        They are read from the shards once, and cached in features/SPLIT.npz.
         """
         path = os.path.join(self.directory, "features", f"{self.split}.npz")
         entries = self.manifest.splits[self.split]["shards"]
@@ -317,11 +317,11 @@ class Source:
 
 
 def _check_batch(batch, per_speaker):
-    """Refuses a batch that cannot be made of some utterances of each of two speakers or more."""
+    """Refuses a batch that is not several utterances of each of two speakers or more."""
     if per_speaker < 0 or per_speaker == 1:
         raise KvoiceError(
             f"data.per_speaker: {per_speaker} must be 2 or more, to compare utterances of one "
-            "speaker; or 0, for whoever comes"
+            "speaker; or 0, for batches regardless of speakers"
         )
     if per_speaker and (batch % per_speaker or batch < 2 * per_speaker):
         near = max(2, round(batch / per_speaker)) * per_speaker
@@ -331,26 +331,26 @@ def _check_batch(batch, per_speaker):
         )
 
 
-def at_frames(labels, frames, hop, label_hop):
+def at_frames(labels: np.ndarray, frames: np.ndarray, hop: int, label_hop: int) -> np.ndarray:
     """Frame labels at another hop: for each frame the label nearest in time.
 
     Shapes: labels [label frames], frames [n] -> [n].
 
     Args:
-        labels: One for each `label_hop` samples, the first at sample 0.
-        frames: Numbers of the frames wanted.
-        hop: Samples from one of them to the next.
-        label_hop: Samples from one label to the next.
+        labels: One label every `label_hop` samples, the first at sample 0.
+        frames: Numbers of the frames of the result.
+        hop: Hop of these frames, in samples.
+        label_hop: Hop of the labels, in samples.
     """
     nearest = (frames * hop + label_hop // 2) // label_hop
     return labels[np.minimum(nearest, len(labels) - 1)]
 
 
 def _table(opened, counts):
-    """What every record of the shards is: columns [utterances] by name.
+    """The places and labels of all records of the shards: columns [utterances] by name.
 
     Raises:
-        KvoiceError: If a shard is damaged, or holds another number of records than expected.
+        KvoiceError: If a shard is damaged, or has another number of records than expected.
     """
     places = []
     for number, (shard, count) in enumerate(zip(opened, counts)):
@@ -373,9 +373,9 @@ def _table(opened, counts):
 
 
 def _in_order(function, arguments, title):
-    """Yields `function(argument)` for each argument, made by threads, with a progress bar.
+    """Yields `function(argument)` for each argument, computed by threads, with a progress bar.
 
-    Only some results are held at once, however many there are.
+    Only some of the results are in memory at once.
     """
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -388,7 +388,7 @@ def _in_order(function, arguments, title):
 
 @contextlib.contextmanager
 def _cache(path):
-    """A file of the cache, to be written; a directory that takes none is named."""
+    """A file of the cache, open for writing; the error names a directory that is not writable."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with replaced(path) as file:

@@ -1,6 +1,7 @@
-"""Which utterances train, validate, judge and test: four sets without a speaker in common.
+"""The splits train, valid, judge and test, which have no speaker in common.
 
-Or without a text in common, or as the corpus itself says, whatever its sets have in common.
+Or no text, or they are those that the corpus assigns itself, whatever these have in common. The
+split judge is for the classifiers and speaker encoders that evaluate other models.
 """
 
 import collections
@@ -9,44 +10,45 @@ import zlib
 import numpy as np
 
 from kvoice.data.corpora import ASSIGNED
-from kvoice.data.corpora.utterance import SPLITS
+from kvoice.data.corpora.utterance import SPLITS, Item
 from kvoice.errors import KvoiceError
 
 SHARES = {"valid": 0.10, "test": 0.15, "judge": 0.25}  # the rest is train
 WAYS = ("speaker", "text", "corpus")
 
 
-def default(data, condition=""):
-    """The way in which a corpus is split where nobody says one, of `WAYS`.
+def default(data: str, condition: str = "") -> str:
+    """The default way in which a corpus is split, one of `WAYS`.
 
     Args:
-        data: What `--data` says; see `corpora`.
-        condition: The label that is learned: "speaker", "gender", "emotion" or "". Speakers that
-            are learned have to be in every split, so that texts are kept apart then.
+        data: The argument of `--data`; see `corpora`.
+        condition: The label that the model predicts or is conditioned on: "speaker", "gender",
+            "emotion" or "". For "speaker", every split needs every speaker, and the split is by
+            text.
 
     Returns:
         "corpus" where one of the corpora assigns its utterances to splits itself, whatever the
-        label.
+        label; else "text" for the condition "speaker", and "speaker" for all others.
     """
     if any(part.partition(":")[0] in ASSIGNED for part in data.split("+")):
         return "corpus"
     return "text" if condition == "speaker" else "speaker"
 
 
-def split_of(items, by, seed):
+def split_of(items: list[Item], by: str, seed: int) -> dict[str, str]:
     """The split of each utterance by its name, so that no speaker (or text) is in two splits.
 
-    Speakers are shared out by `SHARES` within each corpus and gender, at random; a gender of fewer
-    than four speakers is shared out together with the larger one. A corpus of fewer than four
-    speakers goes to train whole when it is joined to a larger one. By text, the texts are shared
-    out; where texts are unknown, the utterances of each speaker. What the corpus itself assigned
-    (`Item.split`) stays. By corpus, nothing else counts: speakers and texts may be in several
-    splits, and splits be empty.
+    By speaker, a random stratified split: the speakers of each corpus and gender are distributed by
+    `SHARES`; a gender of fewer than four speakers is put together with the larger one. A corpus of
+    fewer than four speakers is in train as a whole where it is joined to a larger one. By text, the
+    texts are distributed; where texts are unknown, the utterances of each speaker. Splits that the
+    corpus itself assigned (`Item.split`) stay. By corpus, only these count: speakers and texts may
+    be in several splits, and splits may be empty.
 
     Args:
-        items: Of `corpora.items`.
+        items: The utterances of `corpora.items`.
         by: One of `WAYS`.
-        seed: Of the draw; by corpus, nothing is drawn.
+        seed: Seed of the random split; not used by corpus.
 
     Raises:
         KvoiceError: If there are fewer than four speakers (or texts), or the corpus puts one into
@@ -68,7 +70,7 @@ def split_of(items, by, seed):
     given = {}
     for item in items:
         if item.split and given.setdefault(group[item.name], item.split) != item.split:
-            raise KvoiceError(_leak(by, group[item.name], {given[group[item.name]], item.split}))
+            raise KvoiceError(_not_disjoint(by, group[item.name], {given[group[item.name]], item.split}))
     stratum = {}
     for item in items:
         if group[item.name] not in given:
@@ -80,11 +82,11 @@ def split_of(items, by, seed):
             stratum.setdefault(group[item.name], own)
     if not given and len(stratum) < len(SPLITS):
         raise KvoiceError(_too_few(by, len(stratum)))
-    split = given | _shared_out(stratum, seed)
+    split = given | _distributed(stratum, seed)
     return {name: split[key] for name, key in group.items()}
 
 
-def _shared_out(stratum, seed):
+def _distributed(stratum, seed):
     """The split of each group, given its stratum (corpus, kind)."""
     sizes = collections.Counter(corpus for corpus, _ in stratum.values())
     if (
@@ -120,7 +122,8 @@ def _row_of_splits(count):
     return row + ["train"] * (count - len(row))
 
 
-def _leak(by, group, splits):
+def _not_disjoint(by, group, splits):
+    """The message for a speaker or text that the corpus puts into two splits."""
     allowed = "--split=text or --split=corpus" if by == "speaker" else "--split=corpus"
     return (
         f"the corpus itself puts the {by} {group!r} into {' and '.join(sorted(splits))}: "
@@ -129,6 +132,7 @@ def _leak(by, group, splits):
 
 
 def _too_few(by, count):
+    """The message for fewer speakers or texts than splits."""
     way_out = (
         "`kvoice prepare --split=text` splits by text instead, for --data=prepared:DIR (the judge "
         "then knows the speakers)"

@@ -1,4 +1,4 @@
-"""A static page of trained beta-VAEs: what their latents do, to be seen, heard and compared.
+"""A static page of trained beta-VAEs: latent traversals as pictures and sounds, and metrics.
 
 One HTML file with copies of the pictures and waves that it shows, in a folder that can be moved; or
 all of it in the one file. What is shown was written by `kvoice traverse` and `kvoice evaluate`.
@@ -9,11 +9,12 @@ from kvoice.report.elements import check_format, facts, filled, players, tables,
 from kvoice.report.pages import Shown, anchor, origin, page, training, written_page
 
 FILE = "traversal.json"
-FORMAT = 1  # of it
-COMPARED = ("model.objective", "model.beta", "train.seed")  # told of every run, the seed last
+FORMAT = 1  # the version of FILE that can be read
+# Fields of the config that are shown of every run, the seed last.
+COMPARED = ("model.objective", "model.beta", "train.seed")
 
 
-def laboratory(runs, output, single=False):
+def traversals(runs, output, single=False):
     """Writes OUTPUT/index.html and the files that it shows, whole or not at all.
 
     Args:
@@ -31,7 +32,7 @@ def laboratory(runs, output, single=False):
 
 
 class _Shown(Shown):
-    """A run with what was made of it: its evaluation and its traversals."""
+    """A run with its evaluation and its traversals."""
 
     def __init__(self, run):
         super().__init__(run)
@@ -41,20 +42,20 @@ class _Shown(Shown):
             raise KvoiceError(f"{run.path}: nothing to show yet: `kvoice traverse --run={run.path}` "
                               f"makes pictures and sounds, `kvoice evaluate --run={run.path}` measures")
         for _, made in self.traversals[:1]:
-            self.metrics = made["told"] | self.metrics
+            self.metrics = made["summary"] | self.metrics
         self.waves = sum(made["players"] for _, made in self.traversals)
 
 
 def _known(made):
-    """The content of a traversal.json, with "told" of the model and the number of "players"."""
+    """The content of a traversal.json, with a "summary" and the number of audio "players"."""
     check_format(made, FORMAT)
     units = made["activity"]
     return made | {
-        "told": {"latents in use": len(units["active"]), "KL, nats": sum(units["kl"])},
+        "summary": {"latents in use": len(units["active"]), "KL, nats": sum(units["kl"])},
         "players": sum(len(row) for grid in made["grids"] for row in grid["waves"] or [])}
 
 
-# --- What is said
+# --- The content
 
 
 def _page(found, copies):
@@ -67,22 +68,23 @@ def _page(found, copies):
 
 def _opening(found):
     data = ", ".join(dict.fromkeys(shown.settings["data"] for shown in found))
-    return (f"A beta-VAE learned to describe each item of {data} by a few numbers, its latents, without "
-            "being told any label. Below, one latent at a time is changed, and what becomes of the item "
-            "is shown; labels only say afterwards which latent has to do with what.")
+    return (f"A beta-VAE encodes each item of {data} by a few numbers, its latents, and was "
+            "trained without labels. Below, one latent at a time is changed, and the decoded item "
+            "is shown; labels are used only afterwards, to find the latents that are related to "
+            "them.")
 
 
 def _section(k, shown, copies):
-    """What there is to see and to hear of one run."""
+    """The facts, tables, pictures and sounds of one run."""
     config, model = shown.run.config, shown.run.config["model"]
-    told = [("Data", config["data_spec"]), ("Items", model["domain"]),
-            ("Networks", model["architecture"]),
-            ("Objective", f"{model['objective']}, beta {model['beta']:g}"),
-            ("Likelihood", f"{model['likelihood']}, sigma {model['sigma']:g}"
-             if model["likelihood"] == "gaussian" else model["likelihood"]),
-            ("Latents", model["latents"]), ("Steps", config["train"]["steps"]),
-            ("Versions", shown.versions)]
-    content = [facts((name, [value]) for name, value in told), *shown.tables,
+    pairs = [("Data", config["data_spec"]), ("Items", model["domain"]),
+             ("Networks", model["architecture"]),
+             ("Objective", f"{model['objective']}, beta {model['beta']:g}"),
+             ("Likelihood", f"{model['likelihood']}, sigma {model['sigma']:g}"
+              if model["likelihood"] == "gaussian" else model["likelihood"]),
+             ("Latents", model["latents"]), ("Steps", config["train"]["steps"]),
+             ("Versions", shown.versions)]
+    content = [facts((name, [value]) for name, value in pairs), *shown.tables,
                *training(k, shown, copies)]
     for number, (path, made) in enumerate(shown.traversals):
         file = copies.of(k, path.parent, FILE, path.parent.name)
@@ -102,7 +104,7 @@ def _traversal(made, file, measured):
     """The content of one traversal."""
     label = made["label"] or "no label"
     grids = [element for grid in made["grids"] for element in _grid(grid, label, file)]
-    key = [tag("p", "Below each player, what the judges hear, and the median F0.", class_="key")]
+    key = [tag("p", "Below each player, the predictions of the judges, and the median F0.", class_="key")]
     walks = [_walk(entry, label, file) for entry in made["latents"]]
     shown = tables(made)
     if measured and shown:
@@ -110,16 +112,16 @@ def _traversal(made, file, measured):
     return [
         *shown, *(key if made["kind"] == "voices" else []), *grids,
         tag("h3", "Each latent"),
-        tag("p", "A row for each latent, those that tell most: it goes from −3 to +3 of its spreads, "
-            "all else stays."),
+        tag("p", "A row for each of the most informative latents: it goes from −3 to +3 standard "
+            "deviations, all else stays."),
         wide(f"{label}, latents in rows", file.image(made["traversal"], "Pictures: one item, a row for "
                                                      "each latent, a column for each of its values")),
         *walks,
-        tag("h3", "What each latent tells"),
+        tag("h3", "KL divergence of each latent"),
         tag("figure", wide(f"{label}, KL", file.image(
             made["kl"], "Bars: the KL divergence of each latent")), tag(
-                "figcaption", "KL divergence from the prior, which bounds what a code tells of its "
-                "item. Grey: not in use.")),
+                "figcaption", "KL divergence from the prior, which bounds the information of a "
+                "code about its item. Grey: not in use.")),
         tag("h3", "How the latents are distributed"),
         tag("figure", wide(f"{label}, densities", file.image(
             made["densities"], f"Small plots: the density of each latent, by {label}")), tag(
@@ -136,11 +138,12 @@ def _grid(grid, label, file):
     if grid["waves"] is None:
         return content
     rows = []
-    for title, waves, heard in zip(grid["rows"], grid["waves"], grid["heard"], strict=True):
+    for title, waves, predicted in zip(
+            grid["rows"], grid["waves"], grid["heard"], strict=True):
         cells = [tag("td", file.audio(wave, ", ".join(
             part for part in (label, grid["title"], title, column) if part)),
-            tag("span", words, class_="heard"))
-            for wave, words, column in zip(waves, heard, grid["columns"], strict=True)]
+            tag("span", words, class_="predicted"))
+            for wave, words, column in zip(waves, predicted, grid["columns"], strict=True)]
         rows.append(tag("tr", tag("th", title, scope="row"), *cells))
     return [*content, players(f"{label}, {grid['title']}, sounds", grid["columns"], rows)]
 

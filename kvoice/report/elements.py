@@ -1,7 +1,8 @@
-"""What static pages are made of: no script, nothing from a network."""
+"""The elements of static pages, without scripts and without anything from a network."""
 
 import html
 import json
+import math
 import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -9,14 +10,14 @@ from urllib.parse import quote
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
-EAGER = 400  # players at most that load ahead: each costs memory, and Chromium has 1000 in a page
+EAGER = 400  # audio players at most that load ahead: each costs memory; Chromium allows 1000 a page
 
 
 # --- Files
 
 
 def filled(path, fill):
-    """What `fill` makes of a JSON file."""
+    """Returns `fill` of the content of a JSON file; errors name the file."""
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -40,7 +41,7 @@ def check_format(made, readable):
 
 
 def written(path, page):
-    """Writes a page, whole or not at all; its path.
+    """Writes a page, whole or not at all, and returns its path.
 
     Raises:
         KvoiceError: If it cannot be written.
@@ -57,9 +58,9 @@ class Files:
     """Elements that show the files of a folder; one that is not there is refused.
 
     Args:
-        folder: Where they are.
-        index: The JSON file in it that names them.
-        waves: How many of them there will be in the page.
+        folder: The folder of the files.
+        index: Name of the JSON file in it that names them.
+        waves: Number of audio players in the whole page.
         address: Path of a file -> its address in the page; None = its name, beside the page.
     """
 
@@ -124,12 +125,12 @@ def table(title, note, columns, rows, **attributes):
 
 
 def facts(pairs):
-    """What there is to know in short: pairs of a name and a list of what is said of it."""
+    """A list of facts, from pairs of a name and a list of elements or texts."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", *said)) for name, said in pairs))
 
 
 def command(line):
-    """A command to be copied; it breaks between its words."""
+    """A command that can be copied; lines break between its words."""
     words = [piece for word in line.split(" ") for piece in (tag("span", word), " ")]
     return tag("pre", tag("code", *words), tabindex="0")
 
@@ -147,7 +148,7 @@ def document(title, body, style=""):
 
 
 def contents(sections):
-    """Links to places of the page: pairs of their anchor and their name."""
+    """Links to places of the page, from pairs of an anchor and a name."""
     return tag("nav", tag("ul", *(tag("li", link(anchor, name)) for anchor, name in sections)),
                aria_label="Contents")
 
@@ -159,12 +160,18 @@ def tables(evaluation):
 
 
 def players(title, places, rows):
+    """A table of audio players, a column for each place."""
     head = tag("tr", tag("td"), *(tag("th", place, scope="col") for place in places))
     return wide(title, tag("table", tag("thead", head), tag("tbody", *rows), class_="players"))
 
 
+def or_dash(value, how):
+    """A number formatted by `how`; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else how.format(value)
+
+
 def wide(title, content):
-    """What may be wider than a screen scrolls by itself, with the arrow keys as well."""
+    """Content that may be wider than the screen; it scrolls by itself, also with the arrow keys."""
     return tag("div", content, class_="wide", role="region", aria_label=title, tabindex="0")
 
 
@@ -223,7 +230,7 @@ tbody th { font-weight: 600; min-width: 9rem; }
 .players audio::-webkit-media-controls-timeline, .players audio::-webkit-media-controls-mute-button,
 .players audio::-webkit-media-controls-current-time-display,
 .players audio::-webkit-media-controls-time-remaining-display { display: none !important; }
-.heard { display: block; font-size: .8rem; line-height: 1.35; color: var(--soft);
+.predicted { display: block; font-size: .8rem; line-height: 1.35; color: var(--soft);
   white-space: normal; max-width: 7.5rem; margin: 0 auto; overflow-wrap: normal; }
 .score { display: block; font-size: .8rem; line-height: 1.35; padding: 0 .3rem; margin-top: 2px;
   border-radius: .2rem; text-align: right; background: linear-gradient(90deg,

@@ -1,4 +1,4 @@
-"""A static page of an activation maximisation: what was heard, to be heard again and judged.
+"""A static page of an activation maximisation: its sounds and pictures, with predicted labels.
 
 One HTML file beside the waves and pictures that it shows: no script, nothing from a network.
 """
@@ -23,24 +23,24 @@ from kvoice.report.elements import (
 )
 
 FILE = "maximization.json"
-FORMAT = 1  # of it
+FORMAT = 1  # the version of FILE that can be read
 
 
 def maximization(folder):
     """Writes FOLDER/index.html, whole or not at all.
 
-    What is shown stands in FOLDER/maximization.json and, where there is one, in the tables of
-    FOLDER/evaluation.json; the pictures and waves that they name lie in FOLDER too, and are linked
+    The content comes from FOLDER/maximization.json and, where there is one, from the tables of
+    FOLDER/evaluation.json; the pictures and waves that they name are in FOLDER too, and are linked
     to by their names, so that the folder can be moved or put on a server as it is.
 
     Args:
-        folder: Where an ascent was written to.
+        folder: The folder that `kvoice maximize` wrote.
 
     Returns:
         The path of the page.
 
     Raises:
-        KvoiceError: If a JSON file is missing or not as it is written, or names a file that is not
+        KvoiceError: If a JSON file is missing or has another format, or names a file that is not
             in the folder.
     """
     folder = Path(folder)
@@ -50,11 +50,11 @@ def maximization(folder):
     return written(folder / "index.html", page)
 
 
-# --- What is said
+# --- The content
 
 
 def _page(made, measured, folder):
-    """The whole page: the opening and the summary, then a section for each thing to be heard."""
+    """The whole page: the opening and the summary, then a section for each target."""
     check_format(made, FORMAT)
     targets, start, judged = made["targets"], made["start"], bool(made["judge"])
     file = Files(folder, FILE, sum(len(files) for target in targets for files in (
@@ -70,7 +70,7 @@ def _page(made, measured, folder):
         tag("p", _opening(made), class_="lead"),
         tag("p", tag("strong", "The voices are generated; say so when you share them."),
             " They began with a recording: share it, and what was made of it, only with the "
-            "consent of whoever is heard in it." if start else "", class_="notice"),
+            "consent of its speaker." if start else "", class_="notice"),
         contents((anchor, name) for anchor, name, _ in sections),
         _summary(made, judged),
         *(tag("section", tag("h2", name), *content, id=anchor)
@@ -80,13 +80,13 @@ def _page(made, measured, folder):
 
 
 def _summary(made, judged):
-    hearers = ("classifier", "judge") if judged else ("classifier",)
+    classifiers = ("classifier", "judge") if judged else ("classifier",)
     return table(
-        "In short", f"How many of the {made['count']} starts are heard as the target, before the "
-        "ascent and after it.",
-        ["target", *(f"{who} agrees" for who in hearers)],
+        "In short", f"How many of the {made['count']} starts are classified as the target, before "
+        "the ascent and after it.",
+        ["target", *(f"{who} agrees" for who in classifiers)],
         [[link(_anchor(k), target["target"]), *(
-            "{before:.0%} → {after:.0%}".format(**target["agreed"][who]) for who in hearers)]
+            "{before:.0%} → {after:.0%}".format(**target["agreed"][who]) for who in classifiers)]
          for k, target in enumerate(made["targets"])])
 
 
@@ -96,13 +96,13 @@ def _opening(made):
     begun = f"{count} random noises" if count > 1 else "a random noise"
     if made["start"]:
         begun = "the noise whose generated voice comes closest to a recording"
-    heard = ("A judge, another classifier that had no part in this, then heard the same voices."
-             if made["judge"] else
-             "No second classifier heard the result: that this one agrees was the aim, and proves "
-             "little by itself.")
+    judged = ("A judge, another classifier that had no part in this, then classified the same "
+              "voices." if made["judge"] else
+              "No second classifier was applied to the result: that this one agrees was the aim, "
+              "and proves little by itself.")
     return (f"From {begun}, gradient ascent moved through the noise of a trained generator towards "
-            f"voices that a classifier hears as one {condition} or another, while neither of the "
-            f"two networks changed. {heard}")
+            f"voices that a classifier assigns to one {condition} or another, while neither of the "
+            f"two networks changed. {judged}")
 
 
 def _recording(start, file):
@@ -118,14 +118,15 @@ def _recording(start, file):
 
 
 def _target(target, judged, strength, file):
-    """What there is to see and to hear of one target."""
+    """The sounds and pictures of one target."""
     name, steps, agreed = target["target"], target["steps"], target["agreed"]
-    told = f"The generator was told “{target['label']}”. " if target["label"] else ""
+    conditioned = (
+        f"The generator was conditioned on “{target['label']}”. " if target["label"] else "")
     judge = "; the judge in {before:.0%} and in {after:.0%}" if judged else ""
     key = [f"Below each player, the probability of {name}: ", tag("b", "C"), " for the classifier",
            *([", ", tag("b", "J"), " for the judge"] if judged else []),
-           "; of the mel, where the generator makes mels: what is heard is a wave that Griffin-Lim "
-           "found for it."]
+           "; of the mel, where the generator makes mels: the sound is a wave that Griffin-Lim "
+           "reconstructed from it."]
     ways = [_row(name, wave["start"], wave["files"], [f"step {step}" for step in steps],
                  [row[wave["start"]] for row in target["probability"]],
                  [row[wave["start"]] for row in target["judge_probability"]] if judged else None,
@@ -135,9 +136,10 @@ def _target(target, judged, strength, file):
                   dial["probability"], dial["judge_probability"] if judged else None, file)
              for dial in target["dial"]]
     content = [
-        tag("p", f"{told}The classifier hears {name} in {agreed['classifier']['before']:.0%} of "
-            f"{len(target['stopped'])} starts, and in {agreed['classifier']['after']:.0%} of what "
-            f"became of them{judge.format(**agreed['judge'] or {})}."),
+        tag("p", f"{conditioned}The classifier predicts {name} in "
+            f"{agreed['classifier']['before']:.0%} of {len(target['stopped'])} starts, and in "
+            f"{agreed['classifier']['after']:.0%} of the results"
+            f"{judge.format(**agreed['judge'] or {})}."),
         tag("figure", wide(f"{name}, mels", file.image(
             target["figure"], "Mels of generated voices at step 0 and at the end of the ascent "
             f"towards {name}")), tag("figcaption", "Mels at step 0 and at the end.")),
@@ -166,10 +168,10 @@ def _target(target, judged, strength, file):
         tag("div", *results, class_="pair"))]
 
 
-def _row(name, start, files, places, heard, judged, file, note=""):
-    """Players, and under each what the classifier and the judge hear in it."""
+def _row(name, start, files, places, classified, judged, file, note=""):
+    """A row of audio players, with the probabilities of the classifier and the judge under each."""
     cells = []
-    for k, (wave, place, probability) in enumerate(zip(files, places, heard, strict=True)):
+    for k, (wave, place, probability) in enumerate(zip(files, places, classified, strict=True)):
         if wave is None:  # behind the step at which this start was done
             cells.append(tag("td", "unchanged", class_="score"))
             continue
@@ -184,14 +186,14 @@ def _row(name, start, files, places, heard, judged, file, note=""):
 
 
 def _origin(made):
-    """Everything that it takes to make it once more."""
+    """The runs, settings, versions and command that made the folder."""
     def run(part):
         about = [part[key] for key in ("architecture", "domain", "condition") if part.get(key)]
         about += [" / ".join(part["names"])] if part.get("names") else []
         return [tag("code", part["run"]), f" ({', '.join(about)})"]
 
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    told = [
+    pairs = [
         ("Generator", run(made["generator"])), ("Classifier", run(made["classifier"])),
         ("Judge", run(made["judge"]) if made["judge"] else ["none"]),
         ("Prior", [made["prior"]]), ("Strength", [f"{made['strength']:g}"]),
@@ -199,7 +201,7 @@ def _origin(made):
         ("Sample rate", [f"{made['sample_rate_hz']} Hz"]),
         ("Versions", [versions]),
     ]
-    return [facts(told), command(made["command"])]
+    return [facts(pairs), command(made["command"])]
 
 
 def _anchor(k):

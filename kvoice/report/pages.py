@@ -1,4 +1,4 @@
-"""What pages of runs have in common: their folder, what was measured, the runs side by side."""
+"""Parts that pages of runs share: folder, measurements, comparison of runs, embeddings."""
 
 import base64
 import shutil
@@ -13,20 +13,24 @@ from kvoice.report.elements import (
     command,
     contents,
     document,
+    facts,
     filled,
     link,
+    or_dash,
     table,
     tables,
     tag,
+    wide,
     written,
 )
 
-SEEDS = ("data.seed", "model.seed", "train.seed")  # what differs between runs that are one recipe
+SEEDS = ("data.seed", "model.seed", "train.seed")  # may differ between runs of the same settings
 KINDS = {".gif": "image/gif", ".png": "image/png", ".wav": "audio/wav"}
-UNTOLD = ("model.shape", "model.phones", "model.partial_frames", "model.per_speaker")  # follow from the data
+# Fields that follow from the data, and are not compared.
+DERIVED = ("model.shape", "model.phones", "model.partial_frames", "model.per_speaker")
 
 
-# --- Where it goes
+# --- The folder
 
 
 def written_page(runs, output, single, models, shown, content):
@@ -36,17 +40,17 @@ def written_page(runs, output, single, models, shown, content):
         runs: `runs.Run`s of one model, in the order wanted.
         output: A folder; what an earlier report wrote there is replaced.
         single: Put the pictures and sounds into the page, so that it is one file.
-        models: Names of those whose runs such a page can show.
-        shown: A run -> `Shown`.
-        content: (what `shown` gave for each run, `Copies`) -> the page.
+        models: Names of the models whose runs such a page can show.
+        shown: Function from a run to its `Shown`.
+        content: Function from the list of `Shown`s and the `Copies` to the page.
 
     Returns:
         The path of the page.
 
     Raises:
-        KvoiceError: If there is no run, one is of another model or holds nothing to show yet, a JSON
-            file is not as it is written or names a file that is not there, or the folder holds
-            something else.
+        KvoiceError: If there is no run, a run is of another model or holds nothing to show yet, a
+            JSON file has another format or names a file that is missing, or the folder holds
+            something other than a report.
     """
     output = Path(output)
     if not runs:
@@ -82,16 +86,16 @@ class Copies:
     """Copies of the files that a page shows, in a folder for each run or in the page itself.
 
     Args:
-        folder: Where the page is.
-        single: Into the page.
-        waves: How many there will be in all of it.
+        folder: The folder of the page.
+        single: Put the files into the page itself.
+        waves: Number of audio players in the whole page.
     """
 
     def __init__(self, folder, single, waves):
         self._folder, self._single, self._waves = folder, single, waves
 
     def of(self, k, folder, index, name=""):
-        """The `Files` of a folder of run number `k`, to be copied under a name."""
+        """The `Files` of a folder of run number `k`, which are copied under a name."""
         return Files(folder, index, self._waves, _address(
             self._folder / anchor(k) / name, self._folder, self._single))
 
@@ -109,20 +113,20 @@ def _address(place, folder, single):
     return embedded if single else copied
 
 
-# --- What was measured
+# --- The measurements
 
 
 class Shown:
-    """A run with what was measured of it, in RUN/evaluation.json where there is one.
+    """A run with its measurements, from RUN/evaluation.json where there is one.
 
     Attributes:
         run: The `runs.Run`.
         name: Its path, as the user gave it.
-        settings: Field of the config, with its group -> value.
-        versions: What it was made with, in words.
-        tables: Elements.
-        metrics: Name -> number.
-        waves: How many there are to be heard.
+        settings: The fields of the config by "GROUP.FIELD".
+        versions: The versions of the packages that trained it, as one text.
+        tables: The tables of the evaluation, as elements.
+        metrics: The metrics of the evaluation, numbers by name.
+        waves: Number of audio players that it needs.
     """
 
     def __init__(self, run):
@@ -150,18 +154,18 @@ def _flat(group):
     return found
 
 
-# --- What is said
+# --- The content
 
 
-def page(title, lead, found, places, told, sections, style=""):
+def page(title, lead, found, places, compared, sections, style=""):
     """A whole page: what runs have in common, then a section for each.
 
     Args:
-        title: Of the page.
-        lead: What it shows, in a sentence or two.
+        title: The title of the page.
+        lead: A sentence or two on what the page shows.
         found: A `Shown` for each run.
-        places: Of a single run, pairs of the anchor and the name of what is in it.
-        told: Fields of the config to tell of every run, the seed last.
+        places: Pairs of an anchor and a name, which are linked to where there is a single run.
+        compared: Fields of the config that are shown of every run, the seed last.
         sections: The content for each run.
         style: CSS of this page alone.
     """
@@ -171,14 +175,14 @@ def page(title, lead, found, places, told, sections, style=""):
                         class_="notice"))
     if len(found) > 1:
         places = [(anchor(k), shown.name) for k, shown in enumerate(found)]
-    body += [contents(places), *_comparison(found, told)]
+    body += [contents(places), *_comparison(found, compared)]
     body += [tag("section", tag("h2", shown.name), *content, id=anchor(k))
              for k, (shown, content) in enumerate(zip(found, sections, strict=True))]
     return document(title, body, style)
 
 
 def training(k, shown, copies):
-    """The curves of a training, folded; nothing where there are none."""
+    """The loss curves of a training, folded; an empty list where there are none."""
     if not (shown.run.path / "curves.png").is_file():
         return []
     return [tag("details", tag("summary", "Training"), copies.of(k, shown.run.path, "the run").image(
@@ -186,35 +190,83 @@ def training(k, shown, copies):
 
 
 def origin(*lines):
-    """The commands that a run was made with."""
+    """The commands that made a run and its sounds."""
     return [tag("h3", "How it was made"), *map(command, lines)]
 
 
 def anchor(k):
-    """Of run number `k`; the name of the folder of its files as well."""
+    """The anchor of run number `k`, which is also the name of the folder of its files."""
     return f"run-{k}"
 
 
-def _comparison(found, told):
+WRAPPED_TABLES = """
+tbody th { white-space: pre-wrap; }
+thead .number { white-space: normal; }
+"""
+
+
+def speech_facts(shown, own):
+    """The facts of a run of a model on mels: its data, its `own` facts, its weights and versions.
+
+    Args:
+        shown: The `Shown` of the run.
+        own: Pairs of a name and a text, for what only this model has.
+    """
+    config, spec = shown.run.config, shown.run.spec
+    speakers = f"{len(config['speakers'])}" if config["speakers"] else "not known"
+    weights = ("Weights", config["imported"]["file"]) if "imported" in config else (
+        "Steps", config["train"]["steps"])
+    pairs = [("Trained on", config["data_spec"] or "not known"), ("Training speakers", speakers),
+             ("Mels", f"{spec.mels} bands of {spec.sample_rate_hz} Hz"), *own, weights,
+             ("Versions", shown.versions)]
+    return facts((name, [value]) for name, value in pairs)
+
+
+def embeddings(place, file, picture, silhouette=()):
+    """The picture of speaker embeddings, with the silhouette scores of what it shows.
+
+    Args:
+        place: The anchor of this part of the page.
+        file: The `Files` that hold the picture.
+        picture: Name of the picture.
+        silhouette: Silhouette scores by kind of group, or pairs of these.
+    """
+    scores = ", ".join(
+        f"by {kind} {or_dash(value, '{:.2f}')}" for kind, value in dict(silhouette).items())
+    note = [tag("p", tag("strong", f"Silhouette {scores}."), " It says how much nearer a recording "
+                "lies to those of its own group than to those of the nearest other one, on "
+                "average: 1 where groups are tight and far apart, 0 where they overlap, below 0 "
+                "where others are nearer.")]
+    image = file.image(
+        picture, "Points: recordings, a colour for each speaker, a marker for each gender")
+    caption = tag(
+        "figcaption", "A point for the speaker embedding of each recording, projected to two "
+        "dimensions (t-SNE): neighbours are alike, long distances say little.")
+    return [tag("h2", "Speaker embeddings", id=place), *(note if scores else []),
+            tag("figure", wide("Speaker embeddings", image), caption)]
+
+
+def _comparison(found, compared):
     """The table of all runs, and the medians of those that differ in their seeds only."""
     shared = set.intersection(*(set(shown.settings) for shown in found))
-    differ = sorted(name for name in shared - {*SEEDS, *UNTOLD}
+    differ = sorted(name for name in shared - {*SEEDS, *DERIVED}
                     if len({str(shown.settings[name]) for shown in found}) > 1)
-    told = list(dict.fromkeys((*told[:-1], *differ, told[-1])))
+    compared = list(dict.fromkeys((*compared[:-1], *differ, compared[-1])))
     metrics = list(dict.fromkeys(name for shown in found for name in shown.metrics))
-    columns = [name.split(".", 1)[-1] for name in told]
-    rows = [[link(anchor(k), shown.name), *(shown.settings[name] for name in told),
-             *(_number(shown.metrics.get(name)) for name in metrics)] for k, shown in enumerate(found)]
-    made = [table("Runs", "Each with the settings in which they differ, and what was measured.",
+    columns = [name.split(".", 1)[-1] for name in compared]
+    rows = [[link(anchor(k), shown.name), *(shown.settings[name] for name in compared),
+             *(_number(shown.metrics.get(name)) for name in metrics)]
+            for k, shown in enumerate(found)]
+    made = [table("Runs", "Each run with the settings in which they differ, and its metrics.",
                   ["run", *columns, *metrics], rows)]
-    recipes = {}
+    groups = {}  # of runs that differ in their seeds only
     for shown in found:
-        key = tuple(str(shown.settings[name]) for name in told[:-1])
-        recipes.setdefault(key, []).append(shown)
-    if any(len(group) > 1 for group in recipes.values()):
+        key = tuple(str(shown.settings[name]) for name in compared[:-1])
+        groups.setdefault(key, []).append(shown)
+    if any(len(group) > 1 for group in groups.values()):
         rows = [[", ".join(f"{column} {value}" for column, value in zip(columns, key)), len(group),
                  *(_median([shown.metrics[name] for shown in group if name in shown.metrics])
-                   for name in metrics)] for key, group in recipes.items()]
+                   for name in metrics)] for key, group in groups.items()]
         made.append(table("Over seeds", "Runs that differ in their seeds only: median, and range.",
                           ["settings", "runs", *metrics], rows))
     return made

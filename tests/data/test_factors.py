@@ -89,7 +89,7 @@ def test_items_are_those_of_batches():
     assert_same(steps.items(order[7:14]), steps.batch(1))
 
 
-def test_what_a_source_says_of_itself():
+def test_the_attributes_of_a_source():
     steps = source(split="valid")
     assert (steps.data, steps.split, steps.speakers, steps.labels) == (SMALL, "valid", [], {})
     assert steps.factors == ["f0_hz", "slope", "decay"] and steps.levels == [5, 5, 3]
@@ -156,7 +156,7 @@ def test_sounds_of_items_are_those_of_their_images():
     np.testing.assert_allclose(additive.View("mel")(waves), steps.items(rows)["image"], atol=1e-6)
 
 
-def test_examples_are_heard_and_told(here):
+def test_examples_have_their_sounds_and_factors(here):
     rows, images = factors.examples("additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/some", 5, 2)
     with open("out/some/factors.csv", newline="") as file:
         assert list(csv.DictReader(file)) == rows
@@ -190,6 +190,6 @@ def test_examples_do_not_mix_with_other_files(here):
         factors.examples("digits", here / "notes.txt")
 
 
-def test_the_corpora_are_told_from_those_of_utterances():
+def test_the_corpora_are_distinguished_from_those_of_utterances():
     assert all(map(factors.named, ("additive", SMALL, "digits", "mnist:a.npz")))
     assert not any(map(factors.named, ("demo", "folder:additive", "additivea", "")))

@@ -198,7 +198,7 @@ def test_two_processes_write_what_one_writes(tmp_path, monkeypatch):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def test_splits_of_the_corpus_itself_leak_where_they_say_so_and_one_may_be_empty(tmp_path):
+def test_splits_of_the_corpus_itself_may_share_speakers_and_be_empty(tmp_path):
     data = folder(tmp_path / "c", speakers=2, takes=3)
     (tmp_path / "c" / "metadata.csv").write_text(
         "path,split\n"
@@ -221,7 +221,7 @@ def test_splits_of_the_corpus_itself_leak_where_they_say_so_and_one_may_be_empty
         made.shards(tmp_path / "out", "judge")
 
 
-def test_the_protocol_of_tess_and_ravdess_is_split_as_it_says_unless_told_otherwise(tmp_path):
+def test_the_protocol_of_tess_and_ravdess_is_split_by_itself_unless_asked_otherwise(tmp_path):
     words = [f"{a}{b}{c}" for a in "bcdfg" for b in "aeiou" for c in "klmnprst"]
     (tmp_path / "c").mkdir()
     for name in [

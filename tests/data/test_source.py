@@ -263,7 +263,7 @@ def test_a_split_of_one_speaker_wants_another_corpus(copy):
 # --- labels and mistakes
 
 
-def test_labels_name_the_speaker_of_each_row(prepared):
+def test_labels_are_those_of_the_speaker_of_each_row(prepared):
     steps = source(prepared)
     for i in range(len(steps)):
         whole = steps.utterance(i)

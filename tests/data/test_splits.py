@@ -62,7 +62,7 @@ def test_small_corpora_alone_are_taken_as_one():
     }
 
 
-def test_a_gender_of_two_speakers_is_shared_out_with_the_other():
+def test_a_gender_of_two_speakers_is_split_together_with_the_other():
     found = speakers_by_split(people(females=2, males=8))
     assert {name: len(who) for name, who in found.items()} == {
         "train": 5,
@@ -89,7 +89,7 @@ def test_by_text_no_text_is_in_two_splits_and_speakers_are_in_all():
     assert all(len(who) == 2 for who in speakers_by_split(items, by="text").values())
 
 
-def test_without_texts_the_utterances_of_each_speaker_are_shared_out():
+def test_without_texts_the_utterances_of_each_speaker_are_split():
     items = [Item("f", f"f/{who}/{i}", f"f/{who}") for who in "abcdefgh" for i in range(4)]
     found = speakers_by_split(items, by="text")
     assert [len(found[name]) for name in ("train", "valid", "judge", "test")] == [8] * 4
@@ -124,7 +124,7 @@ def test_a_text_that_the_corpus_puts_into_two_splits_is_refused_but_by_corpus():
     assert split_of(items, "corpus", 0) == {item.name: item.split for item in items}
 
 
-def test_by_corpus_every_utterance_is_where_the_corpus_says_and_a_leak_is_no_error():
+def test_by_corpus_the_corpus_assigns_every_utterance_and_may_share_speakers():
     items = people(females=1, males=0, texts=["a"], split="test") + people(
         females=1, males=0, texts=["b"], split="train"
     )
@@ -150,6 +150,6 @@ def test_by_corpus_the_first_utterance_without_a_split_is_named_with_the_way_out
         ("folder:x+tess-ravdess:a", "emotion", "corpus"),
     ],
 )
-def test_a_corpus_that_assigns_its_splits_is_split_as_it_says(data, condition, way):
+def test_a_corpus_that_assigns_its_splits_keeps_them(data, condition, way):
     assert default(data, condition) == way
     assert way in WAYS

@@ -1,8 +1,11 @@
-"""A page as a test reads it."""
+"""Runs that have a page, and a page as a test reads it."""
 
 import html.parser
 import json
 import urllib.parse
+
+from kvoice import runs
+from kvoice.audio import SPECS
 
 
 class Page(html.parser.HTMLParser):
@@ -53,6 +56,15 @@ def leads_nowhere_else(path):
     text = path.read_text(encoding="utf-8")
     assert "//" not in text and "<script" not in text and "@import" not in text
     return page
+
+
+def created(path, model, group, seed, **config):
+    """A run of a model on speech, with this model group, trained on two speakers of demo."""
+    return runs.create(path, {
+        "model_name": model, "variant": "", "data_spec": "demo", "init": "", "corpus": "c",
+        "speakers": ["ada", "carl"], "data": {"seed": 0, "split": "train"},
+        "model": group, "train": {"steps": 100, "seed": seed}, **config},
+        SPECS["waveglow"], {}, f"kvoice train --model={model}")
 
 
 def evaluated(made_run, **metrics):

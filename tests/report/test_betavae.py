@@ -79,7 +79,7 @@ def one(tmp_path):
 
 def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_path):
     made, waves = one
-    path = report.laboratory([made], tmp_path / "out")
+    path = report.traversals([made], tmp_path / "out")
     assert path == tmp_path / "out" / "index.html"
     page = Page(path)
     sources = [urllib.parse.unquote(each["src"]) for each in page.all("audio")]
@@ -94,13 +94,13 @@ def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_pat
 def test_links_lead_to_copies_in_the_folder_and_places_of_the_page(one, tmp_path):
     made, _ = one
     traversal(made, "emotion")
-    page = leads_nowhere_else(report.laboratory([made], tmp_path / "out"))
+    page = leads_nowhere_else(report.traversals([made], tmp_path / "out"))
     assert page.text("nav")[0].split("\n")[0] == "emotion: latent 1, beside latent 2"
 
 
 def test_a_single_page_holds_its_files(one, tmp_path):
     made, waves = one
-    page = Page(report.laboratory([made], tmp_path / "out", single=True))
+    page = Page(report.traversals([made], tmp_path / "out", single=True))
     assert os.listdir(tmp_path / "out") == ["index.html"]
     held = {}
     for kind in ("audio", "img"):
@@ -112,15 +112,15 @@ def test_a_single_page_holds_its_files(one, tmp_path):
     assert {each for each in links(page) if not each.startswith(("data:", "#"))} == set()
 
 
-def test_a_cell_says_what_is_heard_in_it_and_text_stays_text(one, tmp_path):
-    page = Page(report.laboratory([one[0]], tmp_path / "out"))
-    heard = page.text("span", **{"class": "heard"})
-    assert heard == (["female, 212 Hz"] * 3 + [ODD] * 3) + (["female, 212 Hz"] * 7 + [ODD] * 7)
+def test_a_cell_shows_the_predictions_and_text_stays_text(one, tmp_path):
+    page = Page(report.traversals([one[0]], tmp_path / "out"))
+    predicted = page.text("span", **{"class": "predicted"})
+    assert predicted == (["female, 212 Hz"] * 3 + [ODD] * 3) + (["female, 212 Hz"] * 7 + [ODD] * 7)
     assert not page.all("b") and not [each for _, each in page.elements if "onclick" in each]
 
 
 def test_latents_stand_with_their_part_and_those_that_have_one_are_open(one, tmp_path):
-    page = Page(report.laboratory([one[0]], tmp_path / "out"))
+    page = Page(report.traversals([one[0]], tmp_path / "out"))
     assert page.text("summary") == [
         "Latent 1, gender: 1.25 nats", "Latent 2, control: 1.25 nats",
         "Latent 0: 1.25 nats, not in use"]
@@ -130,7 +130,7 @@ def test_latents_stand_with_their_part_and_those_that_have_one_are_open(one, tmp
 def test_images_have_no_players_and_no_notice_of_voices(tmp_path):
     made = run(tmp_path)
     traversal(made, "", sounds=False)
-    page = Page(report.laboratory([made], tmp_path / "out"))
+    page = Page(report.traversals([made], tmp_path / "out"))
     assert not page.all("audio") and "generated" not in page.text("main")[0]
     assert "judges" not in page.text("main")[0]
     assert "All latents" in page.text("h2")
@@ -139,7 +139,7 @@ def test_images_have_no_players_and_no_notice_of_voices(tmp_path):
 def test_what_was_measured_is_shown_and_the_small_measurement_folded(one, tmp_path):
     made, _ = one
     evaluated(made, MIG=0.25)
-    page = Page(report.laboratory([made], tmp_path / "out"))
+    page = Page(report.traversals([made], tmp_path / "out"))
     assert "By <judges>." in page.text("section", id="run-0")[0]
     assert "Measured with this traversal, on fewer items" in page.text("summary")
     columns = page.text("th", scope="col")[:7]
@@ -152,7 +152,7 @@ def test_runs_are_compared_by_what_differs_and_seeds_are_put_together(tmp_path):
             for beta in (1.0, 4.0) for seed in (0, 1, 2)]
     for k, each in enumerate(made):
         evaluated(each, MIG=0.1 * k, **({"SAP": 0.5} if k == 0 else {}))
-    page = Page(report.laboratory(made, tmp_path / "out"))
+    page = Page(report.traversals(made, tmp_path / "out"))
     columns = page.text("th", scope="col")
     assert columns[:7] == ["run", "objective", "beta", "sigma", "seed", "MIG", "SAP"]
     cells = page.text("td")
@@ -167,14 +167,14 @@ def test_runs_are_compared_by_what_differs_and_seeds_are_put_together(tmp_path):
 
 def test_a_report_is_made_again_and_kept_where_that_fails(one, tmp_path):
     made, waves = one
-    path = report.laboratory([made], tmp_path / "out")
-    assert report.laboratory([made], tmp_path / "out", single=True) == path
+    path = report.traversals([made], tmp_path / "out")
+    assert report.traversals([made], tmp_path / "out", single=True) == path
     assert os.listdir(tmp_path / "out") == ["index.html"]
     before = path.read_bytes()
     wave = list(waves)[-1]
     wave.unlink()
     with pytest.raises(KvoiceError, match=f"{wave.name}: named in traversal.json, but not there"):
-        report.laboratory([made], tmp_path / "out")
+        report.traversals([made], tmp_path / "out")
     assert path.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["out", "run"]
 
 
@@ -185,21 +185,21 @@ def test_what_is_no_report_is_not_replaced(one, tmp_path):
     for name, message in (("mine", "not empty, and not a report"), ("file", "is a file"),
                           ("run", "not empty, and not a report")):
         with pytest.raises(KvoiceError, match=message):
-            report.laboratory([one[0]], tmp_path / name)
+            report.traversals([one[0]], tmp_path / name)
     assert (tmp_path / "mine" / "index.html").read_text() == "<p>mine</p>"
-    report.laboratory([one[0]], tmp_path / "out")
+    report.traversals([one[0]], tmp_path / "out")
     (tmp_path / "out" / "mine.txt").write_text("")
     with pytest.raises(KvoiceError, match="not a report"):
-        report.laboratory([one[0]], tmp_path / "out")
+        report.traversals([one[0]], tmp_path / "out")
 
 
 def test_runs_that_cannot_be_shown_are_named(tmp_path):
     with pytest.raises(KvoiceError, match="one run or more"):
-        report.laboratory([], tmp_path / "out")
+        report.traversals([], tmp_path / "out")
     with pytest.raises(KvoiceError, match="gan: is a run of voicegan, expected one of betavae"):
-        report.laboratory([run(tmp_path, "gan", model="voicegan")], tmp_path / "out")
+        report.traversals([run(tmp_path, "gan", model="voicegan")], tmp_path / "out")
     with pytest.raises(KvoiceError, match="new: nothing to show yet: `kvoice traverse --run="):
-        report.laboratory([run(tmp_path, "new")], tmp_path / "out")
+        report.traversals([run(tmp_path, "new")], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -210,19 +210,19 @@ def test_a_traversal_that_is_not_as_it_is_written_is_named(tmp_path, changes, me
     made = run(tmp_path)
     traversal(made, **changes)
     with pytest.raises(KvoiceError, match=f"traversal.json: .*{message}"):
-        report.laboratory([made], tmp_path / "out")
+        report.traversals([made], tmp_path / "out")
 
 
 def test_an_evaluation_without_numbers_is_named(one, tmp_path):
     (one[0].path / "evaluation.json").write_text('{"tables": []}')
     with pytest.raises(KvoiceError, match="evaluation.json: 'metrics' is missing"):
-        report.laboratory([one[0]], tmp_path / "out")
+        report.traversals([one[0]], tmp_path / "out")
 
 
 def test_many_players_load_none_ahead(one, tmp_path, monkeypatch):
     for eager, preload in ((20, "metadata"), (19, "none")):  # 20 players
         monkeypatch.setattr(elements, "EAGER", eager)
-        page = Page(report.laboratory([one[0]], tmp_path / "out"))
+        page = Page(report.traversals([one[0]], tmp_path / "out"))
         assert {each["preload"] for each in page.all("audio")} == {preload}
 
 
@@ -232,7 +232,7 @@ def test_many_players_load_none_ahead(one, tmp_path, monkeypatch):
 @pytest.mark.parametrize("single", [False, True])
 def test_every_wave_loads_plays_and_lasts_as_long_as_its_file(one, tmp_path, shown, single):
     made, waves = one
-    played(shown(report.laboratory([made], tmp_path / "out", single)), waves.values())
+    played(shown(report.traversals([made], tmp_path / "out", single)), waves.values())
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -240,5 +240,5 @@ def test_nothing_sticks_out_of_the_page(one, tmp_path, shown, width):
     made = [one[0], *(run(tmp_path, "a" * 60 + str(k), beta, k) for k, beta in enumerate((1.0, 16.0)))]
     for each in made[1:]:
         evaluated(each, **{f"a long name of a metric {k}": 0.123456 for k in range(12)})
-    page = shown(report.laboratory(made, tmp_path / "out"), width)
+    page = shown(report.traversals(made, tmp_path / "out"), width)
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -47,10 +47,10 @@ def ascent(tmp_path):
         }
         for name in targets:
             file = urllib.parse.quote(name, safe=" &#%'")  # a name of a file, though an odd one
-            heard = np.linspace(0.11, 0.97, len(STEPS) * count).reshape(len(STEPS), count)
+            probability = np.linspace(0.11, 0.97, len(STEPS) * count).reshape(len(STEPS), count)
             made["targets"].append({
-                "target": name, "label": "", "steps": STEPS, "probability": heard.tolist(),
-                "judge_probability": (heard / 2).tolist() if judged else None,
+                "target": name, "label": "", "steps": STEPS, "probability": probability.tolist(),
+                "judge_probability": (probability / 2).tolist() if judged else None,
                 "stopped": [300] * (count - 1) + [16],
                 "agreed": {"classifier": {"before": 0.25, "after": 1.0},
                            "judge": {"before": 0.19, "after": 0.94} if judged else None},
@@ -90,11 +90,11 @@ def test_links_lead_to_files_of_the_folder_and_places_of_the_page(ascent, tmp_pa
     assert not [each for each in page.all("link")]
 
 
-def test_a_cell_says_what_is_heard_in_its_wave(ascent, tmp_path):
+def test_a_cell_shows_the_predicted_probabilities(ascent, tmp_path):
     ascent(targets=["sad"], shown=2)
     page = Page(report.maximization(tmp_path))
-    heard = np.linspace(0.11, 0.97, 12).reshape(4, 3)
-    steps = [f"C {p:.0%}J {p / 2:.0%}" for k in range(2) for p in heard[:, k]]
+    probability = np.linspace(0.11, 0.97, 12).reshape(4, 3)
+    steps = [f"C {p:.0%}J {p / 2:.0%}" for k in range(2) for p in probability[:, k]]
     dial = ["C 20%J 10%", "C 60%J 30%", "C 98%J 49%"] * 2
     cells = [cell for cell in page.text("td") if cell.startswith("C ")]
     assert cells == steps + dial
@@ -125,7 +125,7 @@ def test_without_a_judge_the_page_does_not_speak_of_one(ascent, tmp_path):
     assert page.text("td")[:2] == ["25% → 100%"] * 2
 
 
-def test_a_recording_is_heard_beside_its_reconstruction_and_its_speaker_is_asked(ascent, tmp_path):
+def test_a_recording_is_beside_its_reconstruction_and_wants_consent(ascent, tmp_path):
     ascent(start=True)
     page = Page(report.maximization(tmp_path))
     assert [each["src"] for each in page.all("audio")][:2] == [

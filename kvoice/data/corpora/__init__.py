@@ -1,11 +1,11 @@
-"""Corpora: what `--data` names, turned into a list of utterances with their labels.
+"""Corpora: the list of utterances, with their labels, of an argument of `--data`.
 
 `NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `demo:25-224` (those of these numbers),
 `espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`, `vctk:DIR`, `libritts:DIR`,
 `librispeech:DIR`. A path may contain ":" but not "+".
 
-Nothing is read here but names, texts and tables: `recording` reads or renders one utterance. Every
-corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
+`items` reads only names, texts and tables; `recording` reads or renders the sound of one utterance.
+Every corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
 "corpus/speaker", so that corpora can be joined.
 """
 
@@ -15,11 +15,11 @@ import re
 
 from kvoice import audio
 from kvoice.data.corpora import folder, libri, ravdess, tess, tess_ravdess, vctk
-from kvoice.data.corpora.utterance import Recording
+from kvoice.data.corpora.utterance import Item, Recording, Skipped
 from kvoice.errors import KvoiceError, hint
 
 RENDERED = ("demo", "espeak")
-ASSIGNED = ("tess-ravdess",)  # corpora that say themselves which split an utterance is in
+ASSIGNED = ("tess-ravdess",)  # corpora that assign their utterances to splits themselves
 READERS = {
     "folder": folder.items,
     "ravdess": ravdess.items,
@@ -31,15 +31,15 @@ READERS = {
 }
 
 
-def items(data):
-    """(the utterances of a corpus or of several, the files left out).
+def items(data: str) -> tuple[list[Item], list[Skipped]]:
+    """The utterances of one or several corpora, and the files that were left out.
 
     Args:
         data: `NAME[:WHERE]`, joined by "+", as in the module's docstring.
 
     Raises:
-        KvoiceError: If a name is unknown, a directory missing or empty, its layout not the
-            corpus', or a corpus named twice (or two that share their speakers).
+        KvoiceError: If a name is unknown, a directory is missing or empty or has not the layout of
+            the corpus, or a corpus is named twice (or two are named that share their speakers).
     """
     found, skipped, names = [], [], set()
     parts = [part.partition(":") for part in data.split("+")]
@@ -53,7 +53,7 @@ def items(data):
     if {"librispeech", "libritts"} <= {name for name, _, _ in parts}:
         raise KvoiceError(
             f"--data={data}: LibriTTS has readers of LibriSpeech, who would be two speakers each, "
-            "perhaps one to learn from and one to be tested on: choose one of the two"
+            "perhaps one in train and one in test: choose one of the two"
         )
     for name, _, where in parts:
         if name in RENDERED:
@@ -72,13 +72,13 @@ def items(data):
     return found, skipped
 
 
-def recording(item, sample_rate_hz, hop):
+def recording(item: Item, sample_rate_hz: int, hop: int) -> Recording:
     """Reads or renders an utterance.
 
     Args:
         item: One of `items`.
-        sample_rate_hz: Of the result; files are resampled.
-        hop: Samples between the frame labels, where the corpus brings them.
+        sample_rate_hz: Sample rate of the result, in Hz; files are resampled.
+        hop: Hop of the frame labels, in samples, where the corpus has them.
 
     Raises:
         KvoiceError: If the file cannot be read.
@@ -88,8 +88,8 @@ def recording(item, sample_rate_hz, hop):
     return _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
 
 
-def phones(data):
-    """The names of the phones that the frame labels of a corpus number; () where it has none.
+def phones(data: str) -> tuple[str, ...]:
+    """The names of the phones of a corpus, by the numbers in its frame labels; () where unknown.
 
     Raises:
         KvoiceError: If two joined corpora number their phones differently.
@@ -107,8 +107,8 @@ def phones(data):
     return max(inventories.values(), default=(), key=len)
 
 
-def version(corpus):
-    """The version of a corpus that is rendered: another one sounds otherwise."""
+def version(corpus: str) -> str:
+    """The version of a rendered corpus, which changes whenever its sound does."""
     return getattr(_renderer(corpus), "VERSION", "")
 
 
@@ -117,13 +117,13 @@ def _renderer(name):
 
 
 def _rendered(name, where):
-    """The utterances of a corpus that is rendered, not read."""
+    """The utterances of a rendered corpus."""
     wanted = _speakers(name, where) if where else {}
     return [_renderer(name).item(utterance) for utterance in _renderer(name).utterances(**wanted)]
 
 
 def _speakers(name, where):
-    """What `N`, or `A-B` of demo's endless list, asks of a renderer: arguments of its `utterances`."""
+    """The arguments of a renderer's `utterances` for `N`, or for `A-B` of demo's endless list."""
     numbers = re.fullmatch("([0-9]+)-([0-9]+)", where) if name == "demo" else None
     if not numbers:
         if not (re.fullmatch("[0-9]+", where) and int(where) > 0):
@@ -141,6 +141,7 @@ def _speakers(name, where):
 
 
 def _directory(name, where):
+    """The path of the directory of a corpus, which must exist."""
     path = os.path.expanduser(where)
     if not where:
         raise KvoiceError(f"--data={name}: which directory? Say {name}:DIR")

@@ -1,4 +1,4 @@
-"""`folder:DIR`: a folder for each speaker, perhaps with a metadata.csv."""
+"""`folder:DIR`: a folder for each speaker, optionally with a metadata.csv."""
 
 import csv
 import os
@@ -8,10 +8,10 @@ from kvoice.data.corpora.utterance import EMOTION_WORDS, GENDER_WORDS, SPLITS, I
 from kvoice.errors import KvoiceError, hint
 
 
-def items(root):
-    """`<speaker>/**/*.wav`, perhaps `<speaker>/<emotion>/...`, perhaps with a metadata.csv.
+def items(root: str) -> tuple[list[Item], list[Skipped]]:
+    """The utterances `<speaker>/**/*.wav` or `<speaker>/<emotion>/...`, and the files left out.
 
-    A row of metadata.csv wins over what the folders say, field by field.
+    Fields of metadata.csv, where it exists, override those of the folders.
     """
     files = audio_files(root)
     if not files:
@@ -95,7 +95,7 @@ def _metadata(path):
 
 
 def _word(row, field, words, line):
-    """The label that a row's word stands for; "" where the row is silent."""
+    """The label that a row's word stands for; "" where the field is empty."""
     word = (row.get(field) or "").strip().lower()
     if word and word not in words:
         raise KvoiceError(f"{line}: {field} {row[field]!r} is unknown: {hint(word, words)}")

@@ -1,6 +1,7 @@
-"""Files below a directory, and the texts and tables beside them."""
+"""Sound files below a directory, and the texts and tables beside them."""
 
 import os
+import re
 
 from kvoice.data.corpora.utterance import GENDER_WORDS
 from kvoice.errors import KvoiceError
@@ -9,10 +10,10 @@ AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 NO_TABLE = "not there: of no speaker is the gender known"
 
 
-def audio_files(root, kinds=AUDIO):
-    """Paths of the files below `root` whose names end in one of `kinds`, relative to it and sorted.
+def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> list[str]:
+    """The sorted paths, relative to `root`, of the files in it whose names end in one of `kinds`.
 
-    Hidden files and folders are not followed: macOS leaves `._NAME` beside NAME in archives.
+    Hidden files and folders are ignored: macOS leaves `._NAME` beside NAME in archives.
     """
     found = []
     for folder, folders, files in os.walk(root):
@@ -25,8 +26,8 @@ def audio_files(root, kinds=AUDIO):
     return sorted(found)
 
 
-def unrecognised(corpus, root, expected):
-    """The error for a directory that holds nothing of a corpus; shows the first file found."""
+def unrecognised(corpus: str, root: str, expected: str) -> KvoiceError:
+    """The error for a directory without files of a corpus; it shows the first file found."""
     for folder, folders, files in os.walk(root):
         folders.sort()
         if files:
@@ -38,20 +39,23 @@ def unrecognised(corpus, root, expected):
     return KvoiceError(f"{root} is empty: {corpus} expects {expected}")
 
 
-def stem_of(path):
+def stem_of(path: str) -> str:
+    """The name of a file without its folder and extension."""
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def genders_of(root, files, tables, row):
-    """The genders of speakers: {as in the table: "female" or "male"}.
+def genders_of(root: str, files: list[str], tables: tuple[str, ...], row: re.Pattern
+               ) -> dict[str, str]:
+    """The gender, "female" or "male", of each speaker that a table of the corpus names.
 
-    The tables are looked for in the folders of the files and in the four above each, so that a part
-    of a corpus (one subset of it) may be named alone.
+    Tables are searched in the folders of the files and in the four folders above each, so that a
+    subset of a corpus can be named alone.
 
     Args:
-        files: Relative to `root`.
-        tables: Names in lower case.
-        row: Matches a row of a table: its speaker and its sex.
+        root: The directory of the corpus.
+        files: Paths of its files, relative to `root`.
+        tables: Names of the tables, in lower case.
+        row: A pattern for a row of a table, whose groups are the speaker and the gender.
     """
     genders, seen = {}, set()
     for folder in sorted({os.path.dirname(os.path.abspath(os.path.join(root, file))) for file in files}):
@@ -67,7 +71,7 @@ def genders_of(root, files, tables, row):
     return genders
 
 
-def lines_of(path):
+def lines_of(path: str) -> list[str]:
     """The lines of a text that are not empty, stripped; [] where there is no such file."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:

@@ -1,4 +1,4 @@
-"""`librispeech:DIR` and `libritts:DIR`: both as downloaded, or some of their subsets."""
+"""`librispeech:DIR` and `libritts:DIR`: LibriSpeech and LibriTTS as downloaded, or subsets."""
 
 import functools
 import os
@@ -20,12 +20,13 @@ _LIBRISPEECH_NAME = re.compile(r"(\d+)-(\d+)-\d{4}")
 _LIBRITTS_NAME = re.compile(r"(\d+)_(\d+)_\d{6}_\d{6}")
 
 
-def librispeech(root):
-    """`SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac`, subsets of whatever name.
+def librispeech(root: str) -> tuple[list[Item], list[Skipped]]:
+    """The utterances `SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac`, and the files left out.
 
-    The text is the line of that name in the chapter's `.trans.txt`, in capitals, and the gender the
-    second column of `SPEAKERS.TXT`, in whatever case, some folder further up. The published subsets
-    are no splits here: a split is drawn among all speakers.
+    Subsets may have any name. The text is the line of that name in the chapter's `.trans.txt`, in
+    capitals, and the gender is the second column of `SPEAKERS.TXT`, in upper or lower case, in a
+    folder further up. The published subsets are not used as splits: the split is drawn among all
+    speakers.
 
     Source: Panayotov, Chen, Povey & Khudanpur 2015, doi:10.1109/ICASSP.2015.7178964.
     """
@@ -42,15 +43,16 @@ def librispeech(root):
     return _libri(root, "LibriSpeech", _LIBRISPEECH_NAME, text, expected)
 
 
-def libritts(root):
-    """`SUBSET/SPEAKER/CHAPTER/SPEAKER_CHAPTER_PPPPPP_SSSSSS.wav`: LibriTTS and LibriTTS-R.
+def libritts(root: str) -> tuple[list[Item], list[Skipped]]:
+    """The utterances of LibriTTS or LibriTTS-R, and the files left out.
 
-    The text is the normalised one: the third column of the chapter's `.trans.tsv` (whose quotation
-    marks are text), one file for all its utterances, or else the utterance's own `.normalized.txt`.
-    The gender is that of `SPEAKERS.txt` or `speakers.tsv`, some folder further up. Rows without
-    sound are no utterances; one file of the first edition cannot be read, which `prepare` finds out
-    (1092_134562_000013_000004). The published subsets are no splits here: a split is drawn among
-    all speakers. Where both editions lie below one directory, an utterance counts once.
+    Files are `SUBSET/SPEAKER/CHAPTER/SPEAKER_CHAPTER_PPPPPP_SSSSSS.wav`. The text is the normalised
+    one: the third column of the chapter's `.trans.tsv` (whose quotation marks are part of the
+    text), or else the utterance's own `.normalized.txt`. The gender is that of `SPEAKERS.txt` or
+    `speakers.tsv`, in a folder further up. Rows without a sound file are ignored; one file of the
+    first edition cannot be read, and `prepare` leaves it out (1092_134562_000013_000004). The
+    published subsets are not used as splits: the split is drawn among all speakers. Where both
+    editions are below one directory, an utterance counts once.
 
     Source: Zen et al. 2019, arXiv:1904.02882; restored, Koizumi et al. 2023, arXiv:2305.18802.
     """
@@ -69,7 +71,7 @@ def libritts(root):
 
 
 def _libri(root, title, pattern, text, expected):
-    """What LibriSpeech and LibriTTS have in common; `text(folder, stem, speaker, chapter)`."""
+    """The utterances of LibriSpeech or LibriTTS, with `text(folder, stem, speaker, chapter)`."""
     corpus, files = title.lower(), audio_files(root)
     genders = genders_of(root, files, _TABLES, _ROW)
     found, skipped = {}, []

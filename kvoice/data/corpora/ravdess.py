@@ -12,13 +12,17 @@ _TEXTS = ("Kids are talking by the door", "Dogs are sitting by the door")
 NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
 
 
-def items(root, repeated=False):
-    """`Actor_NN/03-01-EE-II-SS-RR-NN.wav`: modality, channel, emotion, intensity, statement,
-    repetition, actor (odd = male).
+def items(root: str, repeated: bool = False) -> tuple[list[Item], list[Skipped]]:
+    """The utterances `Actor_NN/03-01-EE-II-SS-RR-NN.wav`, and the files left out.
 
-    Songs and the sound of videos are left out (a video repeats the sound of its audio file), as
-    are second copies: archives of it hold the tree twice, and one actor's two repetitions of one
-    sentence are the same bytes (kept where `repeated`).
+    The fields of a name are modality, channel, emotion, intensity, statement, repetition and actor
+    (odd = male). Songs and the sound of videos are left out (a video repeats the sound of its audio
+    file), as are second copies: archives hold the tree twice, and one actor's two repetitions of
+    one sentence are the same bytes.
+
+    Args:
+        root: The directory of the corpus.
+        repeated: Whether both of these two repetitions are kept.
 
     Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391.
     """

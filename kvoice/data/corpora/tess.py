@@ -9,13 +9,13 @@ from kvoice.data.corpora.utterance import EMOTION_WORDS, Item, Skipped
 NAME = re.compile(r"(OAF|YAF|OA)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.I)
 
 
-def items(root):
-    """`OAF_WORD_EMOTION.wav` and `YAF_...`, flat or in folders of whatever name.
+def items(root: str) -> tuple[list[Item], list[Skipped]]:
+    """The utterances `OAF_WORD_EMOTION.wav` and `YAF_...`, and the files left out.
 
-    Two women, so that splits by speaker are not to be had. The labels are those of the file's
-    name, for the folders' spelling differs between copies (OAF_Sad, OAF_Pleasant_surprise,
-    OAF_surprised); `OA_bite_neutral` is OAF's. Archives hold the tree twice: second copies are
-    left out.
+    Files may be in folders of any name. There are two speakers, both women, so that a split by
+    speaker is impossible. The labels are those of the file's name, because the folders' spelling
+    differs between copies (OAF_Sad, OAF_Pleasant_surprise, OAF_surprised); `OA_bite_neutral`
+    belongs to OAF. Archives hold the tree twice: second copies are left out.
 
     Source: Pichora-Fuller & Dupuis 2020, doi:10.5683/SP2/E8H2MF.
     """

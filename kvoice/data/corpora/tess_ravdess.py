@@ -7,29 +7,31 @@ import functools
 
 from kvoice.data.corpora import ravdess, tess
 from kvoice.data.corpora.layout import stem_of
-from kvoice.data.corpora.utterance import Skipped
+from kvoice.data.corpora.utterance import Item, Skipped
 from kvoice.errors import KvoiceError
 
 _PROTOCOL_EMOTIONS = ("neutral", "happy", "sad", "angry")
 _TESS_WORDS = 200
 
 
-def items(root):
-    """TESS and RAVDESS in any folders, as a published protocol of emotion classification has them.
+def items(root: str) -> tuple[list[Item], list[Skipped]]:
+    """The clips of TESS and RAVDESS in a published protocol of emotion classification.
 
-    Four emotions: neutral (RAVDESS' calm counts as neutral), happy, sad, angry. 2464 clips where
-    both are complete, 1600 of TESS and 864 of RAVDESS: 2000 train, 232 valid, 232 test, none judge.
+    Both corpora may be in any folders below `root`. There are four emotions: neutral (RAVDESS' calm
+    counts as neutral), happy, sad, angry. Complete corpora have 2464 clips, 1600 of TESS and 864 of
+    RAVDESS: 2000 are in train, 232 in valid, 232 in test, none in judge.
 
-    TESS: of its 200 words in alphabetical order the first 160 train, the next 20 valid, the last 20
-    test. A word is ranked among all words of the corpus, so that a file which a copy lacks moves no
-    word into another split. RAVDESS: actors 1 to 20 train, 21 and 22 valid, 23 and 24 test.
+    TESS is split by its 200 words in alphabetical order: the first 160 are in train, the next 20 in
+    valid, the last 20 in test. A word is ranked among all words of the corpus, so that a missing
+    file moves no word into another split. RAVDESS is split by actor: 1 to 20 are in train, 21 and
+    22 in valid, 23 and 24 in test.
 
-    The sets leak, as published: both speakers of TESS are in all three (160 of the 232 test clips
-    are of speakers that were trained on), and so are both sentences of RAVDESS. Numbers of this
-    protocol compare with others of it only; how a classifier fares with new speakers shows in the
-    72 test clips of RAVDESS alone.
+    The splits are not disjoint, as published: both speakers of TESS are in all three (160 of the
+    232 test clips are of training speakers), and so are both sentences of RAVDESS. Results of this
+    protocol can only be compared with each other; only the 72 test clips of RAVDESS are of unseen
+    speakers.
 
-    The one pair of takes with the same bytes is kept, as published (both train).
+    The one pair of takes with the same bytes is kept, as published (both are in train).
 
     Source: the earlier work on activation maximisation over voices (see `models.classifier`).
     """
@@ -80,7 +82,7 @@ def _tess_word(item):
 def _tess_words(root, items):
     """The 200 words of TESS in alphabetical order.
 
-    They are the ones that most speakers and emotions have: a stray spelling moves no other word.
+    They are the most frequent ones, so that a misspelt file name moves no other word.
     """
     counts = collections.Counter(_tess_word(item) for item in sorted(items, key=_tess_word))
     if len(counts) < _TESS_WORDS:

@@ -1,4 +1,4 @@
-"""One utterance of a corpus: before it is read, and as sound with what is known of it."""
+"""One utterance of a corpus: `Item` before it is read, `Recording` with its sound and labels."""
 
 import dataclasses
 
@@ -37,15 +37,15 @@ GENDER_WORDS = {
 class Item:
     """One utterance of a corpus before it is read; "" = unknown."""
 
-    corpus: str
+    corpus: str  # its name, as in `--data`; that of the directory for folder:
     name: str  # unique, e.g. "ravdess/03-01-05-01-01-01-07"
     speaker: str  # "ravdess/07"
     gender: str = ""
     emotion: str = ""
     text: str = ""
-    split: str = ""  # where the corpus itself says so
-    path: str = ""  # of a file; "" where the corpus renders
-    utterance: object = None  # what the renderer needs
+    split: str = ""  # the split that the corpus itself assigns
+    path: str = ""  # the path of the sound file; "" of a rendered corpus
+    utterance: object = None  # the argument of the renderer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,17 +58,17 @@ class Skipped:
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """One utterance as sound, with what its corpus knows about every moment of it.
+    """One utterance as sound, with its frame labels.
 
     Shapes: `wave` [samples]; `f0`, `phone` [1 + samples // hop], frame i at sample i * hop, None
-    where the corpus does not know them.
+    where the corpus has no labels of them.
 
     Args:
-        wave: float32, full scale = 1.
-        sample_rate_hz: Of the wave.
-        f0: float32, Hz, 0 = unvoiced.
-        phone: int32, index into the corpus' `PHONES`.
-        rate: Phones per second of speech; 0 = unknown.
+        wave: Samples as float32, full scale = 1.
+        sample_rate_hz: Sample rate of the wave, in Hz.
+        f0: F0 as float32, in Hz; 0 = unvoiced.
+        phone: Phones as int32, an index into the corpus' `PHONES`.
+        rate: Speaking rate, in phones per second of speech; 0 = unknown.
     """
 
     wave: np.ndarray

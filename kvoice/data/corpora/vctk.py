@@ -17,13 +17,14 @@ _NAME = re.compile(r"((p\d{3}|s5)_\d{3})(?:_mic([12]))?")
 _ROW = re.compile(r"\s*(p?\d{3}|s5)\s+\S+\s+([MF])\b")  # ID, AGE, GENDER, ...
 
 
-def items(root):
-    """`wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac` (0.92) or `wav48/pNNN/pNNN_UUU.wav` (0.80).
+def items(root: str) -> tuple[list[Item], list[Skipped]]:
+    """The utterances of VCTK, and the files left out.
 
-    An utterance counts once: microphone 1, and 2 only where 1 is missing. The text is in
-    `txt/pNNN/pNNN_UUU.txt` beside the sounds' folder, unknown where the file is missing (all of
-    p315), and the gender in `speaker-info.txt`, whose IDs have no "p" in 0.80 and which lacks p280
-    there. One speaker of 0.92 is called s5. Texts without sound (some of p362) are no utterances.
+    Files are `wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac` (0.92) or `wav48/pNNN/pNNN_UUU.wav`
+    (0.80). An utterance counts once: microphone 1, and 2 only where 1 is missing. The text is in
+    `txt/pNNN/pNNN_UUU.txt` beside the folder of the sounds, unknown where the file is missing (all
+    of p315). The gender is in `speaker-info.txt`, whose IDs have no "p" in 0.80, where p280 is
+    missing. One speaker of 0.92 is called s5. Texts without sound (some of p362) are ignored.
 
     Source: Yamagishi, Veaux & MacDonald 2019, doi:10.7488/ds/2645.
     """

@@ -1,9 +1,9 @@
-"""Tones with known factors: `additive[:SPACE]`, a grid of parameters, each cell of it a sound.
+"""Synthetic tones with known factors, `additive[:SPACE]`: each cell of a grid of factors is a tone.
 
-A tone is a sum of ten damped partials. A `Space` says which of its factors vary, and how; an item
-is a cell of their cartesian product, addressed by its number, so that the product itself is never
-held. What a model sees is a `View` of the waves: an image of the same size for all, in [0, 1].
-`Tones` is both together, rendered once and then read by memory map.
+A tone is a sum of ten damped partials. A `Space` defines the grid of factors; an item is a cell of
+their cartesian product, addressed by its number, so that the product itself is never in memory. The
+input of a model is a `View` of the waves: images in [0, 1], all of the same size. `Tones` combines
+both; its images are rendered once and then read by memory map.
 
     space = Space.parse("published")
     waves = space.waves([0, 4711])  # [2, 8000] at 16 kHz
@@ -31,9 +31,9 @@ PARTIALS = 10
 REPRESENTATIONS = ("cqt", "mel", "stft", "waveform")
 SCALES = ("db", "amplitude", "root")
 
-VERSION = 1  # of the rendering: another one sounds or looks otherwise
+VERSION = 1  # version of the rendering, which changes whenever waves or images do
 
-# What a factor is where a space does not name it, and what it may be.
+# The values of factors that a space does not name, and the bounds of all factors.
 DEFAULTS = {
     "f0_hz": 220.0,
     "slope": -0.5,
@@ -53,14 +53,14 @@ _BOUNDS = {
 
 _TIMBRE = {"slope": (-0.1, -0.9, -0.1), "inharmonicity": (0, 1, 0.1), "decay": (0, 10, 1)}
 PRESETS = {
-    # So low that several partials are below the Nyquist frequency whatever the inharmonicity, and
-    # slope and inharmonicity can be heard everywhere: 18,513 items.
+    # So low that several partials are below the Nyquist frequency at any inharmonicity, so that
+    # slope and inharmonicity are audible in all items: 18,513 items.
     "audible": {"f0_hz": (100, 500, 25), **_TIMBRE},
-    # The grid that was published (20,691 items), and the one that its code held (21,780).
+    # The published grid (20,691 items), and that of the published code (21,780).
     "published": {"f0_hz": (100, 1000, 50), **_TIMBRE},
     "shipped": {"f0_hz": (100, 1000, 100), "presence": (0, 1, 1), **_TIMBRE},
-    # The grid before: noise, weak slopes, all kinds of presence. Its steps of f0, slope and
-    # inharmonicity were not published; these are ours: 37,800 items.
+    # An earlier grid: noise, weak slopes, all kinds of presence. Its steps of f0, slope and
+    # inharmonicity were not published, and are chosen here: 37,800 items.
     "noisy": {
         "f0_hz": (100, 1000, 100),
         "slope": (-0.01, -0.1, -0.01),
@@ -80,26 +80,26 @@ _MEL = audio.Spec(sample_rate_hz=SAMPLE_RATE_HZ, hop=512)
 class Space:
     """A grid of factors: the cartesian product of ranges, the last factor varying fastest.
 
-    | factor | what it is |
+    | factor | meaning |
     |---|---|
     | `f0_hz` | frequency of the first partial, in Hz |
-    | `slope` | of the amplitudes over the partials, in tenths of the first one per partial |
+    | `slope` | slope of the amplitudes per partial, in tenths of the first amplitude |
     | `inharmonicity` | B of f_n = n f0 sqrt(1 + (n^2 - 1) B); 0 = harmonic |
     | `decay` | rate of the exponential decay, in 1/s |
     | `presence` | partials that sound: 0 all, 1 odd ones, 2 even ones and the first |
     | `noise` | share of white noise in the energy, 0 to 1: an SNR of 10 log10(1 / noise - 1) dB |
 
     Args:
-        ranges: Factor -> (start, stop, step), both ends inclusive. A factor that is not named, or
-            whose range is one value, is the same everywhere and none of `factors`.
-        where: What the ranges came from, for errors.
+        ranges: (start, stop, step) by factor, both ends inclusive. A factor that is not named, or
+            whose range is one value, is constant and not among `factors`.
+        where: The origin of the ranges, for error messages.
 
     Raises:
         KvoiceError: If a factor is unknown, its steps do not lead from start to stop, a value is
-            out of bounds, or nothing varies; the line names the factor.
+            out of bounds, or no factor varies; the message names the factor.
     """
 
-    def __init__(self, ranges, where="Space"):
+    def __init__(self, ranges: dict[str, tuple[float, float, float]], where: str = "Space"):
         self.ranges = {name: _range(name, given, where) for name, given in ranges.items()}
         grid = {name: _grid(name, *given, where) for name, given in self.ranges.items()}
         self.factors = [name for name, values in grid.items() if len(values) > 1]
@@ -113,15 +113,15 @@ class Space:
         self.levels = [len(values) for values in self._grid]
 
     @classmethod
-    def parse(cls, text):
-        """The space of `--data=additive:TEXT`.
+    def parse(cls, text: str) -> "Space":
+        """Parses the space of `--data=additive:TEXT`.
 
         Args:
             text: The name of a preset ("" = "audible"), ranges such as
                 "f0_hz=100/500/25,decay=0/10/1", or a JSON file of `{"f0_hz": [100, 500, 25]}`.
 
         Raises:
-            KvoiceError: If it is none of these, or as above.
+            KvoiceError: If it is none of these, or for the reasons of `Space`.
         """
         where = f"--data=additive:{text}" if text else "--data=additive"
         if "=" in text:
@@ -140,26 +140,26 @@ class Space:
             )
         return cls(PRESETS[text or "audible"], where)
 
-    def __len__(self):
-        """Items of the product."""
+    def __len__(self) -> int:
+        """The number of items of the product."""
         return math.prod(self.levels)
 
-    def values(self, items):
+    def values(self, items: np.ndarray) -> np.ndarray:
         """The factors of items by their numbers: [n] -> [n, factors] float32."""
         digits = np.unravel_index(np.asarray(items), self.levels)
         return np.stack(
             [grid[digit] for grid, digit in zip(self._grid, digits)], axis=-1
         ).astype(np.float32)
 
-    def level(self, values):
-        """Which level of its factor each value is nearest to: [n, factors] -> [n, factors] int32."""
+    def level(self, values: np.ndarray) -> np.ndarray:
+        """The number of the nearest level of each value: [n, factors] -> [n, factors] int32."""
         first, step, last = (
             np.array(ends) for ends in zip(*[(g[0], g[1] - g[0], len(g) - 1) for g in self._grid])
         )
         return np.clip(np.rint((values - first) / step), 0, last).astype(np.int32)
 
-    def waves(self, items):
-        """The sounds of items; that of an item is always the same, its noise too.
+    def waves(self, items: np.ndarray) -> np.ndarray:
+        """The waves of items; that of an item is always the same, including its noise.
 
         Shapes: items [n] -> [n, SAMPLES] float32, each with a peak of 1.
         """
@@ -228,12 +228,12 @@ def _ranges_of_file(path):
 # --- The sound ---------------------------------------------------------------------------------
 
 
-def partials(f0_hz, slope, inharmonicity, presence):
-    """Frequencies and amplitudes of the partials; what is not to sound has amplitude 0.
+def partials(f0_hz: np.ndarray, slope: np.ndarray, inharmonicity: np.ndarray, presence: np.ndarray
+             ) -> tuple[np.ndarray, np.ndarray]:
+    """The frequencies and amplitudes of the partials; those that are absent have amplitude 0.
 
-    f_n = n f0 sqrt(1 + (n^2 - 1) B), so that f_1 = f0 whatever B is; a_n = max(0, ((n - 1) slope
-    + N) / N). Partials at or above the Nyquist frequency are silent: they would come back as
-    others.
+    f_n = n f0 sqrt(1 + (n^2 - 1) B), so that f_1 = f0 for any B; a_n = max(0, ((n - 1) slope + N) /
+    N). Partials at or above the Nyquist frequency are silent, to avoid aliasing.
 
     Shapes: each [n] -> frequencies in Hz and amplitudes, [n, PARTIALS] each.
     """
@@ -247,8 +247,9 @@ def partials(f0_hz, slope, inharmonicity, presence):
     return hz, amplitude * sounds * (hz < SAMPLE_RATE_HZ / 2)
 
 
-def tones(f0_hz, slope, inharmonicity, decay, presence, samples=SAMPLES):
-    """Sums of partials that start in phase and decay together: sum_n a_n sin(2 pi f_n t) e^(-decay t).
+def tones(f0_hz: np.ndarray, slope: np.ndarray, inharmonicity: np.ndarray, decay: np.ndarray,
+          presence: np.ndarray, samples: int = SAMPLES) -> np.ndarray:
+    """Sums of damped partials that start in phase: sum_n a_n sin(2 pi f_n t) e^(-decay t).
 
     A damped partial is a geometric sequence, so that its sample i * size + j is the product of its
     samples i * size and j: the sum over partials is a product of two matrices.
@@ -256,9 +257,9 @@ def tones(f0_hz, slope, inharmonicity, decay, presence, samples=SAMPLES):
     Shapes: each [n], or one number for all -> [n, samples] float64.
 
     Args:
-        f0_hz: Below the Nyquist frequency.
-        slope: See `Space`, as for the others.
-        samples: Length, at `SAMPLE_RATE_HZ`.
+        f0_hz: Frequency of the first partial, in Hz, below the Nyquist frequency.
+        slope, inharmonicity, decay, presence: Factors as in `Space`.
+        samples: Length in samples, at `SAMPLE_RATE_HZ`.
     """
     f0_hz, slope, inharmonicity, decay, presence = np.broadcast_arrays(
         np.atleast_1d(f0_hz), slope, inharmonicity, decay, presence
@@ -274,8 +275,8 @@ def tones(f0_hz, slope, inharmonicity, decay, presence, samples=SAMPLES):
     return waves.reshape(len(waves), -1)[:, :samples]
 
 
-def mixed(sounds, noise, share):
-    """Sounds with noise in them, as a share of the energy: sqrt(1 - s) x / |x| + sqrt(s) n / |n|.
+def mixed(sounds: np.ndarray, noise: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Sounds with a share of noise in their energy: sqrt(1 - s) x / |x| + sqrt(s) n / |n|.
 
     Shapes: sounds and noise [n, samples], share [n] -> [n, samples].
     """
@@ -284,24 +285,24 @@ def mixed(sounds, noise, share):
     return np.sqrt(1 - share) * x + np.sqrt(share) * n
 
 
-# --- What a model sees -------------------------------------------------------------------------
+# --- The images --------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Images [time, bins] of waves, in [0, 1].
+    """Computes images [time, bins] of waves, in [0, 1].
 
     Attributes:
-        representation: "cqt": constant-Q magnitudes, a pitch is a place and an octave a distance;
-            "mel": mel magnitudes; "stft": magnitudes of the Fourier transform without its bin at
-            the Nyquist frequency; "waveform": (wave + 1) / 2, in one bin, on no scale.
+        representation: "cqt": constant-Q magnitudes, in which a change of pitch is a shift; "mel":
+            mel magnitudes; "stft": magnitudes of the Fourier transform without its bin at the
+            Nyquist frequency; "waveform": (wave + 1) / 2, in one bin, without a scale.
         scale: "db": decibels, 1 at the maximum of the item and 0 at `range_db` below it;
             "amplitude": magnitudes as a share of that maximum; "root": the square root of that.
-        range_db: Depth of the decibels.
-        bins_per_octave: Of the CQT only; 3 or more.
+        range_db: Range of the scale "db", in dB.
+        bins_per_octave: Bins per octave of the CQT, 3 to 96; other representations ignore it.
 
     Raises:
-        KvoiceError: If a field has an impossible value; the line names it.
+        KvoiceError: If a field has an invalid value; the message names it.
     """
 
     representation: str = "cqt"
@@ -327,8 +328,8 @@ class View:
             )
 
     @property
-    def shape(self):
-        """(time, bins) of the images."""
+    def shape(self) -> tuple[int, int]:
+        """The shape of the images, (time, bins)."""
         if self.representation == "waveform":
             return SAMPLES, 1
         bins = {
@@ -338,8 +339,8 @@ class View:
         }[self.representation]
         return _MEL.frames(SAMPLES), bins
 
-    def __call__(self, waves):
-        """Shapes: waves [n, SAMPLES] -> [n, time, bins] float32."""
+    def __call__(self, waves: np.ndarray) -> np.ndarray:
+        """The images of waves. Shapes: [n, SAMPLES] -> [n, time, bins] float32."""
         if self.representation == "waveform":
             return ((1 + waves[..., None]) / 2).astype(np.float32)
         if self.representation == "cqt":
@@ -357,20 +358,21 @@ class View:
         return np.maximum(0, 1 + depth_db / self.range_db).astype(np.float32)  # not -1e-7
 
 
-_HANN_BINS = 1.50018310546875  # the bandwidth of a Hann window, as librosa has it
+_HANN_BINS = 1.50018310546875  # the bandwidth of a Hann window in librosa, in bins
 
 
 def _bandwidth(bins_per_octave):
-    """Of a constant-Q filter, as a share of its centre: 1 / Q."""
+    """The bandwidth of a constant-Q filter as a share of its centre frequency: 1 / Q."""
     ratio = 4 ** (1 / bins_per_octave)
     return (ratio - 1) / (ratio + 1)
 
 
 @functools.lru_cache
-def cqt_hz(bins_per_octave):
-    """Centres of the constant-Q bins in Hz, [bins]: from C2 up, a multiple of 16 of them.
+def cqt_hz(bins_per_octave: int) -> np.ndarray:
+    """The centre frequencies of the constant-Q bins in Hz, from C2 up: [bins].
 
-    As many as leave the whole band of the last filter below the Nyquist frequency.
+    Their number is the largest multiple of 16 for which the band of the last filter is below the
+    Nyquist frequency.
     """
     c2_hz = 440 * 2 ** (-33 / 12)
     widest = 1 + _bandwidth(bins_per_octave) * _HANN_BINS / 2
@@ -379,8 +381,8 @@ def cqt_hz(bins_per_octave):
     return c2_hz * 2 ** (np.arange(bins) / bins_per_octave)
 
 
-def cqt(waves, bins_per_octave=12):
-    """Constant-Q magnitudes (librosa's), frame k centred on sample 512 k.
+def cqt(waves: np.ndarray, bins_per_octave: int = 12) -> np.ndarray:
+    """The constant-Q magnitudes of librosa, with frame k centred on sample 512 k.
 
     Shapes: waves [n, SAMPLES] -> [n, time, bins] float32.
     """
@@ -388,7 +390,8 @@ def cqt(waves, bins_per_octave=12):
 
     hz = cqt_hz(bins_per_octave)
     frames = _MEL.frames(waves.shape[-1])
-    # The silence that librosa would add around the wave: the longest filter fits in without a word.
+    # The silence that librosa would add around the wave; with it, librosa does not warn that the
+    # longest filter is longer than the wave.
     longest = SAMPLE_RATE_HZ / _bandwidth(bins_per_octave) / hz[0]
     padding = max(0, 2 ** math.ceil(math.log2(longest)) - waves.shape[-1])
     spectra = librosa.cqt(
@@ -402,22 +405,23 @@ def cqt(waves, bins_per_octave=12):
     return np.abs(spectra[..., :frames].transpose(0, 2, 1)).astype(np.float32)
 
 
-# --- All of them -------------------------------------------------------------------------------
+# --- The corpus --------------------------------------------------------------------------------
 
 
 class Tones:
-    """The items of a space as a corpus of images: rendered once, on all processors, then mapped.
+    """A corpus of images of all items of a space, which are rendered once, on all processors.
 
-    They are kept in prepared/additive-FINGERPRINT/, whatever split or seed asks for them.
+    They are cached in prepared/additive-FINGERPRINT/ for all splits and seeds, and read by memory
+    map.
 
     Args:
-        space: A `Space`.
-        view: A `View`.
+        space: The grid of factors.
+        view: The representation of the images.
     """
 
-    labels, tests = {}, 0  # as for `images.Digits`
+    labels, tests = {}, 0  # the same attributes as those of `digits.Digits`
 
-    def __init__(self, space, view):
+    def __init__(self, space: Space, view: View):
         self.space, self.view = space, view
         self.factors, self.levels, self.shape = space.factors, space.levels, view.shape
         self.values, self.level, self.waves = space.values, space.level, space.waves
@@ -432,17 +436,17 @@ class Tones:
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:12]
         self._images = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.space)
 
-    def images(self, items):
+    def images(self, items: np.ndarray) -> np.ndarray:
         """The images of items by their numbers: [n] -> [n, *shape] float32."""
         if self._images is None:
             return self.view(self.space.waves(items))
-        return np.asarray(self._images[items])  # no memory map any more
+        return np.asarray(self._images[items])  # a copy, not a memory map
 
     def keep(self):
-        """Renders all images, if that was not done before; from then on they are read.
+        """Renders and caches all images, unless they are cached; from then on `images` reads them.
 
         Raises:
             KvoiceError: If the disk has no room for them, or the directory cannot be written.
@@ -473,7 +477,7 @@ class Tones:
 
 
 def _mapped(path, shape):
-    """The images in a file, [items, time, bins]; None if it is not there or not what is wanted."""
+    """The images in a file, [items, time, bins]; None if it is missing or has other content."""
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -482,6 +486,7 @@ def _mapped(path, shape):
 
 
 def _refuse_too_many(directory, shape):
+    """Refuses images that need more space than the disk has free."""
     wanted, free = 4 * math.prod(shape), shutil.disk_usage(directory).free
     if wanted > free:
         raise KvoiceError(
@@ -491,12 +496,12 @@ def _refuse_too_many(directory, shape):
 
 
 def _rendered(images, count):
-    """Yields `images(items)` for all items in chunks, in order, made by threads."""
+    """Yields `images(items)` for all items in chunks, in order, computed by threads."""
     workers = os.cpu_count() or 1
     chunks = [np.arange(first, min(first + _CHUNK, count)) for first in range(0, count, _CHUNK)]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         with progress.bar(total=count, desc="tones", unit="item") as bar:
-            for first in range(0, len(chunks), 4 * workers):  # so that not all are held at once
+            for first in range(0, len(chunks), 4 * workers):  # so that not all are in memory
                 for done in pool.map(images, chunks[first : first + 4 * workers]):
                     yield done
                     bar.update(len(done))

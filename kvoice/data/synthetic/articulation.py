@@ -1,7 +1,7 @@
-"""Phones in time -> the movements of mouth and glottis, for the built-in corpus `demo`.
+"""The articulation of phones in time: tracks of mouth and glottis, for the built-in corpus `demo`.
 
-Phones are given as names with accents ("1", as in `SENTENCES`) and the times when each ends; tracks
-have one value per 1 / `TRACK_HZ` s.
+Phones are given as names with accents ("1", as in `SENTENCES`) and the times at which they end;
+tracks have one value per 1 / `TRACK_HZ` s.
 """
 
 import numpy as np
@@ -9,20 +9,20 @@ import numpy as np
 from kvoice.data.synthetic.phones import INVENTORY
 from kvoice.data.synthetic.synthesis import TRACK_HZ, Tracks
 
-F4_HZ = 3500.0  # of a man; it hardly moves
+F4_HZ = 3500.0  # a man's F4, which is kept constant
 BURST_S = 0.010
 
 
 def tracks(phones, ends_s, f0_hz, formant_scale):
-    """The movements of one utterance.
+    """The tracks of one utterance.
 
     Shapes: `phones`, `ends_s` [phones], `f0_hz` [time] -> `Tracks` of [time].
 
     Args:
         phones: Names with their accents, silence first and last.
-        ends_s: When each ends.
-        f0_hz: The melody.
-        formant_scale: Of all formants, 1 = a man's.
+        ends_s: The time at which each phone ends, in s.
+        f0_hz: The F0 contour, in Hz.
+        formant_scale: Factor of all formants; 1 = a man's.
     """
     names = [name.rstrip("1") for name in phones]
     voice, breath = _voice(phones, ends_s), _breath(names, ends_s)
@@ -36,12 +36,12 @@ def tracks(phones, ends_s, f0_hz, formant_scale):
 
 
 def times_s(ends_s):
-    """The moments of a track. Shapes: -> [time]."""
+    """The times of the values of a track, in s. Shapes: -> [time]."""
     return np.arange(round(ends_s[-1] * TRACK_HZ)) / TRACK_HZ
 
 
 def smooth(track, width_s):
-    """The track under a Hann window of that width. Shapes: [time] -> [time]."""
+    """The track smoothed by a Hann window of that width. Shapes: [time] -> [time]."""
     window = np.hanning(round(width_s * TRACK_HZ) + 2)
     before = len(window) // 2
     padded = np.pad(track, (before, len(window) - 1 - before), mode="edge")
@@ -51,7 +51,7 @@ def smooth(track, width_s):
 # --- Formants
 
 def formants_hz(names, ends_s):
-    """F1 to F4 of a man.
+    """A man's F1 to F4, in Hz.
 
     Each phone holds its targets in its middle; in between the formants glide, on a logarithmic
     scale. Shapes: -> [time, 4].
@@ -71,10 +71,10 @@ def formants_hz(names, ends_s):
 
 
 def _targets(names, i):
-    """F1 to F3 at the beginning and at the end of what a phone holds.
+    """The targets of F1 to F3 at the beginning and at the end of the steady part of a phone.
 
-    F2 and F3 of a consonant lie between its own locus and the vowels around it; its F1 tells how
-    far the mouth is closed, whatever the vowels. /h/ has no targets of its own.
+    F2 and F3 of a consonant lie between its own locus and the vowels around it; its F1 depends only
+    on how far the mouth is closed. /h/ has no targets of its own.
     """
     phone = INVENTORY[names[i]]
     if phone.kind == "vowel":
@@ -86,7 +86,7 @@ def _targets(names, i):
 
 
 def _vowels_around(names, i):
-    """The formants at the end of the last vowel before a phone, at the start of the next after."""
+    """The formants at the end of the vowel before a phone and at the start of the one after."""
     def vowels(some):
         return [INVENTORY[name] for name in some if INVENTORY[name].kind == "vowel"]
 
@@ -99,7 +99,7 @@ def _vowels_around(names, i):
 # --- Loudness
 
 def _spans(names, ends_s):
-    """(phone, its track indices, those from its opening on) of each phone."""
+    """Yields (phone, its slice of a track, the slice from its opening on) for each phone."""
     edges = np.round(np.concatenate([[0], ends_s]) * TRACK_HZ).astype(int)
     for name, start, end in zip(names, edges, edges[1:]):
         opening = start + round(INVENTORY[name].open_share * (end - start))
@@ -119,7 +119,7 @@ def _voice(phones, ends_s):
 
 
 def _breath(names, ends_s):
-    """The amplitude of breath: of /h/, and after the burst of a stop."""
+    """The amplitude of breath, in /h/ and after the burst of a stop."""
     breath = np.zeros(len(times_s(ends_s)))
     for name, (phone, whole, opened) in zip(names, _spans(names, ends_s)):
         if name == "HH":
@@ -141,5 +141,5 @@ def _noise(noisy, names, ends_s):
 
 
 def _held(values, ends_s):
-    """A value per phone -> a track."""
+    """The track that has the value of each phone throughout its duration."""
     return np.array(values, float)[np.searchsorted(ends_s[:-1], times_s(ends_s), side="right")]

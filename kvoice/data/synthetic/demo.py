@@ -1,14 +1,14 @@
 """The built-in corpus: sentences read by synthetic voices in four emotions, with exact labels.
 
-Nothing to download, and the truth is known: F0, phones, speaker, gender, emotion, rate, text. All
+It needs no download and has ground truth: F0, phones, speaker, gender, emotion, rate and text. All
 speakers read the same sentences in all emotions. An utterance is a pure function of its fields and
 of `VERSION`:
 
     sound = render(Utterance("ada", "happy", "We will meet you at the old railway station."))
 
-An emotion is a manner of speaking (`MANNERS`): level, range and shape of the melody, rate,
-loudness, quality of the voice. Speakers and takes differ so much that mean F0, energy and rate
-together do not tell the emotions apart; melody and voice quality do.
+An emotion is a manner of speaking (`MANNERS`): level, range and shape of the F0 contour, rate,
+loudness, voice quality. Speakers and takes differ so much that mean F0, energy and rate together do
+not separate the emotions; the F0 contour and voice quality do.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from kvoice.data.synthetic.phones import INVENTORY, PHONES, SENTENCES
 from kvoice.data.synthetic.synthesis import TRACK_HZ, Glottis
 from kvoice.errors import KvoiceError
 
-VERSION = "1"  # raise it with any change of the sound: prepared corpora are told apart by it
+VERSION = "1"  # raise it with any change of the sound: the fingerprint of a corpus depends on it
 MINIMUM_S = 1.95  # models crop 160 frames of 256 samples at 22,050 Hz = 1.86 s
 ROOM = 3e-4  # amplitude of the background noise
 
@@ -38,12 +38,13 @@ class Voice:
     """A speaker.
 
     Args:
-        name: Unique.
+        name: The unique name of the speaker.
         gender: "female" or "male".
-        f0_hz: Level of the melody in neutral reading.
-        formant_scale: Of all formants, the inverse of the vocal tract's length: 1 = a man's.
-        rate: Of speaking, 1 = average.
-        glottis: The quality of the voice.
+        f0_hz: Level of F0 in neutral reading, in Hz.
+        formant_scale: Factor of all formants, the inverse of the length of the vocal tract; 1 = a
+            man's.
+        rate: Factor of the speaking rate; 1 = average.
+        glottis: The `Glottis`, which determines the voice quality.
     """
 
     name: str
@@ -63,11 +64,11 @@ NAMED = {
 
 
 @functools.cache
-def voice(name):
+def voice(name: str) -> Voice:
     """The speaker of a name: one of `NAMED`, or a sampled one such as "f013" or "m013".
 
     Raises:
-        KvoiceError: If there is none of that name.
+        KvoiceError: If there is no speaker of that name.
     """
     gender = next((gender for gender, names in NAMED.items()
                    if name in names or re.fullmatch(gender[0] + r"\d{3,}", name)), None)
@@ -90,12 +91,12 @@ def voice(name):
                         shimmer=0.04 * 2 ** rng.uniform(-0.5, 0.5)))
 
 
-def voices(count=24, first=1):
-    """`count` speakers of an endless list, women and men by turns: 24 named ones, then sampled ones.
+def voices(count: int = 24, first: int = 1) -> list[Voice]:
+    """`count` speakers of an endless list, women and men alternately: 24 named, then sampled ones.
 
     Args:
-        count: How many.
-        first: Number of the first of them; 1 = the list's first, 25 = the first sampled one.
+        count: Number of speakers.
+        first: Number of the first speaker; 1 = the first of the list, 25 = the first sampled one.
     """
     named = [name for pair in zip(NAMED["female"], NAMED["male"]) for name in pair]
     sampled = [f"{'fm'[i % 2]}{i // 2 + 1:03d}" for i in range(len(named), first - 1 + count)]
@@ -109,15 +110,16 @@ class Manner:
     """How an emotion changes a voice.
 
     Args:
-        level_st: Of the melody, semitones.
-        range_factor: Of the melody's movements.
-        accent_lag_s: From the middle of an accented vowel to the peak of its accent.
-        end_st: Movement of the melody at the end of the sentence, before the range's factor.
-        rate: Factor.
+        level_st: Shift of the level of F0, in semitones.
+        range_factor: Factor of the movements of F0.
+        accent_lag_s: Time from the middle of an accented vowel to the peak of its accent, in s.
+        end_st: Movement of F0 at the end of the sentence, in semitones, before `range_factor`.
+        rate: Factor of the speaking rate.
         loudness: Peak of the wave, full scale = 1.
         smile: Factor of the formants.
-        open_quotient: Added to the voice's.
-        tilt, breath, jitter: Factors of the voice's.
+        open_quotient: Added to the open quotient of the voice.
+        tilt, breath, jitter: Factors of those of the voice; that of shimmer is the square root of
+            `jitter`.
     """
 
     level_st: float = 0.0
@@ -146,8 +148,8 @@ MANNERS = {
 EMOTIONS = tuple(MANNERS)
 
 
-def manner(utterance):
-    """The emotion as this speaker renders it, in this take."""
+def manner(utterance: "Utterance") -> Manner:
+    """The manner of an emotion with the random changes of this speaker and this take."""
     plain = MANNERS[utterance.emotion]
     speaker = _rng("habit", utterance.speaker, utterance.emotion).standard_normal(4)
     take = _rng("manner", utterance).standard_normal(4)
@@ -166,10 +168,10 @@ class Utterance:
     """One sentence, read once.
 
     Args:
-        speaker: A name that `voice` knows.
+        speaker: A name for `voice`.
         emotion: One of `EMOTIONS`.
         sentence: One of `SENTENCES`.
-        take: Number of the repetition: small changes of timing, melody and loudness.
+        take: Number of the repetition, on which small changes of timing, F0 and loudness depend.
     """
 
     speaker: str
@@ -178,13 +180,14 @@ class Utterance:
     take: int = 0
 
 
-def utterances(speakers=24, sentences=tuple(SENTENCES), takes=1, first=1):
-    """Every speaker of `voices(speakers, first)` reads every sentence in every emotion, `takes` times."""
+def utterances(speakers: int = 24, sentences: tuple[str, ...] = tuple(SENTENCES), takes: int = 1,
+               first: int = 1) -> list[Utterance]:
+    """Every sentence, read by all `voices(speakers, first)` in every emotion, `takes` times."""
     return [Utterance(speaker.name, emotion, sentence, take) for speaker in voices(speakers, first)
             for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
 
 
-def item(utterance):
+def item(utterance: Utterance) -> Item:
     """The utterance as an item of a corpus."""
     number = list(SENTENCES).index(utterance.sentence)
     name = f"{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}"
@@ -193,13 +196,13 @@ def item(utterance):
                 text=utterance.sentence, utterance=utterance)
 
 
-def render(utterance, sample_rate_hz=22050, hop=256):
+def render(utterance: Utterance, sample_rate_hz: int = 22050, hop: int = 256) -> Recording:
     """The utterance as sound, with its F0 and its phones.
 
     Args:
         utterance: One of `utterances`.
-        sample_rate_hz: Of the wave.
-        hop: Samples from one frame label to the next.
+        sample_rate_hz: Sample rate of the wave, in Hz.
+        hop: Hop of the frame labels, in samples.
 
     Raises:
         KvoiceError: If the utterance names an unknown speaker, emotion or sentence.
@@ -232,7 +235,7 @@ def _refuse_unknown(utterance):
 
 
 def _rng(*fields):
-    """A generator that depends on nothing but the fields and the version."""
+    """A random generator that depends only on the fields and the version."""
     return np.random.default_rng(zlib.crc32(f"{VERSION} {fields}".encode()))
 
 
@@ -242,10 +245,11 @@ def _glottis(glottis, way):
                    jitter=glottis.jitter * way.jitter, shimmer=glottis.shimmer * way.jitter ** 0.5)
 
 
-# --- Timing and melody
+# --- Timing and F0
 
-def timing(sentence, rate, rng):
-    """(the phones with silence around them, when each ends in s).
+def timing(sentence: str, rate: float, rng: np.random.Generator
+           ) -> tuple[tuple[str, ...], np.ndarray]:
+    """The phones of a sentence with silence around them, and the time in s at which each ends.
 
     Accented vowels are longer, and so is everything from the last vowel on.
     """
@@ -260,8 +264,9 @@ def timing(sentence, rate, rng):
     return ("sil", *phones, "sil"), np.cumsum([before, *seconds, after])
 
 
-def melody_st(phones, ends_s, way, rng):
-    """The melody in semitones about the voice's level: declination, accents, end, drift.
+def melody_st(phones: tuple[str, ...], ends_s: np.ndarray, way: Manner, rng: np.random.Generator
+              ) -> np.ndarray:
+    """The F0 contour in semitones about the level of the voice: declination, accents, end, drift.
 
     Shapes: `phones`, `ends_s` [phones] -> [time].
     """

@@ -1,4 +1,4 @@
-"""Pictures of digits: `digits` of scikit-learn (built in), `mnist[:FILE]` as Keras keeps it."""
+"""Images of digits: `digits` of scikit-learn (built in), and `mnist[:FILE]` as Keras stores it."""
 
 import hashlib
 import os
@@ -11,58 +11,59 @@ MNIST = "~/.keras/datasets/mnist.npz"
 
 
 class Digits:
-    """Images of digits as a corpus; which digit it is, is the one factor.
+    """A corpus of images of digits, whose only factor is the digit.
 
     Args:
-        pixels: [n, height, width] uint8.
-        white: The pixel that becomes 1.
-        digits: [n], 0 to 9.
-        tests: How many at the end are the corpus' own test items; 0 = it has none.
+        pixels: The images, [n, height, width] uint8, 0 = black.
+        white: The value of a white pixel, which is scaled to 1.
+        digits: The digit of each image, [n], 0 to 9.
+        tests: Number of test items of the corpus, which are its last items; 0 = none.
     """
 
     factors = ["digit"]
     levels = [10]
     labels = {"digit": [str(digit) for digit in range(10)]}
 
-    def __init__(self, pixels, white, digits, tests=0):
+    def __init__(self, pixels: np.ndarray, white: int, digits: np.ndarray, tests: int = 0):
         self._pixels, self._white, self.tests = pixels, white, tests
         self._digits = digits.astype(np.int32)
         self.shape = pixels.shape[1:]
         digest = hashlib.sha256(pixels.tobytes() + self._digits.tobytes())
         self.fingerprint = digest.hexdigest()[:12]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._pixels)
 
-    def images(self, items):
-        """Images of items by their numbers, black 0 and white 1: [n] -> [n, *shape] float32."""
+    def images(self, items: np.ndarray) -> np.ndarray:
+        """The images of items by their numbers, 0 black to 1 white: [n] -> [n, *shape] float32."""
         return self._pixels[items] / np.float32(self._white)
 
-    def values(self, items):
+    def values(self, items: np.ndarray) -> np.ndarray:
         """The digits of items: [n] -> [n, 1] float32."""
         return self._digits[items][:, None].astype(np.float32)
 
-    def level(self, values):
+    def level(self, values: np.ndarray) -> np.ndarray:
         """The level of each value, which is the digit: [n, 1] -> [n, 1] int32."""
         return np.rint(values).astype(np.int32)
 
 
-def digits():
-    """The 1,797 images of 8 x 8 that scikit-learn brings."""
+def digits() -> Digits:
+    """The 1,797 images of 8 x 8 pixels that are part of scikit-learn."""
     import sklearn.datasets
 
     bunch = sklearn.datasets.load_digits()
     return Digits(bunch.images.astype(np.uint8), 16, bunch.target)
 
 
-def mnist(path=""):
-    """The 70,000 images of 28 x 28 of MNIST, whose last 10,000 are its own test items.
+def mnist(path: str = "") -> Digits:
+    """The 70,000 images of 28 x 28 pixels of MNIST, whose last 10,000 are its test items.
 
     Args:
-        path: A file as Keras' loader keeps it; "" = where that keeps it. Nothing is downloaded.
+        path: A file as the loader of Keras writes it; "" = its default place, `MNIST`. Nothing is
+            downloaded.
 
     Raises:
-        KvoiceError: If the file is not there, or not such a file; the line says how to get it.
+        KvoiceError: If the file is missing or of another format; the message says how to get it.
     """
     file = os.path.expanduser(path or MNIST)
     if not os.path.exists(file):

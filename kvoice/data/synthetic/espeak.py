@@ -1,8 +1,8 @@
 """The corpus `espeak`: the sentences of `demo`, read by the program espeak-ng if it is installed.
 
 Speakers are the program's voice variants in several accents of English, emotions the prosody of
-SSML. The program is run as it is, one process per utterance. Its output does not say when which
-phone sounds, so there is no ground truth of F0 and phones.
+SSML. The program runs in one process per utterance. Its output has no phone times, so there is no
+ground truth of F0 and phones.
 """
 
 import dataclasses
@@ -31,11 +31,11 @@ SPEAKERS = tuple(f"{variant}-{accent}" for accent in ACCENTS for variant in VARI
 
 @dataclasses.dataclass(frozen=True)
 class Prosody:
-    """An emotion in the terms of SSML.
+    """The prosody of an emotion, in the attributes of SSML.
 
     Args:
-        pitch, range, rate: Change in percent.
-        volume: 100 = the program's own.
+        pitch, range, rate: Changes of the program's defaults, in percent.
+        volume: The volume; 100 = the program's default.
     """
 
     pitch: float = 0.0
@@ -60,7 +60,7 @@ class Utterance:
         speaker: One of `SPEAKERS`.
         emotion: One of `EMOTIONS`.
         sentence: One of `SENTENCES`.
-        take: Number of the repetition: small changes of pitch and rate.
+        take: Number of the repetition, on which small changes of pitch and rate depend.
     """
 
     speaker: str
@@ -69,13 +69,19 @@ class Utterance:
     take: int = 0
 
 
-def available():
+def available() -> bool:
     """Whether the program is installed."""
     return shutil.which(PROGRAM) is not None
 
 
-def utterances(speakers=len(VARIANTS), sentences=tuple(SENTENCES), takes=1):
-    """Every speaker reads every sentence in every emotion, `takes` times.
+def utterances(speakers: int = len(VARIANTS), sentences: tuple[str, ...] = tuple(SENTENCES),
+               takes: int = 1) -> list[Utterance]:
+    """Every sentence, read by every speaker in every emotion, `takes` times.
+
+    Args:
+        speakers: Number of speakers, the first of `SPEAKERS`.
+        sentences: Some of `SENTENCES`.
+        takes: Number of repetitions.
 
     Raises:
         KvoiceError: If the program is missing or has fewer speakers.
@@ -88,7 +94,7 @@ def utterances(speakers=len(VARIANTS), sentences=tuple(SENTENCES), takes=1):
             for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
 
 
-def item(utterance):
+def item(utterance: Utterance) -> Item:
     """The utterance as an item of a corpus."""
     number = list(SENTENCES).index(utterance.sentence)
     name = f"{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}"
@@ -97,16 +103,16 @@ def item(utterance):
                 emotion=utterance.emotion, text=utterance.sentence, utterance=utterance)
 
 
-def render(utterance, sample_rate_hz=22050, hop=256):
+def render(utterance: Utterance, sample_rate_hz: int = 22050, hop: int = 256) -> Recording:
     """The utterance as sound, without ground truth.
 
     Args:
         utterance: One of `utterances`.
-        sample_rate_hz: Of the wave; the program's own 22,050 Hz are resampled.
-        hop: Not used: there are no frame labels.
+        sample_rate_hz: Sample rate of the wave, in Hz; the program's 22,050 Hz are resampled to it.
+        hop: Not used, as there are no frame labels.
 
     Raises:
-        KvoiceError: If the program is missing or refuses.
+        KvoiceError: If the program is missing or fails.
     """
     _require_program()
     variant, accent = utterance.speaker.split("-")

@@ -1,4 +1,4 @@
-"""The phones of the built-in corpus `demo`, and its sentences transcribed into them.
+"""The phones of the built-in corpus `demo`, and the transcriptions of its sentences.
 
 Names are those of ARPAbet, with AX for schwa. The formants are a man's (`Voice.formant_scale` = 1),
 rounded from Peterson & Barney 1952 and Hillenbrand et al. 1995 (vowels) and Klatt 1980 (loci).
@@ -9,18 +9,19 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Phone:
-    """What the vocal tract does for one phone.
+    """The articulation of one phone.
 
     Args:
         kind: "vowel", "glide", "nasal", "fricative", "stop", "affricate" or "silence".
-        ms: Duration in unstressed, neutral reading.
-        formants_hz: F1, F2, F3; of a consonant, where its transitions point to (the locus).
+        ms: Duration in unstressed, neutral reading, in ms.
+        formants_hz: F1, F2 and F3, in Hz; of a consonant, the locus of its transitions.
         to_hz: The same at the end of a diphthong; () = `formants_hz`.
-        hold: How far F2 and F3 of a consonant resist the vowels around it: 1 = wholly.
-        voice: Amplitude of voicing against a vowel's.
-        noise: Amplitude of the noise made at the constriction.
-        centre_hz, width_hz: Where in the spectrum that noise lies.
-        open_share: From which share of the duration on a stop is open; until then it is closed.
+        hold: Resistance of F2 and F3 of a consonant to coarticulation with the vowels around it;
+            1 = full, 0 = none.
+        voice: Amplitude of voicing relative to a vowel.
+        noise: Amplitude of the noise at the constriction.
+        centre_hz, width_hz: Centre and width of the spectrum of that noise, in Hz.
+        open_share: Share of the duration after which a stop is open; until then it is closed.
     """
 
     kind: str

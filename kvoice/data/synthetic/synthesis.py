@@ -1,9 +1,9 @@
-"""A source-filter synthesiser: movements of mouth and glottis -> a wave, for the corpus `demo`.
+"""A source-filter synthesiser: from tracks of mouth and glottis to a wave, for the corpus `demo`.
 
-The voice is built pulse by pulse, each in the frequency domain: glottal pulse times vocal tract,
-put at its exact, fractional time. So nothing aliases, F0 is exact at any rate, and each pulse has a
-vocal tract of its own. Noise (breath, frication, bursts) is white noise shaped in short overlapping
-frames.
+Voicing is synthesised pulse by pulse in the frequency domain: the spectrum of a glottal pulse times
+that of the vocal tract, at its exact, fractional time. So there is no aliasing, F0 is exact at any
+rate, and each pulse has its own vocal tract. Noise (breath, frication, bursts) is white noise that
+is filtered in short overlapping frames.
 
 Source: a response per period as in WORLD (Morise, Yokomori & Ozawa 2016); the glottal pulse of
 Doval, d'Alessandro & Henrich 2003, "The voice source as a causal/anticausal linear filter"; the
@@ -22,19 +22,20 @@ HIGHER_WIDTH_HZ, NASAL_WIDTH_HZ = 250.0, 100.0
 NASAL_POLE_HZ, NASAL_ZERO_HZ = 300.0, 750.0
 PULSE_S, LEAD_S = 0.060, 0.018  # a pulse's response, and its part before the glottis closes
 NOISE_HOP_S = 0.004
-BREATH, NOISE = 0.015, 0.025  # levels against the voice
-VOICED = 0.08  # amplitude of voicing from which on a moment counts as voiced
+BREATH, NOISE = 0.015, 0.025  # levels relative to voicing
+VOICED = 0.08  # amplitude of voicing above which a time counts as voiced
 
 
 @dataclasses.dataclass(frozen=True)
 class Glottis:
-    """The quality of a voice.
+    """The voice quality of a speaker.
 
     Args:
         open_quotient: Share of the period in which the glottis is open: 0.4 pressed, 0.8 breathy.
-        tilt_hz: Above it the spectrum of the voice falls by a further 6 dB per octave.
-        breath: Amplitude of breath in voiced sounds against the breath of an aspirated stop.
-        jitter, shimmer: Random spread of the pulses' times (share of a period) and log amplitudes.
+        tilt_hz: Frequency above which the spectrum falls by a further 6 dB per octave, in Hz.
+        breath: Amplitude of breath in voiced sounds, relative to that of an aspirated stop.
+        jitter, shimmer: Standard deviations of the times of pulses, as a share of a period, and of
+            their log amplitudes.
     """
 
     open_quotient: float = 0.6
@@ -46,15 +47,19 @@ class Glottis:
 
 @dataclasses.dataclass(frozen=True)
 class Tracks:
-    """What moves during an utterance, at `TRACK_HZ`.
+    """The time-varying parameters of an utterance, at `TRACK_HZ`.
 
     Shapes: `f0_hz`, `voice`, `breath`, `nasal` [time]; `formants_hz` [time, 4];
     `noise` [time, kinds], amplitude of each of the `noises` [kinds, 2] (centre_hz, width_hz).
 
     Args:
-        voice: Amplitude of voicing, 1 = a vowel.
-        breath: Amplitude of breath with an open glottis, 1 = an aspirated stop.
-        nasal: 0 = the velum closed, 1 = a nasal consonant.
+        f0_hz: F0, in Hz.
+        voice: Amplitude of voicing; 1 = a vowel.
+        breath: Amplitude of breath with an open glottis; 1 = an aspirated stop.
+        nasal: Nasality; 0 = the velum closed, 1 = a nasal consonant.
+        formants_hz: F1 to F4, in Hz.
+        noise: Amplitude of each of the `noises`.
+        noises: Centre and width of each noise at a constriction, in Hz.
     """
 
     f0_hz: np.ndarray
@@ -66,24 +71,25 @@ class Tracks:
     noises: np.ndarray
 
 
-def wave(tracks, glottis, formant_scale, sample_rate_hz, rng):
-    """The sound of the tracks; its level is whatever comes out.
+def wave(tracks: Tracks, glottis: Glottis, formant_scale: float, sample_rate_hz: int,
+         rng: np.random.Generator) -> np.ndarray:
+    """The wave of the tracks, whose level is not normalised.
 
     Shapes: tracks of [time] -> [time * sample_rate_hz / TRACK_HZ].
 
     Args:
-        tracks: `Tracks`.
-        glottis: `Glottis`.
-        formant_scale: Of the formants above F4 and of constriction noises: 1 = a man's.
-        sample_rate_hz: Of the wave.
-        rng: Draws noise, jitter and shimmer.
+        tracks: The `Tracks` of an utterance.
+        glottis: The `Glottis` of the speaker.
+        formant_scale: Factor of the formants above F4 and of constriction noises; 1 = a man's.
+        sample_rate_hz: Sample rate of the wave, in Hz.
+        rng: Random generator of noise, jitter and shimmer.
     """
     return (_voiced(tracks, glottis, formant_scale, sample_rate_hz, rng)
             + _noisy(tracks, glottis, formant_scale, sample_rate_hz, rng))
 
 
-def voiced(tracks):
-    """Where the voice sounds. Shapes: -> [time] bool."""
+def voiced(tracks: Tracks) -> np.ndarray:
+    """Whether each time is voiced. Shapes: -> [time] bool."""
     return tracks.voice > VOICED
 
 
@@ -92,7 +98,7 @@ def _samples(tracks, sample_rate_hz):
 
 
 def _at(times_s, track):
-    """The track, linear in between. Shapes: `track` [time, ...] -> [times, ...]."""
+    """The track at given times, interpolated linearly. Shapes: [time, ...] -> [times, ...]."""
     grid = np.arange(len(track)) / TRACK_HZ
     columns = track.reshape(len(track), -1).T
     return np.stack([np.interp(times_s, grid, column) for column in columns], -1).reshape(
@@ -117,7 +123,7 @@ def _voiced(tracks, glottis, formant_scale, sample_rate_hz, rng):
 
 
 def _pulses(tracks, glottis, rng):
-    """(when the glottis closes in s, how strongly, F0 then in Hz). Shapes: -> [pulses] each."""
+    """(times in s, amplitudes, F0 in Hz) of the glottal pulses. Shapes: -> [pulses] each."""
     ends_s, cycles = _cycles(tracks)
     times_s = np.interp(np.arange(1, cycles[-1]), cycles, ends_s)
     f0_hz = _at(times_s, tracks.f0_hz)
@@ -129,13 +135,13 @@ def _pulses(tracks, glottis, rng):
 
 
 def _cycles(tracks):
-    """(ends of the tracks' steps in s, periods of F0 until then). Shapes: -> [time] each."""
+    """(ends of the tracks' steps in s, number of periods up to each). Shapes: -> [time] each."""
     steps = np.arange(1, len(tracks.f0_hz) + 1)
     return steps / TRACK_HZ, np.cumsum(tracks.f0_hz) / TRACK_HZ
 
 
 def _pulse_spectrum(hz, f0_hz, glottis):
-    """The derivative of the glottal flow: a resonance running backwards in time, and a tilt.
+    """The spectrum of the glottal flow derivative: an anticausal resonance and a spectral tilt.
 
     Shapes: `hz` [bins], `f0_hz` [pulses] -> [pulses, bins] complex64.
     """
@@ -194,7 +200,7 @@ def _noisy(tracks, glottis, formant_scale, sample_rate_hz, rng):
 
 
 def _flutter(tracks, samples, lead, sample_rate_hz):
-    """Noise in a voiced sound comes in puffs, one per period. Shapes: -> [samples]."""
+    """The modulation of noise in voiced sounds, with the period of F0. Shapes: -> [samples]."""
     times_s = (np.arange(samples) - lead) / sample_rate_hz
     cycles = np.interp(times_s, *_cycles(tracks))
     depth = 0.7 * np.minimum(_at(times_s, tracks.voice), 1)
@@ -202,14 +208,14 @@ def _flutter(tracks, samples, lead, sample_rate_hz):
 
 
 def _breath_spectra(hz, tracks, glottis, times_s, formant_scale):
-    """Breath through the vocal tract. Shapes: -> [times, bins]."""
+    """The spectra of breath through the vocal tract. Shapes: -> [times, bins]."""
     amplitude = BREATH * _at(times_s, tracks.breath + glottis.breath * tracks.voice)
     through = np.abs(tract(hz, _at(times_s, tracks.formants_hz), np.zeros(1), formant_scale))
     return amplitude[:, None].astype(np.float32) * through * _without_rumble(hz) * (1 + hz / 6000)
 
 
 def _noise_spectra(hz, noises):
-    """Shapes: `noises` [kinds, 2] -> [kinds, bins]."""
+    """The spectra of constriction noises. Shapes: `noises` [kinds, 2] -> [kinds, bins]."""
     centre_hz, width_hz = noises.T[:, :, None]
     peak = 1 / (1 + ((hz - centre_hz) / width_hz) ** 2)
     return (NOISE * peak * _without_rumble(hz)).astype(np.float32)
@@ -220,7 +226,7 @@ def _without_rumble(hz):
 
 
 def _added(pieces, start, samples):
-    """The pieces laid over each other. Shapes: `pieces` [n, size], `start` [n] -> [samples]."""
+    """The sum of overlapping pieces. Shapes: `pieces` [n, size], `start` [n] -> [samples]."""
     size = pieces.shape[-1]
     total = np.zeros(samples + 2 * size, np.float32)
     for piece, first in zip(pieces, start + size):

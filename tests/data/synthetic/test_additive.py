@@ -86,11 +86,11 @@ def test_the_decay_is_that_of_the_envelope():
     assert slope == pytest.approx(-7, abs=1e-6)
 
 
-@pytest.mark.parametrize("presence, heard", [
+@pytest.mark.parametrize("presence, audible", [
     (0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), (1, [1, 3, 5, 7, 9]), (2, [1, 2, 4, 6, 8, 10])])
-def test_presence_chooses_the_partials(presence, heard):
+def test_presence_chooses_the_partials(presence, audible):
     wave = tone(f0_hz=200, presence=presence)
-    assert [n for n in range(1, 11) if energy_at(wave, 200 * n) > 1e-6] == heard
+    assert [n for n in range(1, 11) if energy_at(wave, 200 * n) > 1e-6] == audible
 
 
 def test_slopes_too_steep_for_the_last_partials_silence_them():
@@ -188,7 +188,7 @@ def test_the_peak_is_1_on_whichever_side_it_is():
     np.testing.assert_allclose(np.abs(waves).max(axis=1), 1)
 
 
-def test_an_item_sounds_the_same_whoever_asks():
+def test_the_wave_of_an_item_is_always_the_same():
     space = Space.parse("noisy")
     together, alone = space.waves([700, 20001]), space.waves([20001])
     np.testing.assert_array_equal(together[1:], alone)
@@ -277,16 +277,16 @@ def test_the_loudest_mel_band_is_that_of_a_partial():
     assert found[:, 8].argmax(axis=1).tolist() == filters[[8, 32, 128]].argmax(axis=1).tolist()
 
 
-def test_a_pitch_is_a_place_in_the_constant_q_transform():
+def test_a_change_of_pitch_is_a_shift_in_the_constant_q_transform():
     _, found = views("cqt")
     hz = additive.cqt_hz(12)
     assert found.shape == (2, 16, 80) and len(hz) == 80
     low, high = found[:, 8]
     assert (low.argmax(), high.argmax()) == tuple(np.abs(np.log(hz[:, None] / [125, 500])).argmin(0))
     # Two octaves up, it is the same image 24 bins higher, softer by what has decayed.
-    heard = (low[10:50] > 0.3) & (high[34:74] > 0.05)
-    assert heard.sum() > 20
-    softer = low[10:50][heard] - high[34:74][heard]
+    audible = (low[10:50] > 0.3) & (high[34:74] > 0.05)
+    assert audible.sum() > 20
+    softer = low[10:50][audible] - high[34:74][audible]
     np.testing.assert_allclose(softer, np.median(softer), atol=0.02)
     # 60 dB are 1: the level falls by 8 nepers per second.
     fall_db = 60 * (found[1, 4, high.argmax()] - found[1, 8, high.argmax()])
@@ -331,7 +331,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_tones_are_rendered_once_whoever_asks(here, monkeypatch):
+def test_tones_are_rendered_once_for_all_sources(here, monkeypatch):
     monkeypatch.setattr(additive, "_CHUNK", 4)
     tones = Tones(Space(SMALL), View("mel"))
     expected = tones.images(np.arange(27))
