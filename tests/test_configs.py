@@ -85,7 +85,7 @@ def test_published_classifiers_train_for_301_epochs_of_2000_clips_in_the_publish
     assert spec.trim_db == 25
 
 
-def test_a_judge_hears_what_the_classifier_hears_but_learns_from_other_speakers_in_another_way():
+def test_a_judge_has_the_input_of_the_classifier_but_other_speakers_and_layers():
     default, judge = (configs.configuration("classifier", variant) for variant in ("", "judge"))
     assert judge["audio"] == default["audio"] == configs.configuration("voicegan")["audio"]
     assert (default["data"]["split"], judge["data"]["split"]) == ("train", "judge")

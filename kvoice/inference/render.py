@@ -70,7 +70,7 @@ def sound(mel, spec, samples, vocoder=None):
         wave = vocoder(mel)
     else:
         with progress.bar(total=len(mel) - 1, desc="Griffin-Lim", unit="frame") as bar:
-            wave = audio.long_griffin_lim(mel, spec, told=bar.update)
+            wave = audio.long_griffin_lim(mel, spec, on_chunk=bar.update)
     return eased(fitted(wave, samples), spec)
 
 
