@@ -327,7 +327,7 @@ def test_what_is_no_code_or_label_is_refused(codes, label, line):
 
 def test_two_classes_and_groups_of_the_same_items_are_asked_for():
     for measure in (auc, d_prime):
-        with pytest.raises(KvoiceError, match="two classes apart, got 3"):
+        with pytest.raises(KvoiceError, match="two classes, got 3"):
             measure([1, 2, 3], [0, 1, 2])
     for measure in (interval, permutation):
         with pytest.raises(KvoiceError, match=r"same items as the label, 3, got shape \[2\]"):
