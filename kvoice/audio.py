@@ -28,7 +28,7 @@ import scipy.signal
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
-SILENT = 1e-4  # a peak of -80 dBFS: nothing that could be heard
+SILENT = 1e-4  # a peak of -80 dBFS, inaudible
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
 
 _BLOCK_FRAMES = 256  # frames transformed at once: their spectra stay in the cache of the processor
@@ -48,7 +48,7 @@ _SCALES = {
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What a mel is: every rate and size, with its unit.
+    """The definition of a mel: every rate and size, with its unit.
 
     Attributes:
         sample_rate_hz: Samples per second of the wave.
@@ -59,11 +59,11 @@ class Spec:
         mels: Number of mel bands (Slaney's scale, each band of area one).
         fmin_hz: Lower edge of the lowest band.
         fmax_hz: Upper edge of the highest band.
-        power: Of the magnitude that the bands sum: 1, or 2 for the energy.
+        power: Exponent of the magnitude that the bands sum: 1, or 2 for the energy.
         scale: "ln": `ln(max(floor, magnitude))`,
             "db": `(20 log10(max(floor, magnitude)) - ref_db + range_db) / range_db`, or
             "linear": `max(floor, magnitude)`.
-        floor: Smallest magnitude told from silence.
+        floor: Smallest magnitude; smaller ones count as silence.
         ref_db: Level that becomes 1, on the "db" scale only.
         range_db: Decibels from 0 to 1, on the "db" scale only.
         low: Lower fixed bound of the scaled mel, for models that work in [0, 1]; the same for
@@ -135,11 +135,11 @@ class Spec:
                 f"{self.fft} samples; use fewer mels or a longer fft"
             )
 
-    def frames(self, samples):
+    def frames(self, samples: int) -> int:
         """Frames of a wave of `samples`: the first is centred on sample 0."""
         return 1 + samples // self.hop
 
-    def samples(self, frames):
+    def samples(self, frames: int) -> int:
         """Samples that a training crop of `frames` spans: one hop for each (see `paired`)."""
         return frames * self.hop
 
@@ -154,7 +154,7 @@ class Spec:
         fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return hashlib.sha256(fields.encode()).hexdigest()[:12]
 
-    def differences(self, other, fields=None):
+    def differences(self, other: "Spec", fields=None) -> list[str]:
         """Lines such as "hop: 256 here, 300 there" for each of the fields (all) that differs."""
         names = fields or [field.name for field in dataclasses.fields(self)]
         return [
@@ -178,8 +178,8 @@ def _typed(field, value):
 # --- Files -------------------------------------------------------------------------------------
 
 
-def read(path, sample_rate_hz=None):
-    """The sound in a file, as one channel at the given rate.
+def read(path: str | os.PathLike, sample_rate_hz: int | None = None) -> tuple[np.ndarray, int]:
+    """Reads a sound file as one channel at the given rate.
 
     Channels are mixed down by their average; any rate and word length is fine.
 
@@ -231,16 +231,16 @@ def read(path, sample_rate_hz=None):
     return resample(wave, rate_hz, sample_rate_hz), sample_rate_hz
 
 
-def write(path, wave, sample_rate_hz):
+def write(path: str | os.PathLike, wave: np.ndarray, sample_rate_hz: int) -> None:
     """Writes a wave as a 16-bit PCM wav file, whole or not at all.
 
     A wave that passes full scale is scaled down to a peak of 1, never clipped; others keep their
-    level. What `read` gave for a 16-bit file is written back bit for bit.
+    level. A wave that `read` returned for a 16-bit file is written bit-exactly.
 
     Args:
-        path: Where to; an existing file is replaced.
-        wave: [samples], full scale = 1.
-        sample_rate_hz: Rate in Hz.
+        path: The file; an existing one is replaced.
+        wave: The wave [samples], full scale = 1.
+        sample_rate_hz: Its sample rate, in Hz.
 
     Raises:
         KvoiceError: If the wave is not one row of finite samples, or the file cannot be written.
@@ -263,8 +263,8 @@ def write(path, wave, sample_rate_hz):
         raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def problem(wave, sample_rate_hz):
-    """Why a wave is of no use for training, in a few words; "" if it is fine."""
+def problem(wave: np.ndarray, sample_rate_hz: int) -> str:
+    """Returns why a wave is not usable for training, in a few words; "" if it is."""
     if len(wave) < 0.1 * sample_rate_hz:
         return "shorter than 0.1 s"
     if _height(wave) < SILENT:
@@ -276,15 +276,15 @@ def problem(wave, sample_rate_hz):
 
 
 def _height(wave):
-    """The largest distance of a sample to the mean: a constant offset cannot be heard."""
+    """The largest distance of a sample to the mean: a constant offset is inaudible."""
     return np.abs(wave - wave.mean(dtype=np.float64)).max()
 
 
 # --- The wave ----------------------------------------------------------------------------------
 
 
-def resample(wave, from_hz, to_hz):
-    """The wave at another rate (soxr, high quality): band-limited, without delay.
+def resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Resamples a wave (soxr, high quality): band-limited, without delay.
 
     Shapes: wave [samples] -> [about samples * to_hz / from_hz] float32.
     """
@@ -294,15 +294,15 @@ def resample(wave, from_hz, to_hz):
     return wave if from_hz == to_hz else soxr.resample(wave, from_hz, to_hz, quality="HQ")
 
 
-def condition(wave, spec, trim=True):
-    """The wave as the Spec wants it before the mel: trimmed, high-passed, pre-emphasised.
+def condition(wave: np.ndarray, spec: Spec, trim: bool = True) -> np.ndarray:
+    """Prepares a wave for the mel of a Spec: trimmed, high-passed, pre-emphasised.
 
     Shapes: wave [samples] -> [samples or fewer] float32.
 
     Args:
-        wave: At `spec.sample_rate_hz`.
-        spec: Says how much of each; 0 = none.
-        trim: False keeps the length, for waves with labels per frame.
+        wave: The wave, at `spec.sample_rate_hz`.
+        spec: The Spec; its fields `trim_db`, `highpass_hz` and `preemphasis` may be 0 = none.
+        trim: Whether to trim; False keeps the length, for waves with labels per frame.
     """
     wave = np.asarray(wave, np.float32)
     if trim and spec.trim_db:
@@ -314,8 +314,8 @@ def condition(wave, spec, trim=True):
     return wave
 
 
-def highpassed(wave, lowest_hz, sample_rate_hz):
-    """The wave without what lies below a frequency, and without delay (Butterworth, order 5, forth and back).
+def highpassed(wave: np.ndarray, lowest_hz: float, sample_rate_hz: int) -> np.ndarray:
+    """High-passes a wave without delay (Butterworth, order 5, forward and backward).
 
     Shapes: wave [..., samples] -> the same, float32.
     """
@@ -337,8 +337,8 @@ def _trimmed(wave, trim_db, frame=2048, hop=512):
 # --- Spectra -----------------------------------------------------------------------------------
 
 
-def stft(wave, spec):
-    """Short-time Fourier transform: frame k is centred on sample k * hop, the ends are mirrored.
+def stft(wave: np.ndarray, spec: Spec) -> np.ndarray:
+    """Short-time Fourier transform; frame k is centred on sample k * hop, the ends are mirrored.
 
     Shapes: wave [..., samples] -> [..., 1 + samples // hop, 1 + fft // 2] complex64.
 
@@ -348,8 +348,8 @@ def stft(wave, spec):
     return scipy.fft.rfft(_framed(wave, spec) * window(spec), axis=-1)
 
 
-def istft(spectrum, spec, samples):
-    """The wave whose frames come closest to the spectrum, by windowed overlap-add.
+def istft(spectrum: np.ndarray, spec: Spec, samples: int) -> np.ndarray:
+    """Computes the wave whose frames are closest to the spectrum, by windowed overlap-add.
 
     Shapes: spectrum [..., frames, 1 + fft // 2] -> [..., samples] float32.
 
@@ -385,7 +385,7 @@ def _overlapped(frames, hop):
 
 
 @functools.lru_cache
-def window(spec):
+def window(spec: Spec) -> np.ndarray:
     """The periodic Hann window in the middle of a transform: [fft] float32."""
     hann = scipy.signal.get_window("hann", spec.window)
     before = (spec.fft - spec.window) // 2
@@ -395,7 +395,7 @@ def window(spec):
 
 
 @functools.lru_cache
-def mel_filters(spec):
+def mel_filters(spec: Spec) -> np.ndarray:
     """Triangles of area one, evenly spaced on Slaney's mel scale: [1 + fft // 2, mels] float32.
 
     The scale is linear up to 1000 Hz (15 mels) and logarithmic above (27 mels for each factor of
@@ -477,15 +477,15 @@ SPECS = {
 # --- Mels --------------------------------------------------------------------------------------
 
 
-def mel(wave, spec):
-    """The scaled mel spectrogram of a wave that `condition` has prepared.
+def mel(wave: np.ndarray, spec: Spec) -> np.ndarray:
+    """Computes the scaled mel spectrogram of a wave that `condition` has prepared.
 
     Shapes: wave [..., samples] -> [..., 1 + samples // hop, mels] float32.
     """
     return scaled(mel_magnitude(wave, spec), spec)
 
 
-def paired(wave, spec):
+def paired(wave: np.ndarray, spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """A wave and its mel over exactly the same span, for training: `samples = frames * hop`.
 
     The mel of a wave has one frame more than it has whole hops, because the first is centred on
@@ -500,15 +500,15 @@ def paired(wave, spec):
     return wave, features
 
 
-def as_mels(items, domain, spec):
-    """Items of a domain as mels: mels as they are; of waves, the frames that pair with them.
+def as_mels(items: np.ndarray, domain: str, spec: Spec) -> np.ndarray:
+    """Converts items of a domain to mels; mels stay as they are.
 
     Shapes: items [n, time, mels] for "mel", [n, frames * hop] for "wave" -> [n, time, mels].
     """
     return np.asarray(items) if domain == "mel" else mel(items, spec)[:, :-1]
 
 
-def mel_magnitude(wave, spec):
+def mel_magnitude(wave: np.ndarray, spec: Spec) -> np.ndarray:
     """Magnitude (or energy, see `Spec.power`) per mel band, before the logarithm.
 
     All in float32, for speed: exact to about 1e-6, which for a band near the floor of 1e-5 and
@@ -527,7 +527,7 @@ def mel_magnitude(wave, spec):
 
 
 @functools.lru_cache
-def numbers(spec):
+def numbers(spec: Spec) -> dict:
     """What a mel is, as arrays and plain numbers: for graphs, which are not given a Spec.
 
     The ends of a wave are mirrored by half a window, its frames windowed and transformed, and with
@@ -546,11 +546,11 @@ def numbers(spec):
             "slope": slope, "offset": offset, "low": low, "high": high}
 
 
-def band_powers(spec):
-    """How a mel tells the power spectrum, as plain numbers for a model's config.
+def band_powers(spec: Spec) -> dict:
+    """Returns the map from a mel to the power spectrum, as plain numbers for a model's config.
 
-    A band tells the power per sample and bin around its centre, for noise of a Gaussian, whose magnitude is
-    sqrt(pi / 4) times its root mean square in the mean:
+    A band gives the power per sample and bin around its centre, for Gaussian noise, whose mean
+    magnitude is sqrt(pi / 4) times its root mean square:
     `ln power = slope * mel + offset`, or `slope * ln(max(floor, mel)) + offset` on the "linear" scale.
 
     Returns:
@@ -571,7 +571,7 @@ def band_powers(spec):
             "offsets": np.round(offsets, 6).tolist(), "floor": 0.0 if known["logarithm"] else spec.floor}
 
 
-def scaled(magnitude, spec):
+def scaled(magnitude: np.ndarray, spec: Spec) -> np.ndarray:
     """Magnitudes on the scale of the Spec (its field `scale` has the formula); any shape."""
     known = numbers(spec)
     slope, offset, floor, low, high = (
@@ -581,7 +581,7 @@ def scaled(magnitude, spec):
     return np.clip(values, low, high)
 
 
-def magnitude(mel, spec):
+def magnitude(mel: np.ndarray, spec: Spec) -> np.ndarray:
     """The inverse of `scaled`, down to the floor; any shape."""
     known = numbers(spec)
     values = (np.asarray(mel, np.float32) - np.float32(known["offset"])) / np.float32(known["slope"])
@@ -591,17 +591,20 @@ def magnitude(mel, spec):
 # --- Back to a wave ----------------------------------------------------------------------------
 
 
-def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
-    """A wave whose mel comes close to the given one, by alternating projections on a guessed phase.
+def griffin_lim(
+    mel: np.ndarray, spec: Spec, iterations: int = 60, momentum: float = 0.99,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Estimates a wave with the given mel, by alternating projections from an initial phase.
 
     Shapes: mel [..., frames, mels] -> [..., (frames - 1) * hop] float32.
 
     Args:
         mel: On the scale of the Spec.
         spec: The wave is de-emphasised where it pre-emphasises.
-        iterations: Rounds of istft and stft; an error falls slowly beyond 60.
+        iterations: Number of rounds of istft and stft; the error falls slowly beyond 60.
         momentum: Share of the last step that is added to the next; 0 = Griffin & Lim's own, slower.
-        rng: `np.random.Generator` that draws the first phase; None = phase zero, the same wave
+        rng: `np.random.Generator` that draws the initial phase; None = phase zero, the same wave
             each time.
 
     Source: Perraudin, Balazs & Sondergaard 2013, "A fast Griffin-Lim algorithm", algorithm 2.
@@ -614,7 +617,7 @@ def griffin_lim(mel, spec, iterations=60, momentum=0.99, rng=None):
     return deemphasised(istft(size * guess, spec, samples), spec)
 
 
-def deemphasised(wave, spec):
+def deemphasised(wave: np.ndarray, spec: Spec) -> np.ndarray:
     """The inverse of the pre-emphasis of `condition`; any shape, over the last axis."""
     if not spec.preemphasis:
         return wave
@@ -638,26 +641,27 @@ def _found_phase(size, spec, iterations, momentum, guess, held=0):
 
 
 def long_griffin_lim(
-    mel, spec, iterations=60, momentum=0.99, chunk_frames=1024, overlap_frames=32, told=None
-):
-    """`griffin_lim` of a mel of any length in bounded memory, without seams.
+    mel: np.ndarray, spec: Spec, iterations: int = 60, momentum: float = 0.99,
+    chunk_frames: int = 1024, overlap_frames: int = 32, on_chunk=None,
+) -> np.ndarray:
+    """`griffin_lim` of a mel of any length in bounded memory, without discontinuities.
 
     Each chunk begins with the last `overlap_frames` of the one before, and in every round holds the
     phase that was found there; the last of them, which the mirrored end of that chunk has reached, it
     finds anew. Where all frames that sound at a sample are held, both chunks give the same sample:
-    there the one goes on for the other, and nothing has to be faded. What fits one chunk is what
-    `griffin_lim` makes of it.
+    there one continues the other, without a cross-fade. A mel that fits one chunk gives the same
+    wave as `griffin_lim`.
 
     Shapes: mel [frames, mels] -> [(frames - 1) * hop] float32.
 
     Args:
         mel: On the scale of the Spec.
         spec: The wave is de-emphasised where it pre-emphasises.
-        iterations: Rounds, of each chunk.
+        iterations: Number of rounds for each chunk.
         momentum: As in `griffin_lim`.
-        chunk_frames: Frames that are worked on at once, more than twice the overlap.
-        overlap_frames: Frames that a chunk has of the one before.
-        told: Function that is given, after each chunk, the number of hops that it finished.
+        chunk_frames: Number of frames of a chunk, more than twice the overlap.
+        overlap_frames: Number of frames that a chunk shares with the one before.
+        on_chunk: Function that is called after each chunk with the number of hops it finished.
 
     Raises:
         KvoiceError: If the chunks or their overlap are too short.
@@ -684,15 +688,15 @@ def long_griffin_lim(
         if spec.preemphasis:
             part, memory = scipy.signal.lfilter([1], [1, -spec.preemphasis], part, zi=memory)
         wave[done * spec.hop : until * spec.hop] = part
-        if told:
-            told(until - done)
+        if on_chunk:
+            on_chunk(until - done)
         if last == len(mel):
             return wave
         known, first, done = guess[following - first :][:held], following, until
 
 
-def linear_magnitude(mel_magnitude, spec, rounds=20):
-    """A spectrum, nowhere negative, whose mel bands are the given magnitudes.
+def linear_magnitude(mel_magnitude: np.ndarray, spec: Spec, rounds: int = 20) -> np.ndarray:
+    """Estimates a non-negative spectrum with the given mel magnitudes.
 
     Each round multiplies every bin by what its bands still lack, averaged by their weights there;
     the divergence between wanted and reached bands falls with each. Bins outside all bands are 0.
@@ -714,7 +718,7 @@ def linear_magnitude(mel_magnitude, spec, rounds=20):
 
 # --- The fundamental frequency -----------------------------------------------------------------
 
-_F0_RATE_HZ = 8000  # harmonics above 4 kHz say nothing new
+_F0_RATE_HZ = 8000  # harmonics above 4 kHz add no information
 _F0_FINER = 4  # the autocorrelation is interpolated this many times before its peaks are found
 _F0_PERIODS = 3  # of the lowest frequency in one window
 _F0_CANDIDATES = 6
@@ -725,8 +729,10 @@ _F0_JUMP_COST = 0.35  # per octave and 10 ms
 _F0_SWITCH_COST = 0.14  # voiced <-> unvoiced, per 10 ms
 
 
-def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
-    """The fundamental frequency per frame: a path through the peaks of the autocorrelation.
+def f0(
+    wave: np.ndarray, sample_rate_hz: int, hop: int, fmin_hz: float = 60, fmax_hz: float = 600,
+) -> np.ndarray:
+    """Estimates the F0 per frame as a path through the peaks of the autocorrelation.
 
     Each frame of three periods of `fmin_hz` is windowed; its autocorrelation over that of the
     window is 1 at the period of a periodic sound, whatever the window. Its highest peaks (refined
@@ -737,11 +743,11 @@ def f0(wave, sample_rate_hz, hop, fmin_hz=60, fmax_hz=600):
     Shapes: wave [samples] -> [1 + samples // hop] float32, in Hz, 0 = unvoiced.
 
     Args:
-        wave: One channel.
-        sample_rate_hz: Its rate.
+        wave: A wave of one channel.
+        sample_rate_hz: Its sample rate, in Hz.
         hop: Samples from one frame to the next; frame k is centred on sample k * hop.
-        fmin_hz: Lowest frequency looked for.
-        fmax_hz: Highest frequency looked for, at most 1500.
+        fmin_hz: Lowest F0 of the search, in Hz.
+        fmax_hz: Highest F0 of the search, in Hz, at most 1500.
 
     Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency"; differs:
     Hann window, band of 4 kHz, interpolation by a longer transform in place of a sum of sincs.

@@ -1,4 +1,4 @@
-"""The only file that differs per backend: gradients, and the seam into Keras' `fit`.
+"""The only file that differs per backend: gradients, and the adapter to Keras' `fit`.
 
 A model writes its training step once, in stateful style, as
 `train_on(batch) -> terms`, with two functions from here:
@@ -11,10 +11,10 @@ and with three outside of training: `input_value_and_grad(function, models)`, th
 function of trained models by their input (activation maximisation), `compiled(function)` of tensors, and
 `compiled_reading(function)` of variables.
 
-`normal` and `bernoulli` are the distributions of latents and of what is decoded from them: those of
-TensorFlow Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same
-formulas in `keras.ops`. Draws are `mean + scale * noise` with noise of a `SeedGenerator`, so that a
-run goes on exactly.
+`normal` and `bernoulli` are the distributions of latents and of decoded values: those of TensorFlow
+Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same formulas in
+`keras.ops`. Samples are `mean + scale * noise` with noise of a `SeedGenerator`, so that a run
+resumes exactly.
 
 `TrainStep` turns that step into the `train_step` that Keras expects from TensorFlow, from
 torch, and from JAX, where a step must be a pure function of all state. There the step runs
@@ -38,7 +38,7 @@ BACKEND = keras.backend.backend()
 
 
 class _Normal:
-    """What `normal` is where TensorFlow Probability is not."""
+    """The distribution of `normal` without TensorFlow Probability."""
 
     def __init__(self, loc, scale):
         self.loc, self.scale = loc, scale
@@ -54,7 +54,7 @@ class _Normal:
 
 
 class _Bernoulli:
-    """What `bernoulli` is where TensorFlow Probability is not."""
+    """The distribution of `bernoulli` without TensorFlow Probability."""
 
     def __init__(self, logits):
         self.logits = logits
@@ -101,12 +101,12 @@ def _single(data):
 
 
 def repeated(function, state, weights):
-    """Layers of one size, one after the other: `state = function(state, i, *weights of layer i)`.
+    """Applies layers of one size in sequence: `state = function(state, i, *weights of layer i)`.
 
-    JAX compiles the function once for all layers instead of once for each: minutes less.
+    JAX compiles the function once for all layers instead of once for each, which saves minutes.
 
     Args:
-        function: Gives a state of the same shapes; i may be a tensor.
+        function: Function that returns a state of the same shapes; i may be a tensor.
         state: A structure of tensors.
         weights: Tensors whose first axis is that of the layers.
     """
@@ -121,7 +121,7 @@ if BACKEND == "tensorflow":
     no_grad = contextlib.nullcontext
 
     def value_and_grad(loss, variables):
-        """The value of a loss and its gradients.
+        """Returns the value of a loss and its gradients.
 
         Args:
             loss: A function without arguments that returns (scalar loss, aux); `aux` is any
@@ -139,10 +139,10 @@ if BACKEND == "tensorflow":
         return (value, aux), tape.gradient(value, values, unconnected_gradients=zero)
 
     def input_gradient(function, x):
-        """The gradient of `sum(function(x))` by x, itself differentiable.
+        """Returns the gradient of `sum(function(x))` by x, itself differentiable.
 
         Args:
-            function: x -> a tensor with one value for each item (any shape).
+            function: Function of x that returns a tensor with one value for each item (any shape).
             x: The input, e.g. [batch, time, mels].
 
         Returns:
@@ -154,13 +154,13 @@ if BACKEND == "tensorflow":
         return tape.gradient(total, x)
 
     def input_value_and_grad(function, models):
-        """The value of a function of trained models, and its gradient by the input.
+        """Compiles the value of a function of trained models and its gradient by the input.
 
-        For use outside of a training step. The models are read as they are when it is called, in
-        inference: nothing of them changes.
+        For use outside of a training step. The models are read as they are at each call, in
+        inference mode, and do not change.
 
         Args:
-            function: (x, *rest) -> (scalar, aux), where `aux` is any structure of tensors.
+            function: Function (x, *rest) -> (scalar, aux), where `aux` is any structure of tensors.
             models: The Keras models (or layers) whose variables `function` reads.
 
         Returns:
@@ -178,15 +178,15 @@ if BACKEND == "tensorflow":
         return lambda *arrays: graded(*map(tf.convert_to_tensor, arrays))
 
     def compiled(function):
-        """A pure function of tensors and structures of them, compiled where the backend compiles.
+        """Compiles a pure function of tensors and structures of them, where the backend compiles.
 
-        Nothing is differentiated. TensorFlow traces it for the first shapes and once more for all others;
-        JAX for each.
+        It is not differentiated. TensorFlow traces it for the first shapes and once more for all
+        others; JAX for each.
         """
         return tf.function(function, reduce_retracing=True)
 
     def compiled_reading(function):
-        """A function without arguments of variables as they are when it is called, compiled where that can be."""
+        """Compiles a function without arguments that reads the current values of variables."""
         return tf.function(function)
 
     class TrainStep:

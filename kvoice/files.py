@@ -1,4 +1,4 @@
-"""Files and directories that are whole or not there."""
+"""Atomic writing of files and directories."""
 
 import contextlib
 import json
@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def replaced(path):
-    """A binary file under a temporary name, renamed to `path` when the block ends well.
+def replaced(path: str | os.PathLike):
+    """Opens a binary file under a temporary name, which is renamed to `path` if the block succeeds.
 
     Raises:
         OSError: If the disk is full or forbids it; nothing is left behind.
@@ -31,17 +31,17 @@ def replaced(path):
         raise
 
 
-def write_json(path, content):
-    """Writes JSON, whole or not at all."""
+def write_json(path: str | os.PathLike, content) -> None:
+    """Writes JSON atomically."""
     with replaced(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 @contextlib.contextmanager
-def whole_directory(path):
-    """A directory under a temporary name, which takes the place of `path` when the block ends well.
+def whole_directory(path: str | os.PathLike):
+    """Creates a directory under a temporary name, which replaces `path` if the block succeeds.
 
-    What was there is lost then, and kept if the block fails.
+    The previous content of `path` is deleted then, and kept if the block fails.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")

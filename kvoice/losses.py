@@ -7,7 +7,7 @@ from kvoice import backend
 
 
 def wasserstein(real, fake):
-    """The critic's estimate of the Wasserstein-1 distance, `mean(real) - mean(fake)`.
+    """Computes the critic's estimate of the Wasserstein-1 distance, `mean(real) - mean(fake)`.
 
     A critic minimises its negative; it estimates the distance only as far as the critic is
     1-Lipschitz, hence the gradient penalty. Unit: the critic's.
@@ -20,7 +20,7 @@ def wasserstein(real, fake):
 
 
 def gradient_penalty(gradient):
-    """The mean of `(|gradient| - 1)^2`, the norm taken over all values of an item.
+    """Computes the mean of `(|gradient| - 1)^2`, with the norm over all values of an item.
 
     Shapes: `gradient` [batch, ...] of the critic at points between real and fake -> scalar.
 
@@ -32,7 +32,7 @@ def gradient_penalty(gradient):
 
 
 def between(real, fake, share):
-    """The points `share * real + (1 - share) * fake`, one share for each item.
+    """Interpolates `share * real + (1 - share) * fake`, with one share for each item.
 
     Shapes: `real`, `fake` [batch, ...], `share` [batch] in [0, 1] -> [batch, ...].
 
@@ -43,7 +43,7 @@ def between(real, fake, share):
 
 
 def label_cross_entropy(logits, label):
-    """The mean softmax cross-entropy in nats.
+    """Computes the mean softmax cross-entropy in nats.
 
     Shapes: `logits` [batch, labels], `label` [batch] int -> scalar.
 
@@ -55,7 +55,7 @@ def label_cross_entropy(logits, label):
 
 
 def activation(logits, target):
-    """What activation maximisation lowers: `mean(other logits) - logit of the target`, per item.
+    """The loss of activation maximisation: `mean(other logits) - logit of the target`, per item.
 
     Logits rather than probabilities: their slope does not vanish where the classifier is sure.
 
@@ -71,12 +71,12 @@ def activation(logits, target):
 
 
 def typical_norm(noise):
-    """How far the length of a noise is from that of a draw from N(0, 1), per item.
+    """Penalises a noise whose norm is not typical of a sample from N(0, 1), per item.
 
-    With n values, `|noise|^2` of a draw has mean n and standard deviation sqrt(2 n); this is half
-    of the squared number of deviations from there, the negative log-density of the length up to a
-    constant. It is 0 for every noise of typical length, whatever its direction, while a pull to
-    zero leaves the sphere of radius sqrt(n) where the generator was trained.
+    With n values, `|noise|^2` of a sample has mean n and standard deviation sqrt(2 n); the loss is
+    half of the squared z-score, the negative log-density of the norm up to a constant. It is 0 for
+    every noise of typical length, whatever its direction, while a pull to zero leaves the sphere of
+    radius sqrt(n) where the generator was trained.
 
     Shapes: `noise` [batch, n] -> [batch].
     """
@@ -86,7 +86,7 @@ def typical_norm(noise):
 
 
 def gaussian_kl(mean, log_var):
-    """The divergence of each latent's posterior from N(0, 1), in nats: its cost in a code.
+    """Computes the KL divergence of each latent's posterior from N(0, 1), in nats.
 
     `(mean^2 + variance - 1 - ln variance) / 2`.
 
@@ -98,8 +98,8 @@ def gaussian_kl(mean, log_var):
     return posterior.kl_divergence(backend.normal(ops.zeros_like(mean), ops.ones_like(mean)))
 
 
-def gaussian_nll(items, decoded, sigma):
-    """What each value of an item costs under N(decoded, sigma), in nats.
+def gaussian_nll(items, decoded, sigma: float):
+    """Computes the negative log-likelihood of each value under N(decoded, sigma), in nats.
 
     A density: it may be negative where sigma is small.
 
@@ -112,7 +112,7 @@ def gaussian_nll(items, decoded, sigma):
 
 
 def bernoulli_nll(items, logits):
-    """What each value of an item costs as a coin with `sigmoid(logits)`, in nats.
+    """Computes the negative log-likelihood of each value under Bernoulli(sigmoid(logits)), in nats.
 
     Shapes: `items` in [0, 1], `logits` [batch, ...] -> the same.
     """
@@ -120,12 +120,13 @@ def bernoulli_nll(items, logits):
 
 
 def decomposed_kl(codes, mean, log_var):
-    """The three parts of the KL divergence, estimated from one batch, in nats.
+    """Estimates the three parts of the KL divergence from one batch, in nats.
 
     Index-code mutual information, total correlation of the aggregate posterior, and the divergence
     of each latent's own aggregate posterior from N(0, 1), where the aggregate is the mean of the batch's
-    posteriors. Their sum is an estimate of the KL. In a batch of B no information can be seen
-    that exceeds ln B: where codes say more, the first is too small and the second too large.
+    posteriors. Their sum is an estimate of the KL. The estimate of the mutual information from
+    a batch of B is at most ln B: where codes hold more, the first is too small and the second too
+    large.
 
     Shapes: `codes` (draws of the posteriors), `mean`, `log_var` [batch, latents] -> three scalars.
 
@@ -144,15 +145,15 @@ def decomposed_kl(codes, mean, log_var):
     return tuple(ops.mean(part) for part in parts)
 
 
-def permuted(codes, seed):
-    """Codes whose latents are exchanged between the items of a batch, each by itself.
+def permute_dims(codes, seed):
+    """Permutes each latent independently over the items of a batch.
 
-    Draws of the product of the marginals, as far as a batch can give them.
+    The result is an approximate sample of the product of the marginals of the aggregate posterior.
 
     Shapes: `codes` [batch, latents] -> [batch, latents].
 
     Args:
-        seed: A `SeedGenerator`.
+        seed: A `keras.random.SeedGenerator`.
 
     Source: Kim & Mnih 2018, arXiv:1802.05983, algorithm 1.
     """

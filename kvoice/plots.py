@@ -30,16 +30,16 @@ _MAP = "magma"
 _MARKERS = {"female": "o", "male": "^", "": "s"}
 
 
-def mel_image(path, mels, titles, spec, columns=()):
+def mel_image(path, mels, titles: list[str], spec: audio.Spec, columns=()) -> None:
     """Draws a grid of mels on one colour scale, in dB, with axes in seconds and kHz.
 
     Shapes: mels: rows of [time, mels] each; all of the same shape.
 
     Args:
-        path: The PNG file; replaced whole or not at all.
+        path: The PNG file; replaced atomically.
         mels: Rows of mels on the scale of the Spec.
         titles: The name of each row; "" = none.
-        spec: Says what the axes are.
+        spec: The Spec of the mels, which defines the axes.
         columns: The name of each column; () = none.
 
     Raises:
@@ -54,7 +54,7 @@ def mel_image(path, mels, titles, spec, columns=()):
     _save(_mel_figure(decibels, titles, columns, decibels.max(), spec), path)
 
 
-def mel_animation(path, mels, captions, spec, columns=()):
+def mel_animation(path, mels, captions: list[str], spec: audio.Spec, columns=()) -> None:
     """Draws rows of mels one after the other, on one colour scale, as a GIF that loops for ever.
 
     Each frame stands for 0.6 s, the last one for 2 s. Nothing but the mels and the caption moves.
@@ -62,10 +62,10 @@ def mel_animation(path, mels, captions, spec, columns=()):
     Shapes: mels: frames of [items, time, mels] each; up to about four items are well seen.
 
     Args:
-        path: The GIF file; replaced whole or not at all.
+        path: The GIF file; replaced atomically.
         mels: Frames of mels on the scale of the Spec.
-        captions: What stands above each frame.
-        spec: Says what the axes are.
+        captions: The caption above each frame.
+        spec: The Spec of the mels, which defines the axes.
         columns: The name of each item; () = none.
 
     Raises:
@@ -81,13 +81,13 @@ def mel_animation(path, mels, captions, spec, columns=()):
     _animate(path, figure, [[item.T for item in frame] for frame in decibels], captions)
 
 
-def image_grid(path, images, titles, columns=(), turned=False):
+def image_grid(path, images, titles: list[str], columns=(), turned: bool = False) -> None:
     """Draws a grid of images of values from 0 to 1, each in its own proportions.
 
     Shapes: images: rows of [height, width] each; all of the same shape.
 
     Args:
-        path: The PNG file; replaced whole or not at all.
+        path: The PNG file; replaced atomically.
         images: Rows of images; 0 is black.
         titles: The name of each row; "" = none.
         columns: The name of each column; () = none.
@@ -104,15 +104,15 @@ def image_grid(path, images, titles, columns=(), turned=False):
     _save(_image_figure(images, titles, columns, turned), path)
 
 
-def image_animation(path, images, captions, columns=(), turned=False):
+def image_animation(path, images, captions: list[str], columns=(), turned: bool = False) -> None:
     """Draws rows of images one after the other, as `mel_animation` draws mels.
 
     Shapes: images: frames of [items, height, width] each.
 
     Args:
-        path: The GIF file; replaced whole or not at all.
+        path: The GIF file; replaced atomically.
         images: Frames of images of values from 0 to 1.
-        captions: What stands above each frame.
+        captions: The caption above each frame.
         columns: The name of each item; () = none.
         turned: As for `image_grid`.
 
@@ -234,7 +234,7 @@ def _mel_figure(decibels, titles, columns, loudest, spec):
     return figure
 
 
-def mel_ticks(spec):
+def mel_ticks(spec: audio.Spec):
     """Frequencies worth a tick, in Hz, and the (fractional) bands of the Spec they lie in."""
     filters = audio.mel_filters(spec)  # [bins, mels]
     bins_hz = np.linspace(0, spec.sample_rate_hz / 2, len(filters))
@@ -243,11 +243,11 @@ def mel_ticks(spec):
     return inside, np.interp(inside, centres_hz, np.arange(spec.mels))
 
 
-def curves(path, table):
+def curves(path, table: dict) -> None:
     """Draws one panel for each quantity of a training over its steps; `val_X` goes with `X`.
 
     Args:
-        path: The PNG file; replaced whole or not at all.
+        path: The PNG file; replaced atomically.
         table: Column -> values, as from `log`; "step" is the axis, NaN a gap.
 
     Raises:
@@ -282,7 +282,7 @@ def curves(path, table):
     _save(figure, path)
 
 
-def log(path):
+def log(path) -> dict[str, list[float]]:
     """The columns of a run's log.csv as lists of floats; empty cells are NaN.
 
     Raises:
@@ -298,7 +298,7 @@ def log(path):
         raise KvoiceError(f"{path}: not a log of numbers: {error}") from None
 
 
-def score_curves(path, steps, curves, target):
+def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target: str) -> None:
     """Draws how probable a target became over the steps of an ascent: medians and 10-90% bands.
 
     The axis is logarithmic from step 1 on, as snapshots are, and linear below, so that step 0 shows.
@@ -306,9 +306,9 @@ def score_curves(path, steps, curves, target):
     Shapes: curves: each [snapshots, starts].
 
     Args:
-        path: The PNG file; replaced whole or not at all.
-        steps: Of the snapshots, rising from 0 or more.
-        curves: Who heard it -> probabilities of the target.
+        path: The PNG file; replaced atomically.
+        steps: Steps of the snapshots, rising from 0 or more.
+        curves: Name of a classifier -> probabilities of the target.
         target: The name of the target.
 
     Raises:
@@ -349,7 +349,9 @@ def score_curves(path, steps, curves, target):
     _save(figure, path)
 
 
-def densities(path, codes, classes, names, titles, active):
+def densities(
+    path, codes: np.ndarray, classes: np.ndarray, names: list[str], titles: list[str], active,
+) -> None:
     """Draws how each latent is distributed, by class: a small plot for each, on one axis of codes.
 
     Latents that are not in use are grey. The height of a plot is its own: areas are 1.
@@ -357,11 +359,11 @@ def densities(path, codes, classes, names, titles, active):
     Shapes: codes [items, latents], classes [items].
 
     Args:
-        path: The PNG file; replaced whole or not at all.
-        codes: Of the items.
+        path: The PNG file; replaced atomically.
+        codes: Codes of the items.
         classes: The number of each item's class; those below 0 are left out.
-        names: Of the classes.
-        titles: What stands above each plot.
+        names: Names of the classes.
+        titles: The title of each plot.
         active: Numbers of the latents that are in use.
 
     Raises:
@@ -423,21 +425,21 @@ def _darker(colour, factor):
     return tuple(factor * np.array(to_rgb(colour)))
 
 
-def places(path, points, speakers, genders, title):
+def places(path, points: np.ndarray, speakers: list[str], genders: list[str], title: str) -> None:
     """Draws points of a plane, as t-SNE finds them: a colour for each speaker, a marker for a gender.
 
     A circle is female, a triangle male, a square any other. The name of a speaker stands in the legend,
     and at that of his points which is nearest to their middle. The axes have neither unit nor numbers:
-    only who lies beside whom says something.
+    only the neighbourhoods are meaningful.
 
     Shapes: points [n, 2].
 
     Args:
-        path: The PNG file; replaced whole or not at all.
-        points: Where each recording lies.
-        speakers: The name of who speaks in each.
-        genders: His gender in each; "" = unknown.
-        title: What stands above.
+        path: The PNG file; replaced atomically.
+        points: Coordinates of each recording.
+        speakers: The name of the speaker of each recording.
+        genders: The gender of the speaker of each recording; "" = unknown.
+        title: The title of the figure.
 
     Raises:
         KvoiceError: If there is no point, not a speaker and a gender for each, or a point is not
@@ -486,14 +488,14 @@ def _literal(legend):
         text.set_parse_math(False)
 
 
-def latent_kl(path, kl, active, marked=()):
+def latent_kl(path, kl: np.ndarray, active, marked=()) -> None:
     """Draws the KL divergence of each latent from the prior, the greatest first.
 
     Args:
-        path: The PNG file; replaced whole or not at all.
-        kl: Nats of each latent.
+        path: The PNG file; replaced atomically.
+        kl: KL divergence of each latent, in nats.
         active: Numbers of the latents that are in use; the others are grey.
-        marked: Number of a latent -> what it is called.
+        marked: Number of a latent -> its name.
 
     Raises:
         KvoiceError: If there is no latent, or a divergence is below zero or no number.
@@ -521,15 +523,15 @@ def latent_kl(path, kl, active, marked=()):
     _save(figure, path)
 
 
-def confusion(path, counts, names):
+def confusion(path, counts: np.ndarray, names: list[str]) -> None:
     """Draws a confusion matrix: in each cell the share of its row, in %, and the count.
 
-    Shapes: counts [true, heard].
+    Shapes: counts [true, predicted].
 
     Args:
-        path: The PNG file; replaced whole or not at all.
-        counts: How often what was heard as what.
-        names: Of the rows, which are the columns' too.
+        path: The PNG file; replaced atomically.
+        counts: Number of clips by true and predicted label.
+        names: The names of the labels, of rows and columns.
 
     Raises:
         KvoiceError: If there is not a row and a column for each name, or a count is below zero.
@@ -552,7 +554,7 @@ def confusion(path, counts, names):
                   fontsize="small", color="white" if shares[row, column] > 0.55 else "0.15")
     axis.set_xticks(range(len(names)), names, parse_math=False)
     axis.set_yticks(range(len(names)), names, parse_math=False)
-    axis.set_xlabel("heard")
+    axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     axis.xaxis.set_ticks_position("top")
     axis.xaxis.set_label_position("top")
@@ -561,14 +563,14 @@ def confusion(path, counts, names):
     _save(figure, path)
 
 
-def reliability(path, bins):
-    """Draws how sure a classifier was against how often it was right, and how many clips that is.
+def reliability(path, bins) -> None:
+    """Draws the accuracy of a classifier against its confidence, and the number of clips.
 
-    Above, a point for each bin, with the line to the diagonal, where it is as often right as it is
-    sure; below, the clips of each bin.
+    Above, a point for each bin, with the line to the diagonal, where accuracy equals
+    confidence; below, the clips of each bin.
 
     Args:
-        path: The PNG file; replaced whole or not at all.
+        path: The PNG file; replaced atomically.
         bins: Each a dict of the mean "confidence", the "accuracy" and the "count" of its clips;
             None, or a bin whose values are None, is empty.
 
@@ -607,7 +609,7 @@ def reliability(path, bins):
 
 
 def _plain(axis):
-    """Only what helps to read a value."""
+    """Removes the decoration of an axis."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="0.9")
     axis.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""The run folder: everything that is needed to repeat, resume, hear and judge a training.
+"""The run folder: everything that is needed to repeat, resume, use and evaluate a training.
 
     RUN/
         config.json      model, variant, data, every resolved number, versions, the command
@@ -8,9 +8,9 @@
         checkpoints/     step-N.weights.h5 (the newest ones), best.weights.h5
         log.csv          one row for each epoch
         logs/            TensorBoard
-        samples/         what `generate` wrote
-        evaluation.json  what `evaluate` measured
-        curves.png       the log as pictures
+        samples/         the output of `generate`
+        evaluation.json  the output of `evaluate`
+        curves.png       plots of the log
         model.keras      the finished model: the best epoch, its weights averaged
 """
 
@@ -29,8 +29,8 @@ from kvoice.files import write_json
 FORMAT = 1
 
 
-def versions():
-    """The versions of what computes the numbers, as a dict of strings."""
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that affect the results."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in ("kvoice", "keras", "tensorflow", "jax", "torch", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -56,19 +56,19 @@ class Run:
     labels: dict
 
     @property
-    def state(self):
+    def state(self) -> dict:
         """The content of state.json: {} before the first checkpoint."""
         path = self.path / "state.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """The names of the labels that the model is conditional on; [] for a plain model."""
         return self.labels.get(self.config["model"].get("condition") or "", [])
 
     @contextlib.contextmanager
     def locked(self):
-        """Holds the run for one process.
+        """Locks the run for one process.
 
         Raises:
             KvoiceError: If another process trains in this run.
@@ -90,8 +90,8 @@ def _flat(value, prefix=""):
     return {prefix[:-1]: value}
 
 
-def differences(old, new):
-    """Lines such as "model.width: 4 in the run, 5 now" for each value in which two dicts differ."""
+def differences(old: dict, new: dict) -> list[str]:
+    """Returns a line such as "model.width: 4 in the run, 5 now" for each value that differs."""
     old, new = _flat(old), _flat(new)
     return [
         f"{name}: {old.get(name, 'absent')} in the run, {new.get(name, 'absent')} now"
@@ -100,18 +100,21 @@ def differences(old, new):
     ]
 
 
-def create(directory, config, spec, labels, command="", defaults=None):
-    """Creates a run, or opens the same one again. One without a checkpoint is made anew.
+def create(
+    directory: str | Path, config: dict, spec: Spec, labels: dict, command: str = "",
+    defaults: dict | None = None,
+) -> Run:
+    """Creates a run, or opens the existing one. A run without a checkpoint is created anew.
 
     Args:
-        directory: The folder; made when absent.
+        directory: The folder; created if it does not exist.
         config: `model_name`, `variant`, `data_spec`, `corpus` (a fingerprint of its files),
-            `speakers` (whom it learns from) and the groups `data`, `model`, `train`; `imported`
+            `speakers` (the training speakers) and the groups `data`, `model`, `train`; `imported`
             (the file and its hash) where the weights were not trained here.
         spec: The Spec of the features.
         labels: Label -> list of names.
-        command: The command line, kept for the reader.
-        defaults: Group -> field -> what it is in a run of before there was this field.
+        command: The command line, kept as information.
+        defaults: Group -> field -> value in runs from before the field existed.
 
     Raises:
         KvoiceError: If the folder holds a run made with other values (each is named), or holds
@@ -157,7 +160,7 @@ def create(directory, config, spec, labels, command="", defaults=None):
     return run
 
 
-def load(directory):
+def load(directory: str | Path) -> Run:
     """Opens a run.
 
     Raises:

@@ -21,17 +21,20 @@ class OptimizerGroup(keras.optimizers.Optimizer):
 
     Args:
         optimizers: Name of a parameter group -> Keras optimizer.
-        weight_decay: What of a variable is added to its gradient, as PyTorch's Adam does it (L2
-            coupled to the step, unlike Keras' own `weight_decay`); 0 = none.
-        clip_norm: The largest global norm of a group's gradient before that; 0 = no clipping
-            here, whatever each optimizer does itself.
+        weight_decay: Factor of the L2 penalty: this share of a variable is added to its gradient,
+            as in PyTorch's Adam (unlike Keras' decoupled `weight_decay`); 0 = none.
+        clip_norm: The largest global norm of a group's gradient before the weight decay; 0 = no
+            clipping here, whatever each optimizer does itself.
     """
 
-    def __init__(self, optimizers, weight_decay=0.0, clip_norm=0.0, name="optimizer_group"):
+    def __init__(
+        self, optimizers: dict, weight_decay: float = 0.0, clip_norm: float = 0.0,
+        name: str = "optimizer_group",
+    ):
         super().__init__(learning_rate=1.0, name=name)
         self.coupled_decay, self.norm = weight_decay, clip_norm
         self.groups = sorted(optimizers)
-        for group in self.groups:  # checkpoints of old runs have this name of the attribute
+        for group in self.groups:  # the attribute is a path in the files of checkpoints
             setattr(self, f"player_{group}", keras.optimizers.get(optimizers[group]))
         self._rates = {group: float(self[group].learning_rate) for group in self.groups}
         self._model = None
@@ -40,7 +43,7 @@ class OptimizerGroup(keras.optimizers.Optimizer):
         return getattr(self, f"player_{group}")
 
     def bind(self, model):
-        """Remembers the model, whose `parameter_groups()` says what each optimizer trains."""
+        """Sets the model, whose `parameter_groups()` define the variables of each optimizer."""
         self._model = weakref.ref(model)
 
     def build(self, variables):
@@ -138,44 +141,44 @@ class OptimizerGroup(keras.optimizers.Optimizer):
 class StepModel(backend.TrainStep, keras.Model):
     """A model that writes its training step once and reports named loss terms.
 
-    A subclass builds all its parts in `__init__` and defines
+    A subclass builds all its layers in `__init__` and defines
 
-    * `parameter_groups() -> {name: [variables]}`: who is trained by which optimizer,
+    * `parameter_groups() -> {name: [variables]}`: the variables of each optimizer,
     * `train_on(batch) -> {term: scalar}`: one step, which calls `self.update(group, loss)`,
-    * `eval_on(batch) -> {term: scalar}`: the same terms, nothing changed,
+    * `eval_on(batch) -> {term: scalar}`: the same terms, without a change of the model,
     * `terms`: the names of those terms, "loss" among them,
-    * `parts`: into how many equal parts a step divides its batch, if more than one.
+    * `parts`: the number of equal parts into which a step divides its batch.
 
-    Everything that a `.weights.h5` of it holds is enough to go on exactly: the layers, the
-    optimizers, and the states of the random generators, which Keras would leave out.
+    Its `.weights.h5` holds everything that is needed to resume exactly: the layers, the optimizers,
+    and the states of the random generators, which Keras does not save.
     """
 
     terms = ("loss",)
     parts = 1
-    verbs = ()  # the commands that take a trained one
+    verbs = ()  # the commands that take a trained model
 
     @classmethod
-    def arrays(cls, values):
-        """The named arrays that it learns from, by the group `model` of its config."""
+    def arrays(cls, values: dict) -> list[str]:
+        """Returns the names of its training arrays, given the group `model` of its config."""
         return [values.get("domain", "mel")]
 
     @classmethod
-    def from_data(cls, values, facts):
-        """The arguments that follow from its data rather than from its config.
+    def from_data(cls, values: dict, facts) -> dict:
+        """Returns the arguments that follow from the training data rather than from the config.
 
         Args:
-            values: The group `model` of its config.
+            values: The group `model` of the config.
             facts: A `training.corpus.Facts`.
         """
         return {"mels": facts.mels}
 
     @classmethod
-    def description(cls, values, names):
-        """What it is, in a few words.
+    def description(cls, values: dict, names: list[str]) -> str:
+        """Returns a description of the model in a few words.
 
         Args:
-            values: All its arguments.
-            names: The labels of its condition; [] = none.
+            values: All arguments of the model.
+            names: The names of the labels of its condition; [] = none.
         """
         return f"conditional on {values['condition']} ({', '.join(names)})" if names else "unconditional"
 
@@ -190,9 +193,9 @@ class StepModel(backend.TrainStep, keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def adapt(self, source):
-        """Takes from the training data what a model has to know of it before its first step."""
+        """Sets statistics of the training data, such as means, before the first step."""
 
-    def update(self, group, loss):
+    def update(self, group: str, loss):
         """One optimizer step of one parameter group.
 
         Args:
@@ -218,7 +221,7 @@ class StepModel(backend.TrainStep, keras.Model):
             mean.update_state(value)
         return self.get_metrics_result()
 
-    def average_weights(self):
+    def average_weights(self) -> None:
         """Replaces the weights by their moving averages, where the optimizers keep them."""
         for group in self.optimizer.groups:
             optimizer = self.optimizer[group]

@@ -89,7 +89,7 @@ def test_spec_names_the_field_that_is_impossible(field, value):
     assert "\n" not in str(error.value)
 
 
-def test_spec_is_one_whether_a_config_says_0_or_0_point_0():
+def test_specs_with_0_and_0_point_0_are_equal():
     assert audio.Spec(fmin_hz=0, fmax_hz=8000).key == audio.Spec(fmin_hz=0.0, fmax_hz=8000.0).key
 
 
@@ -182,7 +182,7 @@ def unreadable(directory):
     }
 
 
-def test_read_says_which_file_is_bad_and_why(tmp_path):
+def test_read_names_the_bad_file_and_the_reason(tmp_path):
     for name, reason in unreadable(tmp_path).items():
         with pytest.raises(KvoiceError, match=reason) as error:
             audio.read(tmp_path / name)
@@ -231,13 +231,13 @@ def test_write_leaves_nothing_half_written_on_a_full_disk(tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == ["a.wav"]
 
 
-def test_write_says_that_the_directory_is_missing(tmp_path):
+def test_write_names_the_missing_directory(tmp_path):
     with pytest.raises(KvoiceError, match="nowhere.*No such file"):
         audio.write(tmp_path / "nowhere" / "a.wav", np.zeros(10), 22050)
 
 
 @pytest.mark.parametrize("channels", [(1, -1), (1, 1, -2), (0.1, -0.1 + 1e-5)])
-def test_channels_that_cancel_each_other_are_told_from_silence(tmp_path, channels):
+def test_channels_that_cancel_each_other_are_distinguished_from_silence(tmp_path, channels):
     soundfile.write(tmp_path / "a.wav", 0.4 * vowel(22050)[:, None] * channels, 22050, subtype="FLOAT")
     with pytest.raises(KvoiceError, match="a.wav: its channels cancel each other; give one of them"):
         audio.read(tmp_path / "a.wav")
@@ -450,7 +450,7 @@ def test_paired_wave_and_mel_span_the_same_samples(samples):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_items_of_either_domain_are_the_same_mels(preset):
-    # What is heard of a generated wave is what is heard of the mel that pairs with it in training.
+    # A generated wave and the mel that pairs with it in training give the same wave.
     spec = audio.SPECS[preset]
     waves = np.stack([vowel(spec.sample_rate_hz)[: spec.samples(40)], noise(spec.sample_rate_hz)[: spec.samples(40)]])
     mels = np.stack([audio.paired(wave, spec)[1] for wave in waves])
@@ -530,8 +530,9 @@ def test_long_griffin_lim_of_what_fits_one_chunk_is_griffin_lim(preset):
 
 def speech(rate_hz):
     """Two sentences of the built-in corpus, one after the other."""
-    said = (demo.Utterance(who, "happy", list(demo.SENTENCES)[k]) for k, who in enumerate(("ada", "leo")))
-    return np.concatenate([demo.render(each, rate_hz).wave for each in said])
+    utterances = (demo.Utterance(who, "happy", list(demo.SENTENCES)[k])
+                  for k, who in enumerate(("ada", "leo")))
+    return np.concatenate([demo.render(each, rate_hz).wave for each in utterances])
 
 
 def steady(rate_hz):
@@ -540,7 +541,7 @@ def steady(rate_hz):
 
 @pytest.mark.parametrize("preset", ["waveglow", "adainvc"])
 @pytest.mark.parametrize("sound", [speech, steady])
-def test_long_griffin_lim_has_no_seams(preset, sound):
+def test_long_griffin_lim_has_no_discontinuities(preset, sound):
     spec, chunk, overlap = audio.SPECS[preset], 100, 40
     wave = sound(spec.sample_rate_hz)
     wanted = audio.mel(audio.condition(wave, spec, trim=False), spec)
@@ -550,7 +551,7 @@ def test_long_griffin_lim_has_no_seams(preset, sound):
     near = np.any((frames >= joins[:, None]) & (frames < joins[:, None] + overlap), axis=0)
 
     # The phase that is found hangs on the last bits of the mel, and so does every figure below: of a mel
-    # that is heard the same, it is drawn three times.
+    # that sounds the same, it is drawn three times.
     ratios = []
     for seed in range(3):
         rounding = 1e-5 * np.random.default_rng(seed).standard_normal(wanted.shape)
@@ -583,7 +584,7 @@ def test_long_griffin_lim_has_no_seams(preset, sound):
     assert miss < 1.15
 
 
-def test_chunks_give_the_same_samples_where_the_one_goes_on_for_the_other(monkeypatch):
+def test_chunks_give_the_same_samples_where_one_continues_the_other(monkeypatch):
     spec, chunk, overlap = audio.SPECS["waveglow"], 100, 40
     waves, finished, found_phase = [], [], audio._found_phase
 
@@ -595,7 +596,7 @@ def test_chunks_give_the_same_samples_where_the_one_goes_on_for_the_other(monkey
     monkeypatch.setattr(audio, "_found_phase", kept)
     wanted = audio.mel(speech(22050), spec)
     whole = audio.long_griffin_lim(
-        wanted, spec, 10, chunk_frames=chunk, overlap_frames=overlap, told=finished.append
+        wanted, spec, 10, chunk_frames=chunk, overlap_frames=overlap, on_chunk=finished.append
     )
     assert len(finished) == len(waves) and sum(finished) == len(wanted) - 1
     assert len(waves) == 1 + np.ceil((len(wanted) - chunk) / (chunk - overlap))
@@ -642,8 +643,8 @@ def test_linear_magnitude_has_the_wanted_bands_and_beats_the_pseudo_inverse(pres
     assert size.min() >= 0 and size.dtype == np.float32
     assert np.linalg.norm(size @ filters - bands) < 2e-3 * np.linalg.norm(bands)
     clipped = np.maximum(bands @ np.linalg.pinv(filters), 0)
-    heard = filters.any(axis=1)  # nothing is known of the other bins
-    ours, theirs = (np.linalg.norm((guess - true)[:, heard]) for guess in (size, clipped))
+    covered = filters.any(axis=1)  # nothing is known of the other bins
+    ours, theirs = (np.linalg.norm((guess - true)[:, covered]) for guess in (size, clipped))
     assert ours < 0.9 * theirs
 
 
@@ -727,7 +728,7 @@ def test_f0_path_passes_over_one_weak_frame():
     np.testing.assert_array_equal(audio._cheapest_path(hz, strength, 0.01), [100] * 4 + [0] * 5)
 
 
-def test_f0_forgets_the_level():
+def test_f0_does_not_depend_on_the_level():
     wave = vowel(22050)
     np.testing.assert_allclose(
         audio.f0(wave, 22050, 256), audio.f0(0.01 * wave, 22050, 256), rtol=1e-4
@@ -744,7 +745,7 @@ def test_f0_stays_in_its_range():
 
 @pytest.mark.parametrize("changes", [
     {}, dict(power=2), dict(scale="linear"), dict(scale="db", low=0.0, high=1.0, ref_db=20.0), dict(window=512)])
-def test_bands_tell_the_power_of_noise(changes):
+def test_bands_give_the_power_of_noise(changes):
     spec = audio.Spec(**changes)
     mel = audio.mel(np.random.default_rng(0).normal(0, 0.05, 400 * spec.hop), spec).astype(np.float64)[2:-2]
     bands = audio.band_powers(spec)

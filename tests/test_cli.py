@@ -544,7 +544,8 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
     _imported("adainvc", "weights", {"mels": 80}, audio.SPECS["waveglow"])
     train = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--init=weights", "--run=begun"]
     assert "--init=weights: its weights do not fit this model" in failed(1, *train, "--config.model.latents=5")
-    assert "--init=weights: learned from another Spec (fmin_hz: " in failed(1, *train, "--config.audio.fmin_hz=10")
+    line = failed(1, *train, "--config.audio.fmin_hz=10")
+    assert "--init=weights: trained on another Spec (fmin_hz: " in line
     assert not (notes / "begun").exists()
     assert main(train) == 0
 

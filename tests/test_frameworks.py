@@ -39,7 +39,7 @@ def test_a_backend_that_is_not_installed_names_the_extra(installed, chosen):
 
 
 @pytest.mark.parametrize("chosen", ["tensoflow", "TensorFlow"])
-def test_an_unknown_backend_is_told_the_near_one(installed, chosen):
+def test_an_unknown_backend_suggests_the_nearest_one(installed, chosen):
     installed("tensorflow", chosen=chosen)
     with pytest.raises(KvoiceError, match='did you mean "tensorflow"?'):
         frameworks.chosen_backend()

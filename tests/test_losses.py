@@ -67,7 +67,7 @@ def test_activation_is_the_mean_of_the_other_logits_less_the_target():
     np.testing.assert_allclose(found, [0 - 6, 3 - 0], rtol=1e-6)
 
 
-def test_activation_forgets_what_all_logits_have_in_common():
+def test_activation_ignores_a_constant_added_to_all_logits():
     logits = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     target = np.array([0, 1, 2, 0, 1], "int32")
     found, shifted = (
@@ -75,7 +75,7 @@ def test_activation_forgets_what_all_logits_have_in_common():
     np.testing.assert_allclose(shifted, found, atol=1e-5)
 
 
-def test_activation_pulls_as_hard_where_the_classifier_is_sure():
+def test_the_gradient_of_activation_does_not_vanish_where_the_classifier_is_sure():
     # Up by 1 on the target and down by 1 / 2 on each of the others, however far they are apart.
     logits = np.array([[0.0, 0.0, 0.0], [-50.0, 50.0, 0.0]], "float32")
     pull = gradient(losses.activation, logits, np.array([1, 1], "int32"))
@@ -206,7 +206,7 @@ def test_the_parts_of_the_kl_of_correlated_gaussians_are_near_their_closed_forms
 
 
 def test_a_batch_cannot_show_more_information_than_the_log_of_its_items():
-    # Sure posteriors apart from each other: the batch is told apart by each latent, and by all.
+    # Sure posteriors apart from each other: each latent alone identifies the item of the batch.
     mean = np.random.default_rng(0).permuted(np.tile(np.arange(16.0), (3, 1)), axis=1).T
     information, correlation, _ = decomposition(mean, mean, np.full(mean.shape, -10.0))
     assert information == pytest.approx(np.log(16), rel=1e-4)
@@ -214,11 +214,11 @@ def test_a_batch_cannot_show_more_information_than_the_log_of_its_items():
 
 
 def exchanged(codes, seed=0):
-    return ops.convert_to_numpy(losses.permuted(
+    return ops.convert_to_numpy(losses.permute_dims(
         ops.convert_to_tensor(codes), keras.random.SeedGenerator(seed)))
 
 
-def test_permuted_latents_keep_their_values_and_lose_each_other():
+def test_permute_dims_keeps_the_values_and_removes_the_dependence():
     one = np.random.default_rng(0).normal(size=2000).astype("float32")
     codes = np.stack([one, 2 * one, -one], axis=1)
     found = exchanged(codes)
@@ -227,7 +227,7 @@ def test_permuted_latents_keep_their_values_and_lose_each_other():
     assert np.abs(correlations[~np.eye(4, dtype=bool)]).max() < 5 / np.sqrt(2000)
 
 
-def test_permuted_latents_go_to_every_item_alike_often_and_by_their_seed():
+def test_permute_dims_sends_latents_to_every_item_alike_often_and_by_their_seed():
     codes = np.tile(np.arange(4, dtype="float32")[:, None], (1, 1000))
     found = exchanged(codes)
     counts = np.array([[np.sum(row == k) for k in range(4)] for row in found])

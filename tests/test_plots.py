@@ -191,8 +191,8 @@ def test_what_cannot_move_is_refused_before_writing(tmp_path, mels, captions, co
 
 
 def test_scores_are_medians_within_the_middle_of_the_starts(drawn):
-    heard = np.linspace(0, 1, 13)[:, None] * np.linspace(0.5, 1, 11)
-    figure = drawn(plots.score_curves, STEPS, {"classifier": heard, "judge": heard / 2}, "a$b$")
+    scores = np.linspace(0, 1, 13)[:, None] * np.linspace(0.5, 1, 11)
+    figure = drawn(plots.score_curves, STEPS, {"classifier": scores, "judge": scores / 2}, "a$b$")
     (axis,) = figure.axes
     classifier, judge = axis.lines
     np.testing.assert_allclose(classifier.get_xydata(),
@@ -231,7 +231,7 @@ def test_a_confusion_counts_in_rows(drawn):
     cells = {text.get_position()[::-1]: text.get_text() for text in axis.texts}
     assert cells == {(0, 0): "75%\n3", (0, 1): "25%\n1", (1, 0): "–\n0", (1, 1): "–\n0"}
     np.testing.assert_allclose(axis.images[0].get_array(), [[0.75, 0.25], [0, 0]])
-    assert axis.get_ylabel() == "true" and axis.get_xlabel() == "heard"
+    assert axis.get_ylabel() == "true" and axis.get_xlabel() == "predicted"
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["angry", "sad"]
 
 
@@ -410,7 +410,7 @@ def test_there_are_as_many_colours_as_speakers(drawn, speakers, least):
     assert [text.get_text() for text in figure.legends[1].get_texts()] == ["female", "male"]
 
 
-def test_a_speaker_of_two_genders_has_one_colour_and_a_long_name_is_told_from_its_like(drawn):
+def test_a_speaker_of_two_genders_has_one_colour_and_a_long_name_differs_from_a_similar_one(drawn):
     names = ["the speaker number one of many"] * 2 + ["the speaker number two of many"]
     figure = drawn(plots.places, np.eye(3)[:, :2], names, ["female", "male", "male"], "")
     one, other, two = (tuple(group.get_facecolor()[0]) for group in figure.axes[0].collections)

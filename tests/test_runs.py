@@ -82,7 +82,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_loading_says_what_is_missing_or_broken(tmp_path):
+def test_loading_names_what_is_missing_or_broken(tmp_path):
     with pytest.raises(KvoiceError, match="not a run"):
         runs.load(tmp_path / "nowhere")
     create(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Published PyTorch weights -> a run, strict: every tensor has its place, and every place its tensor.
+"""Imports published PyTorch weights as a run; every tensor must have its variable and vice versa.
 
 The layers of the models bear the published names, and Keras orders the axes of every kernel the other
 way round, so that a tensor's transpose is the variable. The sizes of a network are read from its
@@ -37,7 +37,7 @@ NAMED = 5  # tensors that a message lists
 # Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users, NVIDIA's.
 MIXING = r"convinv\.\d+\.conv\.weight"  # the matrices of a waveglow
 WRAPPED = ("model_state", "state_dict", "model")
-ALTERNATING = "glow_old.WaveGlow"  # the class of waveglow_old.pt, whose halves change roles
+ALTERNATING = "glow_old.WaveGlow"  # the class of waveglow_old.pt, whose halves swap roles
 SPREAD = ("module.1.", "module.")  # before all names, of modules spread over devices
 # Tensors of Resemblyzer's training that its own loader leaves out; they may be absent.
 OPTIONAL = ("similarity_weight", "similarity_bias")
@@ -45,20 +45,20 @@ OPTIONAL = ("similarity_weight", "similarity_bias")
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What is known of the published form of a model.
+    """The published form of a model.
 
     Attributes:
-        source: Whose file it is.
-        sizes: Tensors -> arguments of the model, whatever may be missing or wrong among them; where
-            nothing says a size, the published one.
-        variables: Model -> triples of a variable, name -> shape of the tensors that it is made of, and
-            tensors -> its value.
+        source: The origin of the file.
+        sizes: Function from tensors to arguments of the model, which tolerates missing and wrong
+            tensors; where no tensor gives a size, it is the published one.
+        variables: Function from a model to triples of a variable, a dict from name to shape of the
+            tensors that it is made of, and a function from these tensors to its value.
         specs: Names of Specs. The one with as many mels as the network is its own; where there is
-            none, it is the last one, with that number of mels. A hop that the network says replaces
-            the Spec's.
+            none, it is the last one, with that number of mels. A hop that the network defines
+            replaces the Spec's.
         variants: Name of a Spec -> variant of the config, where it is not the default.
-        stats: Whether it wants mels standardised by a second file.
-        names: Tensors -> the same under the names, and joined as, `variables` knows them.
+        stats: Whether its mels are standardised with the statistics in a second file.
+        names: Function that renames and joins the tensors as `variables` expects them.
     """
 
     source: str
@@ -75,13 +75,13 @@ class Published:
     """The weights in a file.
 
     Attributes:
-        name: The model.
-        path: The file.
-        sha256: Its hash.
+        name: The name of the model in `NETWORKS`.
+        path: The path of the file.
+        sha256: The SHA-256 hash of the file.
         tensors: Name -> float32 array, axes in PyTorch's order.
-        sizes: Arguments of the model that the tensors say.
+        sizes: Arguments of the model that follow from the tensors.
         spec: The Spec of its mels.
-        variant: Of the config of the model.
+        variant: The variant of the config of the model.
     """
 
     name: str
@@ -320,15 +320,16 @@ NETWORKS = {
 # --- Reading
 
 
-def read(name, path, spec="", alternate=None):
-    """The weights in a PyTorch file.
+def read(name: str, path: str | Path, spec: str = "", alternate: bool | None = None) -> Published:
+    """Reads the weights in a PyTorch file.
 
     Args:
         name: The model, one of `NETWORKS`.
         path: The file, written by `torch.save` in either of its formats.
         spec: Name of the Spec of its mels; "" = by their number.
         alternate: Whether the halves of the channels change roles from step to step of a `waveglow`, as in
-            the first published weights; `None` = as the class of a whole module says, otherwise not.
+            the first published weights; None = as the class of a whole module implies, otherwise
+            not.
 
     Raises:
         KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, the Spec
@@ -345,21 +346,21 @@ def read(name, path, spec="", alternate=None):
         sizes["alternate"] = kind == ALTERNATING if alternate is None else alternate
     elif alternate is not None:
         raise KvoiceError(f"--alternate: is of waveglow alone, not of {name}; leave it out")
-    said = {field: sizes[field] for field in ("mels", "hop") if field in sizes}
-    own = {field: getattr(audio.SPECS[spec], field) for field in said} if spec else said
-    if own != said:
-        raise KvoiceError(f"--spec={spec}: has {_told(**own)}, the network in {path} {_told(**said)}; leave "
-                          "it out, or name one that fits")
-    known = (each for each in network.specs if audio.SPECS[each].mels == said["mels"])
+    given = {field: sizes[field] for field in ("mels", "hop") if field in sizes}
+    own = {field: getattr(audio.SPECS[spec], field) for field in given} if spec else given
+    if own != given:
+        raise KvoiceError(f"--spec={spec}: has {_sizes_text(**own)}, the network in {path} "
+                          f"{_sizes_text(**given)}; leave it out, or name one that fits")
+    known = (each for each in network.specs if audio.SPECS[each].mels == given["mels"])
     spec = spec or next(known, network.specs[-1])
     try:
-        found = dataclasses.replace(audio.SPECS[spec], **said)
+        found = dataclasses.replace(audio.SPECS[spec], **given)
     except KvoiceError as error:
-        raise KvoiceError(f"{path}: {_told(**said)}: {error}") from None
+        raise KvoiceError(f"{path}: {_sizes_text(**given)}: {error}") from None
     return Published(name, path, digest, tensors, sizes, found, network.variants.get(spec, ""))
 
 
-def _told(mels, hop=None):
+def _sizes_text(mels, hop=None):
     return f"{mels} mels" if hop is None else f"{mels} mels and a hop of {hop} samples"
 
 
@@ -466,8 +467,8 @@ class _Arrays(pickle.Unpickler):
         return _ASKED[module, name]
 
 
-def moments(path, mels):
-    """The mean and the spread of each band, from a pickled dict of two NumPy arrays.
+def moments(path: str | Path, mels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the mean and standard deviation of each band from a pickled dict of two NumPy arrays.
 
     Shapes: -> `mean`, `std` [mels] float32.
 
@@ -521,16 +522,16 @@ def _numbers(path, name, array, mels):
 # --- The run
 
 
-def model(published, values):
-    """The model, with the published weights.
+def model(published: Published, values: dict):
+    """Creates the model with the published weights.
 
     Args:
-        published: From `read`.
-        values: Arguments of the model, of which those that the tensors say are replaced.
+        published: The return value of `read`.
+        values: Arguments of the model; those that follow from the tensors are replaced.
 
     Raises:
-        KvoiceError: If a tensor is missing, surplus or of another shape (they are listed), a matrix that
-            is to be undone has no inverse, or the model refuses a size.
+        KvoiceError: If a tensor is missing, surplus or of another shape (they are listed), a matrix
+            of the flow has no inverse, or the model rejects a size.
     """
     network = NETWORKS[published.name]
     try:
@@ -560,15 +561,18 @@ def model(published, values):
     return built
 
 
-def write(published, directory, config, stats="", command=""):
-    """Makes a run of published weights; `training.load` gives the model.
+def write(
+    published: Published, directory: str | Path, config: dict, stats: str = "", command: str = "",
+) -> runs.Run:
+    """Writes a run with published weights; `training.load` returns the model.
 
     Args:
-        published: From `read`.
+        published: The return value of `read`.
         directory: The folder of the run: absent or empty.
         config: The config of the model: the groups `data`, `model` and `train`. No average of weights
             is kept, since there is none yet.
-        stats: A file with the mean and the spread of each band, for `adainvc`; "" = 0 and 1.
+        stats: A file with the mean and standard deviation of each band, for `adainvc`; "" = 0 and
+            1.
         command: The command line, kept for the reader.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What `torch.save` wrote, read without PyTorch; files are data here, never programs.
+"""Reads files of `torch.save` without PyTorch; files are data here, never programs.
 
 A pickle is a program that may call anything. Of this one nothing is looked up by its name but the few
 functions below, which make tensors, texts and containers of what they are given, and classes of modules,
@@ -39,11 +39,11 @@ STORAGES = {"Bool": "bool", "Byte": "uint8", "Char": "int8", "Short": "int16", "
 
 
 class Module:
-    """A pickled module of PyTorch: what it held, nothing that acts.
+    """A pickled module of PyTorch: its attributes, without any behaviour.
 
     Attributes:
-        kind: Its class, such as "glow.WaveGlow".
-        state: Name -> value: its attributes.
+        kind: The name of its class, such as "glow.WaveGlow".
+        state: A dict from the names of its attributes to their values.
     """
 
     kind = ""
@@ -53,8 +53,8 @@ class Module:
         module.state = {}
         return module
 
-    def tensors(self):
-        """The named tensors, as `state_dict()` gives them: dotted name -> array.
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Returns the named tensors, as `state_dict()` does: dotted name -> array.
 
         Raises:
             KvoiceError: If a module is damaged, or modules hold each other without end.
@@ -85,8 +85,8 @@ def _shown(text):
     return ascii(text)[1:-1][:100]
 
 
-def read(path):
-    """What `torch.load` gives of a file, with NumPy's arrays for tensors and `Module`s for modules.
+def read(path: str | Path):
+    """Reads a file as `torch.load` does, with NumPy arrays for tensors and `Module`s for modules.
 
     The arrays lie in the file, which is mapped, and cannot be written to; those of bfloat16 are float32.
     Parameters are their tensors; a type of numbers or a device is a text.
@@ -156,7 +156,7 @@ def _in_a_row(mapped):
         raise ValueError("another kind of pickle")
     content, sizes, places = mapped.tell(), {}, {}
 
-    def sized(key, count, itemsize):  # the bytes come after the pickle, which at first says how many
+    def sized(key, count, itemsize):  # the bytes follow the pickle, which begins with their number
         sizes.setdefault(key, (count, itemsize))
 
     _Unpickler(mapped, sized).load()
@@ -264,7 +264,7 @@ class _Unpickler(pickle._Unpickler):
     """Python's own, written in Python, whose steps can be replaced one by one.
 
     Args:
-        file: Of the pickle; what follows it is left unread.
+        file: The file of the pickle; what follows it is not read.
         data: Key of a storage, count of its numbers and bytes of each -> its bytes, or `None` where they
             are not at hand yet.
     """
@@ -289,8 +289,8 @@ class _Unpickler(pickle._Unpickler):
                           "it was run; if it is a whole module, save its weights alone: "
                           "torch.save(module.state_dict(), FILE)")
 
-    def persistent_load(self, said):
-        what, *values = said
+    def persistent_load(self, pid):
+        what, *values = pid
         if what == "module":
             return values[0]
         if what != "storage":
@@ -303,7 +303,7 @@ class _Unpickler(pickle._Unpickler):
         if data is None:
             return None
         if not 0 <= count * itemsize <= len(data):
-            raise ValueError("fewer numbers than said")
+            raise ValueError("fewer numbers than declared")
         if (key, kind) not in self.storages:
             self.storages[key, kind] = _numbers(data, kind)
         first = 0

@@ -75,7 +75,7 @@ def waves(items, spec, domain="mel", vocoder=None):
     count, frames, _ = mels.shape
     with progress.bar(total=count * (frames - 1), desc="Griffin-Lim", unit="frame") as bar:
         return np.stack([
-            audio.long_griffin_lim(mel, spec, ROUNDS, told=bar.update) for mel in mels])
+            audio.long_griffin_lim(mel, spec, ROUNDS, on_chunk=bar.update) for mel in mels])
 
 
 def sound(mel, spec, samples=None, vocoder=None):

@@ -1,1 +1,1 @@
-"""Layers, one idea per file."""
+"""Keras layers, one idea per file."""

@@ -8,22 +8,22 @@ EPSILON = 1e-5  # added to the variance, as PyTorch's InstanceNorm1d does
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class InstanceNorm(keras.layers.Layer):
-    """Takes each channel's mean and spread over time away: `(x - m) / sqrt(v + 1e-5)`.
+    """Normalises each channel over time: `(x - m) / sqrt(v + 1e-5)`.
 
-    m and v are the mean and the (biased) variance of a channel of one item over time. What is constant
-    along time, the voice, goes; what varies, the words, stays. It has no parameters and does the
-    same in training and in use.
+    m and v are the mean and the (biased) variance of a channel of one item over time. This removes
+    what is constant over time, such as the voice, and keeps what varies, such as the words. The
+    layer has no parameters and is the same in training and inference.
 
     Shapes: [batch, time, channels] -> the same; with `statistics`, also [batch, 2 * channels]: the
-    means, then the spreads `sqrt(v + 1e-5)`, as `AdaIN` takes them.
+    means, then the standard deviations `sqrt(v + 1e-5)`, as `AdaIN` takes them.
 
     Args:
-        statistics: Give what was taken away as well.
+        statistics: Whether to return the means and standard deviations as well.
 
     Source: Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022.
     """
 
-    def __init__(self, statistics=False, **kwargs):
+    def __init__(self, statistics: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.statistics = statistics
 
@@ -37,19 +37,19 @@ class InstanceNorm(keras.layers.Layer):
     def compute_output_shape(self, shape):
         return (shape, (shape[0], 2 * shape[-1])) if self.statistics else shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "statistics": self.statistics}
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class AdaIN(keras.layers.Layer):
-    """Replaces each channel's mean and spread over time by given ones.
+    """Replaces the mean and standard deviation of each channel over time by given ones.
 
     `output = std * (content - m) / sqrt(v + 1e-5) + mean`, with m and v the mean and variance of
     `content` over time.
 
     Shapes: `content` [batch, time, channels], `style` [batch, 2 * channels] (the means, then the
-    spreads) -> [batch, time, channels].
+    standard deviations) -> [batch, time, channels].
 
     Raises:
         ValueError: If `style` is not twice as wide as `content`.

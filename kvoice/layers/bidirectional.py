@@ -1,14 +1,17 @@
-"""A bidirectional layer that is loaded as it was saved, whatever was loaded before it."""
+"""A bidirectional layer that loads reliably, whatever was loaded before it."""
 
 from keras import layers
 
 
-def bidirectional(layer):
-    """Returns `keras.layers.Bidirectional(layer)`, and keeps the layer that it copies alive.
+def bidirectional(layer: layers.Layer) -> layers.Bidirectional:
+    """Returns `keras.layers.Bidirectional(layer)` with a reference to the layer that it copies.
 
-    While Keras 3.15 loads a model, it knows what it has met by its address in memory. `Bidirectional` drops the layer
-    that it was given; where the next one came to lie at the same address, it was taken for the former, and the model
-    failed to load, now and then.
+    While Keras 3.15 loads a model, it identifies objects by their address in memory.
+    `Bidirectional` drops the layer that it was given; when the next one was allocated at the same
+    address, Keras took it for the former, and the model occasionally failed to load.
+
+    Args:
+        layer: A recurrent Keras layer.
     """
     both_ways = layers.Bidirectional(layer)
     both_ways.copied = lambda: layer  # in a function, where Keras does not look for weights

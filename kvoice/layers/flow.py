@@ -14,8 +14,8 @@ from kvoice.layers.weight_norm import WeightNorm, convolved
 def log_abs_determinant(matrix):
     """`ln |det|` of a square matrix, in float32.
 
-    By its QR decomposition, which compiles and has a gradient on all backends; the sign does not
-    matter, so that a matrix whose determinant becomes negative does no harm.
+    Computed from the QR decomposition, which compiles and has a gradient on all backends. The sign
+    is ignored, so that a determinant that becomes negative does no harm.
 
     Shapes: [size, size] -> scalar.
     """
@@ -25,14 +25,14 @@ def log_abs_determinant(matrix):
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class InvertibleMixing(keras.layers.Layer):
-    """Mixes the channels of each step by one matrix, a rotation at first.
+    """Multiplies the channels of each step by a matrix, initialised to a rotation.
 
     Args:
-        channels: How many.
-        seed: Of the rotation.
+        channels: Number of channels.
+        seed: Seed of the rotation.
     """
 
-    def __init__(self, channels, seed=0, **kwargs):
+    def __init__(self, channels: int, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         self._config = dict(channels=channels, seed=seed)
         rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(channels, channels)))
@@ -45,32 +45,35 @@ class InvertibleMixing(keras.layers.Layer):
         self.built = True
 
     def inverse(self):
-        """The matrix that undoes it: [1, channels, channels] float32."""
+        """Returns the inverse matrix, [1, channels, channels] float32."""
         return ops.inv(ops.convert_to_tensor(self.matrix))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class CouplingNetwork(keras.layers.Layer):
-    """What one half of the channels, and the mel, say of the other half: an offset and a scale.
+    """Predicts the affine change of one half of the channels from the other half and the mel.
 
-    Gated convolutions of growing reach, 2^i steps between the taps of layer i, not causal. The last
-    layer begins at zero, so that a new network changes nothing. Its sums are in the dtype of the
-    policy; what goes in and comes out is float32.
+    Dilated, gated, non-causal convolutions with a dilation of 2^i steps in layer i. The last layer
+    is initialised to zero, so that a new network changes nothing. It computes in the dtype of the
+    policy; inputs and outputs are float32.
 
     Args:
-        half: Channels that are heard.
-        changed: Channels that are changed.
-        conditions: Channels of the condition.
-        width: Channels of each layer.
-        depth: Layers.
-        kernel: Taps of each layer, odd.
-        seed: Of the first weights.
+        half: Number of channels that stay the same and are the input.
+        changed: Number of channels that are changed.
+        conditions: Number of channels of the condition.
+        width: Number of channels of each layer.
+        depth: Number of layers.
+        kernel: Kernel size of each layer, in steps of time; odd.
+        seed: Seed of the initial weights.
     """
 
-    def __init__(self, half, changed, conditions, width, depth, kernel, seed=0, **kwargs):
+    def __init__(
+        self, half: int, changed: int, conditions: int, width: int, depth: int, kernel: int,
+        seed: int = 0, **kwargs,
+    ):
         super().__init__(**kwargs)
         self._config = dict(half=half, changed=changed, conditions=conditions, width=width, depth=depth,
                             kernel=kernel, seed=seed)
@@ -86,18 +89,18 @@ class CouplingNetwork(keras.layers.Layer):
         self.built = True
 
     def folded(self):
-        """The weights as `changes` takes them, in the dtype of its sums."""
+        """Returns the weights as `changes` takes them, in the dtype that it computes in."""
         parts = {"start": self.start, "cond": self.cond_layer, "in": self.in_layers,
                  "res_skip": self.res_skip_layers, "skip": self.skip_layer}
         kept = {name: [ops.cast(each, self.compute_dtype) for each in part.folded()]
                 for name, part in parts.items()}
         return {**kept, "end": [self.end.kernel.value, self.end.bias.value]}
 
-    def changes(self, heard, conditions, weights):
-        """Offset and logarithm of the scale for the other half.
+    def changes(self, kept, conditions, weights):
+        """Predicts the offset and the logarithm of the scale of the other half.
 
-        Shapes: `heard` [batch, time, half], `conditions` [batch, time, conditions], `weights` from
-        `folded` -> two of [batch, time, changed].
+        Shapes: `kept` [batch, time, half], `conditions` [batch, time, conditions], `weights` from
+        `folded` -> offset and log scale, each [batch, time, changed].
         """
         conditions = ops.cast(conditions, self.compute_dtype)
 
@@ -112,7 +115,7 @@ class CouplingNetwork(keras.layers.Layer):
             return x + residual, total + skip
 
         every = [*weights["in"], *weights["cond"]]
-        x = convolved(ops.cast(heard, self.compute_dtype), *(each[0] for each in weights["start"]))
+        x = convolved(ops.cast(kept, self.compute_dtype), *(each[0] for each in weights["start"]))
         x, total = backend.repeated(
             layer, (x, ops.zeros_like(x)), [*(each[:-1] for each in every), *weights["res_skip"]])
         last = gated(x, self.depth - 1, *(each[-1] for each in every))
@@ -120,22 +123,23 @@ class CouplingNetwork(keras.layers.Layer):
         out = convolved(ops.cast(total, "float32"), *weights["end"])
         return out[..., : self.changed], out[..., self.changed :]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class FlowStep(keras.layers.Layer):
-    """One step of the flow, and back.
+    """One invertible step of the flow: a mixing of the channels, then an affine coupling.
 
     Args:
-        channels: Of the audio; even.
-        swapped: Whether the second half tells how the first changes, instead of the other way round.
-        seed: Of the first weights.
+        channels: Number of channels of the audio; even.
+        swapped: Whether the second half of the channels conditions the first, instead of the other
+            way round.
+        seed: Seed of the initial weights.
         network: Further arguments of `CouplingNetwork`.
     """
 
-    def __init__(self, channels, swapped=False, seed=0, **network):
+    def __init__(self, channels: int, swapped: bool = False, seed: int = 0, **network):
         super().__init__(**{name: network.pop(name) for name in ("name", "dtype", "trainable") if name in network})
         self._config = dict(channels=channels, swapped=swapped, seed=seed, **network)
         self.swapped, self.half = swapped, channels // 2
@@ -147,32 +151,32 @@ class FlowStep(keras.layers.Layer):
         first, second = x[..., : self.half], x[..., self.half :]
         return (second, first) if self.swapped else (first, second)
 
-    def _whole(self, heard, changed):
-        return ops.concatenate([changed, heard] if self.swapped else [heard, changed], axis=-1)
+    def _whole(self, kept, changed):
+        return ops.concatenate([changed, kept] if self.swapped else [kept, changed], axis=-1)
 
     def forward(self, x, conditions):
-        """Audio on the way to noise.
+        """Applies the step in the direction from audio to noise.
 
         Shapes: `x` [batch, time, channels], `conditions` [batch, time, any] -> the same as x, the
         logarithms of the scales [batch, time, channels // 2], and `ln |det|` of the mixing, a scalar.
         """
         matrix = self.mixing.matrix.value
         x = convolved(x, matrix, 0.0)
-        heard, changed = self._parts(x)
-        offset, log_scale = self.network.changes(heard, conditions, self.network.folded())
-        return (self._whole(heard, changed * ops.exp(log_scale) + offset), log_scale,
+        kept, changed = self._parts(x)
+        offset, log_scale = self.network.changes(kept, conditions, self.network.folded())
+        return (self._whole(kept, changed * ops.exp(log_scale) + offset), log_scale,
                 log_abs_determinant(matrix[0]))
 
     def folded(self):
-        """What `inverse` needs: the weights of the network, and the inverse of the matrix."""
+        """Returns the weights for `inverse`: those of the network, and the inverse matrix."""
         return {"network": self.network.folded(), "unmixing": self.mixing.inverse()}
 
     def inverse(self, x, conditions, weights):
-        """Noise on the way to audio; undoes `forward`. `weights` from `folded`."""
-        heard, changed = self._parts(x)
-        offset, log_scale = self.network.changes(heard, conditions, weights["network"])
-        x = self._whole(heard, (changed - offset) * ops.exp(-log_scale))
+        """Applies the inverse of `forward`; `weights` are the return value of `folded`."""
+        kept, changed = self._parts(x)
+        offset, log_scale = self.network.changes(kept, conditions, weights["network"])
+        x = self._whole(kept, (changed - offset) * ops.exp(-log_scale))
         return convolved(x, weights["unmixing"], 0.0)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}

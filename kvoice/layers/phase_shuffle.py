@@ -1,4 +1,4 @@
-"""Phase shuffle: the layer that keeps a critic of waves from listening to the phase alone."""
+"""Phase shuffle: the layer that prevents a critic of waves from relying on the phase alone."""
 
 import keras
 from keras import layers, ops
@@ -8,16 +8,16 @@ from keras import layers, ops
 class PhaseShuffle(layers.Layer):
     """Shifts each item along time by a random whole number of steps, in training only.
 
-    Transposed convolutions leave artefacts at a fixed phase. A critic that may look at the exact
-    phase tells generated waves by these alone, and then teaches nothing else. One shift is drawn
-    for each item, uniformly from -n ... n, the same for all channels; what is missing at the
-    border is the reflection of the item at its first or last step.
+    Transposed convolutions leave artefacts at a fixed phase. A critic that sees the exact
+    phase can detect generated waves by them alone, and the generator learns nothing else. One shift
+    is drawn for each item, uniformly from -n ... n, the same for all channels; what is missing at
+    the border is the reflection of the item at its first or last step.
 
     Shapes: [batch, time, channels] -> the same.
 
     Args:
-        n: The largest shift, in steps; time must be longer. 0 shifts nothing.
-        seed: Of the shifts. Two layers of one critic should not share it.
+        n: The largest shift, in steps of time; the input must be longer. 0 = no shift.
+        seed: Seed of the shifts. Two layers of one critic should not share it.
 
     Raises:
         ValueError: If n is negative, or time is no longer than n.
@@ -26,7 +26,7 @@ class PhaseShuffle(layers.Layer):
     official code shifts all items of a batch by the same draw.
     """
 
-    def __init__(self, n=2, seed=0, **kwargs):
+    def __init__(self, n: int = 2, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         if n < 0:
             raise ValueError(f"n: {n} must not be negative.")
@@ -48,12 +48,12 @@ class PhaseShuffle(layers.Layer):
     def compute_output_shape(self, shape):
         return shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "n": self.n, "seed": self.seed}
 
 
 def shifted(x, shift):
-    """Items moved along time, each by its own number of steps, reflected at both ends.
+    """Shifts each item along time by its own number of steps, with reflection at both ends.
 
     Step t of an item is its step |t - shift|, mirrored at the last one where it lies beyond. Taken
     as rows of all items at once: on TensorFlow, element by element cost a training step half as

@@ -1,31 +1,33 @@
-"""Audio made white by the spectral envelope that its mel tells."""
+"""Audio whitened by the spectral envelope that its mel gives."""
 
 import numpy as np
 from keras import ops
 
-FRAMES = 2  # of a block
+FRAMES = 2  # in a block
 LEVEL = 2.0**-30 / 12  # energy of the rounding to 16 bits
 
 
 class Prewhitening:
-    """Between audio and what has, as far as the mel tells, no colour and an energy of one.
+    """An invertible map from audio to a signal with a flat spectrum and unit power, given the mel.
 
-    A lapped transform (MDCT: blocks of two frames, Vorbis' windows of two blocks, none beyond both ends) gives as many
-    coefficients as samples; each is divided by the size that the mel lets expect, and the transform taken back. The
-    transform is orthogonal, so this is undone exactly, and takes as much space as the sizes say: a flow of what is
-    white has an exact likelihood of the audio. Nothing is learned. The second of two frames, which is centred on the
-    middle of their block, tells its envelope; beyond the outer bands the spectrum stays as it is there. So it is white
-    as far as the bands are many and the hop is short beside the window, a quarter of it or less.
+    A lapped transform (MDCT: blocks of two frames, Vorbis windows of two blocks, none beyond both
+    ends) gives as many coefficients as samples; each is divided by its expected magnitude under the
+    mel, and the inverse transform applied. The transform is orthogonal, so the map is inverted
+    exactly and its log-determinant is minus the sum of the logarithms of the divisors: a flow of
+    the whitened signal has an exact likelihood of the audio. There are no trained parameters. The
+    envelope of a block is that of the second of its two frames, which is centred on the middle of
+    the block; beyond the outer bands the envelope is constant. The result is white to the extent
+    that there are many bands and the hop is short, a quarter of the window or less.
 
     Args:
         hop: Samples from one frame to the next.
-        bands: What `audio.band_powers` says of the mels.
+        bands: The return value of `audio.band_powers` for the mels.
 
     Source: ours. The transform: Princen & Bradley 1986, doi:10.1109/TASSP.1986.1164954. SpecGrad, Koizumi et al. 2022,
     arXiv:2203.16749, gives the noise of a diffusion such an envelope.
     """
 
-    def __init__(self, hop, bands):
+    def __init__(self, hop: int, bands: dict):
         size = self.size = FRAMES * hop  # of a block
         fft, centres = bands["fft"], bands["centres"]
         self._slope, self._floor = bands["slope"], bands["floor"]
@@ -51,7 +53,7 @@ class Prewhitening:
         self._energies = np.float32(energies.reshape(3, size, -1).swapaxes(1, 2))
 
     def _laid(self, blocks, sign):
-        """The blocks folded over their borders with sign 1, which sign -1 undoes.
+        """Folds the blocks over their borders with sign 1; sign -1 is the inverse.
 
         Of two samples as far before and after a border, b and a become own * b - other * a and own * a + other * b: a
         rotation, since own^2 + other^2 = 1. The first half of the first block and the last one of the last have no
@@ -68,7 +70,7 @@ class Prewhitening:
         return ops.concatenate([first, last], axis=-1)
 
     def log_sizes(self, mel):
-        """Logarithms of the sizes of the coefficients.
+        """Returns the logarithms of the expected magnitudes of the coefficients.
 
         Shapes: [batch, frames, mels] -> [batch, frames / 2, size].
         """
@@ -82,13 +84,13 @@ class Prewhitening:
         return ops.log(energy + LEVEL) / 2
 
     def _scaled(self, wave, log_scales):
-        """A wave whose coefficients are multiplied. [batch, samples], [batch, blocks, size] -> the first."""
+        """Scales coefficients of a wave [batch, samples] by log scales [batch, blocks, size]."""
         blocks = self._laid(ops.reshape(wave, ops.shape(log_scales)), 1)
         coefficients = ops.matmul(blocks, self._cosines) * ops.exp(log_scales)
         return ops.reshape(self._laid(ops.matmul(coefficients, self._cosines), -1), ops.shape(wave))
 
     def whitened(self, wave, mel):
-        """Audio -> white, and the logarithm of the scale of each sample, the mean of its block.
+        """Whitens audio, and returns the log scale of each sample, the mean over its block.
 
         Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], an even number of frames -> two of
         [batch, frames * hop].
@@ -97,9 +99,9 @@ class Prewhitening:
         return self._scaled(wave, -sizes), ops.repeat(-ops.mean(sizes, axis=-1), self.size, axis=1)
 
     def apart(self, mask):
-        """Which frames have nothing of padding in their block, nor in the one that overlaps it from behind.
+        """Returns the mask of the frames whose block and whose following block hold no padding.
 
-        Padding is behind the utterance, never before it.
+        Padding comes after the utterance, never before it.
 
         Shapes: [batch, frames], 1 = inside -> the same.
         """
@@ -108,7 +110,7 @@ class Prewhitening:
         return ops.repeat(whole * following, FRAMES, axis=1)
 
     def coloured(self, white, mel):
-        """White -> audio; undoes `whitened`.
+        """Restores audio from the whitened signal, the inverse of `whitened`.
 
         Shapes: `white` [batch, frames * hop], `mel` [batch, frames, mels] -> [batch, frames * hop].
         """

@@ -1,4 +1,4 @@
-"""Time made shorter or longer by whole factors, and convolutions whose ends are mirrored."""
+"""Resampling of time by whole factors, and convolutions with reflection padding."""
 
 import keras
 from keras import ops
@@ -6,7 +6,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class ReflectConv1D(keras.layers.Conv1D):
-    """A convolution over time, of a wave mirrored at both ends.
+    """A convolution over time with reflection padding at both ends.
 
     A kernel of k frames is padded by k // 2 frames before and, so that a stride of 1 keeps the
     length, k // 2 (odd k) or k // 2 - 1 (even k) after. A stride of s gives ceil(time / s) frames.
@@ -17,7 +17,7 @@ class ReflectConv1D(keras.layers.Conv1D):
     Source: as PyTorch's `pad(mode="reflect")` before a convolution without padding.
     """
 
-    def __init__(self, filters, kernel_size, strides=1, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
         super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
 
     @property
@@ -36,7 +36,7 @@ class ReflectConv1D(keras.layers.Conv1D):
         return super().compute_output_shape(
             (batch, time if time is None else time + sum(self._margins), channels))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         del config["padding"]
         return config
@@ -44,17 +44,17 @@ class ReflectConv1D(keras.layers.Conv1D):
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class PixelShuffle1D(keras.layers.Layer):
-    """Channels become time: channel `c * factor + r` of frame t is channel c of frame t * factor + r.
+    """Moves channels to time: channel `c * factor + r` of frame t to channel c of `t * factor + r`.
 
     Shapes: [batch, time, channels * factor] -> [batch, time * factor, channels].
 
     Args:
-        factor: Frames made of one.
+        factor: Number of output frames per input frame.
 
     Source: Shi et al. 2016, arXiv:1609.05158, in one dimension.
     """
 
-    def __init__(self, factor, **kwargs):
+    def __init__(self, factor: int, **kwargs):
         super().__init__(**kwargs)
         self.factor = factor
 
@@ -67,5 +67,5 @@ class PixelShuffle1D(keras.layers.Layer):
         batch, time, channels = x.shape
         return keras.KerasTensor((batch, time and time * self.factor, channels // self.factor), x.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "factor": self.factor}

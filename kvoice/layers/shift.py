@@ -13,24 +13,25 @@ class ShiftedBasis(layers.Layer):
 
     The place u goes from -1 to 1 along the bins; each of `heads` shifts is a linear function of the
     code. The waves have 1/2, 1, 2, 4, ... turns from end to end, up to
-    one in four bins. Whatever is a function of them moves along the bins when a shift changes, as it is:
-    in a constant-Q transform that is another pitch. A posterior that is not sure of the shift blurs the
-    short waves and leaves the long ones, so that a decoder learns from coarse to fine.
+    one in four bins. Any function of them moves along the bins unchanged when a shift changes: in a
+    constant-Q transform that is a change of pitch. An uncertain posterior of the shift blurs the
+    short waves and keeps the long ones, so that a decoder learns from coarse to fine.
 
     Shapes: codes [batch, latents] -> [batch, bins, heads * 2 * waves].
 
     Args:
-        bins: Places.
-        heads: Shifts.
+        bins: Number of bins.
+        heads: Number of shifts.
 
     Raises:
         ValueError: If `bins` is below 4.
 
     Source: our own; the place as a wave after Tancik et al. 2020, arXiv:2006.10739 (Fourier
-    features), a decoder that is told the place after Watters et al. 2019, arXiv:1901.07017.
+    features), a decoder that is conditioned on the place after Watters et al. 2019,
+    arXiv:1901.07017.
     """
 
-    def __init__(self, bins, heads=8, **kwargs):
+    def __init__(self, bins: int, heads: int = 8, **kwargs):
         super().__init__(**kwargs)
         if bins < 4:
             raise ValueError(f"bins: {bins} must be at least 4.")
@@ -42,7 +43,7 @@ class ShiftedBasis(layers.Layer):
         self.linear.build(codes_shape)
 
     def shifts(self, codes):
-        """How far along: 1 is half of the way from end to end. [batch, latents] -> [batch, heads]."""
+        """Returns the shifts, in half lengths of the axis: [batch, latents] -> [batch, heads]."""
         return self.linear(codes)
 
     def call(self, codes):
@@ -55,5 +56,5 @@ class ShiftedBasis(layers.Layer):
     def compute_output_shape(self, codes_shape):
         return (codes_shape[0], self.bins, self.heads * 2 * len(self.turns))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "bins": self.bins, "heads": self.heads}

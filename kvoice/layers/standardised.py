@@ -1,4 +1,4 @@
-"""Mels, band by band, as deviations from what is usual."""
+"""Standardisation of mels, band by band."""
 
 import keras
 import numpy as np
@@ -6,17 +6,17 @@ import numpy as np
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class Standardised(keras.layers.Layer):
-    """`(mel - mean) / std`, with a mean and a spread for each band that are saved with the model.
+    """Computes `(mel - mean) / std` with a mean and a standard deviation for each band.
 
-    They are 0 and 1 until they are set; no training changes them.
+    They are saved with the model, 0 and 1 until they are set, and not trained.
 
     Shapes: [..., mels] -> the same.
 
     Args:
-        mels: Bands.
+        mels: Number of bands.
     """
 
-    def __init__(self, mels, **kwargs):
+    def __init__(self, mels: int, **kwargs):
         super().__init__(**kwargs)
         self.mels = mels
         self.mean, self.std = (
@@ -25,11 +25,11 @@ class Standardised(keras.layers.Layer):
         self.built = True
 
     def adapt(self, source):
-        """Takes both from the data that a model will be trained on, a `data.source.Source`."""
+        """Sets both from the training data, a `data.source.Source`."""
         self.set(*source.moments())
 
-    def set(self, mean, std):
-        """Sets both, [mels] each, in the unit of the mels; a band that never changes keeps a spread."""
+    def set(self, mean: np.ndarray, std: np.ndarray) -> None:
+        """Sets both, [mels] each, in the unit of the mels; the std is at least 1e-5."""
         self.mean.assign(np.float32(mean))
         self.std.assign(np.maximum(np.float32(std), 1e-5))
 
@@ -37,11 +37,11 @@ class Standardised(keras.layers.Layer):
         return (mel - self.mean) / self.std
 
     def undone(self, standardised):
-        """The mel again."""
+        """Restores the mel from a standardised one, the inverse of `call`."""
         return standardised * self.std + self.mean
 
     def compute_output_shape(self, shape):
         return shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "mels": self.mels}

@@ -1,4 +1,4 @@
-"""Convolutions whose kernel is a direction and a length, and the same as products of matrices."""
+"""Weight normalisation, and convolutions as matrix products."""
 
 import keras
 from keras import ops
@@ -8,20 +8,22 @@ from keras import ops
 class WeightNorm(keras.layers.Layer):
     """The weights of convolutions over time: `kernel = g * v / |v|`, for each filter by itself.
 
-    It holds and folds those of several layers of one size; `convolved` uses them. They begin as PyTorch's
-    do: uniform within `1 / sqrt(kernel * inputs)`, and g = |v|.
+    It holds and folds the weights of several layers of one size; `convolved` uses them. They are
+    initialised as in PyTorch: uniform within `1 / sqrt(kernel * inputs)`, and g = |v|.
 
     Args:
-        inputs: Channels of the input.
-        filters: Channels of the output.
-        kernel: Taps.
-        layers: Of this size.
-        seed: Of the first weights.
+        inputs: Number of channels of the input.
+        filters: Number of channels of the output.
+        kernel: Kernel size, in steps of time.
+        layers: Number of layers of this size.
+        seed: Seed of the initial weights.
 
     Source: Salimans & Kingma 2016, arXiv:1602.07868, equation 2.
     """
 
-    def __init__(self, inputs, filters, kernel=1, layers=1, seed=0, **kwargs):
+    def __init__(
+        self, inputs: int, filters: int, kernel: int = 1, layers: int = 1, seed: int = 0, **kwargs,
+    ):
         super().__init__(**kwargs)
         self._config = dict(inputs=inputs, filters=filters, kernel=kernel, layers=layers, seed=seed)
         bound = (kernel * inputs) ** -0.5
@@ -37,15 +39,15 @@ class WeightNorm(keras.layers.Layer):
         return ops.sqrt(ops.sum(ops.square(self.v.value), axis=(1, 2), keepdims=True))
 
     def folded(self):
-        """Kernels [layers, taps, inputs, filters] and biases [layers, filters], in float32."""
+        """Returns kernels [layers, taps, inputs, filters] and biases [layers, filters], float32."""
         return self.v.value * (self.g.value / ops.maximum(self._norm(), 1e-12)), self.bias.value
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}
 
 
 def convolved(x, kernel, bias, dilation=1, reach=0, beside=None):
-    """A convolution with zeros beyond both ends, written as one product of matrices.
+    """A convolution with zero padding, computed as one matrix product.
 
     On a CPU that is faster than the dilated convolutions of the backends.
 
@@ -53,9 +55,10 @@ def convolved(x, kernel, bias, dilation=1, reach=0, beside=None):
     [batch, time, filters].
 
     Args:
-        dilation: Steps from one tap to the next; a number, or a tensor with one.
-        reach: At least `dilation * (taps // 2)`.
-        beside: Channels [batch, time, more] and a matrix [more, filters] that are part of the same sum.
+        dilation: Steps of time from one tap to the next; a number, or a scalar tensor.
+        reach: Padding at each end, in steps of time; at least `dilation * (taps // 2)`.
+        beside: Pair of further inputs [batch, time, more] and their matrix [more, filters], whose
+            product is added.
     """
     taps, inputs, filters = kernel.shape
     batch, time = ops.shape(x)[:2]

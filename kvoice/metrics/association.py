@@ -1,15 +1,15 @@
-"""How strongly codes go with a label, how sure that is, and whether chance would do as well.
+"""Association of codes with a label: effect sizes, confidence intervals, permutation tests.
 
     name = statistic(label)                            # "auc", "pairwise_auc", "eta2" or "r2"
     score(codes, label)                                # of each code, 0.5 or 0 = nothing
     interval(codes, label, rng, groups=speakers)       # [codes, 2]
     p, least = permutation(codes, label, rng, groups=speakers)
 
-Codes are one [items] or several [items, codes]; what is said of each is then a number or [codes].
-A label of whole numbers, words or booleans tells classes, one of fractions is continuous. `groups`
-are what is independent: utterances of one speaker are not, so that speakers, not utterances, are
-drawn again, and a label that belongs to the speaker is permuted between speakers. For a label that
-is the groups themselves, who speaks, there are none to give.
+Codes are one [items] or several [items, codes]; a result is then a number or [codes]. A label of
+whole numbers, strings or booleans is categorical, one of fractions is continuous. `groups` are the
+independent units: utterances of one speaker are not independent, so that speakers, not utterances,
+are resampled, and a label that belongs to the speaker is permuted between speakers. For a label
+that is the group itself, such as the speaker, leave them out.
 """
 
 import math
@@ -29,12 +29,12 @@ _BLOCK = 1 << 19  # numbers worked on at once: they stay in the cache of the pro
 # --- One number for each code
 
 
-def auc(codes, label):
+def auc(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     """The chance that an item of the second class has a greater code than one of the first.
 
     `(#{greater} + #{equal} / 2) / (n_1 n_2)` over all pairs of items: the area under the ROC curve.
-    0.5 where the code says nothing, 1 where it separates, 0 where it does so the other way round.
-    Which class is the second: the greater label.
+    0.5 where the code has no information, 1 where it separates, 0 where it does so the other way
+    round. Which class is the second: the greater label.
 
     Shapes: codes [items] or [items, codes], label [items] -> a number or [codes].
 
@@ -49,11 +49,12 @@ def auc(codes, label):
     return areas[0, :, 0].reshape(shape)[()]
 
 
-def pairwise_auc(codes, label):
+def pairwise_auc(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     """Mean over the pairs of classes of their AUC, each the way round that is above 0.5.
 
     Classes count alike, however frequent. Each pair is read the way that suits it, so that a code
-    that says nothing has a little more than 0.5 where items are few; `permutation` knows.
+    without information has a little more than 0.5 where items are few; `permutation` accounts for
+    it.
 
     Shapes: codes [items] or [items, codes], label [items] -> a number or [codes], 0.5 to 1.
 
@@ -67,7 +68,7 @@ def pairwise_auc(codes, label):
     return _scores("pairwise_auc", columns, _classes(label), _once(label))[0].reshape(shape)[()]
 
 
-def d_prime(codes, label):
+def d_prime(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     """Distance of the means of two classes in standard deviations: `(m_2 - m_1) / s`.
 
     s^2 is the mean of the two variances, so that it does not depend on which class is frequent. For
@@ -88,11 +89,11 @@ def d_prime(codes, label):
     return _ratio(gap, spread).reshape(shape)[()]
 
 
-def mutual_information(codes, label):
-    """What a code tells about the label, in nats: `sum p(i, c) ln (p(i, c) / p(i) p(c))`.
+def mutual_information(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
+    """Mutual information of a code and the label, in nats: `sum p(i, c) ln (p(i, c) / p(i) p(c))`.
 
     i is one of `BINS` equal bins between the least and the greatest value of the code, c the class.
-    Divided by `entropy(label)` it is the share of the label that is told. Too large by about
+    Divided by `entropy(label)` it is the share of the label's entropy. Too large by about
     (BINS - 1) (classes - 1) / (2 items).
 
     Shapes: codes [items] or [items, codes], label [items] -> a number or [codes], >= 0.
@@ -106,22 +107,22 @@ def mutual_information(codes, label):
     columns, label, shape = _checked(codes, label)
     numbers = _classes(label)[0]
     classes = numbers.max() + 1
-    told = np.empty(columns.shape[1])
+    information = np.empty(columns.shape[1])
     for d, column in enumerate(columns.T):
         counts = np.bincount(_binned(column) * classes + numbers, minlength=BINS * classes)
         joint = counts.reshape(BINS, classes) / len(label)
         apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
         seen = joint > 0
-        told[d] = np.sum(joint[seen] * np.log(joint[seen] / apart[seen]))
-    return np.maximum(told, 0).reshape(shape)[()]
+        information[d] = np.sum(joint[seen] * np.log(joint[seen] / apart[seen]))
+    return np.maximum(information, 0).reshape(shape)[()]
 
 
-def entropy(label):
+def entropy(label: np.ndarray) -> float:
     """Entropy of the classes of a label [items], in nats."""
     return float(scipy.stats.entropy(np.unique(label, return_counts=True)[1]))
 
 
-def r2(codes, label):
+def r2(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     """Squared correlation with a continuous label: the share of its variance that a line explains.
 
     Shapes: codes [items] or [items, codes], label [items] -> a number or [codes], 0 to 1.
@@ -133,7 +134,7 @@ def r2(codes, label):
     return _r2(columns, label.astype(np.float64)[None], _once(label))[0].reshape(shape)[()]
 
 
-def eta2(codes, label):
+def eta2(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     """The share of a code's variance that lies between the means of the classes.
 
     Shapes: codes [items] or [items, codes], label [items] -> a number or [codes], 0 to 1.
@@ -147,8 +148,8 @@ def eta2(codes, label):
     return _scores("eta2", columns, _classes(label), _once(label))[0].reshape(shape)[()]
 
 
-def directions(codes, label):
-    """Which way each code goes: the class whose items rank highest, or +1 / -1 with a number.
+def directions(codes: np.ndarray, label: np.ndarray):
+    """Direction of each code: the class that ranks highest, or +1 / -1 for a continuous label.
 
     Shapes: codes [items] or [items, codes], label [items] -> one of the labels or [codes].
 
@@ -168,8 +169,8 @@ def directions(codes, label):
 # --- The statistic that suits the label, and what chance has to do with it
 
 
-def statistic(label):
-    """The name of what `score` is for this label.
+def statistic(label: np.ndarray) -> str:
+    """Returns the name of the statistic that `score` computes for this label.
 
     "auc" for two classes, "pairwise_auc" for up to `PAIRED`, "eta2" for more (pairs would be too
     many), "r2" for continuous labels.
@@ -181,7 +182,7 @@ def statistic(label):
     return "auc" if count == 2 else "pairwise_auc" if count <= PAIRED else "eta2"
 
 
-def score(codes, label):
+def score(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     """The `statistic` of a label, the AUC of two classes turned to above 0.5 (see `directions`).
 
     Shapes: codes [items] or [items, codes], label [items] -> a number or [codes].
@@ -194,8 +195,11 @@ def score(codes, label):
     return _scores(statistic(label), columns, _values(label), _once(label))[0].reshape(shape)[()]
 
 
-def interval(codes, label, rng, groups=None, resamples=RESAMPLES):
-    """Where the score would lie if other groups had been met: the middle `LEVEL` % of resamples.
+def interval(
+    codes: np.ndarray, label: np.ndarray, rng: np.random.Generator,
+    groups: np.ndarray | None = None, resamples: int = RESAMPLES,
+) -> np.ndarray:
+    """Bootstrap interval of the score over groups: the middle `LEVEL` % of resamples.
 
     Groups are drawn with replacement, as many as there are, each with all its items; without groups
     the items are. An AUC is read the way round that it has on all items, and can therefore fall
@@ -207,8 +211,8 @@ def interval(codes, label, rng, groups=None, resamples=RESAMPLES):
     Args:
         codes, label: As for `score`.
         rng: A NumPy generator.
-        groups: What each item belongs to, such as its speaker; None = every item to itself.
-        resamples: How many.
+        groups: The group of each item, such as its speaker; None = each item is a group.
+        resamples: Number of resamples.
 
     Raises:
         KvoiceError: As `score`, or if the groups are of other items.
@@ -235,8 +239,11 @@ def interval(codes, label, rng, groups=None, resamples=RESAMPLES):
     return sides.T.reshape(*shape, 2)
 
 
-def permutation(codes, label, rng, groups=None, permutations=PERMUTATIONS):
-    """How often a label that has nothing to do with the codes does as well for the best of them.
+def permutation(
+    codes: np.ndarray, label: np.ndarray, rng: np.random.Generator,
+    groups: np.ndarray | None = None, permutations: int = PERMUTATIONS,
+) -> tuple[float | np.ndarray, float]:
+    """Permutation test of the score against a label without association, corrected for all codes.
 
     `p = (1 + #{permutations whose best code reaches the score}) / (1 + permutations)`: the best of
     all codes each time, so that p holds for the search over all of them (family-wise), and for each.
@@ -252,7 +259,7 @@ def permutation(codes, label, rng, groups=None, permutations=PERMUTATIONS):
         codes, label: As for `score`.
         rng: A NumPy generator.
         groups: As for `interval`.
-        permutations: How many.
+        permutations: Number of permutations.
 
     Returns:
         p, and what it cannot fall below (but for the luck of the draw), since few groups have few
@@ -318,11 +325,11 @@ def _scores(name, columns, values, weights, up=None):
     [rows, codes]; an AUC is NaN where a row has one class only.
 
     Args:
-        name: Of the statistic.
+        name: The name of the statistic.
         columns: The codes.
         values: Numbers of classes, or numbers.
         weights: How often each item counts.
-        up: Of an AUC, which pairs of classes are read as they are; None = those above 0.5.
+        up: For an AUC, which pairs of classes are read as they are; None = those above 0.5.
     """
     classes = 1 if name == "r2" else values.max() + 1
     rows = max(len(values), len(weights))
@@ -421,7 +428,7 @@ def _once(label):
 def _two(label):
     names, numbers = np.unique(label, return_inverse=True)
     if len(names) != 2:
-        raise KvoiceError(f"the label has to tell two classes apart, got {len(names)}")
+        raise KvoiceError(f"the label has to have two classes, got {len(names)}")
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""How well a classifier hears labels, and whether its probabilities mean what they say.
+"""Metrics of a classifier: accuracy of its predictions, and calibration of its probabilities.
 
     matrix = confusion(truth, probabilities.argmax(axis=1), count=4)
     accuracy(matrix), balanced_accuracy(matrix), f1(matrix)
@@ -16,32 +16,32 @@ import numpy as np
 
 from kvoice.errors import KvoiceError
 
-FLOOR = float(np.finfo(np.float32).eps)  # 1.2e-7, what float32 can tell from certainty
+FLOOR = float(np.finfo(np.float32).eps)  # 1.2e-7, the smallest difference from 1 in float32
 TOLERANCE = 1e-3  # of the sum of a clip's probabilities: what float16 may round to
 
 
-def confusion(truth, heard, count):
-    """How often which label was heard for which: `matrix[i, j]` clips of label i were heard as j.
+def confusion(truth: np.ndarray, predicted: np.ndarray, count: int) -> np.ndarray:
+    """Computes the confusion matrix: `matrix[i, j]` clips of label i were predicted as j.
 
-    Shapes: truth [clips], heard [clips] -> [count, count] int64, rows the truth.
+    Shapes: truth [clips], predicted [clips] -> [count, count] int64, rows the truth.
 
     Args:
-        truth: Numbers of labels, 0 to count - 1.
-        heard: Likewise, as the classifier says.
+        truth: True labels, 0 to count - 1.
+        predicted: Predicted labels, 0 to count - 1.
         count: Number of labels.
 
     Raises:
         KvoiceError: If there is no clip, the two differ in shape, or a number is no label.
     """
-    truth, heard = _labels(truth, count, "truth"), _labels(heard, count, "heard")
-    if len(truth) != len(heard):
-        raise KvoiceError(f"truth and heard have to be of the same clips, got {len(truth)} and "
-                          f"{len(heard)}")
-    return np.bincount(truth * count + heard, minlength=count * count).reshape(count, count)
+    truth, predicted = _labels(truth, count, "truth"), _labels(predicted, count, "predicted")
+    if len(truth) != len(predicted):
+        raise KvoiceError(f"truth and predicted have to be of the same clips, got {len(truth)} and "
+                          f"{len(predicted)}")
+    return np.bincount(truth * count + predicted, minlength=count * count).reshape(count, count)
 
 
-def accuracy(matrix):
-    """The share of clips whose label was heard: `sum_i M_ii / sum_ij M_ij`.
+def accuracy(matrix: np.ndarray) -> float:
+    """Computes the share of correctly predicted clips: `sum_i M_ii / sum_ij M_ij`.
 
     Shapes: matrix [count, count], of `confusion` -> a float, 0 to 1.
 
@@ -52,10 +52,10 @@ def accuracy(matrix):
     return float(np.trace(matrix) / matrix.sum())
 
 
-def balanced_accuracy(matrix):
-    """The accuracy if all labels were equally frequent: mean over i of `M_ii / sum_j M_ij`.
+def balanced_accuracy(matrix: np.ndarray) -> float:
+    """Computes the accuracy with equal weight per label: mean over i of `M_ii / sum_j M_ij`.
 
-    Labels without a clip do not count. A classifier that always says the same has 1 / labels,
+    Labels without a clip do not count. A classifier that always predicts the same has 1 / labels,
     however frequent that label is.
 
     Shapes: matrix [count, count], of `confusion` -> a float, 0 to 1.
@@ -71,12 +71,12 @@ def balanced_accuracy(matrix):
     return float(np.mean(np.diag(matrix)[clips > 0] / clips[clips > 0]))
 
 
-def f1(matrix):
-    """Macro F1: mean over i of `2 M_ii / (sum_j M_ij + sum_j M_ji)`.
+def f1(matrix: np.ndarray) -> float:
+    """Computes macro F1: mean over i of `2 M_ii / (sum_j M_ij + sum_j M_ji)`.
 
-    For each label, the harmonic mean of recall (the share of its clips that were heard) and
-    precision (the share of what was heard as it that was right). Labels that are neither true nor
-    heard anywhere do not count.
+    For each label, the harmonic mean of recall (the share of its clips that were predicted as it)
+    and precision (the share of the clips predicted as it that have it). Labels that are neither
+    true nor predicted anywhere do not count.
 
     Shapes: matrix [count, count], of `confusion` -> a float, 0 to 1.
 
@@ -91,8 +91,8 @@ def f1(matrix):
     return float(np.mean(2 * np.diag(matrix)[clips > 0] / clips[clips > 0]))
 
 
-def log_loss(probabilities, truth):
-    """Mean surprise at the truth, in nats: `-mean over clips of ln p[clip, truth]`.
+def log_loss(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Computes the log loss in nats: `-mean over clips of ln p[clip, truth]`.
 
     0 for certainty that is right, ln(labels) for even odds. Certainty that is wrong would be
     infinite: probabilities below `FLOOR` count as `FLOOR`, so that one clip costs 15.9 at most.
@@ -100,8 +100,8 @@ def log_loss(probabilities, truth):
     Shapes: probabilities [clips, labels], truth [clips] -> a float >= 0.
 
     Args:
-        probabilities: Of the labels of each clip, with sum 1.
-        truth: Numbers of labels.
+        probabilities: The probabilities of the labels of each clip, with sum 1.
+        truth: True labels, from 0 on.
 
     Raises:
         KvoiceError: If there is no clip, a shape is another, a probability is not finite or below
@@ -114,16 +114,16 @@ def log_loss(probabilities, truth):
     return float(-np.log(np.clip(true, FLOOR, 1)).mean()) + 0.0  # not -0.0
 
 
-def brier(probabilities, truth):
-    """Mean squared error of the probabilities: `mean over clips of sum_i (p_i - [i = truth])^2`.
+def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Computes the Brier score: `mean over clips of sum_i (p_i - [i = truth])^2`.
 
     0 for certainty that is right, 1 - 1 / labels for even odds, 2 for certainty that is wrong.
 
     Shapes: probabilities [clips, labels], truth [clips] -> a float, 0 to 2.
 
     Args:
-        probabilities: Of the labels of each clip, with sum 1.
-        truth: Numbers of labels.
+        probabilities: The probabilities of the labels of each clip, with sum 1.
+        truth: True labels, from 0 on.
 
     Raises:
         KvoiceError: As `log_loss`.
@@ -136,24 +136,24 @@ def brier(probabilities, truth):
     return float(((probabilities - certain) ** 2).sum(axis=1).mean())
 
 
-def calibration(probabilities, truth, bins=10):
-    """How often the heard label is right, by the probability that it was given.
+def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[dict]:
+    """Computes the accuracy as a function of the predicted probability, in bins.
 
     Clips are sorted into bins of equal width by the probability of their likeliest label, which is
-    the one that is heard: bin m of M holds those in `((m - 1) / M, m / M]`. A classifier means what
-    it says if accuracy and confidence agree in each.
+    the predicted one: bin m of M holds those in `((m - 1) / M, m / M]`. A classifier is calibrated
+    if accuracy and confidence agree in each.
 
     Shapes: probabilities [clips, labels], truth [clips] -> a list of `bins` dicts.
 
     Args:
-        probabilities: Of the labels of each clip, with sum 1.
-        truth: Numbers of labels.
+        probabilities: The probabilities of the labels of each clip, with sum 1.
+        truth: True labels, from 0 on.
         bins: Number of bins.
 
     Returns:
-        For each bin "low" and "high", its limits; "confidence", the mean probability of the heard
-        label, and "accuracy", the share of clips where it is the true one (None in an empty bin);
-        "count", the clips.
+        For each bin "low" and "high", its limits; "confidence", the mean probability of the
+        predicted label, and "accuracy", the share of clips where it is the true one (None in an
+        empty bin); "count", the clips.
 
     Raises:
         KvoiceError: As `log_loss`, or if `bins` is not a whole number from 1 on.
@@ -175,14 +175,14 @@ def calibration(probabilities, truth, bins=10):
         for m, inside in ((m, number == m) for m in range(bins))]
 
 
-def expected_calibration_error(bins):
-    """How far confidence is from accuracy: `sum_m count_m / count |accuracy_m - confidence_m|`.
+def expected_calibration_error(bins: list[dict]) -> float:
+    """Computes the calibration error: `sum_m count_m / count |accuracy_m - confidence_m|`.
 
-    0 for a classifier that means what it says. It depends on the number of bins, and is too large
+    0 for a calibrated classifier. It depends on the number of bins, and is too large
     for few clips: compare at equal numbers of both.
 
     Args:
-        bins: Of `calibration`.
+        bins: The return value of `calibration`.
 
     Returns:
         A float, 0 to 1.
@@ -259,8 +259,8 @@ def _checked(probabilities, truth):
     return probabilities, truth
 
 
-def wilson(hits, count):
-    """The 95 % interval (low, high) of a share of `hits` in `count` independent trials.
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """Computes the 95 % interval (low, high) of a share of `hits` in `count` independent trials.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """

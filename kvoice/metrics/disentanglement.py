@@ -1,15 +1,15 @@
-"""How far codes keep apart the factors that the data was made from.
+"""Disentanglement metrics: how well codes separate the factors of the data.
 
     found = scores(codes, factors, rng)  # all numbers, by the names in SCORES
-    scores(identity(factors), factors, rng)  # the most that can be had
-    scores(noise(len(factors), codes.shape[1], rng), factors, rng)  # what chance gives
-    scores(pca(items, codes.shape[1], rng), factors, rng)  # what needs no training
+    scores(identity(factors), factors, rng)  # the upper bound
+    scores(noise(len(factors), codes.shape[1], rng), factors, rng)  # chance
+    scores(pca(items, codes.shape[1], rng), factors, rng)  # a baseline without training
 
-Codes are numbers [rows, codes], factors whole numbers [rows, factors]: which level of each factor a
-row has. Always read a score beside those of `identity` and `noise`. The two classifiers, `factor_vae`
-and `beta_vae`, reach 0.9 with a mere rotation of the factors; `modularity` gives 0.5 to noise;
-`sap_discrete` stays near 0.2 for perfect codes if the levels are many and in order. `mig` and the
-disentanglement of `dci` tell best.
+Codes are numbers [rows, codes], factors whole numbers [rows, factors]: the level of each factor in
+a row. Always compare a score with those of `identity` and `noise`. The two classifiers,
+`factor_vae` and `beta_vae`, reach 0.9 with a mere rotation of the factors; `modularity` gives 0.5
+to noise; `sap_discrete` stays near 0.2 for perfect codes if the levels are many and in order. `mig`
+and the disentanglement of `dci` discriminate best.
 
 Definitions are those of Locatello et al. 2019, arXiv:1811.12359 (disentanglement_lib), differences
 are named. The largest: it draws rows from a generator of the data, here all come from one table. So
@@ -34,7 +34,7 @@ from kvoice.errors import KvoiceError
 SCORES = ("mig", "sap_continuous", "sap_discrete", "dci_disentanglement", "dci_completeness",
           "dci_informativeness", "factor_vae", "beta_vae", "modularity", "explicitness",
           "total_correlation")
-SIZES = {  # rows to learn from and to judge by; of factor_vae and beta_vae, batches
+SIZES = {  # training and test rows; of factor_vae and beta_vae, batches
     "sap_continuous": (5000, 0), "sap_discrete": (2000, 1000), "dci": (1000, 1000),
     "factor_vae": (1000, 5000), "beta_vae": (1000, 500), "modularity": (5000, 0),
     "explicitness": (5000, 2500)}
@@ -43,20 +43,20 @@ BINS = 20
 ACTIVE = 0.05  # standard deviation from which on `factor_vae` counts a code
 
 
-# What says a code about a factor
+# Information of a code about a factor
 
 
-def mutual_information(codes, factors, bins=BINS):
-    """What each code says about each factor, in nats: `sum p(z, v) ln(p(z, v) / (p(z) p(v)))`.
+def mutual_information(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Mutual information of codes and factors, in nats: `sum p(z, v) ln(p(z, v) / (p(z) p(v)))`.
 
-    The range of a code is cut into bins of equal width. With few rows chance alone says something:
-    about `(bins - 1) (levels - 1) / (2 rows)`.
+    The range of a code is cut into bins of equal width. With few rows chance alone gives
+    information: about `(bins - 1) (levels - 1) / (2 rows)`.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> [codes, factors].
 
     Args:
-        codes: Numbers.
-        factors: Whole numbers, the levels.
+        codes: Values of the codes.
+        factors: Levels of the factors, whole numbers.
         bins: Number of bins.
 
     Raises:
@@ -70,11 +70,11 @@ def mutual_information(codes, factors, bins=BINS):
                      for code in (_binned(code, bins) for code in codes.T)])
 
 
-def mig(codes, factors, bins=BINS):
-    """Mutual information gap: by how much the best code of a factor says more than the second best.
+def mig(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
+    """Mutual information gap: the best code of a factor minus the second best.
 
-    `mean_k (I(z_1; v_k) - I(z_2; v_k)) / H(v_k)`, z_1 and z_2 the two codes that say most about
-    factor k. 1 if each factor is in one code alone, 0 if it is in two alike.
+    `mean_k (I(z_1; v_k) - I(z_2; v_k)) / H(v_k)`, z_1 and z_2 the two codes with most information
+    about factor k. 1 if each factor is in one code alone, 0 if it is in two alike.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
 
@@ -87,7 +87,7 @@ def mig(codes, factors, bins=BINS):
     return _gap(information / entropy)
 
 
-def sap_continuous(codes, factors):
+def sap_continuous(codes: np.ndarray, factors: np.ndarray) -> float:
     """Separated attribute predictability, by lines: the gap of the best two codes of a factor in R².
 
     `R²_jk = cov(z_j, v_k)² / (var z_j var v_k)`, 0 for a code of variance 1e-12 or less; the mean over
@@ -108,21 +108,24 @@ def sap_continuous(codes, factors):
     return _gap(np.where(alive[:, None], r2, 0))
 
 
-def sap_discrete(codes, factors, rng, train=SIZES["sap_discrete"][0], test=SIZES["sap_discrete"][1]):
+def sap_discrete(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
+    train: int = SIZES["sap_discrete"][0], test: int = SIZES["sap_discrete"][1],
+) -> float:
     """Separated attribute predictability, by classes: the gap of the best two codes in accuracy.
 
-    Each code alone has to tell the level of each factor, with a linear support vector machine
-    (C = 0.01, balanced classes) that is judged on other rows; the mean over factors of the best
+    Each code alone predicts the level of each factor, with a linear support vector machine
+    (C = 0.01, balanced classes) that is tested on other rows; the mean over factors of the best
     minus the second best accuracy. Depends on the scale of the codes.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
 
     Args:
-        codes: Numbers.
-        factors: Whole numbers, the levels.
-        rng: Draws the rows.
-        train: Number of rows to learn from.
-        test: Number of rows to judge by.
+        codes: Values of the codes.
+        factors: Levels of the factors, whole numbers.
+        rng: NumPy generator that draws the rows.
+        train: Number of training rows.
+        test: Number of test rows.
 
     Raises:
         KvoiceError: As `mutual_information`, or if there are fewer rows than `train` and `test`
@@ -143,7 +146,10 @@ def sap_discrete(codes, factors, rng, train=SIZES["sap_discrete"][0], test=SIZES
 # Which code serves which factor
 
 
-def dci(codes, factors, rng, train=SIZES["dci"][0], test=SIZES["dci"][1], jobs=1):
+def dci(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator, train: int = SIZES["dci"][0],
+    test: int = SIZES["dci"][1], jobs: int = 1,
+) -> dict:
     """Disentanglement, completeness and informativeness, by gradient boosted trees.
 
     A classifier of each factor learns from all codes. `importance[j, k]` is by how much code j
@@ -152,17 +158,17 @@ def dci(codes, factors, rng, train=SIZES["dci"][0], test=SIZES["dci"][1], jobs=1
     Shapes: codes [rows, codes], factors [rows, factors] -> a dict.
 
     Args:
-        codes: Numbers.
-        factors: Whole numbers, the levels.
-        rng: Draws the rows, and the order in which trees try codes.
-        train: Number of rows to learn from.
-        test: Number of rows to judge by.
+        codes: Values of the codes.
+        factors: Levels of the factors, whole numbers.
+        rng: NumPy generator that draws the rows, and the order in which trees try codes.
+        train: Number of training rows.
+        test: Number of test rows.
         jobs: How many processes fit at once, -1 for one per processor. The result does not
             depend on it.
 
     Returns:
         "disentanglement" (None if there is only one factor, which no code can confuse) and
-        "completeness", see these; "informativeness", the mean accuracy on the rows to judge by;
+        "completeness", see these; "informativeness", the mean accuracy on the test rows;
         "importance" [codes, factors].
 
     Raises:
@@ -184,7 +190,7 @@ def dci(codes, factors, rng, train=SIZES["dci"][0], test=SIZES["dci"][1], jobs=1
             "importance": importance}
 
 
-def disentanglement(importance):
+def disentanglement(importance: np.ndarray) -> float:
     """Whether each code serves one factor: `sum_j w_j (1 - H(R_j) / ln factors)`.
 
     `R_j` are the importances of code j, `w_j` their share of all: a code that serves nothing does
@@ -202,7 +208,7 @@ def disentanglement(importance):
     return _concentration(_matrix(importance, "importance"))
 
 
-def completeness(importance):
+def completeness(importance: np.ndarray) -> float:
     """Whether each factor is in one code: `sum_k w_k (1 - H(R_k) / ln codes)`.
 
     As `disentanglement`, with codes and factors exchanged; one factor is enough.
@@ -217,7 +223,7 @@ def completeness(importance):
     return _concentration(_matrix(importance, "importance", factors=1).T)
 
 
-def modularity(codes, factors, bins=BINS):
+def modularity(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
     """`modularity_of` the mutual information of codes and factors.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
@@ -232,11 +238,11 @@ def modularity(codes, factors, bins=BINS):
     return modularity_of(mutual_information(codes, factors, bins))
 
 
-def modularity_of(information):
-    """Whether each code knows one factor: mean_j `1 - sum_{k != k*} I_jk² / (I_jk*² (factors - 1))`.
+def modularity_of(information: np.ndarray) -> float:
+    """Modularity of codes: mean_j `1 - sum_{k != k*} I_jk² / (I_jk*² (factors - 1))`.
 
-    k* is what code j knows best. All codes count alike, also those that know nothing but chance;
-    one that knows nothing at all has 0.
+    k* is the factor that code j has most information about. All codes count alike, also those with
+    chance information only; one without any information has 0.
 
     Shapes: information [codes, factors], of `mutual_information` -> a float, 0 to 1.
 
@@ -252,13 +258,16 @@ def modularity_of(information):
     return float(np.where(best > 0, 1 - others, 0).mean())
 
 
-def explicitness(codes, factors, rng, train=SIZES["explicitness"][0], test=SIZES["explicitness"][1]):
-    """How well a line through all codes tells the levels: mean area under the ROC curve.
+def explicitness(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
+    train: int = SIZES["explicitness"][0], test: int = SIZES["explicitness"][1],
+) -> float:
+    """How well a linear classifier of all codes predicts the levels: mean area under the ROC curve.
 
     A logistic regression of each factor learns from standardised codes; the mean over factors of
-    the mean over levels of the area of that level against all others, on rows to judge by. Not
-    rescaled: 0.5 is chance, where some stretch it to 0. Levels that the rows to learn from or to
-    judge by do not show, do not count; neither do codes that do not vary.
+    the mean over levels of the area of that level against all others, on test rows. Not
+    rescaled: 0.5 is chance, where some stretch it to 0. Levels that do not occur in the training
+    or the test rows do not count; neither do codes that do not vary.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
 
@@ -285,8 +294,11 @@ def explicitness(codes, factors, rng, train=SIZES["explicitness"][0], test=SIZES
 # Which factor is kept
 
 
-def factor_vae(codes, factors, rng, train=SIZES["factor_vae"][0], test=SIZES["factor_vae"][1], batch=64):
-    """How often the code that varies least tells which factor is kept.
+def factor_vae(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
+    train: int = SIZES["factor_vae"][0], test: int = SIZES["factor_vae"][1], batch: int = 64,
+) -> float:
+    """How often the code of least variance identifies the factor that is fixed.
 
     For each vote a factor is drawn and a row, and a batch of rows that have the level of that row
     in this factor. The code of least `variance in the batch / variance of all rows` votes for the
@@ -297,16 +309,16 @@ def factor_vae(codes, factors, rng, train=SIZES["factor_vae"][0], test=SIZES["fa
     Drawn from the table, with replacement. The papers draw from a generator, with all other factors
     independent: a full or a large random table does the same, to within 0.03 at 10,000 random rows.
     In others the rows of a level are few, and factors that go together do so in the batches. The
-    votes to learn from and to judge by are of the same rows.
+    training and test votes are of the same rows.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
 
     Args:
         codes: Numbers; their scale only matters for which have a vote.
-        factors: Whole numbers, the levels.
-        rng: Draws factors and rows.
-        train: Number of votes to learn from.
-        test: Number of votes to judge by.
+        factors: Levels of the factors, whole numbers.
+        rng: NumPy generator that draws factors and rows.
+        train: Number of training votes.
+        test: Number of test votes.
         batch: Number of rows that share a level.
 
     Raises:
@@ -338,8 +350,11 @@ def factor_vae(codes, factors, rng, train=SIZES["factor_vae"][0], test=SIZES["fa
     return float(np.mean(count.argmax(axis=0)[least] == kept))
 
 
-def beta_vae(codes, factors, rng, train=SIZES["beta_vae"][0], test=SIZES["beta_vae"][1], batch=64):
-    """How often a line tells from the differences of pairs of rows which factor they share.
+def beta_vae(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
+    train: int = SIZES["beta_vae"][0], test: int = SIZES["beta_vae"][1], batch: int = 64,
+) -> float:
+    """How often a linear classifier identifies the factor that pairs of rows have in common.
 
     For each batch a factor is drawn, `batch` rows, and for each of these another that has its level
     in this factor. Of the mean `|z_1 - z_2|` over the pairs, [codes], a logistic regression learns
@@ -351,11 +366,11 @@ def beta_vae(codes, factors, rng, train=SIZES["beta_vae"][0], test=SIZES["beta_v
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
 
     Args:
-        codes: Numbers.
-        factors: Whole numbers, the levels.
-        rng: Draws factors and rows.
-        train: Number of batches to learn from.
-        test: Number of batches to judge by.
+        codes: Values of the codes.
+        factors: Levels of the factors, whole numbers.
+        rng: NumPy generator that draws factors and rows.
+        train: Number of training batches.
+        test: Number of test batches.
         batch: Number of pairs.
 
     Raises:
@@ -385,7 +400,7 @@ def beta_vae(codes, factors, rng, train=SIZES["beta_vae"][0], test=SIZES["beta_v
 # Without factors
 
 
-def total_correlation(codes):
+def total_correlation(codes: np.ndarray) -> float:
     """How far codes depend on each other if they are Gaussian, in nats: `-1/2 ln det corr(codes)`.
 
     0 if none correlates with another, infinite if one is a linear function of others. Codes that do
@@ -410,7 +425,10 @@ def total_correlation(codes):
 # All of them, and what to read them beside
 
 
-def scores(codes, factors, rng, train=10_000, test=5_000, jobs=1):
+def scores(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator, train: int = 10_000,
+    test: int = 5_000, jobs: int = 1,
+) -> dict:
     """All scores at the settings in `SIZES`, `mig` and `total_correlation` of all rows.
 
     Where rows are fewer than a score wants, it takes them all, shared between learning and judging in
@@ -419,18 +437,18 @@ def scores(codes, factors, rng, train=10_000, test=5_000, jobs=1):
     Shapes: codes [rows, codes], factors [rows, factors] -> a dict, fit for JSON.
 
     Args:
-        codes: Numbers.
-        factors: Whole numbers, the levels.
-        rng: Draws rows.
-        train: At most so many rows or batches to learn from, for all scores but those of all rows.
-        test: Likewise, to judge by.
+        codes: Values of the codes.
+        factors: Levels of the factors, whole numbers.
+        rng: NumPy generator that draws rows.
+        train: Largest number of training rows or batches, for all scores but those of all rows.
+        test: Largest number of test rows or batches.
         jobs: As in `dci`.
 
     Returns:
         A float for each name in `SCORES`. With one factor alone, None for those that ask which
         factor it is: "dci_disentanglement", "factor_vae", "beta_vae", "modularity". None for a total
         correlation that is infinite. "importance" of `dci`, [codes][factors]. "sizes", for each key
-        of `SIZES` [rows to learn from, rows to judge by] as they were, and "rows".
+        of `SIZES` [training rows, test rows] as used, and "rows".
 
     Raises:
         KvoiceError: As the functions of this module.
@@ -467,8 +485,8 @@ def scores(codes, factors, rng, train=10_000, test=5_000, jobs=1):
     }
 
 
-def identity(factors):
-    """The factors as codes, each with mean 0 and standard deviation 1: the most that can be had.
+def identity(factors: np.ndarray) -> np.ndarray:
+    """The factors as codes, each with mean 0 and standard deviation 1: the upper bound.
 
     A factor that is alone gets a second code beside it, which is always 0: scores compare two.
 
@@ -482,8 +500,8 @@ def identity(factors):
     return codes if codes.shape[1] > 1 else np.pad(codes, [(0, 0), (0, 1)])
 
 
-def noise(rows, codes, rng):
-    """Codes that know nothing, standard normal: what chance gives.
+def noise(rows: int, codes: int, rng: np.random.Generator) -> np.ndarray:
+    """Codes without information, standard normal: the chance level.
 
     Shapes: -> [rows, codes] float64.
 
@@ -493,8 +511,8 @@ def noise(rows, codes, rng):
     return rng.normal(size=(_whole(rows, "rows"), _whole(codes, "codes")))
 
 
-def pca(items, codes, rng):
-    """The first principal components of the items themselves: what needs no training.
+def pca(items: np.ndarray, codes: int, rng: np.random.Generator) -> np.ndarray:
+    """The first principal components of the items themselves: a baseline without training.
 
     Shapes: items [rows, ...] -> [rows, codes].
 
@@ -602,7 +620,7 @@ def _sizes(name, rows, train, test):
 
 
 def _rows(factors, rng, train, test):
-    """Different rows to learn from and to judge by.
+    """Draws different training and test rows.
 
     Raises:
         KvoiceError: As `sap_discrete`.

@@ -1,19 +1,19 @@
-"""How good made speech is: many clips beside real ones, one utterance beside another, voices told apart.
+"""Metrics of synthetic speech: sets of clips, pairs of utterances, and speaker embeddings.
 
-*Many clips* of nobody in particular: how close generated log-mels come to real ones (`frechet`), how
-varied they are (`diversity`), and whether they are copies (`nearest`). All three questions are asked
-in one space, `MelSpace`, whose definition is frozen under the name `VERSION`: numbers of the same
-version and corpus can be compared, others cannot. The space is plain statistics, no trained network,
-so that it needs no download and can be recomputed by anyone. It says whether sounds have the right
-spectra, levels and amount of movement; it does not hear words.
+*Sets of clips*: how close generated log-mels are to real ones (`frechet`), how diverse they are
+(`diversity`), and whether they are copies (`nearest`). All three are computed in one space,
+`MelSpace`, whose definition is frozen under the name `VERSION`: numbers of the same version and
+corpus can be compared, others cannot. The space consists of plain statistics, no trained network,
+so that it needs no download and anyone can recompute it. It measures spectra, levels and their
+movement; it is blind to words.
 
-*One utterance* beside another that says the same, as a conversion beside the target speaker's own
-reading: how far their spectra lie apart (`mel_cepstral_distance`, along `warped_path`, since no two
-readings keep the same time); and of one timing, as a recording that a vocoder says again, two spectra
-(`log_spectral_distance`) and two melodies (`f0_errors`).
+*Pairs of utterances* of the same text, such as a conversion and the target speaker's own recording:
+the distance of their spectra (`mel_cepstral_distance`, along `warped_path`, since no two recordings
+have the same timing). Pairs of the same timing, such as a recording and its resynthesis by a
+vocoder: the distance of two spectra (`log_spectral_distance`) and of two F0 tracks (`f0_errors`).
 
-*Voices*, as points that an encoder gives to utterances: how often one is taken for another
-(`equal_error_rate` of trials), and whether each speaker's points lie together (`silhouette`).
+*Speaker embeddings*: how often two speakers are confused (`equal_error_rate` of trials), and
+whether the embeddings of each speaker form a cluster (`silhouette`).
 """
 
 import bisect
@@ -32,12 +32,12 @@ COMPONENTS = 32  # a covariance of 528 numbers: some hundred clips settle it
 # --- Many clips
 
 
-def mel_features(mels):
-    """What is kept of each clip: per band its mean, its spread, and its movement.
+def mel_features(mels: np.ndarray) -> np.ndarray:
+    """Computes the features of each clip: per band its mean, standard deviation and movement.
 
     The mean over time, the standard deviation over time, and the mean size of the step from one
-    frame to the next. The third tells speech from the same frames in random order, which the first
-    two cannot.
+    frame to the next. The third distinguishes speech from the same frames in random order, which
+    the first two cannot.
 
     Shapes: mels [clips, time, mels] -> [clips, 3 * mels] float64.
 
@@ -76,16 +76,16 @@ class MelSpace:
     generator is a little grainy (tried on the early steps of one: 700, where white noise has 30).
 
     Attributes:
-        mean: Of the features in the reference, [features].
-        directions: Features to coordinates, [features, components].
+        mean: Mean of the features of the reference, [features].
+        directions: Matrix from features to coordinates, [features, components].
     """
 
     mean: np.ndarray
     directions: np.ndarray
 
     @classmethod
-    def fit(cls, mels):
-        """The space of a reference: real clips [clips, time, mels] that a model may train on.
+    def fit(cls, mels: np.ndarray) -> "MelSpace":
+        """Fits the space to a reference: real clips [clips, time, mels] that a model may train on.
 
         Raises:
             KvoiceError: If there are fewer than two clips, or all are the same.
@@ -99,13 +99,13 @@ class MelSpace:
         kept = np.sqrt(np.sum(size[:COMPONENTS] ** 2) / len(features))
         return cls(mean, axes[:COMPONENTS].T / kept)
 
-    def points(self, mels):
-        """Where clips lie: [clips, time, mels] -> [clips, components]."""
+    def points(self, mels: np.ndarray) -> np.ndarray:
+        """Returns the coordinates of clips: [clips, time, mels] -> [clips, components]."""
         return (mel_features(mels) - self.mean) @ self.directions
 
 
-def frechet(points, others):
-    """Frechet distance between two sets of points, each taken as a Gaussian.
+def frechet(points: np.ndarray, others: np.ndarray) -> float:
+    """Computes the Frechet distance between two sets of points, each taken as a Gaussian.
 
     `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`: the squared 2-Wasserstein distance of the two
     Gaussians. It is too large for small sets, by an amount that falls with their size: compare
@@ -138,11 +138,11 @@ def _root(covariance):
     return vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
 
 
-def diversity(points):
-    """Mean distance of two different points of a set [n, components]: 0 where all are alike.
+def diversity(points: np.ndarray) -> float:
+    """Computes the mean distance of two points of a set [n, components]; 0 = all the same.
 
-    Read it against the same of real clips. Within one label, since one pattern for each label is a
-    collapse too.
+    Compare it with the same number of real clips, and within one label, since one pattern per label
+    is a collapse too.
 
     Raises:
         KvoiceError: If there are fewer than two points.
@@ -152,10 +152,10 @@ def diversity(points):
     return float(distance.pdist(points).mean())
 
 
-def nearest(points, others):
-    """Distance from each point to the nearest of the others: near 0 where it is a copy.
+def nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Computes the distance from each point to the nearest of the others: near 0 for a copy.
 
-    Read it against the same of real clips that were not in `others`.
+    Compare it with the same number of real clips that were not in `others`.
 
     Shapes: points [n, components], others [m, components] -> [n].
     """
@@ -165,8 +165,8 @@ def nearest(points, others):
 # --- One utterance beside another
 
 
-def mel_cepstra(mel_ln, count=13):
-    """The shape of each frame's spectrum: mel cepstral coefficients 1 to `count`, without the level.
+def mel_cepstra(mel_ln: np.ndarray, count: int = 13) -> np.ndarray:
+    """Computes mel cepstral coefficients 1 to `count` of each frame, without the level.
 
     `c_m = 2 / K sum_k x_k cos(pi m (k + 1/2) / K)` of the K bands x, so that
     `x_k = c_0 / 2 + sum_m c_m cos(pi m (k + 1/2) / K)`, and a c_m of 1 is a ripple of 1 neper. They
@@ -175,8 +175,8 @@ def mel_cepstra(mel_ln, count=13):
     Shapes: mel_ln [time, mels] -> [time, count] float64.
 
     Args:
-        mel_ln: Natural log of the mel magnitude (of a power, they would be twice as large).
-        count: How many; fewer than bands.
+        mel_ln: Natural log of the mel magnitude (the log of a power would give twice as much).
+        count: Number of coefficients; fewer than bands.
 
     Raises:
         KvoiceError: If the mel has no frame or another shape, holds NaN or infinite values, or has
@@ -192,8 +192,8 @@ def mel_cepstra(mel_ln, count=13):
     return fft.dct(mel_ln, type=2, axis=1)[:, 1 : count + 1] / bands
 
 
-def warped_path(one, other):
-    """Which frame of one sequence goes with which of another: dynamic time warping.
+def warped_path(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Aligns the frames of two sequences by dynamic time warping.
 
     Of all paths from the first pair of frames to the last pair, in steps of one frame in either or
     both, the one with the least sum of Euclidean distances of its pairs:
@@ -235,14 +235,14 @@ def warped_path(one, other):
     return i, j
 
 
-def mel_cepstral_distance(mel_ln, other_ln, count=13):
-    """How far apart the spectra of two readings of one sentence lie, in dB: 0 = the same.
+def mel_cepstral_distance(mel_ln: np.ndarray, other_ln: np.ndarray, count: int = 13) -> float:
+    """Computes the mel-cepstral distance of two recordings of one sentence, in dB: 0 = the same.
 
     `10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2)` of the `mel_cepstra`, averaged over the pairs of frames
     of their `warped_path`. With all coefficients (one fewer than bands) this is the root mean square
-    over the bands of two frames' difference in dB; with few, of their smoothed difference. Neither
-    the level of a frame nor its moment counts. Two natural readings are some dB apart: read it
-    against that.
+    over the bands of two frames' difference in dB; with few, of their smoothed difference. It
+    depends neither on the level of a frame nor on its time. Two natural recordings are some dB
+    apart: compare it with that.
 
     Shapes: mel_ln [time, mels], other_ln [other time, mels] -> a float >= 0.
 
@@ -263,8 +263,10 @@ def mel_cepstral_distance(mel_ln, other_ln, count=13):
     return float(10 / np.log(10) * np.sqrt(2 * squares).mean())
 
 
-def log_spectral_distance(magnitude, other, range_db=60.0):
-    """How far two spectra of one timing lie apart, in dB: the mean over frames of their distances.
+def log_spectral_distance(
+    magnitude: np.ndarray, other: np.ndarray, range_db: float = 60.0,
+) -> float:
+    """Computes the log-spectral distance of two spectra of one timing, in dB, averaged over frames.
 
     The distance of a frame is the root mean square over its bins of `20 log10(a / b)`. What lies more
     than `range_db` below the loudest bin of the first spectrum counts as that floor in both: the depth
@@ -288,8 +290,8 @@ def log_spectral_distance(magnitude, other, range_db=60.0):
     return float(np.mean(np.sqrt(np.mean(np.square(next(levels) - next(levels)), axis=1))))
 
 
-def f0_errors(f0_hz, other_hz):
-    """How two melodies of the same timing differ, frame by frame.
+def f0_errors(f0_hz: np.ndarray, other_hz: np.ndarray) -> dict[str, float | None]:
+    """Compares two F0 tracks of the same timing, frame by frame.
 
     Shapes: f0_hz [time], other_hz [time] -> a dict of three numbers:
     `rmse_cents`, the root mean square of `1200 log2(f / g)` over frames voiced in both;
@@ -299,7 +301,7 @@ def f0_errors(f0_hz, other_hz):
     where either F0 is constant, and the last where there is no frame.
 
     Args:
-        f0_hz, other_hz: 0 = unvoiced.
+        f0_hz, other_hz: F0 per frame in Hz; 0 = unvoiced.
 
     Raises:
         KvoiceError: If the two differ in length.
@@ -327,8 +329,10 @@ def f0_errors(f0_hz, other_hz):
 # --- Voices
 
 
-def equal_error_rate(same, different, weights=None):
-    """How often trials go wrong where false acceptance is as frequent as false rejection.
+def equal_error_rate(
+    same: np.ndarray, different: np.ndarray, weights: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[float, float]:
+    """Computes the error rate of trials at the threshold of equal false acceptance and rejection.
 
     A trial is a pair of utterances, accepted as of one speaker where its score is not below the
     threshold. Between the two operating points at which the more frequent error changes, rate and
@@ -336,12 +340,12 @@ def equal_error_rate(same, different, weights=None):
     that it parts.
 
     Shapes: same [trials], different [other trials] -> (rate, threshold), floats: 0 where the scores
-    can be told apart, 0.5 at chance, 1 where they are the wrong way round.
+    are separated, 0.5 at chance, 1 where they are separated the wrong way round.
 
     Args:
-        same: Scores of trials of one speaker; higher = more alike.
+        same: Scores of trials of one speaker; higher = more similar.
         different: Scores of trials of two speakers.
-        weights: How much each trial counts, [trials] and [other trials]; None = all the same.
+        weights: Weights of the trials, [trials] and [other trials]; None = all the same.
 
     Raises:
         KvoiceError: If there are no trials of one kind, or a score is NaN or infinite.
@@ -352,7 +356,7 @@ def equal_error_rate(same, different, weights=None):
     return next(equal_error_rates(same, different, [weights]))
 
 
-def equal_error_rates(same, different, weights):
+def equal_error_rates(same: np.ndarray, different: np.ndarray, weights):
     """The `equal_error_rate` of the same trials for each of several weights; sorts the scores once.
 
     Shapes: same [trials], different [other trials] -> yields (rate, threshold).
@@ -394,8 +398,8 @@ def equal_error_rates(same, different, weights):
             (before[0], here[0]), (thresholds[after - 1], thresholds[after])))
 
 
-def silhouette(points, labels):
-    """Whether points lie nearer to those of their own label than to others: -1 to 1, by angles.
+def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
+    """Computes the silhouette of labelled points by cosine distance, -1 to 1.
 
     The mean over points of `(b - a) / max(a, b)`: a is the mean cosine distance to the other points
     of its label, b that to the points of the nearest other label. 1 where labels are far apart and

@@ -1,4 +1,4 @@
-"""One paper per file; this table is how commands find them."""
+"""The models, one paper per file; the commands look them up in `MODELS`."""
 
 from kvoice.errors import KvoiceError
 from kvoice.models.adainvc import AdaINVC
@@ -12,20 +12,20 @@ MODELS = {"adainvc": AdaINVC, "betavae": BetaVAE, "classifier": Classifier,
           "speakerencoder": SpeakerEncoder, "voicegan": VoiceGAN, "waveglow": WaveGlow}
 
 
-def named(verb):
-    """The names of the models that a command takes."""
+def named(verb: str) -> list[str]:
+    """Returns the names of the models that support a command."""
     return [name for name, model in MODELS.items() if verb in model.verbs]
 
 
-def check(run, verb):
-    """Refuses a run of a model that a command does not take.
+def check(run, verb: str) -> None:
+    """Checks that the model of a run supports a command.
 
     Args:
         run: A `runs.Run`.
-        verb: The command.
+        verb: The name of the command.
 
     Raises:
-        KvoiceError: If it is one.
+        KvoiceError: If it does not.
     """
     if run.config["model_name"] not in named(verb):
         raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of "

@@ -1,7 +1,7 @@
 """AdaIN-VC: one-shot voice conversion by separating speaker and content with instance normalisation.
 
-A content encoder forgets what is constant along time, a speaker encoder keeps nothing else, and a
-decoder puts them together again: the content of one recording and the voice of another make a third.
+A content encoder removes what is constant over time, a speaker encoder keeps only that, and a
+decoder combines the two: it converts the content of one recording to the voice of another.
 Trained on single recordings; no parallel speech, no speaker labels.
 
 Sources:
@@ -13,8 +13,8 @@ Sources:
     moment is corrected, as Keras has it.
     The options: a decoder of 5 or 7 stages (those beyond the encoders' do not upsample); a content
     encoder without normalisation; `speaker="statistics"`, one encoder for both, whose means and spreads
-    the mirrored layers of the decoder take instead of learned ones, as the statistics of a style image
-    are taken by Huang & Belongie 2017, arXiv:1703.06868.
+    the mirrored layers of the decoder take instead of predicted ones, as Huang & Belongie 2017,
+    arXiv:1703.06868, take the statistics of a style image.
 """
 
 import keras
@@ -48,8 +48,9 @@ def _dense(x, units, name=None):
 
 def _bank(mel, width, kernels):
     """Convolutions of 1 to `kernels` frames side by side, then the mel itself."""
-    heard = [ops.relu(_conv(mel, width, k, name=f"conv_bank_{k - 1}")) for k in range(1, kernels + 1)]
-    return layers.Concatenate()([*heard, mel])
+    features = [ops.relu(_conv(mel, width, k, name=f"conv_bank_{k - 1}"))
+                for k in range(1, kernels + 1)]
+    return layers.Concatenate()([*features, mel])
 
 
 def _shorter(x, stride):
@@ -57,8 +58,11 @@ def _shorter(x, stride):
     return layers.AveragePooling1D(stride, padding="same")(x) if stride > 1 else x
 
 
-def speaker_encoder(mels, bank, kernels, width, size, kernel, stages, dense_blocks):
-    """A recording -> what is constant in it: [batch, time, mels] -> `embedding` [batch, size]."""
+def speaker_encoder(
+    mels: int, bank: int, kernels: int, width: int, size: int, kernel: int, stages: int,
+    dense_blocks: int,
+) -> keras.Model:
+    """The speaker encoder: [batch, time, mels] -> `embedding` [batch, size]."""
     mel = keras.Input((None, mels), name="mel")
     x = ops.relu(_conv(_bank(mel, bank, kernels), width, name="in_conv_layer"))
     for i in range(2 * stages):
@@ -73,8 +77,11 @@ def speaker_encoder(mels, bank, kernels, width, size, kernel, stages, dense_bloc
     return keras.Model(mel, _dense(x, size, name="output_layer"), name="speaker_encoder")
 
 
-def content_encoder(mels, bank, kernels, width, size, kernel, stages, norm, statistics):
-    """A recording -> the posterior of its content, and what was normalised away.
+def content_encoder(
+    mels: int, bank: int, kernels: int, width: int, size: int, kernel: int, stages: int, norm: bool,
+    statistics: bool,
+) -> keras.Model:
+    """The content encoder: the posterior of the content, and the instance statistics.
 
     Shapes: [batch, time, mels] -> dict of `mean` and `log_var` [batch, ceil(time / 2**stages), size]
     and, with `statistics`, `styles` [batch, layers, 2 * width], those of the last layer first.
@@ -105,8 +112,8 @@ def content_encoder(mels, bank, kernels, width, size, kernel, stages, norm, stat
     return keras.Model(mel, outputs, name="content_encoder")
 
 
-def styles_of(size, width, blocks):
-    """A speaker's embedding -> mean and spread for each normalisation of the decoder.
+def styles_of(size: int, width: int, blocks: int) -> keras.Model:
+    """Predicts the mean and standard deviation of each AdaIN layer from a speaker embedding.
 
     Shapes: [batch, size] -> [batch, 2 * blocks, 2 * width].
     """
@@ -115,8 +122,10 @@ def styles_of(size, width, blocks):
     return keras.Model(embedding, ops.stack(affine, axis=1), name="styles")
 
 
-def decoder(size, width, mels, kernel, stages, upsampling):
-    """Content and styles -> a recording.
+def decoder(
+    size: int, width: int, mels: int, kernel: int, stages: int, upsampling: int,
+) -> keras.Model:
+    """The decoder: predicts a mel from content and the statistics of its AdaIN layers.
 
     Shapes: `content` [batch, time, size], `styles` [batch, 4 * stages, 2 * width] ->
     [batch, time * 2**upsampling, mels].
@@ -137,36 +146,39 @@ def decoder(size, width, mels, kernel, stages, upsampling):
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class AdaINVC(StepModel):
-    """One-shot voice conversion; trained to say each recording again.
+    """One-shot voice conversion, trained to reconstruct each recording.
 
     The loss is `reconstruction_weight * L1 + w * KL`: the mean absolute error of the standardised
     mels, and the mean over all values of the content of its divergence from N(0, 1), in nats, whose
-    weight w goes from 0 to `kl_weight` over `anneal_steps`. Content is drawn in training; in use it is
-    its mean.
+    weight w goes from 0 to `kl_weight` over `anneal_steps`. Content is sampled from its posterior
+    in training; inference takes the mean.
 
     Mels are standardised band by band with the mean and spread of the training data, which the
     model keeps.
 
     Args:
-        mels: Bands of the Spec.
-        width: Channels of "bank", "speaker", "content" and "decoder".
-        latents: Values of the content, for each of its frames.
-        embedding: Values of a voice.
-        bank: Convolutions side by side at the entry of both encoders, of 1 to `bank` frames.
-        kernel: Frames of the other convolutions, odd.
-        encoder_stages: Two residual blocks each, the second of which halves the time.
-        decoder_stages: Two residual blocks each, the first of which doubles the time again, as
-            long as it was halved.
-        dense_blocks: Of the speaker encoder.
-        content_norm: Whether the content encoder normalises.
-        speaker: "encoder", or "statistics": those of the content encoder stand for the voice.
-        reconstruction_weight: Of the L1 error.
-        kl_weight: At the end of the annealing.
-        anneal_steps: Until the full weight; 0 = from the start.
-        seed: Of the draws.
+        mels: Number of mel bands of the Spec.
+        width: Number of channels of each of the parts "bank", "speaker", "content" and "decoder".
+        latents: Number of content values per content frame.
+        embedding: Number of values of a speaker embedding.
+        bank: Number of parallel convolutions at the entry of both encoders, with kernels of 1 to
+            `bank` frames.
+        kernel: Kernel size of the other convolutions, in frames; odd.
+        encoder_stages: Number of stages of both encoders. Each has two residual blocks, the second
+            of which halves the time.
+        decoder_stages: Number of stages of the decoder. Each has two residual blocks, the first of
+            which doubles the time, in as many stages as the encoders have.
+        dense_blocks: Number of dense blocks of the speaker encoder.
+        content_norm: Whether the content encoder has instance normalisation.
+        speaker: Where the speaker's statistics come from: "encoder", a speaker encoder of its own,
+            or "statistics", the instance statistics of the content encoder.
+        reconstruction_weight: Weight of the L1 error.
+        kl_weight: Weight of the KL divergence at the end of the annealing.
+        anneal_steps: Number of steps until `kl_weight` is reached; 0 = from the start.
+        seed: Seed of the posterior draws.
 
     Raises:
-        ValueError: If an argument does not fit, by its name.
+        ValueError: If an argument is out of range or does not fit another; the message names it.
     """
 
     verbs = ("convert", "encode")
@@ -179,9 +191,11 @@ class AdaINVC(StepModel):
         return f"content {content}, voice from {values['speaker']}"
 
     def __init__(
-        self, *, mels, width, latents=128, embedding=128, bank=8, kernel=5, encoder_stages=3,
-        decoder_stages=3, dense_blocks=6, content_norm=True, speaker="encoder",
-        reconstruction_weight=10.0, kl_weight=1.0, anneal_steps=20_000, seed=0, **kwargs,
+        self, *, mels: int, width: dict[str, int], latents: int = 128, embedding: int = 128,
+        bank: int = 8, kernel: int = 5, encoder_stages: int = 3, decoder_stages: int = 3,
+        dense_blocks: int = 6, content_norm: bool = True, speaker: str = "encoder",
+        reconstruction_weight: float = 10.0, kl_weight: float = 1.0, anneal_steps: int = 20_000,
+        seed: int = 0, **kwargs,
     ):
         super().__init__(**kwargs)
         width = dict(width)
@@ -204,8 +218,8 @@ class AdaINVC(StepModel):
             raise ValueError(f"speaker: {speaker!r} is none of {', '.join(SPEAKERS)}.")
         if speaker == "statistics":
             if not content_norm:
-                raise ValueError("content_norm: must be true where the statistics it takes away stand for "
-                                 "the speaker.")
+                raise ValueError("content_norm: must be true where the statistics that it removes "
+                                 "represent the speaker.")
             if decoder_stages != encoder_stages or width["content"] != width["decoder"]:
                 raise ValueError("decoder_stages and width.decoder: must be those of the content encoder, "
                                  "whose statistics its layers take.")
@@ -217,7 +231,7 @@ class AdaINVC(StepModel):
         self.mels, self.speaker = mels, speaker
         self.reconstruction_weight, self.kl_weight = reconstruction_weight, kl_weight
         self.anneal_steps = anneal_steps
-        self.names = []  # no labels are learned from
+        self.names = []  # the model is trained without labels
         # A convolution mirrors kernel // 2 frames, and needs more than that at the lowest rate too.
         self.minimum_frames = max(2**encoder_stages * (kernel // 2) + 1, bank // 2 + 1)
         self.style_layers = 4 * decoder_stages
@@ -234,7 +248,7 @@ class AdaINVC(StepModel):
         self._random = keras.random.SeedGenerator(seed)
         self.bands = Standardised(mels, dtype="float32")
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
-        self._hearing = None
+        self._encode_on_batch = None
         self.built = True
 
     def adapt(self, source):
@@ -244,27 +258,27 @@ class AdaINVC(StepModel):
         return {"vae": self.trainable_variables}
 
     def call(self, batch, training=False):
-        """Recordings -> their content, their voice, and what is decoded from both.
+        """Encodes recordings, and decodes their content with their own speaker statistics.
 
         Shapes: `mel` [batch, time, mels] in the unit of the Spec -> dict of `mean`, `log_var` and
-        `content` (a draw) [batch, ceil(time / 2**stages), latents], `styles` [batch, style layers,
-        2 * width], `embedding` [batch, embedding] where there is a speaker encoder, and
+        `content` (a sample) [batch, ceil(time / 2**stages), latents], `styles` [batch, style
+        layers, 2 * width], `embedding` [batch, embedding] where there is a speaker encoder, and
         `decoded` [batch, time, mels], standardised.
         """
         mel = self.bands(batch["mel"])
-        heard = dict(self.content_encoder(mel, training=training))
-        noise = keras.random.normal(ops.shape(heard["mean"]), seed=self._random)
-        heard["content"] = heard["mean"] + ops.exp(heard["log_var"] / 2) * noise
+        outputs = dict(self.content_encoder(mel, training=training))
+        noise = keras.random.normal(ops.shape(outputs["mean"]), seed=self._random)
+        outputs["content"] = outputs["mean"] + ops.exp(outputs["log_var"] / 2) * noise
         if self.speaker == "encoder":
-            heard["embedding"] = self.speaker_encoder(mel, training=training)
-            heard["styles"] = self.styles(heard["embedding"], training=training)
-        decoded = self.decoder([heard["content"], heard["styles"]], training=training)
-        return {**heard, "decoded": decoded[:, : ops.shape(mel)[1]]}
+            outputs["embedding"] = self.speaker_encoder(mel, training=training)
+            outputs["styles"] = self.styles(outputs["embedding"], training=training)
+        decoded = self.decoder([outputs["content"], outputs["styles"]], training=training)
+        return {**outputs, "decoded": decoded[:, : ops.shape(mel)[1]]}
 
     # Verbs
 
-    def encode(self, mel):
-        """What a recording says and in which voice, NumPy.
+    def encode(self, mel: np.ndarray) -> dict[str, np.ndarray]:
+        """Encodes a recording into its content and its speaker statistics, as NumPy arrays.
 
         Shapes: `mel` [time, mels] in the unit of the Spec -> dict of `content` [ceil(time /
         2**stages), latents], the mean of its posterior, `styles` [style layers, 2 * width], and
@@ -276,33 +290,33 @@ class AdaINVC(StepModel):
         mel = np.asarray(mel, np.float32)
         if len(mel) < self.minimum_frames:
             raise ValueError(f"mel: {len(mel)} frames must be at least {self.minimum_frames}.")
-        found = self._heard_at_once()(ops.convert_to_numpy(self.bands(mel[None])))
+        found = self._encoder()(ops.convert_to_numpy(self.bands(mel[None])))
         return {name: value[0] for name, value in found.items()}
 
-    def _heard_at_once(self):
-        """All that `encode` does as one function of standardised mels.
+    def _encoder(self):
+        """Returns both encoders as one function of standardised mels.
 
         By `predict_on_batch`: TensorFlow traces a graph for the first length and one for all others; JAX
         compiles for every length, which is faster than to do so for every operation by itself.
         """
-        if self._hearing is None:
+        if self._encode_on_batch is None:
             mel = keras.Input((None, self.mels), name="mel")
-            heard = self.content_encoder(mel)
-            found = {"content": heard["mean"]}
+            outputs = self.content_encoder(mel)
+            found = {"content": outputs["mean"]}
             if self.speaker == "encoder":
                 found["embedding"] = self.speaker_encoder(mel)
                 found["styles"] = self.styles(found["embedding"])
             else:
-                found["styles"] = heard["styles"]
+                found["styles"] = outputs["styles"]
             # The method alone: Keras would save a model as one more part of this one.
-            self._hearing = keras.Model(mel, found).predict_on_batch
-        return self._hearing
+            self._encode_on_batch = keras.Model(mel, found).predict_on_batch
+        return self._encode_on_batch
 
-    def decode(self, content, styles):
-        """The recording of a content in a voice, NumPy, in the unit of the Spec.
+    def decode(self, content: np.ndarray, styles: np.ndarray) -> np.ndarray:
+        """Decodes content with speaker statistics to a mel, a NumPy array in the unit of the Spec.
 
         Shapes: `content` [time, latents], `styles` [style layers, 2 * width] -> [time * 2**stages,
-        mels]: up to 2**stages - 1 frames more than the content was made of.
+        mels]: up to 2**stages - 1 frames more than the encoded recording had.
         """
         decoded = self.decoder.predict_on_batch([np.float32(content)[None], np.float32(styles)[None]])
         return ops.convert_to_numpy(self.bands.undone(decoded))[0]
@@ -310,7 +324,7 @@ class AdaINVC(StepModel):
     # Training
 
     def loss_and_terms(self, batch, training):
-        """What is lowered, and what is logged; a batch's means."""
+        """Returns the loss and the logged terms, averaged over the batch."""
         out = self.call(batch, training=training)
         reconstruction = ops.mean(ops.abs(out["decoded"] - self.bands(batch["mel"])))
         kl = ops.mean(losses.gaussian_kl(out["mean"], out["log_var"]))
@@ -328,5 +342,5 @@ class AdaINVC(StepModel):
         loss, terms = self.loss_and_terms(batch, training=False)
         return {"loss": loss, **terms}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}

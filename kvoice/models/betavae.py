@@ -1,8 +1,8 @@
-"""BetaVAE: finds the factors of tones, pictures or voices without being told any.
+"""BetaVAE: finds the factors of tones, images or voices without labels.
 
-An encoder gives each item a posterior N(mean, variance) for each of its latents, a decoder makes the
-item from a draw of them, and the divergence of the posteriors from N(0, 1) costs more than its due, so
-that a latent is used only for what it can say alone. The pairs of encoder and decoder stand in
+An encoder predicts a posterior N(mean, variance) of each latent, a decoder reconstructs the item
+from a sample of the posterior, and the KL divergence of the posteriors from N(0, 1) has a weight
+above 1, which penalises latents that share information. The pairs of encoder and decoder are in
 `ARCHITECTURES`, the objectives in `OBJECTIVES`.
 
 Sources:
@@ -12,8 +12,8 @@ Sources:
     that put a beta-VAE before VoiceLoop (Taigman et al. 2018, arXiv:1707.06588): four convolutions of
     3 x 3, their mean over time, 64 latents. Differs: mels in place of vocoder features; padding takes
     no part in the mean; batch normalisation of that mean
-    in place of weight normalisation; the decoder is a stack of convolutions that is told
-    the phone of each frame, in place of VoiceLoop and its attention.
+    in place of weight normalisation; the decoder is a stack of convolutions that is conditioned
+    on the phone of each frame, in place of VoiceLoop and its attention.
     The pair `dense` has the layers of the earlier VAE on tones (400 units, leaky ReLU, ReLU),
     `convolutional` its convolutions of 5 x 5 (16, 32, then 500 units): strides in place of pooling, no
     dropout, no ReLU on mean and log-variance, which kept every sigma above 1. `recurrent` has LSTMs and
@@ -48,7 +48,7 @@ def _posterior(x, latents):
     return layers.Dense(2 * latents, dtype="float32", name="posterior")(x)
 
 
-def dense(shape, latents, width):
+def dense(shape: tuple[int, int], latents: int, width: int) -> tuple[keras.Model, keras.Model]:
     """One hidden layer each way: 400 units published.
 
     Shapes: items [batch, *shape] -> [batch, 2 * latents]; codes [batch, latents] -> [batch, *shape].
@@ -62,7 +62,9 @@ def dense(shape, latents, width):
     return encoder, keras.Model(codes, layers.Reshape(shape, dtype="float32")(x))
 
 
-def convolutional(shape, latents, width):
+def convolutional(
+    shape: tuple[int, int], latents: int, width: int,
+) -> tuple[keras.Model, keras.Model]:
     """Two convolutions of 5 x 5 with strides, one hidden layer, and the way back.
 
     Published: 16 and 32 channels and 500 units, hence a width of 16.
@@ -86,8 +88,8 @@ def convolutional(shape, latents, width):
     return encoder, keras.Model(codes, x[:, : shape[0], : shape[1]])
 
 
-def shift(shape, latents, width):
-    """Convolutions along the bins, and a decoder in which a latent can move things along them.
+def shift(shape: tuple[int, int], latents: int, width: int) -> tuple[keras.Model, keras.Model]:
+    """Convolutions along the bins, and a decoder in which a latent can shift its output along them.
 
     Meant for constant-Q transforms, where another pitch is another place. The decoder is a function
     of the place and of the code (Watters et al. 2019, arXiv:1901.07017), and sees the place only as
@@ -112,7 +114,7 @@ def shift(shape, latents, width):
     return encoder, keras.Model(codes, layers.Permute((2, 1), dtype="float32")(x))
 
 
-def recurrent(shape, latents, width):
+def recurrent(shape: tuple[int, int], latents: int, width: int) -> tuple[keras.Model, keras.Model]:
     """An LSTM each way and attention over its frames; an LSTM that reads what it attends to.
 
     Published: 400 cells. The decoder makes, from the code, one memory for each frame, and attends
@@ -134,7 +136,9 @@ def recurrent(shape, latents, width):
     return encoder, keras.Model(codes, layers.Dense(bins, dtype="float32")(x))
 
 
-def utterance(shape, latents, width, phones, dropout, seed):
+def utterance(
+    shape: tuple[int, int], latents: int, width: int, phones: int, dropout: float, seed: int,
+) -> tuple[keras.Model, keras.Model]:
     """Four convolutions of 3 x 3 and their mean over the frames of the utterance; see the docstring.
 
     Published: a width of 32, dropout of 0.1.
@@ -156,9 +160,9 @@ def utterance(shape, latents, width, phones, dropout, seed):
         x = layers.Conv2D(channels, 3, strides, padding="same", activation="relu")(x)
         if strides != (1, 1):
             inside = layers.MaxPooling2D((2, 1))(inside)
-        x = x * inside  # past the end of an utterance nothing is heard
+        x = x * inside  # padding after the end of an utterance does not count
     x = ops.sum(x, axis=1) / ops.maximum(ops.sum(inside, axis=1), 1.0)  # [B, M/4, C]
-    # Without it, what voices have in common drowns what sets them apart, and the code says nothing.
+    # Without it, what voices have in common dominates their differences, and the codes collapse.
     x = layers.BatchNormalization(momentum=0.95)(layers.Flatten()(x))
     encoder = keras.Model([items, mask], _posterior(x, latents))
 
@@ -169,8 +173,8 @@ def utterance(shape, latents, width, phones, dropout, seed):
         for _ in range(3):
             x = layers.Conv1DTranspose(4 * width, 4, 2, padding="same", activation="relu")(x)
         return encoder, keras.Model(codes, layers.Dense(mels, dtype="float32")(x))
-    told = keras.Input((None,), dtype="int32", name="phone")
-    x = layers.Embedding(phones + 1, 4 * width)(told + 1)  # [B, T, C]; -1 = unknown
+    phone = keras.Input((None,), dtype="int32", name="phone")
+    x = layers.Embedding(phones + 1, 4 * width)(phone + 1)  # [B, T, C]; -1 = unknown
     voice = layers.Dense(4 * width)(codes)[:, None, :]
     x = x + voice
     for dilation in (1, 2, 4, 1):
@@ -178,7 +182,7 @@ def utterance(shape, latents, width, phones, dropout, seed):
                         for _ in range(2))
         bias = layers.Dense(4 * width)(codes)[:, None, :]
         x = x + layers.Activation("sigmoid")(gate) * layers.Activation("tanh")(change + bias)
-    return encoder, keras.Model([codes, told], layers.Dense(mels, dtype="float32")(x))
+    return encoder, keras.Model([codes, phone], layers.Dense(mels, dtype="float32")(x))
 
 
 ARCHITECTURES = {"dense": dense, "convolutional": convolutional, "shift": shift,
@@ -194,42 +198,43 @@ class BetaVAE(StepModel):
     * "beta": `beta * KL`,
     * "capacity": `gamma * |KL - capacity|`, the capacity growing from 0,
     * "tcvae": `KL + (beta - 1) * TC`, the total correlation estimated from the batch,
-    * "factorvae": `KL + gamma * TC`, estimated by a discriminator that tells codes from codes whose
-      latents were exchanged between items.
+    * "factorvae": `KL + gamma * TC`, estimated by a discriminator that separates codes from codes
+      whose latents were permuted independently over the batch.
 
     Over `anneal_steps` beta goes linearly from `beta_start` (below 1 counts as 1 in "tcvae"), and gamma
-    of "factorvae" and the capacity from 0. A beta that falls lets the latents come into use one after
-    the other, each for what is worth most, as a growing capacity does. For
+    of "factorvae" and the capacity from 0. With a falling beta the latents become active one after
+    the other, as with a growing capacity. For
     pictures and tones the cost is summed over the values of an item; for mels it is summed over the
     bands and averaged over the frames of the utterance, as in the speech system. The KL is summed over
     the latents (`kl="sum"`, the literature) or averaged over them (`kl="mean"`, the speech system: beta
     = 1 there is 1 / latents here). The logs give the sum in both.
 
     Args:
-        shape: Of an item: (height, width), (time, bins) or (frames, mels).
-        low: The value that becomes 0 for the networks; 0 for images.
-        high: The value that becomes 1. Mels are clipped to [low, high].
-        domain: The named array that is learned: "image" or "mel".
+        shape: Shape of an item: (height, width), (time, bins) or (frames, mels).
+        low: The value that is scaled to 0, in the unit of the data; 0 for images.
+        high: The value that is scaled to 1. Mels are clipped to [low, high].
+        domain: Name of the array that is modelled: "image" or "mel".
         architecture: A name in `ARCHITECTURES`; "utterance" is for mels, the others for images.
-        latents: Values of a code, two or more.
-        width: Channels or units, as the architecture counts them.
+        latents: Number of latents of a code, two or more.
+        width: Number of channels or units, as the architecture counts them.
         likelihood: "gaussian", or "bernoulli" for values in [0, 1].
         sigma: Standard deviation of the Gaussian, in the scaled unit: 1 = high - low.
         objective: One of `OBJECTIVES`.
         beta: Weight of the KL ("beta"), or of the total correlation ("tcvae").
-        beta_start: What it is at the first step, where it is annealed.
+        beta_start: Beta at the first step, where it is annealed.
         gamma: Weight of the distance from the capacity, or of FactorVAE's total correlation.
-        capacity_nats: At the end of the annealing.
-        anneal_steps: Steps until the full weight; 0 = from the start.
-        free_nats: KL of a latent, averaged over the batch, that costs nothing; 0 = none.
-        kl: "sum" or "mean", over the latents.
-        phones: Number of phones that the decoder is told frame by frame; 0 = none, and it makes
-            segments of the length of the crops.
-        dropout: In the encoder "utterance".
-        seed: Of the draws.
+        capacity_nats: Capacity at the end of the annealing, in nats.
+        anneal_steps: Number of steps until the full weight; 0 = from the start.
+        free_nats: Free bits: KL divergence of a latent, averaged over the batch, that is not
+            penalised, in nats; 0 = none.
+        kl: Whether the KL is the "sum" or the "mean" over the latents.
+        phones: Number of phones that the decoder is conditioned on, frame by frame; 0 = none, and
+            it decodes segments of the length of the crops.
+        dropout: Dropout rate of the encoder "utterance".
+        seed: Seed of the posterior draws and the dropout.
 
     Raises:
-        ValueError: If an argument does not fit, by its name.
+        ValueError: If an argument is out of range or does not fit another; the message names it.
     """
 
     verbs = ("encode", "traverse")
@@ -252,13 +257,16 @@ class BetaVAE(StepModel):
     def description(cls, values, names):
         """As in `StepModel`."""
         phones = values.get("phones")
-        return f"{values['latents']} latents" + (f", told which of {phones} phones is spoken" if phones else "")
+        conditioned = f", conditioned on {phones} phones" if phones else ""
+        return f"{values['latents']} latents{conditioned}"
 
     def __init__(
-        self, *, shape, low, high, domain="image", architecture="convolutional", latents=10,
-        width=32, likelihood="gaussian", sigma=0.1, objective="beta", beta=4.0, beta_start=0.0,
-        gamma=100.0, capacity_nats=20.0, anneal_steps=0, free_nats=0.0, kl="sum", phones=0, dropout=0.0,
-        seed=0, **kwargs,
+        self, *, shape: tuple[int, int], low: float, high: float, domain: str = "image",
+        architecture: str = "convolutional", latents: int = 10, width: int = 32,
+        likelihood: str = "gaussian", sigma: float = 0.1, objective: str = "beta",
+        beta: float = 4.0, beta_start: float = 0.0, gamma: float = 100.0,
+        capacity_nats: float = 20.0, anneal_steps: int = 0, free_nats: float = 0.0, kl: str = "sum",
+        phones: int = 0, dropout: float = 0.0, seed: int = 0, **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
@@ -301,7 +309,7 @@ class BetaVAE(StepModel):
         self.gamma, self.capacity_nats = gamma, capacity_nats
         self.anneal_steps, self.free_nats, self.convention = anneal_steps, free_nats, kl
         self.parts = 2 if objective == "factorvae" else 1
-        self.names = []  # no labels are learned from
+        self.names = []  # the model is trained without labels
         more = dict(phones=phones, dropout=dropout, seed=seed) if domain == "mel" else {}
         self.encoder, self.decoder = ARCHITECTURES[architecture](shape, latents, width, **more)
         if objective == "factorvae":
@@ -320,22 +328,23 @@ class BetaVAE(StepModel):
         return groups
 
     def call(self, batch, training=False):
-        """Items -> posterior, a draw of it, and what is decoded from the draw.
+        """Returns the posteriors of items, samples of them, and the reconstructions.
 
         Shapes: `image` [batch, height, width], or `mel` [batch, time, mels] with `mask` and, where
-        the decoder is told phones, `phone` [batch, time] -> dict of `mean`, `log_var`, `codes`
-        [batch, latents] and `decoded`, scaled and before the sigmoid of a Bernoulli likelihood.
+        the decoder is conditioned on phones, `phone` [batch, time] -> dict of `mean`, `log_var`,
+        `codes` [batch, latents] and `decoded`, scaled and before the sigmoid of a Bernoulli
+        likelihood.
         """
-        posterior = self.encoder(self._heard(batch), training=training)
+        posterior = self.encoder(self._encoder_inputs(batch), training=training)
         mean, log_var = ops.split(posterior, 2, axis=-1)
         log_var = ops.clip(log_var, *LOG_VAR)
         noise = keras.random.normal(ops.shape(mean), seed=self._random)
         codes = mean + ops.exp(log_var / 2) * noise
-        told = [codes, batch["phone"]] if self.phones else codes
+        inputs = [codes, batch["phone"]] if self.phones else codes
         return {"mean": mean, "log_var": log_var, "codes": codes,
-                "decoded": self.decoder(told, training=training)}
+                "decoded": self.decoder(inputs, training=training)}
 
-    def _heard(self, batch):
+    def _encoder_inputs(self, batch):
         items = self._scaled(batch[self.domain])
         return [items, batch["mask"]] if self.domain == "mel" else items
 
@@ -344,8 +353,10 @@ class BetaVAE(StepModel):
 
     # Verbs
 
-    def encode(self, items, mask=None, batch=64):
-        """The posteriors of items, NumPy.
+    def encode(
+        self, items: np.ndarray, mask: np.ndarray | None = None, batch: int = 64,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the posteriors of items as NumPy arrays.
 
         Utterances are padded to a multiple of 8 frames; what is outside of the mask does not count.
 
@@ -361,18 +372,21 @@ class BetaVAE(StepModel):
         mean, log_var = np.split(posterior, 2, axis=-1)
         return mean, np.clip(log_var, *LOG_VAR)
 
-    def decode(self, codes, phone=None, batch=64):
-        """The items that codes stand for, in the unit of the data, NumPy.
+    def decode(
+        self, codes: np.ndarray, phone: np.ndarray | None = None, batch: int = 64,
+    ) -> np.ndarray:
+        """Decodes codes to items in the unit of the data, a NumPy array.
 
-        Shapes: `codes` [n, latents], `phone` [n, time] where the decoder is told phones (-1 =
-        unknown) -> [n, *shape], of phones [n, time, mels].
+        Shapes: `codes` [n, latents], `phone` [n, time] where the decoder is conditioned on phones
+        (-1 = unknown) -> [n, *shape], of phones [n, time, mels].
 
         Raises:
             ValueError: If phones are missing, or given to a decoder that takes none.
         """
         if (phone is not None) != bool(self.phones):
-            raise ValueError("phone: " + ("is missing: this decoder is told the phone of each frame."
-                                          if self.phones else "this decoder is told no phones."))
+            raise ValueError("phone: " + (
+                "is missing: this decoder is conditioned on the phone of each frame."
+                if self.phones else "this decoder is not conditioned on phones."))
         codes = np.asarray(codes, np.float32)
         given = [codes, np.asarray(phone, np.int32)] if self.phones else codes
         decoded = self.decoder.predict(given, batch_size=batch, verbose=0)
@@ -383,13 +397,13 @@ class BetaVAE(StepModel):
     # Training
 
     def _share(self):
-        """How much of the annealing is done, from 0 to 1."""
+        """Returns the progress of the annealing, from 0 to 1."""
         if not self.anneal_steps:
             return 1.0
         return ops.minimum(1.0, self.step / self.anneal_steps)
 
     def cost(self, batch, decoded):
-        """The reconstruction cost of each item in nats: see the class. -> [batch]."""
+        """Returns the reconstruction cost of each item in nats, [batch]; see the class."""
         items = self._scaled(batch[self.domain])
         if self.likelihood == "bernoulli":
             values = losses.bernoulli_nll(items, decoded)
@@ -401,7 +415,7 @@ class BetaVAE(StepModel):
         return ops.sum(values, axis=(1, 2))
 
     def loss_and_terms(self, batch, training):
-        """What the encoder and decoder lower, and what is logged; a batch's means."""
+        """Returns the loss of encoder and decoder and the logged terms, averaged over the batch."""
         out = self.call(batch, training=training)
         mean, log_var, codes = out["mean"], out["log_var"], out["codes"]
         reconstruction = ops.mean(self.cost(batch, out["decoded"]))
@@ -420,7 +434,7 @@ class BetaVAE(StepModel):
         elif self.objective == "tcvae":
             penalty = charged + (ops.maximum(beta, 1.0) - 1) * correlation
         else:
-            # Of "together" and "exchanged", the logit of the first is the log of their ratio.
+            # The logit of "joint" against "permuted" is the log of the density ratio.
             correlation = ops.mean(self.discriminator(codes, training=training))
             penalty = charged + share * self.gamma * correlation
         active = ops.sum(ops.cast(ops.var(mean, axis=0) > ACTIVE, "float32"))
@@ -429,29 +443,32 @@ class BetaVAE(StepModel):
             "total_correlation": correlation, "active_units": active}
 
     def _discrimination(self, batch):
-        """The discriminator's cross-entropy in nats, on codes that its loss does not move."""
+        """Returns the discriminator's cross-entropy in nats, without a gradient of the codes."""
         codes = ops.stop_gradient(self.call(batch)["codes"])
-        mixed = losses.permuted(codes, self._random)
-        together, exchanged = self.discriminator(codes), self.discriminator(mixed)
-        return ops.mean(ops.softplus(-together) + ops.softplus(exchanged)) / 2, {}
+        permuted = losses.permute_dims(codes, self._random)
+        joint_logit, permuted_logit = self.discriminator(codes), self.discriminator(permuted)
+        return ops.mean(ops.softplus(-joint_logit) + ops.softplus(permuted_logit)) / 2, {}
 
     def train_on(self, batch):
         first, second = batch, batch
-        if self.objective == "factorvae":  # the discriminator learns from items of its own
+        if self.objective == "factorvae":  # the discriminator is trained on a half of its own
             half = ops.shape(batch[self.domain])[0] // 2
             first = {name: values[:half] for name, values in batch.items()}
             second = {name: values[half:] for name, values in batch.items()}
         loss, terms = self.update("vae", lambda: self.loss_and_terms(first, training=True))
-        told = ops.zeros(())
+        discriminator_loss = ops.zeros(())
         if self.objective == "factorvae":
-            told, _ = self.update("discriminator", lambda: self._discrimination(second))
+            discriminator_loss, _ = self.update(
+                "discriminator", lambda: self._discrimination(second))
         self.step.assign(self.step + 1)
-        return {"loss": loss, **terms, "loss_discriminator": told}
+        return {"loss": loss, **terms, "loss_discriminator": discriminator_loss}
 
     def eval_on(self, batch):
         loss, terms = self.loss_and_terms(batch, training=False)
-        told = self._discrimination(batch)[0] if self.objective == "factorvae" else ops.zeros(())
-        return {"loss": loss, **terms, "loss_discriminator": told}
+        discriminator_loss = ops.zeros(())
+        if self.objective == "factorvae":
+            discriminator_loss, _ = self._discrimination(batch)
+        return {"loss": loss, **terms, "loss_discriminator": discriminator_loss}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}

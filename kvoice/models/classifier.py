@@ -1,4 +1,4 @@
-"""Classifier: hears the emotion, gender or speaker in a crop of speech.
+"""Classifier: predicts the emotion, gender or speaker of a crop of speech.
 
 Five architectures of the earlier work on activation maximisation over voices, as targets for
 `maximize` and as judges: on mels a CNN, a WaveNet and an LSTM, on waves a WaveNet and an LSTM. They
@@ -10,8 +10,9 @@ Sources:
     Differs from the earlier work: logits go to the cross-entropy, where a softmax came in between;
     mels keep fixed bounds, where every clip was scaled to its own range, which threw its level
     away; waves keep their level too; LSTMs are in inference mode when they are maximised; the
-    training clips may be worn (`wear`), so that it is not the grain of a recording that decides,
-    and warped (`warp`), so that it is not the voice.
+    training clips may be augmented by blur and noise (`wear`), so that the classifier does not
+    depend on recording artefacts, and by vocal tract length perturbation (VTLP, `warp`), so that it
+    does not depend on the speaker.
     Where the earlier work is silent: both directions of a "bi" WaveNet are two stacks, the kernels
     of the convolutions behind it span 3 frames or 9 samples, and means over time end every network.
 """
@@ -36,20 +37,20 @@ def pooled(x, channels, kernel, pool, rank):
 
 
 def both_ways(x, depth, residual, gate, skip):
-    """What a WaveNet hears of the past and another of the future: [batch, time, 2 * skip]."""
+    """A causal and an anti-causal WaveNet, concatenated: [batch, time, 2 * skip]."""
     return layers.Concatenate()([
         WaveNet(depth, residual, gate, skip, backwards=way)(x) for way in (False, True)])
 
 
-def recurrent(x, depth, width, heard):
-    """`depth` bidirectional LSTMs of `width` cells each way, and their mean over time."""
+def recurrent(x, depth, width, features):
+    """`depth` bidirectional LSTMs of `width` cells per direction, and their mean over time."""
     for i in range(depth):
         x = bidirectional(layers.LSTM(width, return_sequences=True))(x)
-        heard[f"lstm_{i}"] = x  # [B, T, 2 W]
+        features[f"lstm_{i}"] = x  # [B, T, 2 W]
     return layers.GlobalAveragePooling1D()(x)
 
 
-def mel_cnn(x, width, depth, heard):
+def mel_cnn(x, width, depth, features):
     """11 x 11 convolution, then `depth` of 3 x 3, each twice as wide: 64, 128, 256, 512 published.
 
     Shapes: `x` [batch, time, mels] -> [batch, 2^depth * width].
@@ -57,42 +58,42 @@ def mel_cnn(x, width, depth, heard):
     x = layers.Reshape((-1, x.shape[-1], 1))(x)  # [B, T, M, 1]
     for i in range(depth + 1):
         x = pooled(x, 2**i * width, 3 if i else 11, 2, rank=2)  # half T and M
-        heard[f"block_{i}"] = x
+        features[f"block_{i}"] = x
     return layers.GlobalAveragePooling2D()(x)
 
 
-def mel_wavenet(x, width, depth, heard):
+def mel_wavenet(x, width, depth, features):
     """A WaveNet each way over the frames (16 residual, 8 gate, 16 skip), then three convolutions.
 
     Shapes: `x` [batch, time, mels] -> [batch, 8 * width].
     """
-    x = heard["wavenet"] = both_ways(x, depth, width, width // 2, width)  # [B, T, 2 W]
+    x = features["wavenet"] = both_ways(x, depth, width, width // 2, width)  # [B, T, 2 W]
     for i in range(3):
-        x = heard[f"block_{i}"] = pooled(x, 2 ** (i + 1) * width, 3, 2, rank=1)  # half T
+        x = features[f"block_{i}"] = pooled(x, 2 ** (i + 1) * width, 3, 2, rank=1)  # half T
     return layers.GlobalAveragePooling1D()(x)
 
 
-def mel_lstm(x, width, depth, heard):
+def mel_lstm(x, width, depth, features):
     """Bidirectional LSTMs over the frames: 5 of 128 published.
 
     Shapes: `x` [batch, time, mels] -> [batch, 2 * width].
     """
-    return recurrent(x, depth, width, heard)
+    return recurrent(x, depth, width, features)
 
 
-def wave_wavenet(x, width, depth, heard):
+def wave_wavenet(x, width, depth, features):
     """A WaveNet each way over the samples (16, 4, 8), then three convolutions, each pooled by 8.
 
     Shapes: `x` [batch, samples] -> [batch, 8 * width].
     """
     x = layers.Reshape((-1, 1))(x)  # [B, T, 1]
-    x = heard["wavenet"] = both_ways(x, depth, width, width // 4, width // 2)  # [B, T, W]
+    x = features["wavenet"] = both_ways(x, depth, width, width // 4, width // 2)  # [B, T, W]
     for i in range(3):
-        x = heard[f"block_{i}"] = pooled(x, 2 ** (i + 1) * width, 9, 8, rank=1)  # an eighth of T
+        x = features[f"block_{i}"] = pooled(x, 2 ** (i + 1) * width, 9, 8, rank=1)  # an eighth of T
     return layers.GlobalAveragePooling1D()(x)
 
 
-def wave_lstm(x, width, depth, heard):
+def wave_lstm(x, width, depth, features):
     """Three convolutions, each pooled by 8, then bidirectional LSTMs: 5 of 256 published.
 
     Shapes: `x` [batch, samples] -> [batch, 2 * width].
@@ -100,8 +101,8 @@ def wave_lstm(x, width, depth, heard):
     x = layers.Reshape((-1, 1))(x)  # [B, T, 1]
     for i in range(3):
         channels = max(1, 2**i * width // 8)
-        x = heard[f"block_{i}"] = pooled(x, channels, 9, 8, rank=1)  # an eighth of T
-    return recurrent(x, depth, width, heard)
+        x = features[f"block_{i}"] = pooled(x, channels, 9, 8, rank=1)  # an eighth of T
+    return recurrent(x, depth, width, features)
 
 
 ARCHITECTURES = {
@@ -110,8 +111,8 @@ ARCHITECTURES = {
 }
 
 
-def smallest_crop(domain, architecture, depth):
-    """The smallest crop of which the pooling of an architecture leaves something."""
+def smallest_crop(domain: str, architecture: str, depth: int) -> tuple[int, ...]:
+    """The smallest crop that is at least one step long after the pooling of an architecture."""
     if domain == "wave":
         return (8**3,)
     return {"cnn": (2 ** (depth + 1),) * 2, "wavenet": (2**3, 1), "lstm": (1, 1)}[architecture]
@@ -119,27 +120,30 @@ def smallest_crop(domain, architecture, depth):
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class Classifier(StepModel):
-    """Tells one label of a crop; trained by the cross-entropy of its logits.
+    """Predicts one label of a crop; trained with the cross-entropy of its logits.
 
     Args:
-        shape: Of one crop: (frames, mels), or (samples,). Crops of other lengths may be classified.
-        low: The value of the Spec's mel that becomes 0; -1 for waves.
-        high: The value that becomes 1. Real mels are clipped to [low, high].
-        labels: How many there are to tell apart, two or more.
-        condition: The named array that holds them ("emotion", "gender", "speaker").
-        domain: The named array that it hears: "mel" or "wave".
+        shape: Shape of a training crop: (frames, mels), or (samples,). Crops of other lengths can
+            be classified too.
+        low: The value that is scaled to 0, in the unit of the Spec's mel; -1 for waves.
+        high: The value that is scaled to 1. Mels are clipped to [low, high].
+        labels: Number of classes, two or more.
+        condition: Name of the array that holds the labels: "emotion", "gender" or "speaker".
+        domain: Name of the input array: "mel" or "wave".
         architecture: "cnn" (mels only), "wavenet" or "lstm".
-        width: Channels, as each architecture counts them.
-        depth: Layers, as each architecture counts them.
-        wear: How worn the training clips are: a third is blurred (twice the average over five
-            neighbours each way), a third in part and a third not, and likewise with noise of `wear`
-            times the clip's own spread; 0 = all are as they are.
-        warp: How far the voices of the training clips are changed at most, to be of more speakers:
-            mels are shifted by this share of their bands, waves played faster or slower by it.
-        seed: Of wear and warp.
+        width: Number of channels, as each architecture counts them.
+        depth: Number of layers, as each architecture counts them.
+        wear: Augmentation by blur and noise: a third of the training clips is blurred (two passes
+            of a moving average over five values along each axis), a third is partly blurred and
+            a third is not; noise is added in the same way, with a standard deviation of up to
+            `wear` times that of the clip. 0 = no blur and no noise.
+        warp: Augmentation by vocal tract length perturbation (VTLP): the largest change of the
+            frequencies. Mels are shifted by up to this share of their bands, waves are played up to
+            this share faster or slower. 0 = none.
+        seed: Seed of both augmentations.
 
     Raises:
-        ValueError: If an argument does not fit, by its name.
+        ValueError: If an argument is out of range or does not fit another; the message names it.
     """
 
     verbs = ("classify",)
@@ -153,11 +157,12 @@ class Classifier(StepModel):
     @classmethod
     def description(cls, values, names):
         """As in `StepModel`."""
-        return f"tells {values['condition']} ({', '.join(names)})"
+        return f"classifies {values['condition']} ({', '.join(names)})"
 
     def __init__(
-        self, *, shape, low, high, labels, condition="emotion", domain="mel", architecture="cnn",
-        width=16, depth=3, wear=0.0, warp=0.0, seed=0, **kwargs,
+        self, *, shape: tuple[int, ...], low: float, high: float, labels: int,
+        condition: str = "emotion", domain: str = "mel", architecture: str = "cnn", width: int = 16,
+        depth: int = 3, wear: float = 0.0, warp: float = 0.0, seed: int = 0, **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
@@ -166,9 +171,9 @@ class Classifier(StepModel):
             raise ValueError(f"architecture: {architecture!r} on domain {domain!r} is none of "
                              f"{known}.")
         if not condition:
-            raise ValueError("condition: must name what is to be told: emotion, gender or speaker.")
+            raise ValueError("condition: must name what to predict: emotion, gender or speaker.")
         if labels < 2:
-            raise ValueError(f"labels: {labels} must be at least 2: one class is nothing to tell.")
+            raise ValueError(f"labels: {labels} must be at least 2 to classify.")
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
         for name, value, least in (
@@ -188,7 +193,7 @@ class Classifier(StepModel):
         self.shape, self.low, self.high, self.labels = shape, low, high, labels
         self.condition, self.domain, self.architecture = condition, domain, architecture
         self.wear, self.warp = wear, warp
-        self.names = []  # of the labels, where they are known: `kvoice.load` tells them
+        self.names = []  # the names of the labels; `kvoice.load` sets them
         x = keras.Input((None, *shape[1:]), name=domain)
         outputs = {}
         pooled_over_time = ARCHITECTURES[domain, architecture](x, width, depth, outputs)
@@ -202,25 +207,25 @@ class Classifier(StepModel):
         return {"classifier": self.network.trainable_variables}
 
     def call(self, batch, training=False):
-        """Crops -> every activation on the way, the logits, and the probabilities.
+        """Returns the intermediate outputs of every block, the logits, and the probabilities.
 
         Shapes: `mel` [batch, time, mels] or `wave` [batch, samples], in the unit of the Spec ->
         dict with `logits` and `probabilities` [batch, labels] and the `embedding` before them.
         """
-        heard = self.network(self._scaled(batch[self.domain]), training=training)
-        return {**heard, "probabilities": ops.softmax(heard["logits"])}
+        outputs = self.network(self._scaled(batch[self.domain]), training=training)
+        return {**outputs, "probabilities": ops.softmax(outputs["logits"])}
 
     # Verbs
 
     def logits(self, items):
-        """The logits of crops in the unit of the Spec, as tensors: what is to be maximised.
+        """Returns the logits of crops as tensors, differentiable for activation maximisation.
 
         Shapes: `items` [batch, time, mels] or [batch, samples] -> [batch, labels].
         """
         return self.network(self._scaled(items), training=False)["logits"]
 
-    def probabilities(self, items, batch=64):
-        """The probability of each label in each crop, NumPy.
+    def probabilities(self, items: np.ndarray, batch: int = 64) -> np.ndarray:
+        """Returns the probability of each label for each crop as a NumPy array.
 
         Shapes: `items` [n, time, mels] or [n, samples], in the unit of the Spec -> [n, labels].
         """
@@ -237,8 +242,8 @@ class Classifier(StepModel):
             return items
         return ops.clip((items - self.low) / (self.high - self.low), 0.0, 1.0)
 
-    def _warped(self, items):
-        """Each crop in another voice.
+    def _vocal_tract_perturbed(self, items):
+        """Applies vocal tract length perturbation (VTLP) to each crop.
 
         Source: Jaitly & Hinton 2013, "Vocal tract length perturbation"; differs: a shift on the mel
         scale, which changes the pitch too, in place of a warp of the frequencies.
@@ -259,11 +264,11 @@ class Classifier(StepModel):
         return (1 - part) * ops.take_along_axis(items, left, axis=1) + part * ops.take_along_axis(
             items, right, axis=1)
 
-    def _worn(self, items):
-        """A third of the crops blurred, a third in part, a third not; grain likewise."""
+    def _blurred_and_noisy(self, items):
+        """Blurs a third of the crops, a third in part, a third not; adds noise likewise."""
         axes = tuple(range(1, len(items.shape)))
         shape = (ops.shape(items)[0],) + (1,) * len(axes)
-        share, grain = (ops.clip(keras.random.uniform(shape, -1, 2, seed=self._random), 0.0, 1.0)
+        share, level = (ops.clip(keras.random.uniform(shape, -1, 2, seed=self._random), 0.0, 1.0)
                         for _ in range(2))
         blurred = items[..., None]
         for _ in range(2):
@@ -271,15 +276,15 @@ class Classifier(StepModel):
         items = items + share * (blurred[..., 0] - items)
         spread = ops.std(items, axis=axes, keepdims=True)
         noise = keras.random.normal(ops.shape(items), seed=self._random)
-        return items + self.wear * grain * spread * noise
+        return items + self.wear * level * spread * noise
 
     def loss_and_terms(self, batch, training):
-        """The cross-entropy in nats, and the share of crops whose label is the most likely."""
+        """Returns the cross-entropy in nats, and the accuracy."""
         items = self._scaled(batch[self.domain])
         if training and self.warp:
-            items = self._warped(items)
+            items = self._vocal_tract_perturbed(items)
         if training and self.wear:
-            items = self._worn(items)
+            items = self._blurred_and_noisy(items)
         logits = self.network(items, training=training)["logits"]
         label = batch[self.condition]
         right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(label, "int32")), "float32")
@@ -293,5 +298,5 @@ class Classifier(StepModel):
         loss, terms = self.loss_and_terms(batch, training=False)
         return {"loss": loss, **terms}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}

@@ -1,7 +1,8 @@
 """SpeakerEncoder: a recording -> a point on the unit sphere, near those of the same speaker.
 
-Three LSTMs hear a second and a half of speech; the last state of the last one, projected and brought
-to length 1, is the d-vector. Its cosine with that of another recording says how alike the voices are.
+Three LSTMs read a second and a half of speech; the last state of the last one, projected and
+normalised to length 1, is the d-vector. The cosine of two d-vectors measures how similar the voices
+are.
 
 Sources:
     Wan, Wang, Papir & Lopez Moreno 2018, arXiv:1710.10467 (GE2E): the loss, equations 5, 6, 8 and 9.
@@ -33,19 +34,21 @@ class SpeakerEncoder(StepModel):
     keeps.
 
     Args:
-        mels: Bands of the Spec.
-        partial_frames: Frames that are heard at once.
-        width: Units of each LSTM.
-        depth: LSTMs.
-        embedding: Values of a voice.
-        per_speaker: Utterances of each speaker in a batch, one speaker after the other.
-        loudness: Standard deviation of what is added to each training clip, in spreads of a band;
-            for mels on a logarithmic scale.
-        wear: Largest standard deviation of the noise on a training clip, in spreads of a band.
-        seed: Of both.
+        mels: Number of mel bands of the Spec.
+        partial_frames: Length of the window that the network sees at once, in frames.
+        width: Number of units of each LSTM.
+        depth: Number of LSTMs.
+        embedding: Number of values of an embedding.
+        per_speaker: Number of utterances of each speaker in a batch, which holds one speaker after
+            the other.
+        loudness: Augmentation by a random gain: standard deviation of the level that is added to
+            each training clip, in standard deviations of a band; for mels on a logarithmic scale.
+        wear: Augmentation by noise: largest standard deviation of the noise that is added to a
+            training clip, in standard deviations of a band.
+        seed: Seed of both augmentations.
 
     Raises:
-        ValueError: If an argument does not fit, by its name.
+        ValueError: If an argument is out of range; the message names it.
     """
 
     verbs = ("encode",)
@@ -59,11 +62,13 @@ class SpeakerEncoder(StepModel):
     @classmethod
     def description(cls, values, names):
         """As in `StepModel`."""
-        return f"voices of {values['embedding']} values, heard {values['partial_frames']} frames at once"
+        window = f"windows of {values['partial_frames']} frames"
+        return f"embeddings of {values['embedding']} values, {window}"
 
     def __init__(
-        self, *, mels, partial_frames=160, width=256, depth=3, embedding=256, per_speaker=8,
-        loudness=0.0, wear=0.0, seed=0, **kwargs,
+        self, *, mels: int, partial_frames: int = 160, width: int = 256, depth: int = 3,
+        embedding: int = 256, per_speaker: int = 8, loudness: float = 0.0, wear: float = 0.0,
+        seed: int = 0, **kwargs,
     ):
         super().__init__(**kwargs)
         for name, value, least in (
@@ -78,7 +83,7 @@ class SpeakerEncoder(StepModel):
         self.mels, self.bands = mels, Standardised(mels, dtype="float32")
         self.partial_frames, self.per_speaker = partial_frames, per_speaker
         self.loudness, self.wear = loudness, wear
-        self.names = []  # whom it learned from does not matter
+        self.names = []  # the names of the training speakers are not needed
         x = mel = keras.Input((None, mels), name="mel")
         for i in range(depth):
             x = layers.LSTM(width, return_sequences=i < depth - 1, name=f"lstm_{i}")(x)
@@ -107,8 +112,8 @@ class SpeakerEncoder(StepModel):
 
     # Verbs
 
-    def embed(self, clips, batch=64):
-        """The embeddings of clips, NumPy.
+    def embed(self, clips: np.ndarray, batch: int = 64) -> np.ndarray:
+        """Returns the embeddings of clips as a NumPy array.
 
         Shapes: `clips` [n, time, mels] in the unit of the Spec -> [n, embedding].
         """
@@ -117,18 +122,18 @@ class SpeakerEncoder(StepModel):
 
     # Training
 
-    def _changed(self, mel):
-        """Each clip louder or fainter, under some noise."""
+    def _augmented(self, mel):
+        """Adds a random gain and noise of a random level to each clip."""
         shape = (ops.shape(mel)[0], 1, 1)
         level = self.loudness * keras.random.normal(shape, seed=self._random)
-        grain = self.wear * keras.random.uniform(shape, seed=self._random)
-        return mel + level + grain * keras.random.normal(ops.shape(mel), seed=self._random)
+        noise = self.wear * keras.random.uniform(shape, seed=self._random)
+        return mel + level + noise * keras.random.normal(ops.shape(mel), seed=self._random)
 
     def loss_and_terms(self, batch, training):
-        """The cross-entropy in nats, and the share of clips that are nearest to their own speaker."""
+        """Returns the cross-entropy in nats, and the accuracy of the nearest speaker."""
         mel = self.bands(batch["mel"])
         if training and (self.loudness or self.wear):
-            mel = self._changed(mel)
+            mel = self._augmented(mel)
         each = self.network(mel, training=training)
         similarity, own = similarities(each, self.per_speaker)  # [B, speakers], [B]
         logits = ops.maximum(self.scale, 1e-6) * similarity + self.offset
@@ -144,12 +149,12 @@ class SpeakerEncoder(StepModel):
         loss, terms = self.loss_and_terms(batch, training=False)
         return {"loss": loss, **terms}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}
 
 
-def similarities(embeddings, per_speaker):
-    """The cosine of each embedding with the mean of every speaker, itself left out of its own.
+def similarities(embeddings, per_speaker: int):
+    """Cosines of each embedding with the mean of every speaker, without itself in its own mean.
 
     Shapes: `embeddings` [speakers * per_speaker, size], of length 1 and speaker by speaker -> cosines
     [speakers * per_speaker, speakers], and the number of its own speaker for each.

@@ -1,13 +1,13 @@
-"""VoiceGAN: a conditional Wasserstein GAN that speaks from noise.
+"""VoiceGAN: a conditional Wasserstein GAN that generates speech from noise.
 
-A generator turns noise (and a label: an emotion, a gender, a speaker) into a patch of
-log-mel spectrogram, or into a wave, against a critic with gradient penalty and a class head.
+A generator maps noise (and a label: an emotion, a gender, a speaker) to a patch of log-mel
+spectrogram, or to a wave; it is trained against a critic with gradient penalty and a class head.
 
 Sources:
     Gulrajani et al. 2017, arXiv:1704.00028 (WGAN-GP): the critic's loss, five critic steps for
     one of the generator, no batch normalisation in the critic.
-    Choi et al. 2018, arXiv:1711.09020 (StarGAN): the critic's class head; real items teach it,
-    generated ones are judged by it.
+    Choi et al. 2018, arXiv:1711.09020 (StarGAN): the critic's class head, trained on real items;
+    the generator is trained with its cross-entropy on generated ones.
     The layer sizes at `width=64` are those of the 80 x 160 DCGAN with a 512-d noise used for
     activation maximisation over voices. Differs: no batch normalisation in the critic, no
     sigmoid on its output, fixed bounds instead of a per-clip scale, the Wasserstein loss
@@ -39,7 +39,7 @@ def _condition(noise, labels):
     return inputs, layers.Concatenate()([inputs["noise"], inputs["label"]])
 
 
-def mel_generator(noise, labels, shape, width):
+def mel_generator(noise: int, labels: int, shape: tuple[int, ...], width: int) -> keras.Model:
     """Noise and label -> image in [0, 1], by one dense and four transposed convolutions.
 
     At `width=64`: [10, 5, 512] -> 256 -> 128 -> 64 -> 1 channels, each step twice as long and
@@ -64,7 +64,7 @@ def mel_generator(noise, labels, shape, width):
     return keras.Model(inputs, outputs, name="generator")
 
 
-def mel_critic(labels, shape, width):
+def mel_critic(labels: int, shape: tuple[int, ...], width: int) -> keras.Model:
     """Image -> one critic value and the class logits, by four strided convolutions.
 
     At `width=64`: 64, 128, 256, 512 channels, each half as long and as high, LeakyReLU .2, no
@@ -93,7 +93,7 @@ WAVE_STRIDES = {16_384: (4, 4, 4, 4, 4), 32_768: (4, 4, 4, 4, 4, 2)}  # 16 steps
 WAVE_KERNEL = 25
 
 
-def wave_generator(noise, labels, shape, width):
+def wave_generator(noise: int, labels: int, shape: tuple[int, ...], width: int) -> keras.Model:
     """Noise and label -> wave in [-1, 1], by one dense and five or six transposed convolutions.
 
     At `width=64`: [16, 1024] -> 512 -> 256 -> 128 -> 64 -> 1 channels, kernel 25, each step four
@@ -121,7 +121,7 @@ def wave_generator(noise, labels, shape, width):
     return keras.Model(inputs, outputs, name="generator")
 
 
-def wave_critic(labels, shape, width):
+def wave_critic(labels: int, shape: tuple[int, ...], width: int) -> keras.Model:
     """Wave -> one critic value and the class logits, by five or six strided convolutions.
 
     At `width=64`: 64, 128, 256, 512, 1024 (2048) channels, kernel 25, each a quarter as long (the
@@ -167,13 +167,14 @@ def _fault_of_wave(shape):
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """What is generated.
+    """The networks of one kind of generated array.
 
     Args:
-        generator: (noise, labels, shape, width) -> the network whose `image` is in [lowest, 1].
-        critic: (labels, shape, width) -> the network that judges such images.
+        generator: Function (noise, labels, shape, width) -> the generator, whose `image` is in
+            [lowest, 1].
+        critic: Function (labels, shape, width) -> the critic of such images.
         lowest: The lowest value of an image: 0 for a sigmoid, -1 for a tanh.
-        fault: shape -> what is wrong with it, or "".
+        fault: Function shape -> the reason why it is not supported, or "".
     """
 
     generator: Callable
@@ -190,32 +191,32 @@ DOMAINS = {
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class VoiceGAN(StepModel):
-    """Generates items of one domain from noise, of a chosen label.
+    """Generates items of one domain from noise, conditioned on a label.
 
     Losses of one step, with D the critic, C its class head and y the labels of the real batch:
         critic, `n_critic` times on fresh items:
             mean D(fake) - mean D(real) + penalty * GP + class_weight * CE(C(real), y)
         generator, once:
-            -mean D(fake) + class_weight * CE(C(fake), y), fakes made with a permutation of y.
+            -mean D(fake) + class_weight * CE(C(fake), y), with the labels y in a random order.
 
     Args:
-        shape: Of one item: (time in frames, mels), both multiples of 16; or (samples,), 16,384 or
+        shape: Shape of an item: (frames, mels), both multiples of 16; or (samples,), 16,384 or
             32,768.
-        low: The value that the generator's lowest output stands for: 0 in a mel, -1 in a wave.
-        high: The value that its 1 stands for. Real items are clipped to [low, high]. Low and high
-            are the bounds of the Spec's mel; -1 and 1 for waves, which are then as they are.
-        labels: The number of labels of the condition; 0 makes the plain GAN.
-        condition: The named array that holds the labels ("emotion", "gender", "speaker"), or "".
-        domain: A key of `DOMAINS`: which named array is generated.
+        low: The value, in the unit of the Spec, that the generator's lowest output represents.
+        high: The value that its output 1 represents. Real items are clipped to [low, high]. Low and
+            high are the bounds of the Spec's mel; -1 and 1 for waves, which are thus not scaled.
+        labels: The number of labels of the condition; 0 = an unconditional GAN.
+        condition: Name of the array that holds the labels: "emotion", "gender", "speaker", or "".
+        domain: Name of the array that is generated, a key of `DOMAINS`.
         noise: The size of the noise, drawn from N(0, 1).
-        width: Channels of the widest map; 64 in the paper.
-        n_critic: Critic steps for one of the generator. They share the batch in equal parts.
+        width: Number of channels of the widest feature map; 64 in the paper.
+        n_critic: Number of critic steps per generator step. They share the batch in equal parts.
         penalty: The weight of the gradient penalty.
         class_weight: The weight of the class loss, of generator and critic.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Raises:
-        ValueError: If an argument does not fit, by its name.
+        ValueError: If an argument is out of range or does not fit another; the message names it.
     """
 
     verbs = ("generate",)
@@ -229,8 +230,10 @@ class VoiceGAN(StepModel):
         return facts.domains.get(values["domain"], {}) | {"labels": facts.labels}
 
     def __init__(
-        self, *, shape, low, high, labels=0, condition="", domain="mel", noise=512, width=64,
-        n_critic=5, penalty=10.0, class_weight=1.0, seed=0, **kwargs,
+        self, *, shape: tuple[int, ...], low: float, high: float, labels: int = 0,
+        condition: str = "", domain: str = "mel", noise: int = 512, width: int = 64,
+        n_critic: int = 5, penalty: float = 10.0, class_weight: float = 1.0, seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
@@ -257,7 +260,7 @@ class VoiceGAN(StepModel):
         self.low, self.high, self.noise_size = low, high, noise
         self.n_critic, self.penalty, self.class_weight = n_critic, penalty, class_weight
         self.parts = n_critic
-        self.names = []  # of the labels, where they are known: `kvoice.load` tells them
+        self.names = []  # the names of the labels; `kvoice.load` sets them
         self.generator = DOMAINS[domain].generator(noise, labels, shape, width)
         self.critic = DOMAINS[domain].critic(labels, shape, width)
         self._lowest = DOMAINS[domain].lowest
@@ -271,31 +274,34 @@ class VoiceGAN(StepModel):
         }
 
     def call(self, batch, training=False):
-        """Noise and label -> the generated item and every activation on its way.
+        """Generates items, and returns them with all intermediate outputs of both networks.
 
         Shapes: `noise` [batch, noise], `label` [batch] int (unless plain) -> dict with the
         generator's activations, `image` in [0, 1] (a wave in [-1, 1]), the item in the unit of the
         Spec under the name of the domain (`mel` [batch, time, mels], `wave` [batch, samples]), and
         the critic's activations, `value` and `logits` for it.
         """
-        made = self._generated(batch["noise"], batch.get("label"), training)
-        item = self.item(made["image"])
-        return {**made, self.domain: item, **self.critic(made["image"], training=training)}
+        generated = self._generated(batch["noise"], batch.get("label"), training)
+        item = self.item(generated["image"])
+        critic_outputs = self.critic(generated["image"], training=training)
+        return {**generated, self.domain: item, **critic_outputs}
 
     # Verbs
 
-    def noise(self, count, seed=0):
-        """`count` noises from N(0, 1), NumPy float32 [count, noise]: the same on any backend."""
+    def noise(self, count: int, seed: int = 0) -> np.ndarray:
+        """Draws noise from N(0, 1), NumPy float32 [count, noise]: the same on every backend."""
         rng = np.random.default_rng(seed)
         return rng.standard_normal((count, self.noise_size)).astype("float32")
 
-    def decode(self, noise, label=None, batch=64):
-        """Noises [n, noise] and labels -> items in the unit of the Spec, NumPy.
+    def decode(
+        self, noise: np.ndarray, label: int | str | np.ndarray | None = None, batch: int = 64,
+    ) -> np.ndarray:
+        """Generates items in the unit of the Spec, NumPy, from noise [n, noise] and labels.
 
         Args:
-            noise: As `noise` draws them, at least one.
-            label: One of `names`, its index, or an index for each noise.
-            batch: Items at a time.
+            noise: The return value of `noise`, at least one row.
+            label: One of `names`, its index, or an index for each row of `noise`.
+            batch: Number of items per batch.
 
         Raises:
             ValueError: If the model is conditional and no label is given, a label is none of
@@ -315,13 +321,16 @@ class VoiceGAN(StepModel):
             if label.min() < 0 or label.max() >= self.labels:
                 raise ValueError(f"label: must be from 0 to {self.labels - 1}.")
             inputs["label"] = np.eye(self.labels, dtype="float32")[label]
-        made = self.generator.predict(inputs, batch_size=batch, verbose=0)
-        return self.item(made["image"])
+        generated = self.generator.predict(inputs, batch_size=batch, verbose=0)
+        return self.item(generated["image"])
 
-    def generate(self, count, label=None, seed=0):
-        """`count` items of a label (a name, an index, or [count] indices), in the Spec's unit.
+    def generate(
+        self, count: int, label: int | str | np.ndarray | None = None, seed: int = 0,
+    ) -> np.ndarray:
+        """Generates `count` items of a label (a name, an index, or [count] indices).
 
-        Shapes: -> NumPy float32 [count, time, mels], or waves [count, samples].
+        Shapes: -> NumPy float32 [count, time, mels] in the unit of the Spec, or waves [count,
+        samples].
         """
         return self.decode(self.noise(count, seed), label)
 
@@ -334,7 +343,7 @@ class VoiceGAN(StepModel):
         return self.generator(inputs, training=training)
 
     def _fakes(self, batch, training):
-        """Generated images, and their labels: those of the batch in another order."""
+        """Generates images for the labels of the batch in a random order; returns both."""
         count = ops.shape(batch[self.domain])[0]
         noise = keras.random.normal((count, self.noise_size), seed=self._random)
         label = None
@@ -343,24 +352,24 @@ class VoiceGAN(StepModel):
         return self._generated(noise, label, training)["image"], label
 
     def _image(self, batch):
-        """The real items, scaled to what the generator makes: [0, 1], waves [-1, 1]."""
+        """Scales the real items to the range of the generator: [0, 1], waves [-1, 1]."""
         scaled = (batch[self.domain] - self.low) / (self.high - self.low)  # low 0, high 1
         return self._lowest + (1.0 - self._lowest) * ops.clip(scaled, 0.0, 1.0)
 
     def item(self, image):
-        """What an image stands for in the unit of the Spec: the inverse of `_image`."""
+        """Converts an image to an item in the unit of the Spec, the inverse of `_image`."""
         share = (image - self._lowest) / (1.0 - self._lowest)
         return self.low + (self.high - self.low) * share
 
     def critic_loss(self, batch, training=True):
-        """The critic's loss and its terms on a batch of real items."""
+        """Returns the critic's loss and its terms for a batch of real items."""
         real = self._image(batch)
         with backend.no_grad():
             fake, _ = self._fakes(batch, training)
             fake = ops.stop_gradient(fake)
         count = ops.shape(real)[0]
-        judged = self.critic(ops.concatenate([real, fake]), training=training)
-        distance = losses.wasserstein(judged["value"][:count], judged["value"][count:])
+        outputs = self.critic(ops.concatenate([real, fake]), training=training)
+        distance = losses.wasserstein(outputs["value"][:count], outputs["value"][count:])
         share = keras.random.uniform((count,), seed=self._random)
         gradient = backend.input_gradient(
             lambda x: self.critic(x, training=training)["value"],
@@ -372,18 +381,18 @@ class VoiceGAN(StepModel):
         }
         loss = -distance + self.penalty * terms["gradient_penalty"]
         if self.labels:
-            logits = judged["logits"][:count]
+            logits = outputs["logits"][:count]
             terms["class_real"] = losses.label_cross_entropy(logits, batch[self.condition])
             loss = loss + self.class_weight * terms["class_real"]
         return loss, terms
 
     def generator_loss(self, batch, training=True):
-        """The generator's loss and its terms; of the batch only the size and labels are used."""
+        """Returns the generator's loss and its terms; uses only size and labels of the batch."""
         fake, label = self._fakes(batch, training)
-        judged = self.critic(fake, training=training)
-        loss, terms = -ops.mean(judged["value"]), {}
+        outputs = self.critic(fake, training=training)
+        loss, terms = -ops.mean(outputs["value"]), {}
         if self.labels:
-            terms["class_fake"] = losses.label_cross_entropy(judged["logits"], label)
+            terms["class_fake"] = losses.label_cross_entropy(outputs["logits"], label)
             loss = loss + self.class_weight * terms["class_fake"]
         return loss, terms
 
@@ -393,13 +402,14 @@ class VoiceGAN(StepModel):
         for i in range(self.n_critic):
             part = {k: v[i * count : (i + 1) * count] for k, v in batch.items()}
             loss, terms = self.update("critic", lambda: self.critic_loss(part))
-        made, more = self.update("generator", lambda: self.generator_loss(part))
-        return {"loss": loss, "loss_generator": made, **terms, **more}
+        generator_loss, generator_terms = self.update(
+            "generator", lambda: self.generator_loss(part))
+        return {"loss": loss, "loss_generator": generator_loss, **terms, **generator_terms}
 
     def eval_on(self, batch):
         loss, terms = self.critic_loss(batch, training=False)
-        made, more = self.generator_loss(batch, training=False)
-        return {"loss": loss, "loss_generator": made, **terms, **more}
+        generator_loss, generator_terms = self.generator_loss(batch, training=False)
+        return {"loss": loss, "loss_generator": generator_loss, **terms, **generator_terms}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}

@@ -1,15 +1,16 @@
 """WaveGlow: waves from mels by a normalising flow, with an exact likelihood.
 
-Audio in groups of samples is turned into noise by invertible steps, each told by the mel what to do; the
-steps backwards turn noise into audio. Trained by the likelihood alone.
+Invertible steps, each conditioned on the mel, turn audio in groups of samples into noise; the
+inverse steps turn noise into audio. The model is trained with the likelihood alone.
 
 Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The network is that of the authors' public code,
 from which the paper differs in widths: 268,294,760 parameters with 512 channels, 87,879,272 with 256,
 34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples. Differs: `ln |det|` of the mixing
 where that code takes `ln det`; audio is dequantised in training, and padding does not count. The upsampler
 has four hops of taps, whatever the hop. Ours, for small networks: `upsample_to="groups"`, where the condition has
-the rate of the groups and as many channels as there are mels; and `prewhiten`, where the flow is of the audio less
-the envelope that the mel tells (see `layers.prewhitening`), so that it need not learn what is known.
+the rate of the groups and as many channels as there are mels; and `prewhiten`, where the flow
+models the audio without the spectral envelope that the mel gives (see `layers.prewhitening`), so
+that it need not learn what is known.
 """
 
 import math
@@ -24,26 +25,26 @@ from kvoice.layers.prewhitening import FRAMES, Prewhitening
 from kvoice.layers.weight_norm import convolved
 from kvoice.steps import StepModel
 
-TAPS = 4  # frames that the upsampler hears: the one at hand, and those before it
+TAPS = 4  # frames that an output of the upsampler depends on: its own, and those before it
 RATES = ("samples", "groups")
 LEVELS = 32768  # of 16-bit audio, for one sign
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class Upsampler(keras.layers.Layer):
-    """A transposed convolution from the rate of frames to a higher one, not looking ahead.
+    """A causal transposed convolution from the rate of frames to a higher one.
 
-    As the published one, of whose output the last three hops are dropped.
+    It equals the published one, of whose output the last three hops are dropped.
 
     Shapes: [batch, time, channels] -> [batch, time * rate, channels].
 
     Args:
-        channels: Of the mel.
-        rate: Steps of the output for each frame.
-        seed: Of the first weights.
+        channels: Number of mel bands.
+        rate: Number of output steps per frame.
+        seed: Seed of the initial weights.
     """
 
-    def __init__(self, channels, rate, seed=0, **kwargs):
+    def __init__(self, channels: int, rate: int, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         self._config = dict(channels=channels, rate=rate, seed=seed)
         self.channels, self.rate = channels, rate
@@ -68,18 +69,18 @@ class Upsampler(keras.layers.Layer):
     def compute_output_shape(self, shape):
         return (shape[0], shape[1] and shape[1] * self.rate, self.channels)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}
 
 
-def channels_of(flows, group, early_every, early_size):
+def channels_of(flows: int, group: int, early_every: int, early_size: int) -> list[int]:
     """Channels of the audio at each step: some leave the flow early."""
     return [group - early_size * (k // early_every) for k in range(flows)]
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
 class WaveGlow(StepModel):
-    """A flow between audio and noise, given the mel.
+    """A flow between audio and noise, conditioned on the mel.
 
     The loss is `(|z|^2 / (2 sigma^2) - sum of the logarithms of all scales) / samples`, in nats per sample:
     minus the log-likelihood but for `ln(sigma) + ln(2 pi) / 2`. It may be negative. In evaluation audio is taken
@@ -89,26 +90,27 @@ class WaveGlow(StepModel):
     condition and the determinants are float32 always.
 
     Args:
-        mels: Bands of the Spec.
+        mels: Number of mel bands of the Spec.
         hop: Samples from one frame to the next.
-        width: Channels of the coupling networks.
-        flows: Steps of the flow.
-        group: Samples that make one step of time.
-        early_every: Steps after which channels leave the flow.
-        early_size: How many do, each time; even.
-        depth: Layers of each coupling network.
-        kernel: Taps of each layer, odd.
-        alternate: Whether the halves of the channels change roles from step to step, as in the first
+        width: Number of channels of the coupling networks.
+        flows: Number of steps of the flow.
+        group: Number of samples in a group, one step of time of the flow.
+        early_every: Number of flow steps between two early outputs.
+        early_size: Number of channels of each early output; even.
+        depth: Number of layers of each coupling network.
+        kernel: Kernel size of each layer, in steps of time; odd.
+        alternate: Whether the halves of the channels swap roles from step to step, as in the first
             published weights (`waveglow_old.pt`).
         upsample_to: "samples", as published, whose condition has `mels * group` channels; or "groups".
-        prewhiten: Whether the audio is made white by the mel before the flow.
-        bands: What `audio.band_powers` says of the mels; wanted where audio is made white.
+        prewhiten: Whether the audio is whitened by the envelope of the mel before the flow.
+        bands: The return value of `audio.band_powers` for the mels; required with `prewhiten`.
         sigma: Standard deviation of the noise in training.
-        dequantise: Whether training audio gets noise of one 16-bit level, uniform, so that it has a density.
-        seed: Of the first weights and the noise.
+        dequantise: Whether uniform noise of one 16-bit level is added to training audio, so that it
+            has a density.
+        seed: Seed of the initial weights and the noise.
 
     Raises:
-        ValueError: If an argument does not fit, by its name.
+        ValueError: If an argument is out of range or does not fit another; the message names it.
     """
 
     verbs = ("vocode",)
@@ -131,8 +133,10 @@ class WaveGlow(StepModel):
         return f"{values['flows']} steps of flow, {values['width']} channels"
 
     def __init__(
-        self, *, mels, hop, width, flows=12, group=8, early_every=4, early_size=2, depth=8, kernel=3,
-        alternate=False, upsample_to="samples", prewhiten=False, bands=None, sigma=1.0, dequantise=True, seed=0,
+        self, *, mels: int, hop: int, width: int, flows: int = 12, group: int = 8,
+        early_every: int = 4, early_size: int = 2, depth: int = 8, kernel: int = 3,
+        alternate: bool = False, upsample_to: str = "samples", prewhiten: bool = False,
+        bands: dict | None = None, sigma: float = 1.0, dequantise: bool = True, seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -144,7 +148,8 @@ class WaveGlow(StepModel):
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         for name, value in (("group", group), ("early_size", early_size)):
             if value % 2:
-                raise ValueError(f"{name}: {value} must be even, since half of the channels tell of the others.")
+                raise ValueError(f"{name}: {value} must be even, since one half of the channels "
+                                 "conditions the other.")
         if kernel % 2 == 0:
             raise ValueError(f"kernel: {kernel} must be odd.")
         if not sigma > 0:
@@ -156,7 +161,8 @@ class WaveGlow(StepModel):
         if upsample_to == "groups" and hop % group:
             raise ValueError(f"group: {group} must divide the hop of {hop} samples; or set upsample_to=samples.")
         if prewhiten and len((bands or {}).get("centres", [])) != mels:
-            raise ValueError(f"bands: those of the {mels} mels are wanted with prewhiten, from audio.band_powers.")
+            raise ValueError(f"bands: those of the {mels} mels are required with prewhiten, from "
+                             "audio.band_powers.")
         channels = channels_of(flows, group, early_every, early_size)
         if channels[-1] < 2:
             raise ValueError(f"early_size: {early_size} channels every {early_every} of {flows} steps leave "
@@ -167,11 +173,11 @@ class WaveGlow(StepModel):
             prewhiten=prewhiten, bands=bands, sigma=sigma, dequantise=dequantise, seed=seed)
         self.mels, self.hop, self.group, self.sigma = mels, hop, group, sigma
         self.early_every, self.early_size, self.dequantise = early_every, early_size, dequantise
-        self.names = []  # no labels are learned from
+        self.names = []  # the model is trained without labels
         self.upsample_to = upsample_to
         # Frames whose samples fill whole groups, and whole blocks.
         self.frames_step = math.lcm(group // math.gcd(hop, group), FRAMES if prewhiten else 1)
-        # Steps of time, to either side, beyond which nothing is heard.
+        # The receptive field to either side, in steps of time.
         self.reach = flows * (kernel // 2) * (2**depth - 1)
         self.prewhitening = Prewhitening(hop, bands) if prewhiten else None
         to_samples = upsample_to == "samples"
@@ -190,7 +196,7 @@ class WaveGlow(StepModel):
     # The flow
 
     def conditions(self, mel):
-        """The mel at the rate of the groups.
+        """Upsamples the mel to the rate of the groups.
 
         Shapes: [batch, frames, mels] -> [batch, frames * hop / group, channels]; of the published one,
         channel `mel * group + sample`.
@@ -203,7 +209,7 @@ class WaveGlow(StepModel):
         return ops.reshape(ops.transpose(grouped, (0, 1, 3, 2)), (-1, count, self.mels * self.group))
 
     def forward(self, wave, mel, inside=None):
-        """Audio -> noise, and how much space every step takes.
+        """Maps audio to noise, and returns the logarithms of the determinants of the steps.
 
         Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], `inside` [batch, frames], from `counted`,
         or None: all -> dict of `z` [batch, frames * hop / group, group], first what left the flow first;
@@ -230,20 +236,20 @@ class WaveGlow(StepModel):
                 "log_determinant": log_determinant}
 
     def folded(self):
-        """The weights as `inverse` takes them: kernels without their norms, matrices inverted.
+        """Returns the weights for `inverse`: kernels without weight norm, inverted matrices.
 
-        Of the weights as they are now: take them anew after each change.
+        They are a copy: call this again after each change of the weights.
         """
         return [step.folded() for step in self.flows]
 
     def inverse(self, z, mel, weights):
-        """Noise -> audio; undoes `forward`. Differentiable by `z` and `mel`.
+        """Maps noise to audio, the inverse of `forward`. Differentiable by `z` and `mel`.
 
         Shapes: `z` [batch, frames * hop / group, group], `mel` [batch, frames, mels] ->
         [batch, frames * hop].
 
         Args:
-            weights: From `folded`.
+            weights: The return value of `folded`.
         """
         conditions = self.conditions(mel)
         first = z.shape[-1] - self.flows[-1].half * 2  # channel of z that is in the flow
@@ -257,7 +263,7 @@ class WaveGlow(StepModel):
         return self.prewhitening.coloured(wave, mel) if self.prewhitening else wave
 
     def sounded(self, mel, sigma, seed):
-        """Audio of mels as tensors, all with the same noise: differentiable, for activation maximisation.
+        """Vocodes mels as tensors with the same noise, differentiable for activation maximisation.
 
         Shapes: [batch, frames, mels] -> [batch, frames * hop].
         """
@@ -268,12 +274,12 @@ class WaveGlow(StepModel):
         return self.inverse(z, mel, self.folded())[:, : time * self.hop]
 
     def _noise(self, count, frames, sigma, seed):
-        """Noise of some frames, NumPy: [count, frames * hop / group, group]."""
+        """Returns noise for a number of frames, NumPy: [count, frames * hop / group, group]."""
         shape = count, frames * self.hop // self.group, self.group
         return np.random.default_rng(seed).standard_normal(shape, np.float32) * np.float32(sigma)
 
     def call(self, batch, training=False):
-        """All of `forward`, for audio of `wave` and `mel`."""
+        """Returns the outputs of `forward` for `wave` and `mel`."""
         wave = batch["wave"]
         if training and self.dequantise:
             wave = wave + keras.random.uniform(
@@ -281,25 +287,27 @@ class WaveGlow(StepModel):
         return self.forward(wave, batch["mel"], self.counted(batch))
 
     def counted(self, batch):
-        """The frames of a batch that count, [batch, frames]: those inside the utterance; None = all."""
+        """Returns the mask of the frames that count, [batch, frames], 1 = inside; None = all."""
         mask = batch.get("mask")
         return mask if mask is None or not self.prewhitening else self.prewhitening.apart(mask)
 
     # Verbs
 
-    def infer(self, mel, sigma=0.6, seed=0, frames=400):
-        """Audio of a mel, NumPy; the same for the same seed, and within 1e-4 on every backend.
+    def infer(
+        self, mel: np.ndarray, sigma: float = 0.6, seed: int = 0, frames: int = 400,
+    ) -> np.ndarray:
+        """Vocodes a mel to a NumPy array; the backends agree within 1e-4 for the same seed.
 
-        Long mels are taken `frames` at a time, with as many around them as can be heard: there are no
-        seams.
+        Long mels are converted in chunks of `frames` with a context as long as the receptive field,
+        so that the result does not depend on the chunks.
 
         Shapes: `mel` [time, mels] in the unit of the Spec -> [time * hop]; or [batch, time, mels] ->
         [batch, time * hop].
 
         Args:
             sigma: Standard deviation of the noise: less is less noisy, and duller.
-            seed: Of the noise.
-            frames: At a time; more is faster, and takes more memory.
+            seed: Seed of the noise.
+            frames: Number of frames of a chunk; more is faster, and takes more memory.
 
         Raises:
             ValueError: If the mel has no frames, or another number of bands.
@@ -335,7 +343,7 @@ class WaveGlow(StepModel):
     # Training
 
     def loss_and_terms(self, batch, training):
-        """What is lowered, and what is logged; a batch's means over all samples that are no padding."""
+        """Returns the loss and the logged terms, averaged over all samples that are no padding."""
         out = self.call(batch, training=training)
         cost = ops.sum(ops.square(out["z"]), axis=-1) / (2 * self.sigma**2) - out["log_scale"]
         cost = (cost - out["log_determinant"]) / self.group  # [B, T / 8]
@@ -357,5 +365,5 @@ class WaveGlow(StepModel):
         loss, terms = self.loss_and_terms(batch, training=False)
         return {"loss": loss, **terms}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), **self._config}

@@ -1,1 +1,1 @@
-"""Training: the loop around Keras' `fit`, and what watches it."""
+"""Training: the loop around Keras' `fit`, its callbacks, config and corpus."""

@@ -1,4 +1,4 @@
-"""What watches a training: it stops at what is not finite, prints, estimates, validates and saves."""
+"""Keras callbacks of a training: stop on non-finite values, progress, validation, checkpoints."""
 
 import csv
 import io
@@ -17,14 +17,17 @@ from kvoice.training import checkpoints
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stops the run at the first loss term that is not finite, and names it.
 
-    The last checkpoint stays as it is. Looks at every tenth step, and at the end of an epoch
-    before anything is saved: a mean over the epoch stays non-finite once it is.
+    The last checkpoint stays as it is. The callback checks every tenth step, and the end of an
+    epoch before anything is saved: a mean over the epoch stays non-finite once it is.
+
+    Args:
+        step: The number of steps that the run has done.
 
     Raises:
         KvoiceError: From `fit`.
     """
 
-    def __init__(self, step):
+    def __init__(self, step: int):
         super().__init__()
         self.step = step
 
@@ -55,13 +58,13 @@ class StopOnNonFinite(keras.callbacks.Callback):
 class EpochLine(keras.callbacks.Callback):
     """Prints one line at the end of each epoch: the step, the seconds it took, and what is logged.
 
-    It belongs behind the callbacks that add to the logs.
+    It must come after the callbacks that add to the logs.
 
     Args:
-        steps: Training steps in all.
+        steps: Total number of training steps.
     """
 
-    def __init__(self, steps):
+    def __init__(self, steps: int):
         super().__init__()
         self.steps = steps
 
@@ -75,16 +78,16 @@ class EpochLine(keras.callbacks.Callback):
 
 
 class TimeEstimate(keras.callbacks.Callback):
-    """Says once how long the training will take, as soon as some steps have shown it.
+    """Prints once how long the training will take, estimated from the first steps.
 
     The first step does not count: it compiles.
 
     Args:
-        steps: Steps to the last one.
-        after: Steps that are timed.
+        steps: Number of steps that remain.
+        after: Number of steps that are timed.
     """
 
-    def __init__(self, steps, after=5):
+    def __init__(self, steps: int, after: int = 5):
         super().__init__()
         self.steps, self.after = steps, after
         self.times_s = []
@@ -101,16 +104,16 @@ class TimeEstimate(keras.callbacks.Callback):
 
 
 class CheckpointCallback(keras.callbacks.Callback):
-    """Validates, logs and saves at the end of each epoch; everything atomic, state.json last.
+    """Validates, logs and saves at the end of each epoch; atomically, and state.json last.
 
     Args:
         run: The run.
-        steps_per_epoch: Steps of an epoch.
-        keep: How many of the newest checkpoints stay.
+        steps_per_epoch: Number of steps of an epoch.
+        keep: Number of newest checkpoints that are kept.
         validate: As in `loop.train`.
     """
 
-    def __init__(self, run, steps_per_epoch, keep, validate):
+    def __init__(self, run, steps_per_epoch: int, keep: int, validate):
         super().__init__()
         self.run, self.steps_per_epoch, self.keep, self.validate = (
             run, steps_per_epoch, keep, validate,
@@ -131,16 +134,16 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         step = (epoch + 1) * self.steps_per_epoch
-        scores = self._scores()
-        logs.update({f"val_{name}": value for name, value in scores.items()})
+        metrics = self._validation_metrics()
+        logs.update({f"val_{name}": value for name, value in metrics.items()})
         self.rows.append({"step": step, **{name: f"{value:.6g}" for name, value in logs.items()}})
         self._write_log()
         state = self.run.state
         best = state.get("best")
         weights = self.folder / f"step-{step:07d}.weights.h5"
         checkpoints.save_weights(self.model, weights)
-        if scores:
-            name, value = next(iter(scores.items()))
+        if metrics:
+            name, value = next(iter(metrics.items()))
             if math.isfinite(value) and (best is None or value < best["value"]):
                 best = {"name": name, "value": value, "step": step, "weights": "best.weights.h5"}
                 with replaced(self.folder / best["weights"]) as file:
@@ -149,14 +152,14 @@ class CheckpointCallback(keras.callbacks.Callback):
         for old in sorted(self.folder.glob("step-*.weights.h5"))[: -self.keep]:
             old.unlink()
 
-    def _scores(self):
+    def _validation_metrics(self):
         if self.validate is None:
             return {}
         raw = self.model.get_weights()
-        self.model.average_weights()  # what `load` will give, hence what is to be judged
-        scores = self.validate(self.model)
+        self.model.average_weights()  # the weights that `load` returns, hence those to validate
+        metrics = self.validate(self.model)
         self.model.set_weights(raw)
-        return {name: float(value) for name, value in scores.items()}
+        return {name: float(value) for name, value in metrics.items()}
 
     def _write_log(self):
         log = self.run.path / "log.csv"

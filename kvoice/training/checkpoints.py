@@ -1,4 +1,4 @@
-"""The files that a run goes on from: weights, and state.json, which names them and comes last."""
+"""Checkpoints: the weights, and state.json, which names them and is written last."""
 
 import errno
 import math
@@ -11,11 +11,15 @@ from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
 
-def check_room(directory, built):
-    """Refuses to write where a file would not fit: HDF5 ends the process when the disk is full.
+def check_room(directory: str | os.PathLike, built) -> None:
+    """Checks the free disk space, since HDF5 aborts the process when the disk is full.
+
+    Args:
+        directory: The folder of the file.
+        built: The compiled model.
 
     Raises:
-        OSError: ENOSPC.
+        OSError: ENOSPC, if there is not enough space.
     """
     variables = built.variables + built.optimizer.variables
     size = sum(4 * math.prod(variable.shape) for variable in variables) + 2**20
@@ -24,7 +28,7 @@ def check_room(directory, built):
 
 
 def save_weights(built, path):
-    """Writes a checkpoint, whole or not at all."""
+    """Writes a checkpoint of a compiled model atomically."""
     check_room(path.parent, built)
     temporary = path.with_name(f".{path.name}")
     try:
@@ -35,17 +39,17 @@ def save_weights(built, path):
         raise
 
 
-def write_state(run, step, weights, best):
-    """What a run has reached; the last thing that is written of a checkpoint."""
+def write_state(run, step: int, weights, best):
+    """Writes the step that a run has reached, after all other files of the checkpoint."""
     write_json(run.path / "state.json", {
         "step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()})
 
 
 def load_weights(built, path):
-    """Gives a model the weights, slots and random states of a checkpoint.
+    """Loads the weights, optimizer slots and random states of a checkpoint into a model.
 
     Raises:
-        KvoiceError: If the file is gone, broken, or of another model.
+        KvoiceError: If the file is missing, damaged, or of another model.
     """
     try:
         built.load_weights(path)

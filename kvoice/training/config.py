@@ -1,4 +1,4 @@
-"""How a model is trained: the group `train` of a config. No framework is imported here."""
+"""The group `train` of a config. No framework is imported here."""
 
 import dataclasses
 
@@ -7,28 +7,29 @@ from kvoice.errors import KvoiceError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The numbers of a training. What `configs/` and an old run do not say has the default given here.
+    """The hyperparameters of a training; what a config or an old run lacks has its default.
 
     Args:
-        steps: Training steps in all, a multiple of `steps_per_epoch`.
-        steps_per_epoch: Steps between two checkpoints.
-        rates: Parameter group -> learning rate; those of groups that a model has not are ignored.
-        decay: Factor on all rates after each epoch; 1 = constant.
-        beta_1: Of Adam, for all parameter groups.
-        beta_2: Of Adam.
-        amsgrad: Adam's second moment never falls.
-        epsilon: Of Adam, beside the root of the second moment.
-        weight_decay: Share of each weight that is added to its gradient, after the clipping.
+        steps: Total number of training steps, a multiple of `steps_per_epoch`.
+        steps_per_epoch: Number of steps between two checkpoints.
+        rates: Parameter group -> learning rate; groups that the model does not have are ignored.
+        decay: Factor on all learning rates after each epoch; 1 = constant.
+        beta_1: The exponential decay rate of the first moment of Adam, for all parameter groups.
+        beta_2: The exponential decay rate of the second moment of Adam.
+        amsgrad: Whether Adam uses the maximum of its second moments so far (AMSGrad).
+        epsilon: The constant that Adam adds to the root of the second moment.
+        weight_decay: Factor of the L2 penalty: the share of each weight that is added to its
+            gradient, after the clipping.
         clip_norm: The largest global norm of a parameter group's gradient; 0 = no clipping.
-        ema: Momentum of the moving average of the weights, e.g. 0.999; 0 = no average.
-        precision: "float32" or "mixed_bfloat16".
-        jit: Compile the step with XLA on TensorFlow. JAX always does; torch never.
-        seed: Of the initial weights.
-        keep: How many of the newest checkpoints stay.
-        valid_steps: Validation batches at the end of each epoch.
+        ema: Momentum of the exponential moving average of the weights, e.g. 0.999; 0 = no average.
+        precision: The dtype policy, "float32" or "mixed_bfloat16".
+        jit: Whether the step is compiled with XLA on TensorFlow. JAX always does; torch never.
+        seed: Seed of the initial weights.
+        keep: Number of newest checkpoints that are kept.
+        valid_steps: Number of validation batches at the end of each epoch.
 
     Raises:
-        KvoiceError: If a value does not fit, by its name.
+        KvoiceError: If a value is out of range; the message names it.
     """
 
     steps: int
@@ -73,6 +74,6 @@ class TrainConfig:
                               f"{self.steps_per_epoch}.")
 
 
-# Of the fields that have one.
+# The fields that have a default.
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainConfig)
             if field.default is not dataclasses.MISSING}

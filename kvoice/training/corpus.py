@@ -1,4 +1,4 @@
-"""The corpus of a run: its splits, with the arrays that the model of the run learns from."""
+"""The corpus of a run: its splits, with the arrays that the model is trained on."""
 
 import dataclasses
 
@@ -12,14 +12,14 @@ from kvoice.models import MODELS
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """A prepared corpus, or one of images, as a model reads it.
+    """A prepared corpus of speech or a corpus of images, with the arrays that a model needs.
 
     Args:
-        directory: Where `prepare` wrote it; of images, what `--data` says.
+        directory: The folder that `prepare` wrote; for images, the value of `--data`.
         spec: The `audio.Spec` of the mels.
         group: The group `data` of a config.
-        arrays: The named arrays that a batch holds; ("image",) for a corpus of images.
-        condition: The label without which an utterance is left out; "" = none.
+        arrays: The names of the arrays in a batch; ("image",) for a corpus of images.
+        condition: The label that an utterance must have to be included; "" = none.
     """
 
     directory: str
@@ -29,43 +29,43 @@ class Corpus:
     condition: str = ""
 
     @classmethod
-    def of(cls, directory, spec, config):
-        """The corpus of a directory for a model: `config` has its "model_name", "model" and "data"."""
+    def of(cls, directory: str, spec: audio.Spec, config: dict) -> "Corpus":
+        """Returns the corpus for a model: `config` has its "model_name", "model" and "data"."""
         values = config["model"]
         arrays = MODELS[config["model_name"]].arrays(values)
         if "phone" in arrays and not Manifest.load(directory).labels["phone"]:
-            arrays.remove("phone")  # a corpus that knows none: the model does without
+            arrays.remove("phone")  # a corpus without phones: the model is not conditioned on them
         return cls(directory, spec, config["data"], tuple(arrays), values.get("condition", ""))
 
     @property
-    def images(self):
-        """Whether it holds images rather than utterances."""
+    def images(self) -> bool:
+        """Whether the corpus holds images rather than utterances."""
         return self.arrays == ("image",)
 
     @property
-    def manifest(self):
-        """What `prepare` wrote down; None for images."""
+    def manifest(self) -> Manifest | None:
+        """The manifest that `prepare` wrote; None for images."""
         return None if self.images else Manifest.load(self.directory)
 
-    def sources(self, splits, more=()):
-        """Split -> source of its items, with `more` arrays than the model learns from."""
+    def sources(self, splits, more=()) -> dict:
+        """Returns a dict from split to source, with `more` arrays than the model is trained on."""
         if self.images:
             return {split: FactorSource(self.directory, **self.group | {"split": split}) for split in splits}
         arrays = list(dict.fromkeys([*self.arrays, *more]))
         return {split: Source(self.directory, spec=self.spec, condition=self.condition, arrays=arrays,
                               **self._fitting(split)) for split in splits}
 
-    def waves(self, splits):
-        """Split -> source of whole waves."""
+    def waves(self, splits) -> dict:
+        """Returns a dict from split to a source of whole waves."""
         whole = {"crop_frames": self.group["crop_frames"], "batch": 1, "arrays": ("wave",)}
         return {split: Source(self.directory, split, self.spec, **whole) for split in splits}
 
-    def of_mels(self):
-        """The same corpus, of whose data only the mels are wanted."""
+    def of_mels(self) -> "Corpus":
+        """Returns the same corpus with mels as the only array."""
         return dataclasses.replace(self, arrays=("mel",))
 
     def _fitting(self, split):
-        """The group `data` for a split, which may have fewer speakers than a batch has."""
+        """Returns the group `data` for a split, which may have fewer speakers than a batch has."""
         each = self.group.get("per_speaker", 0)
         if not each or split == self.group["split"]:
             return self.group | {"split": split}
@@ -75,17 +75,18 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a model may have to know of its data; `StepModel.from_data` takes from it.
+    """Properties of the training data, from which `StepModel.from_data` derives model arguments.
 
     Args:
-        domains: Named array -> {"shape" of a crop, "low" and "high", the values that become 0 and 1}.
-        mels: Bands of the mel.
-        hop: Samples between its frames.
-        bands: What `audio.band_powers` says of it.
-        crop_frames: Frames of a crop.
-        per_speaker: Utterances of each speaker in a batch; 0 = whoever comes.
-        labels: How many labels there are of the condition.
-        phones: How many phones the corpus knows.
+        domains: Name of an array -> {"shape" of a crop, "low" and "high", the values scaled to 0
+            and 1}.
+        mels: Number of mel bands.
+        hop: Samples from one frame to the next.
+        bands: The return value of `audio.band_powers` for the mels.
+        crop_frames: Length of a crop, in frames.
+        per_speaker: Number of utterances of each speaker in a batch; 0 = not grouped by speaker.
+        labels: Number of labels of the condition.
+        phones: Number of phones of the corpus.
     """
 
     domains: dict
@@ -98,8 +99,8 @@ class Facts:
     phones: int
 
     @classmethod
-    def of(cls, source, spec, condition=""):
-        """Those of a source of training data."""
+    def of(cls, source, spec: audio.Spec, condition: str = "") -> "Facts":
+        """Returns the facts of a source of training data."""
         crop = getattr(source, "crop_frames", 0)
         domains = {"mel": {"shape": [crop, spec.mels], "low": spec.low, "high": spec.high},
                    "wave": {"shape": [spec.samples(crop)], "low": -1.0, "high": 1.0}}
@@ -109,16 +110,16 @@ class Facts:
                    len(source.labels[condition]) if condition else 0, len(source.labels.get("phone", ())))
 
 
-def refuse_one_class(source, data, condition):
-    """Refuses a source of which all utterances have the same label.
+def refuse_one_class(source, data: str, condition: str) -> None:
+    """Checks that the utterances of a source have at least two different labels.
 
     Args:
-        source: Of what is learned from.
-        data: What `--data` says, for the message.
-        condition: The label; "" = none.
+        source: Source of the training data.
+        data: The value of `--data`, for the message.
+        condition: The name of the label; "" = none.
 
     Raises:
-        KvoiceError: If there is nothing to tell apart.
+        KvoiceError: If all utterances have the same label.
     """
     if not condition:
         return
@@ -127,5 +128,6 @@ def refuse_one_class(source, data, condition):
     present = [name for name in names if counts is None or counts.get(name)]
     if len(present) == 1:
         where = "" if len(names) == 1 else f" in the split {source.split}"
-        raise KvoiceError(f"{data}: {condition} is {present[0]} everywhere{where}, nothing to tell "
-                          "apart; use another --config.model.condition, or more speakers")
+        raise KvoiceError(f"{data}: {condition} is {present[0]} everywhere{where}, so there is "
+                          "nothing to classify; use another --config.model.condition, or more "
+                          "speakers")

@@ -1,8 +1,8 @@
 """Training with Keras' `fit`: compile, feed, validate, checkpoint, resume.
 
-The truth of a run is its newest `.weights.h5` (weights, optimizers, random states) and
-`state.json`; the data is a pure function of the seed and the step. A run that is killed and
-started again goes on from its last checkpoint and passes through the same losses.
+The state of a run is its newest `.weights.h5` (weights, optimizers, random states) and
+`state.json`; the data is a pure function of the seed and the step. A run that is killed and started
+again resumes from its last checkpoint with the same losses.
 """
 
 import contextlib
@@ -19,12 +19,11 @@ from kvoice.training.callbacks import CheckpointCallback, EpochLine, StopOnNonFi
 from kvoice.training.config import TrainConfig
 
 
-def model(run):
-    """The untrained model of a run, in the current precision.
+def model(run: runs.Run) -> keras.Model:
+    """Creates the untrained model of a run, in the current precision.
 
     Raises:
-        KvoiceError: If the config names a model that does not exist, or the model refuses a
-            value.
+        KvoiceError: If the config names an unknown model, or the model rejects a value.
     """
     name = run.config["model_name"]
     if name not in MODELS:
@@ -32,11 +31,11 @@ def model(run):
     return from_values(name, run.config["model"])
 
 
-def from_values(name, values):
-    """A model by its name in `MODELS` and its arguments.
+def from_values(name: str, values: dict) -> keras.Model:
+    """Creates a model by its name in `MODELS` and its arguments.
 
     Raises:
-        KvoiceError: If the model refuses a value.
+        KvoiceError: If the model rejects a value.
     """
     try:
         return MODELS[name](**values)
@@ -45,8 +44,8 @@ def from_values(name, values):
 
 
 @contextlib.contextmanager
-def beginning(config):
-    """A model that is made inside has the first weights and the precision of a training.
+def beginning(config: TrainConfig):
+    """A context in which a model is created with the initial weights and precision of a training.
 
     Args:
         config: A `TrainConfig`.
@@ -56,14 +55,14 @@ def beginning(config):
         yield
 
 
-def load(directory, best=True, average=True):
-    """The trained model of a run, with its verbs (`generate`, ...).
+def load(directory: str | os.PathLike, best: bool = True, average: bool = True) -> keras.Model:
+    """Loads the trained model of a run.
 
     Args:
-        directory: The run.
-        best: Take the best checkpoint by the validation score where there is one, else the
-            newest.
-        average: Take the moving average of the weights where the run kept one.
+        directory: The folder of the run.
+        best: Whether to load the best checkpoint by the first validation metric where there is one,
+            instead of the newest.
+        average: Whether to load the moving average of the weights where the run has one.
 
     Raises:
         KvoiceError: If the run holds no checkpoint yet.
@@ -83,27 +82,31 @@ def load(directory, best=True, average=True):
     return built
 
 
-def train(run, source, valid=None, *, built=None, validate=None, callbacks=(), init="", verbose=1):
-    """Trains a run to its last step, or goes on where it stopped.
+def train(
+    run: runs.Run, source, valid=None, *, built=None, validate=None, callbacks=(), init: str = "",
+    verbose: int = 1,
+) -> keras.Model:
+    """Trains a run to its last step, or resumes it where it stopped.
 
     Args:
-        run: From `runs.create`; its group `train` is a `TrainConfig`.
+        run: The return value of `runs.create`; its group `train` is a `TrainConfig`.
         source: Training data: `batch(step) -> dict of arrays`.
         valid: Validation data of the same form, or None.
-        built: The run's model, made in `beginning`, and begun from `init` where there is one; None
-            makes it here. Large ones take minutes to make.
-        validate: `model -> {name: value}`, called at the end of each epoch; its values are logged as
-            `val_NAME`, and the first one, the smaller the better, chooses the best checkpoint.
+        built: The run's model, created in `beginning`, with the weights of `init` where that is
+            given; None = it is created here. Large models take minutes to create.
+        validate: Function `model -> {name: value}` of the validation metrics, called at the end of
+            each epoch. They are logged as `val_NAME`; the lowest first metric selects the best
+            checkpoint.
         callbacks: Further Keras callbacks (TensorBoard).
-        init: A run whose weights are the start, or "".
+        init: The folder of a run whose weights are the initial ones, or "".
         verbose: What is printed: 0 nothing, 1 Keras' progress bar with ETA, 2 a line for each epoch.
 
     Returns:
-        The model, with its last raw weights.
+        The model, with its last weights, not averaged.
 
     Raises:
-        KvoiceError: If a value does not fit, the run is finished, held by another process, the disk
-            is full, or a loss is not finite.
+        KvoiceError: If a value is out of range, the run is finished, another process trains it, the
+            disk is full, or a loss is not finite.
     """
     config = TrainConfig(**run.config["train"])
     with run.locked():
@@ -156,13 +159,13 @@ def train(run, source, valid=None, *, built=None, validate=None, callbacks=(), i
     return built
 
 
-def finished(run, built):
-    """Makes a whole run, at step 0, of a model whose weights came from elsewhere.
+def finished(run: runs.Run, built) -> None:
+    """Completes a run, at step 0, with a model whose weights were imported.
 
-    Its checkpoint and model.keras are those of a trained run; there is no log.
+    It writes the checkpoint and model.keras as for a trained run; there is no log.
 
     Args:
-        run: From `runs.create`, without a checkpoint yet.
+        run: The return value of `runs.create`, without a checkpoint yet.
         built: The model of its config.
 
     Raises:
@@ -177,8 +180,8 @@ def finished(run, built):
         save(run)
 
 
-def save(run):
-    """Writes the model that `load` gives, the best epoch's average, to RUN/model.keras."""
+def save(run: runs.Run) -> None:
+    """Writes the model that `load` returns to RUN/model.keras."""
     temporary = run.path / "model.tmp.keras"
     finished = load(run.path)
     checkpoints.check_room(run.path, finished)
@@ -186,21 +189,21 @@ def save(run):
     os.replace(temporary, run.path / "model.keras")
 
 
-def begin_from(built, directory, spec):
-    """Gives a model the last weights of a run.
+def begin_from(built, directory: str | os.PathLike, spec) -> None:
+    """Initialises a model with the last weights of a run.
 
     Args:
         built: The model.
-        directory: The run.
-        spec: Of what the model learns from.
+        directory: The folder of the run.
+        spec: The Spec of the data that the model will be trained on.
 
     Raises:
         KvoiceError: If the folder is no run, was trained on another Spec, or its weights do not fit.
     """
     if changed := runs.load(directory).spec.differences(spec):
         raise KvoiceError(
-            f"--init={directory}: learned from another Spec ({'; '.join(changed)}); train with the same "
-            "config.audio."
+            f"--init={directory}: trained on another Spec ({'; '.join(changed)}); train with "
+            "the same config.audio."
         )
     other = load(directory, average=False)
     try:
@@ -242,8 +245,8 @@ def _compile(built, config):
                   jit_compile=name == "jax" or (config.jit and name != "torch"))
 
 
-def feed(source, start):
-    """The batches of a source from a step on, for `fit`: tf.data, or a generator without it."""
+def feed(source, start: int):
+    """Returns the batches of a source from a step on, by tf.data or by a generator."""
     if frameworks.installed("tensorflow"):
         from kvoice.data import pipeline
 
@@ -251,8 +254,8 @@ def feed(source, start):
     return generated(source, start)
 
 
-def generated(source, start):
-    """The same batches as a Python generator, for machines without TensorFlow."""
+def generated(source, start: int):
+    """Yields the same batches as a Python generator, for machines without TensorFlow."""
     while True:
         yield (source.batch(start),)
         start += 1
@@ -261,7 +264,7 @@ def generated(source, start):
 class Batches(keras.utils.PyDataset):
     """The first `count` batches of a source, as a data set that ends (for validation)."""
 
-    def __init__(self, source, count):
+    def __init__(self, source, count: int):
         super().__init__()
         self.source, self.count = source, count
 

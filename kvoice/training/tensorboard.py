@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: the losses, mels as pictures, and audio (Keras' has no audio)."""
+"""TensorBoard summaries of a run: losses, mels as images, and audio."""
 
 import keras
 import numpy as np
@@ -6,26 +6,27 @@ import tensorflow as tf
 
 from kvoice import audio
 
-SAID = 2  # validation utterances that a vocoder is heard with
+UTTERANCES = 2  # validation utterances that a vocoder resynthesises
+
 
 class Summaries(keras.callbacks.Callback):
-    """Writes the scalars of each epoch to RUN/logs, and what a model makes as pictures and audio.
+    """Writes the scalars of each epoch to RUN/logs, and the output of a model as images and audio.
 
-    Of generators a mel and a wave of each label; of vocoders some validation mels as they sound, and the
-    recordings once.
+    For generators it writes a mel and a wave of each label; for vocoders the audio of some
+    validation mels, and the recordings once.
 
-    It belongs behind `callbacks.CheckpointCallback`: what it writes of an epoch then has a
-    checkpoint, so that a resumed run shows nothing twice.
+    It must come after `callbacks.CheckpointCallback`: then an epoch that it writes has a
+    checkpoint, so that a resumed run writes nothing twice.
 
     Args:
-        run: The run; where its model has a verb `generate(count, label, seed)` or `infer(mel)`, it is
-            heard.
-        steps_per_epoch: Steps of an epoch, the axis of the curves.
-        waves: `inference.render.waves`: what is heard of what the model makes.
-        valid: Validation data, for vocoders.
+        run: The run; audio is written if its model has `generate(count, label, seed)` or
+            `infer(mel)`.
+        steps_per_epoch: Number of steps of an epoch.
+        waves: `inference.render.waves`, which renders what the model makes.
+        valid: Source of validation data, for vocoders.
     """
 
-    def __init__(self, run, steps_per_epoch, waves, valid=None):
+    def __init__(self, run, steps_per_epoch: int, waves, valid=None):
         super().__init__()
         self.run, self.steps_per_epoch, self.waves, self.valid = run, steps_per_epoch, waves, valid
 
@@ -38,12 +39,12 @@ class Summaries(keras.callbacks.Callback):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
             if hasattr(self.model, "generate"):
-                self._heard()
+                self._write_generated()
             if hasattr(self.model, "infer"):
-                self._said_again(first=epoch == 0)
+                self._write_resynthesised(first=epoch == 0)
         self.writer.flush()
 
-    def _heard(self):
+    def _write_generated(self):
         spec, domain = self.run.spec, self.model.domain
         for label, name in enumerate(self.run.names or ["sample"]):
             item = self.model.generate(1, label if self.run.names else None)
@@ -51,8 +52,8 @@ class Summaries(keras.callbacks.Callback):
             wave = self.waves(item, spec, domain)
             tf.summary.audio(f"audio/{name}", wave[:, :, None].clip(-1, 1), spec.sample_rate_hz)
 
-    def _said_again(self, first):
-        for i in range(min(SAID, len(self.valid))):
+    def _write_resynthesised(self, first):
+        for i in range(min(UTTERANCES, len(self.valid))):
             utterance = self.valid.utterance(i)
             waves = {"audio": self.model.infer(utterance["mel"])}
             if first:
@@ -65,8 +66,8 @@ class Summaries(keras.callbacks.Callback):
         self.writer.close()
 
 
-def picture(mels, spec):
-    """Mels as grey pictures, time to the right and low frequencies at the bottom.
+def picture(mels: np.ndarray, spec: audio.Spec) -> np.ndarray:
+    """Converts mels to grey images, time to the right and low frequencies at the bottom.
 
     Shapes: mels [n, time, mels] -> [n, mels, time, 1] float32 in [0, 1], the Spec's bounds.
     """

@@ -87,9 +87,9 @@ def numbered(state, prefix):
 
 
 def bank_of(x, state, part):
-    heard = [F.relu(conv(x, state, f"{part}.conv_bank.{k}"))
+    features = [F.relu(conv(x, state, f"{part}.conv_bank.{k}"))
              for k in range(numbered(state, f"{part}.conv_bank"))]
-    return torch.cat([*heard, x], dim=1)
+    return torch.cat([*features, x], dim=1)
 
 
 def same(x):
@@ -209,9 +209,9 @@ def assert_sounds_as_published(model, state, mean, std):
             other = speaker_encoder(-x, state)
             decoded = decoder(content, other, state)[0] * torch.from_numpy(std)[:, None] + torch.from_numpy(
                 mean)[:, None]
-        heard = model.encode(mel)
-        assert_close(heard["content"], content[0])
-        assert_close(heard["embedding"], voice[0])
+        encoded = model.encode(mel)
+        assert_close(encoded["content"], content[0])
+        assert_close(encoded["embedding"], voice[0])
         out = model({"mel": mel[None]})
         assert_close(keras.ops.convert_to_numpy(out["log_var"])[0], log_var[0])
         # From the same content: over 3 frames a normalisation makes the last digits ten times as large.
@@ -252,7 +252,7 @@ def test_the_published_sizes_are_imported_as_they_are(tmp_path, capsys, monkeypa
     assert_sounds_as_published(kvoice.load(run).model, state, stats["mean"], stats["std"])
 
 
-def test_a_run_of_published_weights_says_where_they_are_from(tmp_path):
+def test_a_run_of_published_weights_records_their_origin(tmp_path):
     run, _ = imported(tmp_path, adainvc_state(**TINY))
     file = tmp_path / "published.ckpt"
     assert run.config["imported"] == {
@@ -405,7 +405,7 @@ def test_a_tensor_of_another_shape_is_named_with_both(tmp_path, name):
     assert f"(of another shape: {name} {other} instead of {shape});" in line
 
 
-def test_missing_and_surplus_are_told_together_and_shortened(tmp_path):
+def test_missing_and_surplus_are_named_together_and_shortened(tmp_path):
     state = {f"net.{name}": value for name, value in small().items()}
     line = refused(tmp_path, state)
     assert "missing: speaker_encoder.conv_bank.0.weight, " in line
@@ -437,7 +437,7 @@ def test_weights_are_found_in_modules_and_beside_other_things(tmp_path, wrapped,
         np.testing.assert_array_equal(found[name], tensor.numpy())
 
 
-def test_a_damaged_module_is_told(tmp_path):
+def test_a_damaged_module_is_named(tmp_path):
     module = torch.nn.Linear(2, 2)
     module.add_module("me", module)
     assert "modules in modules without end" in refused(tmp_path, module)
@@ -466,13 +466,13 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value):
         tmp_path, small(content_encoder__mean_layer__bias=bias))
 
 
-@pytest.mark.parametrize(("tensor", "told"), [
+@pytest.mark.parametrize(("tensor", "words"), [
     (torch.zeros(3, dtype=torch.int64), "content_encoder.mean_layer.bias is of type int64"),
     (torch.zeros(3, dtype=torch.complex64), "content_encoder.mean_layer.bias is of type complex64"),
     (torch.zeros(3).to_sparse(), "holds a sparse tensor"),
     (torch.empty(3, device="meta"), "holds a tensor without values")])
-def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path, tensor, told):
-    assert told in refused(tmp_path, small(content_encoder__mean_layer__bias=tensor))
+def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path, tensor, words):
+    assert words in refused(tmp_path, small(content_encoder__mean_layer__bias=tensor))
 
 
 # Files that are something else
@@ -510,23 +510,23 @@ def test_a_whole_module_of_an_unknown_class_is_refused_with_the_way_out(tmp_path
     assert "asks for somebodys.Net" in line and "module.state_dict()" in line
 
 
-@pytest.mark.parametrize(("content", "told"), [
+@pytest.mark.parametrize(("content", "words"), [
     ([torch.zeros(3)], "a list"), (torch.zeros(3), "a tensor"), ({}, "a dict of nothing"),
     ({"epoch": 3, "model": {}}, "a dict of epoch, model"), ({"a": torch.zeros(2), "b": 1}, "a dict of a, b"),
     (torch.optim.Adam([torch.nn.Parameter(torch.zeros(3))]).state_dict(), "the state of an optimizer"),
 ])
-def test_what_is_no_state_dict_is_told(tmp_path, content, told):
-    assert f"holds {told}, expected a state dict" in refused(tmp_path, content)
+def test_what_is_no_state_dict_is_named(tmp_path, content, words):
+    assert f"holds {words}, expected a state dict" in refused(tmp_path, content)
 
 
-def test_a_torchscript_archive_is_told(tmp_path):
+def test_a_torchscript_archive_is_named(tmp_path):
     path = tmp_path / "published.ckpt"
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(path))
     with pytest.raises(KvoiceError, match="published.ckpt: is a TorchScript archive"):
         published.read("adainvc", path)
 
 
-def test_what_is_no_pytorch_file_is_told(tmp_path):
+def test_what_is_no_pytorch_file_is_named(tmp_path):
     path = saved(tmp_path, small())
     whole = path.read_bytes()
     for content in (b"", b"not weights\n" * 50, whole[: len(whole) // 2], pickle.dumps({"a": 1})):
@@ -605,7 +605,7 @@ def test_other_objects_are_refused(attr, hidden):
         attr(stats_of(4) | {"mean": hidden})
 
 
-@pytest.mark.parametrize(("change", "told"), [
+@pytest.mark.parametrize(("change", "words"), [
     ({"mean": np.zeros(5)}, r"mean has the shape \(5,\), expected \(4,\)"),
     ({"std": np.ones((4, 1))}, r"std has the shape \(4, 1\), expected \(4,\)"),
     ({"std": np.float32(1)}, r"std has the shape \(\)"),
@@ -617,12 +617,12 @@ def test_other_objects_are_refused(attr, hidden):
     ({"mean": [0.0] * 4}, "mean is a list, expected an array of 4"),
     ({"var": np.zeros(4)}, "holds mean, std, var, expected the arrays mean and std"),
 ])
-def test_wrong_statistics_are_named(attr, change, told):
-    with pytest.raises(KvoiceError, match=f"attr.pkl: {told}"):
+def test_wrong_statistics_are_named(attr, change, words):
+    with pytest.raises(KvoiceError, match=f"attr.pkl: {words}"):
         attr(stats_of(4) | change)
 
 
-def test_files_that_hold_no_statistics_are_told(attr, tmp_path):
+def test_files_that_hold_no_statistics_are_named(attr, tmp_path):
     whole = pickle.dumps(stats_of(4))
     for content in (b"", b"text", whole[:-20], whole.replace(b"\x94h", b"\x94\x00", 1)):
         with pytest.raises(KvoiceError, match="attr.pkl: "):
@@ -666,7 +666,7 @@ def test_a_run_that_cannot_be_finished_leaves_nothing(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"published.ckpt"}
 
 
-def test_the_command_says_what_it_made_and_what_it_lacks(tmp_path, capsys, monkeypatch):
+def test_the_command_prints_its_results_and_what_is_missing(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
     state = adainvc_state(**TINY)
     path, run = saved(tmp_path, state), tmp_path / "run"

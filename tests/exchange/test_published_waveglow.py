@@ -91,8 +91,9 @@ class WaveGlow(nn.Module):
         self.convinv = nn.ModuleList(Mixing(size) for size in channels)
 
     def conditions(self, mel, time):
-        heard = self.upsample(mel)[:, :, :time].unfold(2, self.group, self.group)  # [B, mels, T / 8, 8]
-        return heard.permute(0, 1, 3, 2).reshape(len(mel), -1, time // self.group)
+        # [B, mels, T / 8, 8]
+        conditions = self.upsample(mel)[:, :, :time].unfold(2, self.group, self.group)
+        return conditions.permute(0, 1, 3, 2).reshape(len(mel), -1, time // self.group)
 
     def halves(self, x, k):
         half = x.shape[1] // 2
@@ -107,9 +108,9 @@ class WaveGlow(nn.Module):
                 left.append(x[:, : self.early])
                 x = x[:, self.early :]
             log_determinant = log_determinant + torch.slogdet(mixing.conv.weight[:, :, 0])[1]
-            heard, changed, order = self.halves(mixing.conv(x), k)
-            offset, scale = network(heard, conditions).chunk(2, dim=1)
-            x = torch.cat([heard, changed * torch.exp(scale) + offset][::order], dim=1)
+            kept, changed, order = self.halves(mixing.conv(x), k)
+            offset, scale = network(kept, conditions).chunk(2, dim=1)
+            x = torch.cat([kept, changed * torch.exp(scale) + offset][::order], dim=1)
             log_scale = log_scale + scale.sum(dim=1)
         return torch.cat([*left, x], dim=1), log_scale, log_determinant
 
@@ -117,9 +118,9 @@ class WaveGlow(nn.Module):
         conditions = self.conditions(mel, z.shape[1] * z.shape[2])
         left, x = z, z[:, z.shape[1] - self.convinv[-1].conv.weight.shape[0] :]
         for k in reversed(range(len(self.WN))):
-            heard, changed, order = self.halves(x, k)
-            offset, scale = self.WN[k](heard, conditions).chunk(2, dim=1)
-            x = torch.cat([heard, (changed - offset) / torch.exp(scale)][::order], dim=1)
+            kept, changed, order = self.halves(x, k)
+            offset, scale = self.WN[k](kept, conditions).chunk(2, dim=1)
+            x = torch.cat([kept, (changed - offset) / torch.exp(scale)][::order], dim=1)
             x = torch.linalg.solve(self.convinv[k].conv.weight[:, :, 0], x)
             if k and k % self.every == 0:
                 first = left.shape[1] - x.shape[1] - self.early
@@ -235,10 +236,10 @@ def assert_does_as(ours, theirs, frames=10):
     wave = rng.normal(0, 0.3, (2, frames * SMALL["hop"])).astype("float32")
     noise = rng.normal(0, 0.6, (2, frames, SMALL["group"])).astype("float32")
     with torch.no_grad():
-        heard = torch.from_numpy(mel).permute(0, 2, 1)
-        z, log_scale, log_determinant = theirs(torch.from_numpy(wave), heard)
-        sound = theirs.inverse(torch.from_numpy(noise).permute(0, 2, 1), heard)
-        again = theirs.inverse(z, heard)
+        condition = torch.from_numpy(mel).permute(0, 2, 1)
+        z, log_scale, log_determinant = theirs(torch.from_numpy(wave), condition)
+        sound = theirs.inverse(torch.from_numpy(noise).permute(0, 2, 1), condition)
+        again = theirs.inverse(z, condition)
     np.testing.assert_allclose(again, wave, atol=1e-5)  # the network here is what it should be
     assert (z.std(dim=(0, 2)) > 0.01).all() and log_scale.std() > 0.01
 
@@ -391,7 +392,7 @@ def without(state, *names):
     ("separate", "WN.0.skip_layers.1.weight_v", "WN.0.res_skip_layers.1.weight_v",
      "WN.0.res_layers.1.weight_v"),
     ("separate", "WN.0.skip_layers.2.bias", "WN.0.res_skip_layers.2.bias", "")])
-def test_a_gap_in_separate_layers_is_told(tmp_path, form, gone, missing, surplus):
+def test_a_gap_in_separate_layers_is_named(tmp_path, form, gone, missing, surplus):
     line = refused(tmp_path, without(published(form).state_dict(), gone))
     assert f"missing: {missing}" in line
     assert (f"surplus: {surplus}" in line) if surplus else "surplus" not in line
@@ -422,7 +423,7 @@ def test_what_is_not_of_nemo_s_network_is_surplus(tmp_path):
     assert "(surplus: postnet.weight);" in line
 
 
-def test_a_mixture_of_networks_is_told(tmp_path):
+def test_a_mixture_of_networks_is_named(tmp_path):
     line = refused(tmp_path, {f"decoder.{name}": value for name, value in published().state_dict().items()})
     assert "missing: upsample.weight, " in line and "surplus: decoder." in line
 

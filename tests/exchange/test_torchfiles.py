@@ -101,7 +101,7 @@ def test_devices_and_types_are_texts(tmp_path, zipped):
 
 
 @FORMATS
-def test_views_of_one_storage_are_told_apart(tmp_path, zipped):
+def test_views_of_one_storage_are_distinguished(tmp_path, zipped):
     whole = numbers(6, 5)
     path = saved(tmp_path, {
         "whole": whole, "transposed": whole.T, "slice": whole[1:4, ::2], "column": whole[:, 3],
@@ -200,11 +200,11 @@ def test_nothing_of_pytorch_is_imported(tmp_path):
 # Files by hand
 
 
-class Said:
+class PersistentId:
     """What a pickle names by a persistent id."""
 
-    def __init__(self, *said):
-        self.said = said
+    def __init__(self, *pid):
+        self.pid = pid
 
 
 class Call:
@@ -219,7 +219,7 @@ class Call:
 
 class Pickler(pickle.Pickler):
     def persistent_id(self, thing):
-        return thing.said if isinstance(thing, Said) else None
+        return thing.pid if isinstance(thing, PersistentId) else None
 
 
 def pickled(content, protocol=2):
@@ -248,7 +248,7 @@ def written(place, content, zipped, storages=(), **members):
 
 
 def storage(count, zipped, key="0", kind=torch.FloatStorage, part=None):
-    return Said("storage", kind, key, "cpu", count, *([] if zipped else [part]))
+    return PersistentId("storage", kind, key, "cpu", count, *([] if zipped else [part]))
 
 
 def rebuilt(*arguments):
@@ -261,7 +261,7 @@ def test_what_pytorch_0_4_wrote_is_read(tmp_path, glow):
     weight = Call(torch._utils._rebuild_tensor, storage(6, False), 1, (2, 2), (2, 1))
     part = Call(torch._utils._rebuild_tensor, storage(6, False, part=("9", 4, 2)), 0, (2,), (1,))
     path = written(tmp_path, {
-        "model": [Said("module", kind, "glow.py", "class WaveGlow: pass"), kind],
+        "model": [PersistentId("module", kind, "glow.py", "class WaveGlow: pass"), kind],
         "weight": Call(torch.nn.Parameter, weight, True), "part": part}, False, [range(6)])
     ours = torchfiles.read(path)
     assert_same(ours["weight"], torch.tensor([[1.0, 2], [3, 4]]))
@@ -361,7 +361,7 @@ def test_a_tensor_is_no_storage(tmp_path, zipped):
 
 @FORMATS
 @pytest.mark.parametrize("count", [5, 2**40, -1, 4.0, None, "4"])
-def test_a_storage_of_another_length_than_said_is_refused(tmp_path, zipped, count):
+def test_a_storage_of_another_length_than_declared_is_refused(tmp_path, zipped, count):
     path = written(tmp_path, rebuilt(storage(count, zipped), 0, (1,), (1,)), zipped, [range(4)])
     assert "no PyTorch file, or a damaged one" in refused(path)
 
@@ -394,12 +394,12 @@ def test_a_part_beyond_its_storage_is_refused(tmp_path, part):
 
 
 @FORMATS
-@pytest.mark.parametrize("said", [
+@pytest.mark.parametrize("pid", [
     ("storage", torch.FloatStorage, "7", "cpu", 4), ("storage", "float32"), ("other", 1), (), 5,
     ("storage", 5, "0", "cpu", 4), ("storage", torch.FloatStorage, [], "cpu", 4),
     ("storage", torch.FloatStorage, 0, "cpu", 4)])
-def test_other_persistent_ids_are_refused(tmp_path, zipped, said):
-    program = Said(*said) if isinstance(said, tuple) else b"\x80\x02K\x05Q."
+def test_other_persistent_ids_are_refused(tmp_path, zipped, pid):
+    program = PersistentId(*pid) if isinstance(pid, tuple) else b"\x80\x02K\x05Q."
     path = written(tmp_path, program, zipped, [range(4)])
     assert "no PyTorch file, or a damaged one" in refused(path)
 
@@ -443,7 +443,7 @@ def test_a_file_that_ends_early_is_refused(tmp_path, zipped):
 @FORMATS
 def test_a_damaged_file_is_read_or_refused(tmp_path, zipped):
     path = saved(tmp_path, {"a": numbers(4).bfloat16(), "b": torch.nn.Linear(2, 2), "c": {1}}, zipped)
-    whole, rng, told = path.read_bytes(), random.Random(0), 0
+    whole, rng, refusals = path.read_bytes(), random.Random(0), 0
     for _ in range(600):
         broken = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
@@ -454,14 +454,14 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, zipped):
             if isinstance(content, dict) and isinstance(content.get("b"), torchfiles.Module):
                 content["b"].tensors()
         except KvoiceError as error:
-            told += "\n" not in str(error)
-    assert told > 50
+            refusals += "\n" not in str(error)
+    assert refusals > 50
 
 
 # Files that are something else
 
 
-def test_what_is_no_pytorch_file_is_told(tmp_path):
+def test_what_is_no_pytorch_file_is_named(tmp_path):
     path = tmp_path / "some.pt"
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("folder/readme", b"text")
@@ -473,18 +473,18 @@ def test_what_is_no_pytorch_file_is_told(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # it is on its way out
-def test_a_torchscript_archive_is_told(tmp_path):
+def test_a_torchscript_archive_is_named(tmp_path):
     path = tmp_path / "some.pt"
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(path))
     assert "is a TorchScript archive, a program" in refused(path)
 
 
-@pytest.mark.parametrize(("member", "told"), [
+@pytest.mark.parametrize(("member", "words"), [
     ("sys_info", "before 0.1.10, which is too old"), ("model_config.yaml", "is an archive; unpack it")])
-def test_tar_files_are_told(tmp_path, member, told):
+def test_tar_files_are_named(tmp_path, member, words):
     with tarfile.open(tmp_path / "some.pt", "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo(member), io.BytesIO())
-    assert told in refused(tmp_path / "some.pt")
+    assert words in refused(tmp_path / "some.pt")
     with tarfile.open(tmp_path / "some.pt", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo(member), io.BytesIO())
     assert "is an archive; unpack it" in refused(tmp_path / "some.pt")
@@ -506,7 +506,7 @@ def test_a_zip_whose_members_share_their_bytes_is_refused(tmp_path):
     assert "no PyTorch file, or a damaged one" in refused(path)
 
 
-def test_zips_of_another_kind_are_told(tmp_path):
+def test_zips_of_another_kind_are_named(tmp_path):
     assert "another order of bytes" in refused(written(tmp_path, {}, True, byteorder=b"big"))
     path = tmp_path / "some.pt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -515,12 +515,12 @@ def test_zips_of_another_kind_are_told(tmp_path):
 
 
 @FORMATS
-@pytest.mark.parametrize(("tensor", "told"), [
+@pytest.mark.parametrize(("tensor", "words"), [
     (lambda: torch.eye(3).to_sparse(), "a sparse tensor"),
     (lambda: torch.eye(3).to_sparse_csr(), "a sparse tensor"),
     (lambda: torch.empty(3, device="meta"), "a tensor without values"),
     (lambda: torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8), "a quantised tensor"),
     (lambda: torch.eye(3).to(torch.float8_e4m3fn), "asks for torch.float8_e4m3fn")])
 @pytest.mark.filterwarnings("ignore")
-def test_tensors_that_are_not_plain_are_told(tmp_path, zipped, tensor, told):
-    assert told in refused(saved(tmp_path, {"a": tensor()}, zipped))
+def test_tensors_that_are_not_plain_are_named(tmp_path, zipped, tensor, words):
+    assert words in refused(saved(tmp_path, {"a": tensor()}, zipped))

@@ -22,7 +22,7 @@ def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 
 
-def test_instance_norm_takes_mean_and_spread_away():
+def test_instance_norm_removes_mean_and_standard_deviation():
     found = numpy(InstanceNorm()(sounds()))
     np.testing.assert_allclose(found.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(found.std(axis=1), 1, atol=1e-4)
@@ -34,13 +34,13 @@ def test_instance_norm_is_that_of_the_formula():
     np.testing.assert_allclose(numpy(InstanceNorm()(sounds())), wanted, atol=1e-5)
 
 
-def test_instance_norm_forgets_the_gain_and_offset_of_each_channel():
+def test_instance_norm_ignores_the_gain_and_offset_of_each_channel():
     gain, offset = np.float32([1, 2, 5, 0.5]), np.float32([0, -3, 1, 10])
     np.testing.assert_allclose(numpy(InstanceNorm()(gain * sounds() + offset)), numpy(InstanceNorm()(sounds())),
                                atol=1e-3)
 
 
-def test_what_instance_norm_took_away_puts_it_back():
+def test_adain_with_the_statistics_of_instance_norm_inverts_it():
     normalised, taken = InstanceNorm(statistics=True)(sounds())
     assert tuple(taken.shape) == (2, 8)
     np.testing.assert_allclose(numpy(AdaIN()(normalised, taken)), sounds(), atol=1e-3)

@@ -81,7 +81,7 @@ def test_a_step_and_its_inverse(swapped):
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_one_half_stays_and_tells_how_the_other_changes(swapped):
+def test_one_half_stays_and_conditions_the_change_of_the_other(swapped):
     step = settled(FlowStep(6, swapped=swapped, **SIZES))
     step.mixing.matrix.assign(np.eye(6)[None])
     rng = np.random.default_rng(1)

@@ -35,7 +35,7 @@ def speech():
     return np.float32(wave), audio.mel(wave, SPEC)[:FRAMES]
 
 
-def test_speech_is_made_white_by_its_mel_and_back(speech):
+def test_speech_is_whitened_by_its_mel_and_restored(speech):
     wave, mel = (each[None] for each in speech)
     prewhitening = whitening(SPEC)
     white, _ = map(numpy, prewhitening.whitened(tensor(wave), tensor(mel)))
@@ -60,7 +60,7 @@ def test_noise_gets_the_spectrum_of_the_mel(speech):
 
 
 @pytest.mark.parametrize("frames", [2, 4, 8])
-def test_it_takes_the_space_that_it_says(frames):
+def test_the_log_determinant_is_that_of_the_jacobian(frames):
     prewhitening, samples = whitening(SMALL), frames * SMALL.hop
     mel = np.random.default_rng(0).normal(-4, 1, (1, frames, SMALL.mels))
     columns, scales = prewhitening.whitened(tensor(np.eye(samples)), tensor(np.repeat(mel, samples, axis=0)))
@@ -71,7 +71,7 @@ def test_it_takes_the_space_that_it_says(frames):
 @pytest.mark.parametrize("changes", [
     dict(scale="linear"), dict(scale="db", low=0.0, high=1.0, ref_db=20.0), dict(power=2, floor=1e-10),
     dict(power=2, scale="linear", floor=1e-10)])
-def test_every_scale_tells_the_same(speech, changes):
+def test_every_scale_of_mels_gives_the_same_envelope(speech, changes):
     wave, mel = speech
     spec = dataclasses.replace(SPEC, **changes)
     sizes, found = (numpy(whitening(each).log_sizes(tensor(audio.mel(wave, each)[None]))) for each in (SPEC, spec))

@@ -45,7 +45,7 @@ def test_the_waves_have_from_half_a_turn_to_one_in_four_bins(bins, turns):
     np.testing.assert_array_equal(ShiftedBasis(bins).turns, turns)
 
 
-def test_a_wave_turns_as_often_as_it_says_from_end_to_end():
+def test_a_wave_has_its_number_of_turns_from_end_to_end():
     layer = basis()
     found = waves(layer, codes())
     sines, cosines = np.split(found, 2, axis=-1)

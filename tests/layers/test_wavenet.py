@@ -39,16 +39,16 @@ def reference(layer, x, dilations):
     output = np.zeros((*x.shape[:2], numpy(layer.skips[0].bias).size))
     for i, dilation in enumerate(dilations):
         kernel, bias = weights[id(layer.gated[i])]
-        heard = []
+        gated = []
         for t in range(x.shape[1]):
             before = now[:, t - dilation] if t >= dilation else np.zeros_like(now[:, 0])
             both = before @ kernel[0] + now[:, t] @ kernel[1] + bias
             values, gates = both[:, : both.shape[1] // 2], both[:, both.shape[1] // 2 :]
-            heard.append(np.tanh(values) / (1 + np.exp(-gates)))
-        heard = np.stack(heard, axis=1)
-        output += dense(heard, layer.skips[i])
+            gated.append(np.tanh(values) / (1 + np.exp(-gates)))
+        gated = np.stack(gated, axis=1)
+        output += dense(gated, layer.skips[i])
         if i + 1 < len(dilations):
-            now = now + dense(heard, layer.residuals[i])
+            now = now + dense(gated, layer.residuals[i])
     return output
 
 
@@ -77,18 +77,18 @@ def moved(layer, time=40, at=20):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_a_frame_hears_itself_and_the_past_of_two_to_the_depth(depth):
+def test_a_frame_depends_on_two_to_the_depth_frames_up_to_itself(depth):
     times = moved(wavenet(depth=depth))
     assert (times[0], times[-1]) == (20, 20 + 2**depth - 1)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_backwards_a_frame_hears_itself_and_what_comes_later(depth):
+def test_backwards_a_frame_depends_on_itself_and_later_frames(depth):
     times = moved(wavenet(depth=depth, backwards=True))
     assert (times[0], times[-1]) == (20 - 2**depth + 1, 20)
 
 
-def test_after_a_cycle_the_reach_grows_by_as_much_again():
+def test_each_cycle_adds_as_much_to_the_receptive_field():
     times = moved(wavenet(depth=6, cycle=3))
     assert (times[0], times[-1]) == (20, 20 + 2 * (2**3 - 1))
 
@@ -108,7 +108,7 @@ def test_symbolic_shapes_are_those_of_the_values():
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_a_saved_layer_hears_the_same(tmp_path, backwards):
+def test_a_saved_layer_gives_the_same_output(tmp_path, backwards):
     layer, x = wavenet(cycle=3, backwards=backwards), items()
     model = keras.Sequential([keras.Input((None, 3)), layer])
     want = numpy(model(x))

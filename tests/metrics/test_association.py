@@ -83,7 +83,7 @@ def test_d_prime_is_the_gap_of_the_means_in_the_mean_of_the_variances():
     assert d_prime(np.negative(codes), label) == pytest.approx(-14 / math.sqrt(12.5))
 
 
-def test_d_prime_and_the_area_of_two_gaussians_are_one_thing_said_twice():
+def test_d_prime_and_the_area_of_two_gaussians_are_equivalent():
     quantiles = scipy.stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
     codes = np.concatenate([1 + 2 * quantiles[::4], -0.5 + 0.7 * quantiles])  # unequal in all
     label = np.repeat([1, 0], [500, 2000])
@@ -92,12 +92,12 @@ def test_d_prime_and_the_area_of_two_gaussians_are_one_thing_said_twice():
         scipy.stats.norm.cdf(d_prime(codes, label) / math.sqrt(2)), abs=2e-3)
 
 
-def test_a_code_that_is_the_label_tells_all_of_it_and_one_beside_it_nothing():
+def test_a_code_equal_to_the_label_has_all_of_its_information_and_an_independent_one_none():
     label = np.repeat([0, 1, 2, 2], 40)
     beside = np.tile(np.arange(40), 4)
-    told = mutual_information(np.stack([label * 0.1 - 3, beside], axis=1), label)
+    information = mutual_information(np.stack([label * 0.1 - 3, beside], axis=1), label)
     assert entropy(label) == pytest.approx(1.5 * math.log(2))
-    np.testing.assert_allclose(told, [entropy(label), 0], atol=1e-12)
+    np.testing.assert_allclose(information, [entropy(label), 0], atol=1e-12)
 
 
 def test_the_information_is_that_of_scikit_learn_of_twenty_bins():
@@ -120,7 +120,7 @@ def test_r2_is_the_squared_correlation():
     assert r2(-2 * pitch + 1, pitch) == pytest.approx(1)
 
 
-def test_eta2_is_what_the_analysis_of_variance_says():
+def test_eta2_is_that_of_the_analysis_of_variance():
     codes, label = drawn(classes=4)
     between = eta2(codes, label)
     f = between / (1 - between) * (200 - 4) / (4 - 1)
@@ -131,7 +131,7 @@ def test_eta2_is_what_the_analysis_of_variance_says():
 
 @pytest.mark.parametrize("measure, classes", [
     (auc, 2), (d_prime, 2), (pairwise_auc, 3), (eta2, 3), (mutual_information, 3), (r2, 0)])
-def test_neither_unit_nor_offset_of_a_code_matters_and_a_constant_says_nothing(measure, classes):
+def test_scores_ignore_unit_and_offset_of_a_code_and_a_constant_has_none(measure, classes):
     codes, label = drawn(classes=classes or 3)
     label = label if classes else label + generator(2).random(200)
     scales, offsets = np.array([1e-15, 1, 1e9, 0, 0]), np.array([3e-15, 0.5, -1e9, 0.1, 0])
@@ -202,7 +202,7 @@ def test_an_interval_of_few_speakers_is_wider_than_one_that_takes_utterances_for
     assert low < 0.5 < high
 
 
-def test_an_interval_of_utterances_holds_the_truth_as_often_as_it_says():
+def test_an_interval_of_utterances_has_its_nominal_coverage():
     truth, held = scipy.stats.norm.cdf(1 / math.sqrt(2)), 0
     for seed in range(100):
         label = np.arange(100) % 2
@@ -294,11 +294,11 @@ def test_what_varies_within_speakers_is_found_within_them_and_between_them():
 
 @pytest.mark.parametrize("genders, least", [
     ([0, 0, 1, 1], 1 / 3), ([0, 0, 1, 1, 1], 1 / 10), ([0, 1], 1), ([0, 0, 1, 1, 2, 2], 1 / 15)])
-def test_few_speakers_allow_no_small_p_and_that_is_said(genders, least):
+def test_few_speakers_allow_no_small_p_and_its_lower_bound_is_returned(genders, least):
     speaker = np.repeat(np.arange(len(genders)), 12)
     gender = np.array(genders)[speaker]
-    p, said = permutation(gender, gender, generator(), speaker, 2000)
-    assert said == pytest.approx(least) and p == pytest.approx(least, abs=0.03)
+    p, bound = permutation(gender, gender, generator(), speaker, 2000)
+    assert bound == pytest.approx(least) and p == pytest.approx(least, abs=0.03)
 
 
 def test_blocks_give_what_all_at_once_gives(monkeypatch):
@@ -327,7 +327,7 @@ def test_what_is_no_code_or_label_is_refused(codes, label, line):
 
 def test_two_classes_and_groups_of_the_same_items_are_asked_for():
     for measure in (auc, d_prime):
-        with pytest.raises(KvoiceError, match="two classes apart, got 3"):
+        with pytest.raises(KvoiceError, match="two classes, got 3"):
             measure([1, 2, 3], [0, 1, 2])
     for measure in (interval, permutation):
         with pytest.raises(KvoiceError, match=r"same items as the label, 3, got shape \[2\]"):

@@ -24,7 +24,7 @@ MATRIX = np.array([[8, 2, 0], [1, 3, 0], [0, 1, 5]])
 
 
 def clips(count=500, labels=4, seed=0):
-    """Probabilities of clips and their labels, of uneven frequency, that are mostly heard."""
+    """Probabilities and labels of clips, of uneven frequency and mostly predicted right."""
     rng = np.random.default_rng(seed)
     truth = rng.choice(labels, count, p=np.arange(1, labels + 1) / sum(range(labels + 1)))
     logits = rng.normal(0, 1.5, (count, labels)) + 2 * np.eye(labels)[truth]
@@ -32,10 +32,10 @@ def clips(count=500, labels=4, seed=0):
     return powers / powers.sum(axis=1, keepdims=True), truth
 
 
-# What is heard
+# Predictions
 
 
-def test_rows_of_the_confusion_are_the_truth_and_columns_what_is_heard():
+def test_rows_of_the_confusion_are_the_truth_and_columns_the_predictions():
     matrix = confusion([0, 0, 2, 1], [0, 1, 1, 1], 4)
     assert matrix.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
     assert matrix.dtype == np.int64
@@ -49,21 +49,22 @@ def test_the_shares_of_a_matrix_by_hand():
 
 def test_confusion_and_shares_are_those_of_scikit_learn():
     probabilities, truth = clips()
-    heard = probabilities.argmax(axis=1)
-    matrix = confusion(truth, heard, 4)
-    np.testing.assert_array_equal(matrix, sklearn.metrics.confusion_matrix(truth, heard))
+    predicted = probabilities.argmax(axis=1)
+    matrix = confusion(truth, predicted, 4)
+    np.testing.assert_array_equal(matrix, sklearn.metrics.confusion_matrix(truth, predicted))
     assert 0.5 < accuracy(matrix) < 0.9
-    assert accuracy(matrix) == pytest.approx(sklearn.metrics.accuracy_score(truth, heard))
+    assert accuracy(matrix) == pytest.approx(sklearn.metrics.accuracy_score(truth, predicted))
     assert balanced_accuracy(matrix) == pytest.approx(
-        sklearn.metrics.balanced_accuracy_score(truth, heard))
-    assert f1(matrix) == pytest.approx(sklearn.metrics.f1_score(truth, heard, average="macro"))
+        sklearn.metrics.balanced_accuracy_score(truth, predicted))
+    assert f1(matrix) == pytest.approx(sklearn.metrics.f1_score(truth, predicted, average="macro"))
 
 
 def test_labels_that_do_not_occur_do_not_count():
-    truth, heard = [0, 0, 1, 1], [0, 2, 1, 1]  # of labels 0 to 4: 2 is only heard, 3 and 4 nowhere
-    matrix = confusion(truth, heard, 5)
+    # Of labels 0 to 4, 2 is only predicted, 3 and 4 do not occur.
+    truth, predicted = [0, 0, 1, 1], [0, 2, 1, 1]
+    matrix = confusion(truth, predicted, 5)
     assert balanced_accuracy(matrix) == 3 / 4
-    assert f1(matrix) == pytest.approx(sklearn.metrics.f1_score(truth, heard, average="macro"))
+    assert f1(matrix) == pytest.approx(sklearn.metrics.f1_score(truth, predicted, average="macro"))
     assert f1(matrix) == pytest.approx((2 / 3 + 0 + 1) / 3)
 
 
@@ -123,7 +124,7 @@ def test_probabilities_of_half_precision_are_taken():
 def test_the_true_probabilities_are_the_best_to_say(score):
     odds = np.array([0.6, 0.3, 0.1])
     truth = np.repeat([0, 1, 2], (600 * odds / 0.6).astype(int))  # in exactly these shares
-    costs = {name: score(np.tile(said, (len(truth), 1)), truth) for name, said in {
+    costs = {name: score(np.tile(given, (len(truth), 1)), truth) for name, given in {
         "true": odds, "bolder": [0.8, 0.15, 0.05], "shyer": [0.4, 0.35, 0.25]}.items()}
     assert costs["true"] < min(costs["bolder"], costs["shyer"])
 
@@ -131,7 +132,7 @@ def test_the_true_probabilities_are_the_best_to_say(score):
 # Calibration
 
 
-def test_bins_hold_what_was_heard_by_its_probability():
+def test_bins_hold_the_predictions_by_their_probability():
     probabilities = [[0.95, 0.05], [0.09, 0.91], [0.6, 0.4], [0.45, 0.55], [0.5, 0.5]]
     bins = calibration(probabilities, [0, 0, 0, 1, 0], bins=10)
     limits = [(each["low"], each["high"]) for each in bins]
@@ -151,18 +152,18 @@ def test_the_bins_are_the_reliability_diagram_of_scikit_learn():
 
     probabilities, truth = clips()
     right, confidence = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
-    share, said = calibration_curve(right, confidence, n_bins=15)
+    share, mean_confidence = calibration_curve(right, confidence, n_bins=15)
     bins = [each for each in calibration(probabilities, truth, bins=15) if each["count"]]
     np.testing.assert_allclose([each["accuracy"] for each in bins], share)
-    np.testing.assert_allclose([each["confidence"] for each in bins], said)
+    np.testing.assert_allclose([each["confidence"] for each in bins], mean_confidence)
     assert sum(each["count"] for each in bins) == 500
 
 
-def test_a_classifier_that_means_what_it_says_has_no_calibration_error():
-    said = np.tile([0.75, 0.25], (8, 1))
-    assert expected_calibration_error(calibration(said, [0, 0, 0, 1] * 2)) == 0
-    assert expected_calibration_error(calibration(said, [0, 1] * 4)) == pytest.approx(0.25)
-    assert expected_calibration_error(calibration(said, [0] * 8)) == pytest.approx(0.25)
+def test_a_calibrated_classifier_has_no_calibration_error():
+    constant = np.tile([0.75, 0.25], (8, 1))
+    assert expected_calibration_error(calibration(constant, [0, 0, 0, 1] * 2)) == 0
+    assert expected_calibration_error(calibration(constant, [0, 1] * 4)) == pytest.approx(0.25)
+    assert expected_calibration_error(calibration(constant, [0] * 8)) == pytest.approx(0.25)
 
 
 def test_a_probability_that_rounds_above_one_is_one():
@@ -181,17 +182,17 @@ def test_one_bin_compares_mean_confidence_and_accuracy():
 # What is refused
 
 
-@pytest.mark.parametrize("truth, heard, line", [
+@pytest.mark.parametrize("truth, predicted, line", [
     ([0, 1], [0], "same clips, got 2 and 1"),
     ([], [], r"truth has to be \[clips\] whole numbers"),
     ([[0]], [0], r"truth has to be \[clips\].*got \[1, 1\]"),
-    ([0], [0.0], r"heard has to be .*got \[1\] float64"),
+    ([0], [0.0], r"predicted has to be .*got \[1\] float64"),
     ([0, 3], [0, 0], "truth has to hold labels from 0 to 2, got 3 for clip 1"),
-    ([0, 1], [-1, 0], "heard has to hold labels from 0 to 2, got -1 for clip 0"),
+    ([0, 1], [-1, 0], "predicted has to hold labels from 0 to 2, got -1 for clip 0"),
 ])
-def test_labels_that_are_none_are_refused(truth, heard, line):
+def test_labels_that_are_none_are_refused(truth, predicted, line):
     with pytest.raises(KvoiceError, match=line):
-        confusion(truth, heard, 3)
+        confusion(truth, predicted, 3)
 
 
 @pytest.mark.parametrize("share", [accuracy, balanced_accuracy, f1])

@@ -91,7 +91,7 @@ def test_ten_factors_as_they_are_score_high_and_twice_zero(score):
     assert score(np.hstack([factors, factors]), factors) == pytest.approx(0, abs=1e-12)
 
 
-def test_ten_factors_as_they_are_can_be_told_apart():
+def test_ten_factors_as_codes_are_perfectly_disentangled():
     factors = table(3000, [10] * 10)
     assert factor_vae(factors, factors, rng(), test=500) > 0.9
     assert beta_vae(factors, factors, rng(), train=2000) > 0.9
@@ -142,10 +142,10 @@ def test_a_rotation_is_between_noise_and_the_factors_themselves():
     # Without the gap by classes, which hardly rises above chance for a rotation.
     low, mid, high = (np.delete(golden_row(name)[:8], 2) for name in ("noise", "rotation", "identity"))
     assert (low + .02 < mid).all() and (mid < high - .05).all()
-    told = dict(zip(SCORES, golden_row("rotation")))
-    assert told["mig"] < .4 and told["dci_disentanglement"] < .5  # these tell
-    assert told["factor_vae"] > .5 and told["modularity"] > .7  # these are lenient
-    assert told["explicitness"] > .99  # this does not mind
+    found = dict(zip(SCORES, golden_row("rotation")))
+    assert found["mig"] < .4 and found["dci_disentanglement"] < .5  # these discriminate
+    assert found["factor_vae"] > .5 and found["modularity"] > .7  # these are lenient
+    assert found["explicitness"] > .99  # this is invariant
 
 
 # Closed forms, in a table where factors are exactly independent
@@ -161,7 +161,7 @@ def test_the_gaps_of_a_mirrored_grid_are_those_of_its_weights():
     assert total_correlation(mirrored) == pytest.approx(0, abs=1e-9)
 
 
-def test_half_of_a_factor_says_half_of_it():
+def test_a_code_with_half_of_a_factor_has_half_of_its_information():
     factors = grid(4, 3)
     codes = np.stack([factors[:, 0], factors[:, 0] // 2, factors[:, 1]], axis=1)
     information = mutual_information(codes, factors)
@@ -312,7 +312,7 @@ def test_all_rows_of_a_level_are_drawn():
     assert factor_vae(identity(factors), factors, rng()) == 1
 
 
-def test_factors_that_go_together_in_the_table_cannot_be_told_apart():
+def test_correlated_factors_cannot_be_separated():
     factors = table(2000, (4, 4))
     factors[:, 1] = factors[:, 0]
     for score in (factor_vae, beta_vae):
@@ -330,7 +330,7 @@ def test_a_line_that_is_cut_short_warns_nobody():
 # All of them, and what to read them beside
 
 
-def test_all_scores_are_those_of_the_functions_at_the_sizes_they_tell():
+def test_all_scores_are_those_of_the_functions_at_the_returned_sizes():
     codes, factors = gaussian(rows=240)
     found = scores(codes, factors, rng(), train=100, test=70)
     assert json.loads(json.dumps(found)) == found

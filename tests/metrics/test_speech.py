@@ -58,7 +58,7 @@ def test_the_features_of_a_ramp_are_its_mean_its_spread_and_its_slope():
     np.testing.assert_allclose(mel_features(mel[None])[0], expected)
 
 
-def test_the_features_tell_speech_from_its_frames_in_random_order():
+def test_the_features_distinguish_speech_from_its_frames_in_random_order():
     real = clips(1)
     shuffled = real[:, np.random.default_rng(0).permutation(real.shape[1])]
     parts, others = (np.split(mel_features(x)[0], 3) for x in (real, shuffled))
@@ -274,7 +274,7 @@ def test_the_path_goes_from_the_first_pair_to_the_last_in_steps_of_at_most_one()
     assert set(zip(np.diff(i), np.diff(j))) <= {(1, 0), (0, 1), (1, 1)}
 
 
-def test_a_sequence_said_more_slowly_is_followed_frame_by_frame():
+def test_a_slower_sequence_is_followed_frame_by_frame():
     one = np.random.default_rng(0).normal(size=(12, 3))
     times = np.random.default_rng(1).integers(1, 4, 12)
     i, j = warped_path(one, one.repeat(times, axis=0))
@@ -375,7 +375,7 @@ def test_tracks_of_two_lengths_are_refused():
 # The equal error rate
 
 
-def test_scores_that_can_be_told_apart_have_no_errors_and_a_threshold_midway():
+def test_separated_scores_have_no_errors_and_a_threshold_midway():
     assert equal_error_rate([0.9, 0.7, 0.8], [0.1, 0.3, -0.4]) == (0, pytest.approx(0.5))
     assert equal_error_rate([0.1, 0.3], [0.7, 0.9])[0] == 1  # the wrong way round
 

@@ -60,18 +60,18 @@ def test_a_deeper_decoder_has_two_residual_blocks_and_their_styles_more_for_each
 
 @pytest.mark.parametrize("changes", [{}, *OTHERS])
 @pytest.mark.parametrize("time", [17, 32, 35])
-def test_every_variant_says_the_length_that_it_heard(changes, time):
+def test_every_variant_reconstructs_the_length_of_its_input(changes, time):
     model = vc(**changes)
     out = model.call({"mel": ops.convert_to_tensor(mels(time=time))})
     assert tuple(out["decoded"].shape) == (2, time, MELS)
     assert tuple(out["content"].shape) == (2, -(-time // 8), 4)
     assert tuple(out["styles"].shape) == (2, model.style_layers, 10)
-    heard = model.encode(mels(time=time)[0])
-    np.testing.assert_allclose(heard["content"], numpy(out["mean"])[0], atol=1e-4)
-    assert model.decode(heard["content"], heard["styles"]).shape == (8 * -(-time // 8), MELS)
+    encoded = model.encode(mels(time=time)[0])
+    np.testing.assert_allclose(encoded["content"], numpy(out["mean"])[0], atol=1e-4)
+    assert model.decode(encoded["content"], encoded["styles"]).shape == (8 * -(-time // 8), MELS)
 
 
-def test_the_content_forgets_gain_and_offset_only_where_it_is_normalised():
+def test_the_content_ignores_gain_and_offset_only_with_instance_normalisation():
     """What is constant along time in the first normalised layer, the voice, does not get through."""
     def content(model, gain):
         for layer in model.content_encoder.layers:  # so that the first layer sees the mel as it is
@@ -90,7 +90,7 @@ def test_the_content_forgets_gain_and_offset_only_where_it_is_normalised():
 def test_the_voice_of_a_recording_is_that_of_the_same_recording_twice_over():
     """Only what is constant: a mean over time does not change where the recording is repeated."""
     model = vc()
-    # Bank and convolutions see the seam, so that a recording is taken that is constant there.
+    # Bank and convolutions see the boundary, so that a recording is taken that is constant there.
     mel = np.repeat(mels(1, 1)[0], 64, axis=0)
     np.testing.assert_allclose(model.encode(mel)["embedding"], model.encode(np.concatenate([mel, mel]))["embedding"],
                                atol=1e-4)
@@ -103,8 +103,8 @@ def test_statistics_of_the_last_layer_of_the_encoder_are_the_style_of_the_first_
         layer.output for layer in model.content_encoder.layers
         if layer.name in ("first_conv_layers_0", "second_conv_layers_5")])
     first, last = (numpy(each) for each in inner(model.bands(mels())))
-    for place, heard in ((-1, first), (0, last)):
-        wanted = np.concatenate([heard.mean(axis=1), np.sqrt(heard.var(axis=1) + 1e-5)], axis=1)
+    for place, found in ((-1, first), (0, last)):
+        wanted = np.concatenate([found.mean(axis=1), np.sqrt(found.var(axis=1) + 1e-5)], axis=1)
         np.testing.assert_allclose(numpy(out["styles"])[:, place], wanted, atol=1e-4)
 
 
@@ -124,7 +124,7 @@ def test_the_loss_is_ten_times_the_error_and_the_divergence_by_its_weight():
                                [error, kl, 0.5], rtol=1e-4)
 
 
-def test_content_is_drawn_in_training_and_its_mean_in_use():
+def test_content_is_sampled_in_training_and_the_mean_in_inference():
     model = vc()
     batch = {"mel": ops.convert_to_tensor(mels(64, 24))}
     out = {name: numpy(value) for name, value in model.call(batch).items()}
@@ -132,7 +132,7 @@ def test_content_is_drawn_in_training_and_its_mean_in_use():
     assert abs(deviations.mean()) < 0.1 and abs(deviations.std() - 1) < 0.1
 
 
-def test_it_learns_to_say_what_it_heard():
+def test_training_lowers_the_reconstruction_error():
     model = vc(compiled=True, kl_weight=0.0, anneal_steps=0, **SHALLOW)
     model.bands.set(mels(8).mean((0, 1)), mels(8).std((0, 1)))
     first, *_, last = (model.train_on_batch({"mel": mels(8)})[1] for _ in range(60))
@@ -140,21 +140,22 @@ def test_it_learns_to_say_what_it_heard():
 
 
 def test_mean_and_spread_are_taken_from_the_source_kept_and_undone(tmp_path):
-    class Told:
+    class Statistics:
         def moments(self):
             return np.arange(MELS), np.arange(MELS) + 1.0
 
     model = vc(compiled=True)
-    model.adapt(Told())
+    model.adapt(Statistics())
     np.testing.assert_allclose(numpy(model.bands(np.arange(MELS, dtype="float32") * 2 + 1)), 1)
-    heard = model.encode(mels()[0])
+    encoded = model.encode(mels()[0])
     model.save_weights(tmp_path / "m.weights.h5")
     again = vc(compiled=True)
     again.load_weights(tmp_path / "m.weights.h5")
-    decoded = model.decode(heard["content"], heard["styles"])
-    np.testing.assert_allclose(again.decode(heard["content"], heard["styles"]), decoded, atol=1e-6)
-    again.bands.set(np.zeros(MELS), np.ones(MELS))  # what the decoder says before it is undone
-    standardised = again.decode(heard["content"], heard["styles"])
+    decoded = model.decode(encoded["content"], encoded["styles"])
+    decoded_again = again.decode(encoded["content"], encoded["styles"])
+    np.testing.assert_allclose(decoded_again, decoded, atol=1e-6)
+    again.bands.set(np.zeros(MELS), np.ones(MELS))  # the standardised output of the decoder
+    standardised = again.decode(encoded["content"], encoded["styles"])
     assert np.abs(decoded - standardised).max() > 1
     np.testing.assert_allclose(decoded, standardised * (np.arange(MELS) + 1) + np.arange(MELS), rtol=1e-5, atol=1e-5)
 
@@ -164,13 +165,13 @@ def started():
     return vc()
 
 
-def test_less_than_its_minimum_is_refused():
+def test_a_recording_below_the_minimum_length_is_refused():
     assert started().minimum_frames == 17
     with pytest.raises(ValueError, match="mel: 16 frames must be at least 17"):
         started().encode(mels(time=16)[0])
 
 
-@pytest.mark.parametrize(("changes", "says"), [
+@pytest.mark.parametrize(("changes", "line"), [
     (dict(kernel=4), "kernel: 4 must be odd"),
     (dict(decoder_stages=2), "decoder_stages: 2 must be at least the 3"),
     (dict(speaker="nobody"), "speaker: 'nobody' is none of encoder, statistics"),
@@ -181,8 +182,8 @@ def test_less_than_its_minimum_is_refused():
     (dict(latents=0), "latents: 0 must be at least 1"),
     (dict(anneal_steps=-1), "anneal_steps: -1 must be at least 0"),
 ])
-def test_what_does_not_fit_is_refused_by_name(changes, says):
-    with pytest.raises(ValueError, match=says):
+def test_a_wrong_argument_is_named(changes, line):
+    with pytest.raises(ValueError, match=line):
         vc(**changes)
 
 

@@ -104,13 +104,13 @@ def test_the_published_convolutions_have_their_parameters():
         (10, 500), (500, small), (25 * 32, 16), (25 * 16, 1))
 
 
-@pytest.mark.parametrize("mels, heard", [(63, 512), (64, 512), (80, 640)])
-def test_the_published_layers_of_the_utterance_encoder_have_their_parameters(mels, heard):
+@pytest.mark.parametrize("mels, inputs", [(63, 512), (64, 512), (80, 640)])
+def test_the_published_layers_of_the_utterance_encoder_have_their_parameters(mels, inputs):
     model = vae("utterance", shape=(160, mels), width=32, latents=64)
     published = [layer for layer in model.encoder.layers
                  if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]
     assert sum(layer.count_params() for layer in published) == affine(
-        (9, 32), (9 * 32, 32), (9 * 32, 64), (9 * 64, 32), (heard, 2 * 64))
+        (9, 32), (9 * 32, 32), (9 * 32, 64), (9 * 64, 32), (inputs, 2 * 64))
 
 
 def test_the_recurrent_pair_has_the_parameters_of_its_lstms_and_its_attention():
@@ -174,7 +174,7 @@ PENALTIES = {
 
 @pytest.mark.parametrize("convention", ["sum", "mean"])
 @pytest.mark.parametrize("objective", PENALTIES)
-def test_each_objective_adds_what_it_says(objective, convention):
+def test_each_objective_adds_its_own_penalty(objective, convention):
     arguments, penalty = PENALTIES[objective]
     model = vae(objective=objective, kl=convention, anneal_steps=8, **arguments)
     if objective == "factorvae":  # a discriminator that always says e^0.75 times as likely
@@ -201,7 +201,7 @@ def test_without_annealing_the_weight_is_full_from_the_start():
     assert loss - terms["reconstruction"] == pytest.approx(5 * divergence(out).sum(), rel=1e-3)
 
 
-def test_a_beta_below_one_makes_nothing_of_the_total_correlation_cheaper():
+def test_a_beta_below_one_counts_as_one_in_tcvae():
     model = vae(objective="tcvae", beta=5.0, beta_start=0.0, anneal_steps=10)
     out, loss, terms = seen(model, batch(model))
     assert loss - terms["reconstruction"] == pytest.approx(divergence(out).sum(), rel=1e-3)
@@ -219,7 +219,7 @@ def test_codes_are_draws_of_their_posteriors():
     np.testing.assert_array_equal(first["mean"], second["mean"])
 
 
-def test_free_bits_cost_what_they_are_worth_and_pull_at_nothing_below():
+def test_free_bits_are_a_constant_without_a_gradient_below_their_threshold():
     values = batch(vae())["image"]
     each = divergence(seen(vae(), {"image": values})[0])
     assert np.ptp(each) > 0.01
@@ -269,7 +269,7 @@ def factor_vae():
 
 
 @pytest.mark.parametrize("still, moving", [("vae", "discriminator"), ("discriminator", "vae")])
-def test_vae_and_discriminator_never_move_by_the_loss_of_the_other(still, moving):
+def test_vae_and_discriminator_are_trained_only_by_their_own_loss(still, moving):
     model = factor_vae()
     model.optimizer.learning_rate = 1.0
     model.optimizer[still].learning_rate = 0.0
@@ -299,7 +299,7 @@ def test_each_parameter_group_sees_its_own_half_of_the_batch():
     assert right[1] != pytest.approx(plain[1], abs=1e-6) and right[0] == pytest.approx(plain[0])
 
 
-def test_the_discriminator_finds_latents_that_repeat_each_other():
+def test_the_discriminator_detects_redundant_latents():
     model = vae(objective="factorvae", rate=0.003, jit=True, latents=2)
     kernel, bias = model.encoder.get_layer("posterior").trainable_variables
     one = numpy(kernel)[:, :1]
@@ -321,7 +321,7 @@ def test_the_discriminator_finds_latents_that_repeat_each_other():
     assert correlations[-1] > 0.2 and correlations[-1] > correlations[0]
 
 
-def test_a_discriminator_that_cannot_tell_costs_the_log_of_two():
+def test_a_discriminator_at_chance_has_a_loss_of_the_log_of_two():
     model = vae(objective="factorvae")
     kernel, bias = model.discriminator.trainable_variables[-2:]
     kernel.assign(0 * numpy(kernel))
@@ -363,12 +363,12 @@ def test_saving_keeps_the_codes_the_pictures_and_the_step(tmp_path, architecture
     assert again.get_config() == model.get_config()
     want, found = (m.encode(values[m.domain], values.get("mask")) for m in (model, again))
     np.testing.assert_allclose(found, want, atol=1e-5)
-    told = [want[0], values["phone"]] if model.phones else want[0]
-    np.testing.assert_allclose(numpy(again.decoder(told)), numpy(model.decoder(told)), atol=1e-5)
+    given = [want[0], values["phone"]] if model.phones else want[0]
+    np.testing.assert_allclose(numpy(again.decoder(given)), numpy(model.decoder(given)), atol=1e-5)
     assert int(numpy(again.step)) == 12
 
 
-def test_a_checkpoint_goes_on_with_the_same_draws_and_annealing(tmp_path):
+def test_a_checkpoint_resumes_with_the_same_draws_and_annealing(tmp_path):
     model, again = (vae(rate=0.01, jit=True, anneal_steps=10, seed=seed) for seed in (0, 5))
     for seed in (1, 2):
         stepped(model, seed)
@@ -380,7 +380,7 @@ def test_a_checkpoint_goes_on_with_the_same_draws_and_annealing(tmp_path):
     np.testing.assert_allclose(flat(again.variables), flat(model.variables), atol=1e-6)
 
 
-def test_a_checkpoint_goes_on_with_the_same_dropout(tmp_path):
+def test_a_checkpoint_resumes_with_the_same_dropout(tmp_path):
     model, again = (vae("utterance", dropout=0.3, seed=seed) for seed in (0, 5))
     values = tensors(batch(model))
 
@@ -472,7 +472,7 @@ def test_a_code_does_not_depend_on_what_follows_its_utterance(frames):
     assert np.abs(np.subtract(model.encode(padded), want)).max() > 1e-3
 
 
-def test_a_code_hears_every_frame_of_its_utterance_and_none_after():
+def test_a_code_depends_on_every_frame_of_its_utterance_and_on_none_after():
     model = listener()
     mel, mask = np.full((17, 16, 8), -6.0, "float32"), np.zeros((17, 16), "float32")
     mask[:, :11] = 1
@@ -501,9 +501,10 @@ def test_decode_takes_pictures_back_to_their_unit(architecture):
     before = numpy(bias).copy()
     codes = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
     phone = batch(model, 4)["phone"] if model.phones else None
-    told = [codes, phone] if model.phones else codes
-    bias.assign(before - np.median(numpy(model.decoder(told))))  # half below the lowest of the unit
-    scaled, found = numpy(model.decoder(told)), model.decode(codes, phone)
+    given = [codes, phone] if model.phones else codes
+    # Half of the values are below the lowest of the unit.
+    bias.assign(before - np.median(numpy(model.decoder(given))))
+    scaled, found = numpy(model.decoder(given)), model.decode(codes, phone)
     bias.assign(before)
     assert scaled.min() < 0 < scaled.max()
     assert found.shape == (4, *model.shape)
@@ -525,11 +526,11 @@ def test_decode_of_a_bernoulli_is_its_chance_and_never_overflows():
 
 @functools.cache
 def speaker():
-    """A model whose decoder is told phones."""
+    """A model whose decoder is conditioned on phones."""
     return vae("utterance", phones=PHONES, latents=2)
 
 
-def test_phones_change_what_is_said_and_not_the_code():
+def test_phones_change_the_decoded_mel_and_not_the_code():
     model = speaker()
     values = batch(model)
     other = values | {"phone": (values["phone"] + 1) % PHONES}
@@ -539,7 +540,7 @@ def test_phones_change_what_is_said_and_not_the_code():
     assert np.abs(a["decoded"] - b["decoded"]).max() > 1e-2
 
 
-def test_the_code_changes_every_frame_whatever_is_said():
+def test_the_code_changes_every_frame_for_any_phones():
     model = speaker()
     phone = np.arange(24)[None] % (PHONES + 1) - 1  # -1, an unknown phone, among them
     mels = [model.decode(np.float32([[0, z]]), phone) for z in (0, 2)]
@@ -551,11 +552,11 @@ def test_the_code_changes_every_frame_whatever_is_said():
     np.testing.assert_allclose(long[:, :4], short[:, :4], atol=1e-4)
 
 
-def test_phones_are_wanted_where_the_decoder_is_told_them_and_nowhere_else():
+def test_phones_are_required_only_where_the_decoder_is_conditioned_on_them():
     code = np.zeros((1, 2), "float32")
     with pytest.raises(ValueError, match="phone: is missing"):
         speaker().decode(code)
-    with pytest.raises(ValueError, match="phone: this decoder is told no phones"):
+    with pytest.raises(ValueError, match="phone: this decoder is not conditioned on phones"):
         vae("utterance").decode(np.zeros((1, 3), "float32"), np.zeros((1, 16), "int32"))
 
 

@@ -148,10 +148,10 @@ def gated(x, layer):
         kernel = numpy(convolution.kernel)
         past = np.pad(x, [(0, 0), (2**i, 0), (0, 0)])[:, : x.shape[1]]
         values, gates = np.split(past @ kernel[0] + x @ kernel[1] + numpy(convolution.bias), 2, -1)
-        heard = np.tanh(values) * sigmoid(gates)
-        total = total + dense(heard, layer.skips[i])
+        gated = np.tanh(values) * sigmoid(gates)
+        total = total + dense(gated, layer.skips[i])
         if i < len(layer.residuals):
-            x = x + dense(heard, layer.residuals[i])
+            x = x + dense(gated, layer.residuals[i])
     return total[:, ::-1] if layer.backwards else total
 
 
@@ -199,17 +199,17 @@ def test_every_architecture_is_what_numpy_computes_from_the_same_weights(domain,
     model = drawn(classifier(domain, architecture, labels=3, width=16))
     items = speech(4, domain=domain)[domain]  # both emotions
     want = reference(model, items)
-    assert np.ptp(want, axis=0).min() > 3e-3  # it depends on what is heard
+    assert np.ptp(want, axis=0).min() > 3e-3  # it depends on the input
     np.testing.assert_allclose(numpy(model.logits(items)), want, rtol=1e-4, atol=1e-4)
 
 
 def test_logits_are_those_of_call_and_the_embedding_is_what_they_are_made_of():
     model = drawn(classifier("mel", "lstm", labels=3))
-    heard = {name: numpy(value) for name, value in model(speech(2)).items()}
-    np.testing.assert_allclose(numpy(model.logits(speech(2)["mel"])), heard["logits"], atol=1e-6)
-    np.testing.assert_allclose(heard["embedding"], heard["lstm_1"].mean(axis=1), atol=1e-6)
+    outputs = {name: numpy(value) for name, value in model(speech(2)).items()}
+    np.testing.assert_allclose(numpy(model.logits(speech(2)["mel"])), outputs["logits"], atol=1e-6)
+    np.testing.assert_allclose(outputs["embedding"], outputs["lstm_1"].mean(axis=1), atol=1e-6)
     kernel, bias = (numpy(v) for v in model.network.layers[-1].weights)
-    np.testing.assert_allclose(heard["logits"], heard["embedding"] @ kernel + bias, atol=1e-5)
+    np.testing.assert_allclose(outputs["logits"], outputs["embedding"] @ kernel + bias, atol=1e-5)
 
 
 @every_architecture
@@ -224,11 +224,11 @@ def test_call_holds_every_activation_at_its_shape(domain, architecture):
         ("wave", "lstm"): {"block_0": (2, 128, 1), "block_1": (2, 16, 2), "block_2": (2, 2, 4),
                            "lstm_0": (2, 2, 16), "lstm_1": (2, 2, 16), "embedding": (2, 16)},
     }[domain, architecture] | {"logits": (2, 3), "probabilities": (2, 3)}
-    heard = classifier(domain, architecture, labels=3)(speech(2, domain=domain))
-    assert {name: tuple(value.shape) for name, value in heard.items()} == shapes
+    outputs = classifier(domain, architecture, labels=3)(speech(2, domain=domain))
+    assert {name: tuple(value.shape) for name, value in outputs.items()} == shapes
 
 
-# What it hears
+# Predictions
 
 
 @every_architecture
@@ -252,7 +252,7 @@ def test_certain_logits_are_probabilities_without_overflow():
 
 
 @every_domain
-def test_a_louder_clip_is_heard_as_another_one(domain, architecture):
+def test_the_level_of_a_clip_changes_the_prediction(domain, architecture):
     # Scaling every clip to its own range, as the earlier work did, would throw its level away.
     model = drawn(classifier(domain, architecture))
     items = speech(4, domain=domain)[domain]
@@ -274,8 +274,8 @@ def test_mels_beyond_the_bounds_are_clipped_to_them():
     ("mel", "wavenet", "wavenet", 7), ("mel", "lstm", "lstm_0", 16),
     ("wave", "wavenet", "wavenet", 7), ("wave", "lstm", "lstm_0", 16),
 ])
-def test_both_directions_of_time_are_heard(domain, architecture, name, reach):
-    # What changes in the middle is heard before it and behind it, within the reach of the layers.
+def test_outputs_depend_on_both_directions_of_time(domain, architecture, name, reach):
+    # A change in the middle changes the outputs on both sides, within the receptive field.
     model = drawn(classifier(domain, architecture))
     count = 16 if domain == "mel" else {"wavenet": 512, "lstm": 16 * 512}[architecture]
     plain = np.zeros((1, count, 8)[: 3 - (domain == "wave")], "float32") + 0.1
@@ -310,7 +310,7 @@ def trained():
 
 
 @every_architecture
-def test_a_few_steps_teach_what_is_true_of_clips_never_heard(trained, domain, architecture):
+def test_a_few_steps_generalise_to_unseen_clips(trained, domain, architecture):
     fresh = speech(64, seed=1000, domain=domain)
     found = trained(domain, architecture).probabilities(fresh[domain])  # by the moving statistics
     assert np.mean(found.argmax(axis=1) == fresh["emotion"]) > 0.95
@@ -318,7 +318,7 @@ def test_a_few_steps_teach_what_is_true_of_clips_never_heard(trained, domain, ar
 
 
 @every_architecture
-def test_a_saved_model_hears_the_same(trained, tmp_path, domain, architecture):
+def test_a_saved_model_predicts_the_same(trained, tmp_path, domain, architecture):
     model = trained(domain, architecture)
     model.save(tmp_path / "classifier.keras")
     again = keras.saving.load_model(tmp_path / "classifier.keras")
@@ -327,7 +327,7 @@ def test_a_saved_model_hears_the_same(trained, tmp_path, domain, architecture):
     assert again.get_config() == model.get_config()
 
 
-def test_a_saved_model_goes_on_learning_from_clips_worn_as_they_would_have_been(tmp_path):
+def test_a_saved_model_resumes_training_with_the_same_augmentation(tmp_path):
     model = classifier(rate=0.01, wear=0.5, warp=0.2)
     model.train_on_batch(speech(8))
     model.save(tmp_path / "classifier.keras")
@@ -358,7 +358,7 @@ def test_the_loss_is_the_cross_entropy_of_the_logits_never_of_probabilities():
     assert logs["accuracy"] == 1
 
 
-def test_another_label_can_be_told():
+def test_another_label_can_be_classified():
     model = classifier(condition="gender", labels=3, rate=0.0)
     batch = speech(4)
     batch["gender"] = np.array([0, 1, 2, 2], "int32")
@@ -380,25 +380,26 @@ def test_evaluation_changes_nothing():
 
 
 @pytest.mark.parametrize("change", [dict(wear=0.5), dict(warp=0.2)])
-def test_wear_and_warp_change_training_and_nothing_else(change):
-    plain, worn = (classifier(rate=0.01, **each) for each in ({}, change))
+def test_augmentation_changes_training_and_nothing_else(change):
+    plain, augmented = (classifier(rate=0.01, **each) for each in ({}, change))
     batch = speech(8)
     np.testing.assert_array_equal(
-        plain.probabilities(batch["mel"]), worn.probabilities(batch["mel"]))
+        plain.probabilities(batch["mel"]), augmented.probabilities(batch["mel"]))
     tested, trained = zip(*[
         (model.test_on_batch(batch, return_dict=True)["loss"],
          model.reset_metrics() or model.train_on_batch(batch, return_dict=True)["loss"])
-        for model in (plain, worn)])
+        for model in (plain, augmented)])
     assert tested[0] == tested[1]
     assert trained[0] != pytest.approx(trained[1], abs=1e-4)
 
 
 @every_domain
-def test_wear_leaves_silence_silent_up_to_its_edges(domain, architecture):
+def test_blur_and_noise_leave_silence_silent_up_to_its_edges(domain, architecture):
     # Constant clips have no spread, and are their own average, also where neighbours are missing.
     model = classifier(domain, architecture, wear=0.5)
     flat = np.full((3, 12, 8)[: 3 - (domain == "wave")], 0.7, "float32")
-    np.testing.assert_allclose(numpy(model._worn(ops.convert_to_tensor(flat))), flat, atol=1e-5)
+    augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(flat)))
+    np.testing.assert_allclose(augmented, flat, atol=1e-5)
 
 
 def thirds(shares):
@@ -408,70 +409,73 @@ def thirds(shares):
     return all(abs(count - 100) < 5 * 8.2 for count in (np.sum(shares < 1e-5), np.sum(shares > 1 - 1e-5)))
 
 
-def test_wear_blurs_a_third_of_the_clips_a_third_in_part_and_a_third_not():
-    model = classifier("wave", "wavenet", wear=0.0)  # no grain
+def test_blur_changes_a_third_of_the_clips_a_third_in_part_and_a_third_not():
+    model = classifier("wave", "wavenet", wear=0.0)  # no noise
     wave = np.where(np.arange(32) % 2, -1.0, 1.0).astype("float32") * np.ones((300, 1), "float32")
-    worn = numpy(model._worn(ops.convert_to_tensor(wave)))
+    augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(wave)))
     # Of five neighbours three have the sign of the middle, so that their average is 1/5 of the
     # sample, and 1/25 once more averaged.
-    share = (1 - (worn * wave)[:, 4:-4]) / (1 - 1 / 25)
+    share = (1 - (augmented * wave)[:, 4:-4]) / (1 - 1 / 25)
     assert np.ptp(share, axis=1).max() < 1e-5  # one for the clip
     assert thirds(share[:, 0])
 
 
-def test_wear_blurs_mels_along_time_and_bands():
+def test_mels_are_blurred_along_time_and_bands():
     model = classifier(wear=0.0)
     along = np.where(np.arange(16) % 2, -1.0, 1.0).astype("float32")[:, None] * np.ones((16, 16), "float32")
     for mel in (along, along.T):
-        worn = numpy(model._worn(ops.convert_to_tensor(np.stack(60 * [mel]))))
-        inside = (worn * mel)[:, 4:-4, 4:-4]
+        augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(np.stack(60 * [mel]))))
+        inside = (augmented * mel)[:, 4:-4, 4:-4]
         assert inside.min() == pytest.approx(1 / 25, abs=1e-5) and inside.max() == pytest.approx(1)
 
 
-def test_the_grain_of_wear_is_its_share_of_the_spread_of_a_third_of_the_clips():
+def test_the_noise_is_relative_to_the_standard_deviation_in_a_third_of_the_clips():
     model = classifier("wave", "wavenet", wear=0.5)
     ramp = np.linspace(-1, 1, 1024, dtype="float32") * np.ones((300, 1), "float32")
     ramp[::2] *= 0.01  # loud and quiet clips alike
-    grain = (numpy(model._worn(ops.convert_to_tensor(ramp))) - ramp)[:, 4:-4]  # its own average there
-    ratio = grain.std(axis=1) / ramp.std(axis=1)
-    grainy = ratio > 0.44  # 0.5 within what 1016 draws tell, five standard deviations
+    augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(ramp)))
+    noise = (augmented - ramp)[:, 4:-4]  # the average of a ramp is the ramp there
+    ratio = noise.std(axis=1) / ramp.std(axis=1)
+    noisy = ratio > 0.44  # 0.5 within the error of 1016 draws, five standard deviations
     assert ratio.max() < 0.56
-    assert abs(np.sum(ratio < 1e-3) - 100) < 5 * 8.2 and np.sum(grainy) > 100 - 5 * 8.2
-    assert min(np.sum(grainy[::2]), np.sum(grainy[1::2])) > 50 - 5 * 5.8
+    assert abs(np.sum(ratio < 1e-3) - 100) < 5 * 8.2 and np.sum(noisy) > 100 - 5 * 8.2
+    assert min(np.sum(noisy[::2]), np.sum(noisy[1::2])) > 50 - 5 * 5.8
 
 
-def test_warp_shifts_all_bands_of_a_mel_by_one_share_of_them():
+def test_vtlp_shifts_all_bands_of_a_mel_by_one_share_of_them():
     # On a ramp over the bands the value is the band: m + share * mels, within the bands there are.
     model = classifier(shape=(16, 80), warp=0.1)
     bands = np.arange(80, dtype="float32")
     mel = np.broadcast_to(bands, (100, 16, 80)).copy()
-    warped = numpy(model._warped(ops.convert_to_tensor(mel)))
-    shift = warped[:, 0, 40] - 40
+    shifted = numpy(model._vocal_tract_perturbed(ops.convert_to_tensor(mel)))
+    shift = shifted[:, 0, 40] - 40
     assert -8 <= shift.min() < -7 and 7 < shift.max() <= 8
     want = np.clip(bands + shift[:, None, None], 0, 79)
-    np.testing.assert_allclose(warped, np.broadcast_to(want, warped.shape), atol=1e-3)
+    np.testing.assert_allclose(shifted, np.broadcast_to(want, shifted.shape), atol=1e-3)
 
 
-def test_warp_plays_waves_faster_or_slower():
+def test_vtlp_plays_waves_faster_or_slower():
     model = classifier("wave", "wavenet", warp=0.1)
     tone = np.sin(2 * np.pi * 0.01 * np.arange(4096, dtype="float32"))
-    warped = numpy(model._warped(ops.convert_to_tensor(np.broadcast_to(tone, (50, 4096)).copy())))
-    spectrum = np.abs(np.fft.rfft(warped[:, :3600] * np.hanning(3600), 36_000))
+    tones = ops.convert_to_tensor(np.broadcast_to(tone, (50, 4096)).copy())
+    shifted = numpy(model._vocal_tract_perturbed(tones))
+    spectrum = np.abs(np.fft.rfft(shifted[:, :3600] * np.hanning(3600), 36_000))
     factor = spectrum.argmax(axis=1) / 36_000 / 0.01
     assert 0.9 - 0.01 < factor.min() < 0.93 and 1.07 < factor.max() < 1.1 + 0.01
-    for wave, share in zip(warped, factor):
+    for wave, share in zip(shifted, factor):
         want = np.sin(2 * np.pi * 0.01 * share * np.arange(3600))
         assert np.corrcoef(wave[:3600], want)[0, 1] > 0.9  # from its own beginning
 
 
 @every_domain
-def test_warp_leaves_silence_silent(domain, architecture):
+def test_vtlp_leaves_silence_silent(domain, architecture):
     model = classifier(domain, architecture, warp=0.2)
     flat = np.full((3, 12, 8)[: 3 - (domain == "wave")], 0.7, "float32")
-    np.testing.assert_allclose(numpy(model._warped(ops.convert_to_tensor(flat))), flat, atol=1e-5)
+    augmented = numpy(model._vocal_tract_perturbed(ops.convert_to_tensor(flat)))
+    np.testing.assert_allclose(augmented, flat, atol=1e-5)
 
 
-def test_a_training_is_repeated_by_its_seed_which_draws_wear_and_warp():
+def test_a_training_is_repeated_by_its_seed_which_draws_the_augmentation():
     def trained(**changes):
         model = classifier(rate=0.01, wear=0.5, warp=0.2, **changes)
         for step in range(2):

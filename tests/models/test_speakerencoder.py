@@ -71,7 +71,7 @@ def test_the_loss_is_the_cross_entropy_of_scaled_cosines():
     np.testing.assert_allclose(float(numpy(terms["accuracy"])), np.mean(logits.argmax(axis=1) == own))
 
 
-def test_it_learns_to_tell_speakers_apart():
+def test_training_separates_the_speakers():
     model = encoder(rate=1e-2)
     first, *_, last = (model.train_on_batch({"mel": clips(4, 2, seed=k)})[0] for k in range(40))
     assert last < 0.7 * first
@@ -79,21 +79,21 @@ def test_it_learns_to_tell_speakers_apart():
 
 def test_training_clips_differ_in_loudness_and_noise_and_others_do_not():
     model = encoder(loudness=0.5)
-    level = numpy(model._changed(ops.zeros((200, 6, MELS))))
+    level = numpy(model._augmented(ops.zeros((200, 6, MELS))))
     np.testing.assert_allclose(level, np.broadcast_to(level[:, :1, :1], level.shape), atol=1e-6)
     assert 0.4 < level[:, 0, 0].std() < 0.6
-    grain = numpy(encoder(wear=0.5)._changed(ops.zeros((200, 6, MELS))))
+    grain = numpy(encoder(wear=0.5)._augmented(ops.zeros((200, 6, MELS))))
     assert 0.2 < grain.std() < 0.4 and abs(grain.mean()) < 0.02
     batch = {"mel": ops.convert_to_tensor(clips())}
     losses = [float(numpy(model.loss_and_terms(batch, training=False)[0])) for _ in range(2)]
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize(("changes", "says"), [
+@pytest.mark.parametrize(("changes", "line"), [
     (dict(per_speaker=1), "per_speaker: 1 must be at least 2"),
     (dict(depth=0), "depth: 0 must be at least 1"), (dict(wear=-1.0), "wear: -1.0 must be at least 0")])
-def test_what_does_not_fit_is_refused_by_name(changes, says):
-    with pytest.raises(ValueError, match=says):
+def test_a_wrong_argument_is_named(changes, line):
+    with pytest.raises(ValueError, match=line):
         encoder(**changes)
 
 

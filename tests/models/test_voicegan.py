@@ -139,7 +139,7 @@ def test_a_wave_is_the_image_itself_and_stays_in_full_scale():
     )
 
 
-def test_the_critic_of_waves_is_shuffled_in_training_and_never_outside():
+def test_the_critic_of_waves_has_phase_shuffle_in_training_only():
     model = gan(compiled=False, **{**WAVE, "width": 4})
     wave = ops.convert_to_tensor(batch(4)["wave"])
 
@@ -199,7 +199,7 @@ def test_generate_is_decode_of_the_noise_of_its_seed(domain):
 
 @pytest.mark.parametrize("still, moving", [("critic", "generator"), ("generator", "critic")])
 @every_domain
-def test_critic_and_generator_never_move_by_the_loss_of_the_other(domain, still, moving):
+def test_critic_and_generator_are_trained_only_by_their_own_loss(domain, still, moving):
     model = gan(n_critic=1, **DOMAINS[domain])
     model.optimizer[still].learning_rate = 0.0
     before = {p: flat(v) for p, v in model.parameter_groups().items()}
@@ -283,7 +283,7 @@ def test_training_pulls_the_generator_to_the_real_mels():
 
 
 @every_domain
-def test_the_plain_model_has_no_label_and_no_class_head(domain):
+def test_the_unconditional_model_has_no_label_and_no_class_head(domain):
     model = gan(compiled=False, labels=0, condition="", **DOMAINS[domain])
     out = model({"noise": model.noise(2)})
     assert "logits" not in out

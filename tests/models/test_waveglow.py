@@ -64,7 +64,7 @@ def test_channels_leave_the_flow():
 
 @pytest.mark.parametrize("changes", [
     {}, dict(alternate=True), dict(upsample_to="groups"), dict(hop=12, group=8), WHITE, WHITE | dict(group=24, early_size=4)])
-def test_noise_and_audio_are_two_names_of_one_thing(changes):
+def test_the_flow_is_invertible(changes):
     model = flow(**changes)
     wave, mel = sounds(model)
     z = model.forward(tensor(wave), tensor(mel))["z"]
@@ -91,7 +91,7 @@ def test_the_likelihood_is_that_of_a_change_of_variables(changes):
     assert found == pytest.approx(expected, abs=0.02) and abs(expected) > 1
 
 
-def test_a_new_flow_says_half_of_the_power_whatever_the_mel():
+def test_the_loss_of_a_new_flow_is_half_of_the_power_for_any_mel():
     model = flow(settled=False)
     wave, mel = sounds(model)
     for each in (mel, mel + 3):
@@ -141,7 +141,7 @@ def test_what_leaves_first_comes_first():
 
 
 @pytest.mark.parametrize("changes", [{}, WHITE])
-def test_audio_in_pieces_has_no_seams(changes):
+def test_audio_does_not_depend_on_the_chunks(changes):
     model = flow(**changes)
     mel = np.random.default_rng(2).normal(-4, 2, (90, MELS))
     whole, pieces = model.infer(mel, sigma=1.0), model.infer(mel, sigma=1.0, frames=11)
@@ -151,7 +151,7 @@ def test_audio_in_pieces_has_no_seams(changes):
     np.testing.assert_allclose(pieces, whole, atol=3e-6 * np.abs(whole).max())
 
 
-def test_nothing_beyond_its_reach_is_heard():
+def test_audio_depends_on_the_receptive_field_only():
     model = flow(upsample_to="groups")
     frames = 40
     wave, mel = sounds(model, frames, count=1)
@@ -177,12 +177,12 @@ def test_mels_of_any_number_of_frames_have_audio(frames, changes):
     np.testing.assert_allclose(sounded, model.infer(mel[0], sigma=0.6), atol=1e-5)
 
 
-def test_a_new_flow_whispers_what_the_mel_says():
+def test_a_new_flow_gives_noise_with_the_envelope_of_the_mel():
     model = flow(settled=False, **WHITE)
     loud, faint = (np.full((40, MELS), level) for level in (-1.0, -4.0))
     waves = [model.infer(mel, sigma=1.0) for mel in (loud, faint)]
     assert waves[0].std() / waves[1].std() == pytest.approx(np.exp(3), rel=0.01)
-    # Told its mel, such audio is as likely as noise can be: its loss is that of its entropy.
+    # Given its mel, such audio is as likely as noise can be: its loss is that of its entropy.
     terms = model.eval_on({"wave": tensor(waves[0][None]), "mel": tensor(loud[None])})
     again = model.eval_on({"wave": tensor(waves[0][None]), "mel": tensor(faint[None])})
     assert float(terms["log_likelihood"]) > float(again["log_likelihood"]) + 10
@@ -207,7 +207,7 @@ def test_audio_is_of_the_weights_as_they_are():
 
 
 @pytest.mark.parametrize("shape", [(0, MELS), (4, MELS + 1), (4,)])
-def test_what_is_no_mel_is_refused(shape):
+def test_a_mel_of_the_wrong_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected \[time, 5\]"):
         flow().infer(np.zeros(shape))
 
@@ -331,6 +331,6 @@ def test_it_is_saved_and_loaded_whole(tmp_path):
     (dict(kernel=2), "kernel: 2 must be odd"), (dict(sigma=0.0), "sigma: 0.0 must be above 0"),
     (dict(upsample_to="nowhere"), "upsample_to: 'nowhere'"), (dict(early_every=1, early_size=4), "leave -4 of 8"), (dict(depth=17), "depth: 17 must be at most 16"),
     (dict(upsample_to="groups", hop=12), "group: 8 must divide the hop of 12"), (dict(prewhiten=True), "bands: those of the 5 mels")])
-def test_what_does_not_fit_is_named(changes, line):
+def test_a_wrong_argument_is_named(changes, line):
     with pytest.raises(ValueError, match=line):
         flow(**changes)

@@ -33,7 +33,7 @@ def test_a_dead_field_is_a_type_error():
         TrainConfig(**LEAST, momentum=0.9)
 
 
-def test_what_is_not_said_is_plain_adam_at_a_constant_rate():
+def test_the_default_is_plain_adam_at_a_constant_rate():
     config = TrainConfig(**LEAST)
     assert (config.decay, config.clip_norm, config.weight_decay, config.ema) == (1, 0, 0, 0)
     assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS

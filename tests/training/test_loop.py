@@ -23,7 +23,7 @@ pytestmark = pytest.mark.backend
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_killed_run_resumes_with_the_same_losses(tmp_path):
     whole = create(tmp_path / "whole", decay=0.5)
     train(whole, valid=Noise(seed=1))
 
@@ -47,7 +47,7 @@ OTHER = {"tensorflow": "jax", "jax": "torch", "torch": "tensorflow"}[keras.backe
 
 
 @pytest.mark.skipif(importlib.util.find_spec(OTHER) is None, reason=f"{OTHER} is not installed")
-def test_what_one_backend_trained_speaks_and_learns_on_another(tmp_path):
+def test_a_model_trained_on_one_backend_generates_and_trains_on_another(tmp_path):
     run = create(tmp_path / "run", ema=0.5)
     script = f"""
         import sys; sys.path.insert(0, {str(ROOT)!r})
@@ -93,7 +93,7 @@ def test_the_rates_of_all_parameter_groups_decay_after_each_epoch(tmp_path):
     np.testing.assert_allclose(rates.seen, DECAYED, rtol=1e-6)
 
 
-def test_a_resumed_run_goes_on_with_the_decayed_rates(tmp_path):
+def test_a_resumed_run_continues_with_the_decayed_rates(tmp_path):
     class Stop(Rates):
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
@@ -127,7 +127,7 @@ def test_weights_move_by_the_decayed_rates(tmp_path, decay, still):
     assert moved < 1e-7 if still else moved > 1e-4
 
 
-def test_a_classifier_learns_in_a_run_and_is_loaded_at_its_best_with_its_names(tmp_path):
+def test_a_classifier_is_trained_and_loaded_at_its_best_with_its_names(tmp_path):
     model = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", width=4, depth=1,
                  wear=0.5, warp=0.1)
     run = create(tmp_path / "run", model=model, name="classifier", ema=0.5, decay=0.5,
@@ -149,7 +149,7 @@ def test_a_classifier_learns_in_a_run_and_is_loaded_at_its_best_with_its_names(t
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_log_loss"} <= set(rows(run)[0])
 
 
-def test_a_finished_run_says_so(tmp_path):
+def test_a_finished_run_is_refused(tmp_path):
     run = create(tmp_path / "run")
     train(run)
     with pytest.raises(KvoiceError, match="finished.*generate"):
@@ -259,11 +259,11 @@ def test_the_saved_model_is_the_best_epoch_averaged(tmp_path):
     assert np.abs(saved.generate(1, label=0) - newest).max() > 1e-4
 
 
-def test_a_model_that_refuses_a_value_says_which(tmp_path):
+def test_a_model_that_rejects_a_value_names_it(tmp_path):
     with pytest.raises(KvoiceError, match="voicegan: shape"):
         train(create(tmp_path / "run", model={**MODEL, "shape": (15, 16)}))
 
 
-def test_loading_before_the_first_checkpoint_says_so(tmp_path):
+def test_loading_before_the_first_checkpoint_is_refused(tmp_path):
     with pytest.raises(KvoiceError, match="no checkpoint yet"):
         kvoice.load(create(tmp_path / "run").path)

@@ -37,7 +37,7 @@ class Beep:
 
 
 class Listener:
-    """A model that hears and says nothing."""
+    """A model without weights that generates beeps."""
 
     domain = "mel"
 
@@ -60,7 +60,7 @@ def shown(tmp_path):
     return written(tmp_path, Vowel())
 
 
-def heard(events, label):
+def audio_of(events, label):
     (event,) = [e for e in events.Tensors(f"audio/{label}") if e.step == 100]
     wave, rate = tf.audio.decode_wav(tf.make_ndarray(event.tensor_proto)[0, 0])
     assert int(rate) == SPEC.sample_rate_hz
@@ -73,15 +73,15 @@ def test_losses_are_shown_over_steps(shown):
     assert tf.make_ndarray(event.tensor_proto) == pytest.approx(2.5)
 
 
-def test_each_label_is_heard_as_it_is(shown):
-    loud = {label: np.abs(heard(shown, label)).max() for label in ("calm", "angry")}
+def test_the_audio_of_each_label_is_written_unchanged(shown):
+    loud = {label: np.abs(audio_of(shown, label)).max() for label in ("calm", "angry")}
     assert loud["calm"] < 1e-3 < loud["angry"]
 
 
-def test_waves_are_heard_as_they_are_and_shown_as_their_mels(tmp_path):
+def test_waves_are_written_unchanged_and_their_mels_as_images(tmp_path):
     events = written(tmp_path, Beep())
     for label, name in enumerate(("calm", "angry")):
-        np.testing.assert_allclose(heard(events, name), Beep().generate(1, label)[0], atol=1e-3)
+        np.testing.assert_allclose(audio_of(events, name), Beep().generate(1, label)[0], atol=1e-3)
         (event,) = events.Tensors(f"mel/{name}")
         width, height, png = tf.make_ndarray(event.tensor_proto)
         assert (int(width), int(height)) == (32, SPEC.mels)
