@@ -3,12 +3,13 @@
     python benchmarks/adainvc.py                        # the default variant, what is installed
     python benchmarks/adainvc.py --variant=official     # on a GPU
 
-Batches are noise, so that no corpus is needed. Each backend runs in a process of its own, and all take
-turns for several rounds, so that a slow minute of the machine does not fall on one of them. "plain torch"
-is the same network, loss, clipping and optimizer written with torch's own layers: the ratios are its times
-divided by each row's, above 1 where kvoice is faster. A conversion is a source of ten seconds and a
-target of five, mel to mel, each time of another length; `times_real_time` is seconds of source for each
-second. With --vocoder Griffin-Lim is timed as well, which is the same on all.
+Batches are noise, so that no corpus is needed. Each backend runs in a process of its own, and all
+take turns for several rounds, so that a slow minute of the machine does not fall on one of them.
+"plain torch" is the same network, loss, clipping and optimizer written with torch's own layers: the
+ratios are its times divided by each row's, above 1 where kvoice is faster. A conversion is a source
+of ten seconds and a target of five, mel to mel, each time of another length; `times_real_time` is
+seconds of source for each second. With --vocoder Griffin-Lim is timed as well, which is the same on
+all.
 """
 
 import argparse
@@ -28,7 +29,9 @@ SOURCE_S, TARGET_S, CONVERSIONS = 10, 5, 8
 
 
 def plain_torch(mels, group):
-    """The network, written with torch's layers alone: returns modules (speaker, content, decoder)."""
+    """The network, written with torch's layers alone: returns modules (speaker, content,
+    decoder).
+    """
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -42,7 +45,9 @@ def plain_torch(mels, group):
     class Bank(nn.Module):
         def __init__(self, hidden):
             super().__init__()
-            self.bank = nn.ModuleList(nn.Conv1d(mels, width["bank"], k + 1) for k in range(group["bank"]))
+            self.bank = nn.ModuleList(
+                nn.Conv1d(mels, width["bank"], k + 1) for k in range(group["bank"])
+            )
             self.entry = nn.Conv1d(group["bank"] * width["bank"] + mels, hidden, 1)
 
         def forward(self, x):
@@ -51,10 +56,14 @@ def plain_torch(mels, group):
     class Encoder(nn.Module):
         def __init__(self, hidden, norm):
             super().__init__()
-            self.bank, self.norm = Bank(hidden), nn.InstanceNorm1d(hidden) if norm else nn.Identity()
+            self.bank, self.norm = (
+                Bank(hidden),
+                nn.InstanceNorm1d(hidden) if norm else nn.Identity(),
+            )
             self.first = nn.ModuleList(nn.Conv1d(hidden, hidden, kernel) for _ in range(2 * stages))
             self.second = nn.ModuleList(
-                nn.Conv1d(hidden, hidden, kernel, 1 + i % 2) for i in range(2 * stages))
+                nn.Conv1d(hidden, hidden, kernel, 1 + i % 2) for i in range(2 * stages)
+            )
 
         def forward(self, x):
             x = F.relu(self.norm(self.bank(x)))
@@ -68,7 +77,9 @@ def plain_torch(mels, group):
             super().__init__()
             hidden = width["speaker"]
             self.encoder = Encoder(hidden, False)
-            self.dense = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(2 * group["dense_blocks"]))
+            self.dense = nn.ModuleList(
+                nn.Linear(hidden, hidden) for _ in range(2 * group["dense_blocks"])
+            )
             self.output = nn.Linear(hidden, group["embedding"])
 
         def forward(self, x):
@@ -81,7 +92,9 @@ def plain_torch(mels, group):
         def __init__(self):
             super().__init__()
             self.encoder = Encoder(width["content"], group["content_norm"])
-            self.mean, self.log_var = (nn.Conv1d(width["content"], group["latents"], 1) for _ in range(2))
+            self.mean, self.log_var = (
+                nn.Conv1d(width["content"], group["latents"], 1) for _ in range(2)
+            )
 
         def forward(self, x):
             x = self.encoder(x)
@@ -92,10 +105,15 @@ def plain_torch(mels, group):
             super().__init__()
             hidden, blocks = width["decoder"], 2 * group["decoder_stages"]
             self.up = [2 if i % 2 == 0 and i < 2 * stages else 1 for i in range(blocks)]
-            self.entry, self.norm = nn.Conv1d(group["latents"], hidden, 1), nn.InstanceNorm1d(hidden)
+            self.entry, self.norm = (
+                nn.Conv1d(group["latents"], hidden, 1),
+                nn.InstanceNorm1d(hidden),
+            )
             self.first = nn.ModuleList(nn.Conv1d(hidden, hidden, kernel) for _ in range(blocks))
             self.second = nn.ModuleList(nn.Conv1d(hidden, up * hidden, kernel) for up in self.up)
-            self.affine = nn.ModuleList(nn.Linear(group["embedding"], 2 * hidden) for _ in range(2 * blocks))
+            self.affine = nn.ModuleList(
+                nn.Linear(group["embedding"], 2 * hidden) for _ in range(2 * blocks)
+            )
             self.exit = nn.Conv1d(hidden, mels, 1)
 
         def styled(self, x, affine, voice):
@@ -108,8 +126,11 @@ def plain_torch(mels, group):
                 y = padded(self.styled(padded(x, first), self.affine[2 * i], voice), second)
                 if up > 1:
                     batch, channels, frames = y.shape
-                    y = y.view(batch, channels // up, up, frames).transpose(2, 3).reshape(
-                        batch, channels // up, frames * up)
+                    y = (
+                        y.view(batch, channels // up, up, frames)
+                        .transpose(2, 3)
+                        .reshape(batch, channels // up, frames * up)
+                    )
                     x = F.interpolate(x, scale_factor=up, mode="nearest")
                 x = self.styled(y, self.affine[2 * i + 1], voice) + x
             return self.exit(x)
@@ -127,7 +148,9 @@ def by_plain_torch(mels, config, parameters):
     speaker, content, decoder = modules
     weights = [w for module in modules for w in module.parameters()]
     assert sum(w.numel() for w in weights) == parameters
-    adam = torch.optim.Adam(weights, values["rates"]["vae"], amsgrad=True, weight_decay=values["weight_decay"])
+    adam = torch.optim.Adam(
+        weights, values["rates"]["vae"], amsgrad=True, weight_decay=values["weight_decay"]
+    )
 
     def tensor(mel):
         return torch.as_tensor(mel, device=device).transpose(1, 2).contiguous()
@@ -186,8 +209,11 @@ def timed(row, variant, steps):
     keras.utils.set_random_seed(0)
     model = AdaINVC(mels=spec.mels, **config["model"])
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    step, convert = (by_plain_torch(spec.mels, config, parameters) if row == "plain torch"
-                     else by_kvoice(model, config))
+    step, convert = (
+        by_plain_torch(spec.mels, config, parameters)
+        if row == "plain torch"
+        else by_kvoice(model, config)
+    )
     rng = np.random.default_rng(0)
     shape = (config["data"]["batch"], config["data"]["crop_frames"], spec.mels)
     batch = {"mel": rng.normal(size=shape).astype("float32")}
@@ -195,8 +221,9 @@ def timed(row, variant, steps):
     frames = [round(seconds * spec.sample_rate_hz / spec.hop) for seconds in (SOURCE_S, TARGET_S)]
 
     def converted(shift):
-        source, target = (rng.normal(size=(count - 3 * shift, spec.mels)).astype("float32")
-                          for count in frames)
+        source, target = (
+            rng.normal(size=(count - 3 * shift, spec.mels)).astype("float32") for count in frames
+        )
         start = time.perf_counter()
         convert(source, target)
         return time.perf_counter() - start
@@ -231,17 +258,30 @@ def main():
     for _ in range(options.rounds):
         for row in rows:
             done = subprocess.run(
-                [sys.executable, __file__, f"--row={row}", f"--variant={options.variant}",
-                 f"--steps={options.steps}"], stdout=subprocess.PIPE, check=True, text=True,
-                env=os.environ | {"KERAS_BACKEND": ROWS[row]})
+                [
+                    sys.executable,
+                    __file__,
+                    f"--row={row}",
+                    f"--variant={options.variant}",
+                    f"--steps={options.steps}",
+                ],
+                stdout=subprocess.PIPE,
+                check=True,
+                text=True,
+                env=os.environ | {"KERAS_BACKEND": ROWS[row]},
+            )
             found[row].append(json.loads(done.stdout.splitlines()[-1]))
-    table = {row: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-             for row, rounds in found.items()}
+    table = {
+        row: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+        for row, rounds in found.items()
+    }
     for row in table.values():
         row["times_real_time"] = SOURCE_S / row["conversion_s"]
         if "plain torch" in table:
             for name in ("step", "conversion"):
-                row[f"{name}_against_plain_torch"] = table["plain torch"][f"{name}_s"] / row[f"{name}_s"]
+                row[f"{name}_against_plain_torch"] = (
+                    table["plain torch"][f"{name}_s"] / row[f"{name}_s"]
+                )
     result = {"variant": options.variant or "default", "rounds": options.rounds, "rows": table}
     if options.vocoder:
         result["griffin_lim_times_real_time"] = SOURCE_S / vocoder_s()

@@ -26,8 +26,10 @@ def rate(function, items, repeat):
     for _ in range(repeat):
         function()
     clock_s = time.perf_counter() - start
-    return {"items_per_second": repeat * items / clock_s,
-            "cores": (time.process_time() - busy) / clock_s}
+    return {
+        "items_per_second": repeat * items / clock_s,
+        "cores": (time.process_time() - busy) / clock_s,
+    }
 
 
 def main():
@@ -55,16 +57,27 @@ def main():
                 start, busy = time.perf_counter(), time.process_time()
                 tones.keep()
                 clock_s = time.perf_counter() - start
-                whole[name] = {"seconds": clock_s, "items_per_second": len(space) / clock_s,
-                               "cores": (time.process_time() - busy) / clock_s}
+                whole[name] = {
+                    "seconds": clock_s,
+                    "items_per_second": len(space) / clock_s,
+                    "cores": (time.process_time() - busy) / clock_s,
+                }
                 if name == "cqt":
                     source = FactorSource("additive", "train", 64)
                     steps = iter(range(10**6))
                     batches = rate(lambda: source.batch(next(steps)), 64, 500)
             finally:
                 os.chdir(here)
-    measure.write("additive", {"items": len(space), "samples": additive.SAMPLES, "chunk": one,
-                               "whole_grid": whole, "batches": batches})
+    measure.write(
+        "additive",
+        {
+            "items": len(space),
+            "samples": additive.SAMPLES,
+            "chunk": one,
+            "whole_grid": whole,
+            "batches": batches,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -28,8 +28,18 @@ COMMANDS = {  # the script and the flag that takes the row
 def answer(python, words, row):
     """The last line that a process of an environment prints, parsed as JSON."""
     done = subprocess.run(
-        [python, *words], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
-        env={**os.environ, "KERAS_BACKEND": row.removeprefix("plain "), "PYTHONPATH": str(HERE.parent)})
+        [python, *words],
+        cwd=HERE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+        text=True,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": row.removeprefix("plain "),
+            "PYTHONPATH": str(HERE.parent),
+        },
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -52,18 +62,37 @@ def main():
                 for place in (0, 1):
                     words = [file, flag, row, "--steps", str(options.steps)]
                     found = answer(options.python[place], words, row)
-                    step_s = found["step_s"] if "step_s" in found else statistics.median(found["steps_s"])
+                    step_s = (
+                        found["step_s"]
+                        if "step_s" in found
+                        else statistics.median(found["steps_s"])
+                    )
                     times.setdefault((model, row, place), []).append(step_s)
                     print(f"{model}, {row}, environment {place}: {step_s:.3f} s", flush=True)
     table = {
-        model: {row: {"old_s": old, "new_s": new, "old_to_new": old / new} for row in ROWS
-                for old, new in [[statistics.median(times[model, row, place]) for place in (0, 1)]]}
-        for model in COMMANDS}
+        model: {
+            row: {"old_s": old, "new_s": new, "old_to_new": old / new}
+            for row in ROWS
+            for old, new in [[statistics.median(times[model, row, place]) for place in (0, 1)]]
+        }
+        for model in COMMANDS
+    }
     for rows in table.values():
         for row in rows.values():
-            row |= {f"{age}_to_plain_torch": rows["plain torch"][f"{age}_s"] / row[f"{age}_s"] for age in ("old", "new")}
-    measure.write("environments", {"steps": options.steps, "rounds": options.rounds, "old": versions(options.python[0]),
-                                   "new": versions(options.python[1]), "step": table})
+            row |= {
+                f"{age}_to_plain_torch": rows["plain torch"][f"{age}_s"] / row[f"{age}_s"]
+                for age in ("old", "new")
+            }
+    measure.write(
+        "environments",
+        {
+            "steps": options.steps,
+            "rounds": options.rounds,
+            "old": versions(options.python[0]),
+            "new": versions(options.python[1]),
+            "step": table,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python benchmarks/install.py
 
-The time is mostly that of downloading. It needs the packages' registry, and makes its environments in a temporary
-folder.
+The time is mostly that of downloading. It needs the packages' registry, and makes its environments
+in a temporary folder.
 """
 
 import pathlib
@@ -15,8 +15,13 @@ import time
 import measure
 
 ROOT = pathlib.Path(__file__).parent.parent
-EXTRAS = {"": "constraints.txt", "tensorflow": "constraints.txt", "jax": "constraints.txt",
-          "torch": "constraints.txt", "tfio": "constraints-tfio.txt"}
+EXTRAS = {
+    "": "constraints.txt",
+    "tensorflow": "constraints.txt",
+    "jax": "constraints.txt",
+    "torch": "constraints.txt",
+    "tfio": "constraints-tfio.txt",
+}
 
 
 def installed(extra, constraints):
@@ -26,20 +31,35 @@ def installed(extra, constraints):
         empty = size_mb(folder)
         start = time.perf_counter()
         subprocess.run(
-            [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--constraint",
-             ROOT / constraints, f"{ROOT}[{extra}]" if extra else ROOT], check=True)
+            [
+                f"{folder}/bin/python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-cache-dir",
+                "--constraint",
+                ROOT / constraints,
+                f"{ROOT}[{extra}]" if extra else ROOT,
+            ],
+            check=True,
+        )
         seconds = time.perf_counter() - start
         return {"size_mb": round(size_mb(folder) - empty), "seconds": round(seconds)}
 
 
 def size_mb(folder):
     """The size of a folder's files in MB."""
-    files = (path for path in pathlib.Path(folder).rglob("*") if path.is_file() and not path.is_symlink())
+    files = (
+        path for path in pathlib.Path(folder).rglob("*") if path.is_file() and not path.is_symlink()
+    )
     return sum(path.stat().st_size for path in files) / 1e6
 
 
 def main():
-    measure.write("install", {"extras": {extra: installed(extra, file) for extra, file in EXTRAS.items()}})
+    measure.write(
+        "install", {"extras": {extra: installed(extra, file) for extra, file in EXTRAS.items()}}
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,11 @@ def machine():
     from kvoice import runs
 
     cpu = next(
-        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        (
+            line.split(":")[1].strip()
+            for line in open("/proc/cpuinfo")
+            if line.startswith("model name")
+        ),
         platform.processor(),
     )
     return {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), **runs.versions()}

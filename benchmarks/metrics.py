@@ -50,8 +50,16 @@ def main():
         call()
         found[name] = time.perf_counter() - start
         print(f"{name}: {found[name]:.2f} s", flush=True)
-    measure.write("metrics", {"rows": options.rows, "codes": options.codes,
-                              "levels": list(LEVELS), "load_before": load, "seconds": found})
+    measure.write(
+        "metrics",
+        {
+            "rows": options.rows,
+            "codes": options.codes,
+            "levels": list(LEVELS),
+            "load_before": load,
+            "seconds": found,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -39,10 +39,17 @@ def waiting(source, steps):
 
     config = configs.configuration("voicegan")
     spec = source.spec
-    model = VoiceGAN(shape=(source.crop_frames, spec.mels), low=spec.low, high=spec.high,
-                     labels=len(source.labels["emotion"]), **config["model"])
-    adam = {name: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9)
-            for name in model.parameter_groups()}
+    model = VoiceGAN(
+        shape=(source.crop_frames, spec.mels),
+        low=spec.low,
+        high=spec.high,
+        labels=len(source.labels["emotion"]),
+        **config["model"],
+    )
+    adam = {
+        name: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9)
+        for name in model.parameter_groups()
+    }
     model.compile(OptimizerGroup(adam), jit_compile=keras.backend.backend() == "jax")
     waited, steps_s, iterator = [], [], iter(pipeline.batches(source))
     for _ in range(steps + 3):
@@ -88,8 +95,10 @@ def main():
             audio.write(paths[-1], wave, 44100)
         wavs = iter(pipeline.files(paths, spec).batch(1).repeat())
         found["utterances_from_wavs"] = rate(wavs, hop_s, len(paths) - 1)
-    measure.write("pipeline", {"hours_of_audio_per_second": found,
-                               "waiting_for_data": waiting(source, options.steps)})
+    measure.write(
+        "pipeline",
+        {"hours_of_audio_per_second": found, "waiting_for_data": waiting(source, options.steps)},
+    )
 
 
 if __name__ == "__main__":

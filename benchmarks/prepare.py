@@ -57,7 +57,8 @@ def main():
     def theirs(path):
         wave, _ = librosa.load(path, sr=rate)
         mel = librosa.feature.melspectrogram(
-            y=wave, sr=rate, n_mels=spec.mels, fmax=spec.fmax_hz, power=1.0, **stft)
+            y=wave, sr=rate, n_mels=spec.mels, fmax=spec.fmax_hz, power=1.0, **stft
+        )
         f0 = librosa.yin(wave, fmin=60, fmax=600, sr=rate, hop_length=hop)
         return f0, np.log(np.maximum(mel, spec.floor))
 
@@ -65,17 +66,27 @@ def main():
         paths, total = files(folder, options.count)
         waves = [audio.read(path, rate)[0] for path in paths]
         jobs = {
-            "read + resample + f0 + mel": (lambda: [ours(p) for p in paths],
-                                           lambda: [theirs(p) for p in paths]),
-            "read + resample": (lambda: [audio.read(p, rate) for p in paths],
-                                lambda: [librosa.load(p, sr=rate) for p in paths]),
-            "f0": (lambda: [audio.f0(w, rate, hop) for w in waves],
-                   lambda: [librosa.yin(w, fmin=60, fmax=600, sr=rate, hop_length=hop)
-                            for w in waves]),
-            "mel": (lambda: [audio.mel(w, spec) for w in waves],
-                    lambda: [librosa.feature.melspectrogram(
-                        y=w, sr=rate, n_mels=spec.mels, fmax=spec.fmax_hz, power=1.0, **stft)
-                        for w in waves]),
+            "read + resample + f0 + mel": (
+                lambda: [ours(p) for p in paths],
+                lambda: [theirs(p) for p in paths],
+            ),
+            "read + resample": (
+                lambda: [audio.read(p, rate) for p in paths],
+                lambda: [librosa.load(p, sr=rate) for p in paths],
+            ),
+            "f0": (
+                lambda: [audio.f0(w, rate, hop) for w in waves],
+                lambda: [librosa.yin(w, fmin=60, fmax=600, sr=rate, hop_length=hop) for w in waves],
+            ),
+            "mel": (
+                lambda: [audio.mel(w, spec) for w in waves],
+                lambda: [
+                    librosa.feature.melspectrogram(
+                        y=w, sr=rate, n_mels=spec.mels, fmax=spec.fmax_hz, power=1.0, **stft
+                    )
+                    for w in waves
+                ],
+            ),
         }
         table = {}
         for name, (mine, other) in jobs.items():
@@ -88,8 +99,15 @@ def main():
         start = time.perf_counter()
         prepare.prepare(f"folder:{folder}", os.path.join(folder, "shards"), spec)
         whole = time.perf_counter() - start
-    measure.write("prepare", {"seconds_of_audio": total, "files": len(paths), "one_process": table,
-                              "prepare_x_real_time": total / whole})
+    measure.write(
+        "prepare",
+        {
+            "seconds_of_audio": total,
+            "files": len(paths),
+            "one_process": table,
+            "prepare_x_real_time": total / whole,
+        },
+    )
 
 
 if __name__ == "__main__":

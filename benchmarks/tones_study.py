@@ -23,11 +23,14 @@ REFERENCES = ("PCA", "identity", "noise")
 
 def settings():
     """By name, the fields of the config that differ from the default of `:tones`."""
-    plain = {f"beta = {beta}": {"model.objective": "beta", "model.beta": float(beta)}
-             for beta in (1, 4, 8, 16)}
+    plain = {
+        f"beta = {beta}": {"model.objective": "beta", "model.beta": float(beta)}
+        for beta in (1, 4, 8, 16)
+    }
     return plain | {
         "beta-TCVAE, beta = 8": {"model.objective": "tcvae", "model.beta": 8.0},
-        "FactorVAE, gamma = 30": {"model.objective": "factorvae", "model.gamma": 30.0}}
+        "FactorVAE, gamma = 30": {"model.objective": "factorvae", "model.gamma": 30.0},
+    }
 
 
 def scored(name, fields, seed, steps):
@@ -37,8 +40,13 @@ def scored(name, fields, seed, steps):
     values = {**fields, "model.seed": seed, "train.seed": seed, "data.seed": seed}
     if steps:
         values |= {"train.steps": steps, "train.steps_per_epoch": steps // 10}
-    command = ["kvoice", "train", "--model=betavae:tones", f"--run={run}",
-               *(f"--config.{field}={value}" for field, value in values.items())]
+    command = [
+        "kvoice",
+        "train",
+        "--model=betavae:tones",
+        f"--run={run}",
+        *(f"--config.{field}={value}" for field, value in values.items()),
+    ]
     if not (run / "model.keras").exists():
         print(" ".join(command), flush=True)
         subprocess.run([sys.executable, "-m", *command], check=True, stdout=subprocess.DEVNULL)
@@ -50,10 +58,21 @@ def scored(name, fields, seed, steps):
         from kvoice.training import loop
 
         group = runs.load(run).config["data"]
-        train, test = (FactorSource("additive", **group | {"split": split}) for split in ("train", "test"))
-        write_json(run / "evaluation.json", disentanglement.factor_scores(
-            loop.load(run), train, test, 10_000, 0, references=name == "beta = 1" and not seed,
-            jobs=-1))
+        train, test = (
+            FactorSource("additive", **group | {"split": split}) for split in ("train", "test")
+        )
+        write_json(
+            run / "evaluation.json",
+            disentanglement.factor_scores(
+                loop.load(run),
+                train,
+                test,
+                10_000,
+                0,
+                references=name == "beta = 1" and not seed,
+                jobs=-1,
+            ),
+        )
     return json.loads((run / "evaluation.json").read_text())
 
 
@@ -70,13 +89,22 @@ def main():
     rows, references = {}, []
     for name, fields in settings().items():
         every = [scored(name, fields, seed, chosen.steps) for seed in range(chosen.seeds)]
-        rows[name] = {metric: summary([each["metrics"][metric] for each in every]) for metric in SHOWN}
+        rows[name] = {
+            metric: summary([each["metrics"][metric] for each in every]) for metric in SHOWN
+        }
         references += [row for row in every[0]["rows"] if row["name"] in REFERENCES]
-        print(f"{name:24}" + "".join(
-            f"  {metric} {v['median']:.3f} ({v['least']:.3f}-{v['largest']:.3f})"
-            for metric, v in rows[name].items()), flush=True)
-    write("tones_study", {"seeds": chosen.seeds, "settings": settings(), "rows": rows,
-                          "references": references})
+        print(
+            f"{name:24}"
+            + "".join(
+                f"  {metric} {v['median']:.3f} ({v['least']:.3f}-{v['largest']:.3f})"
+                for metric, v in rows[name].items()
+            ),
+            flush=True,
+        )
+    write(
+        "tones_study",
+        {"seeds": chosen.seeds, "settings": settings(), "rows": rows, "references": references},
+    )
 
 
 if __name__ == "__main__":

@@ -73,8 +73,10 @@ def by_kvoice(model, batch, jit):
 
     from kvoice.steps import OptimizerGroup
 
-    adam = {name: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9)
-            for name in model.parameter_groups()}
+    adam = {
+        name: keras.optimizers.Adam(1e-4, beta_1=0.5, beta_2=0.9)
+        for name in model.parameter_groups()
+    }
     model.compile(OptimizerGroup(adam), jit_compile=jit)
 
     def feed():
@@ -214,10 +216,17 @@ def timed(name, variant, steps):
 
         stats = jax.devices()[0].memory_stats()
         memory = stats and stats["peak_bytes_in_use"]
-    print(json.dumps({
-        "first_s": times[0], "steps_s": times[1:].tolist(), "batch": data["batch"],
-        "flops": flops(model, data["batch"]), "peak_bytes": memory,
-    }))
+    print(
+        json.dumps(
+            {
+                "first_s": times[0],
+                "steps_s": times[1:].tolist(),
+                "batch": data["batch"],
+                "flops": flops(model, data["batch"]),
+                "peak_bytes": memory,
+            }
+        )
+    )
 
 
 def main():
@@ -237,7 +246,9 @@ def main():
         for name in settings:
             words = ["--one", name, "--variant", options.variant, "--steps", str(options.steps)]
             done = subprocess.run(
-                [sys.executable, __file__, *words], stdout=subprocess.PIPE, check=True,
+                [sys.executable, __file__, *words],
+                stdout=subprocess.PIPE,
+                check=True,
                 env={**os.environ, "KERAS_BACKEND": SETTINGS[name][0]},
             )
             found[name].append(json.loads(done.stdout.splitlines()[-1]))
@@ -246,7 +257,8 @@ def main():
         steps = np.concatenate([r["steps_s"] for r in rounds])
         median = float(np.median(steps))
         row = table[name] = {
-            "step_s": median, "low_s": float(np.quantile(steps, 0.1)),
+            "step_s": median,
+            "low_s": float(np.quantile(steps, 0.1)),
             "high_s": float(np.quantile(steps, 0.9)),
             "first_step_s": float(np.median([r["first_s"] for r in rounds])),
             "tflops": rounds[0]["flops"] / median / 1e12,
@@ -260,8 +272,13 @@ def main():
             row["ratio_to_plain_torch"] = table["plain torch"]["step_s"] / row["step_s"]
     measure.write(
         f"train_step_{options.variant or 'default'}",
-        {"variant": options.variant or "default", "batch": found[settings[0]][0]["batch"],
-         "rounds": options.rounds, "steps": options.steps, "settings": table},
+        {
+            "variant": options.variant or "default",
+            "batch": found[settings[0]][0]["batch"],
+            "rounds": options.rounds,
+            "steps": options.steps,
+            "settings": table,
+        },
     )
 
 

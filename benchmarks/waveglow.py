@@ -1,16 +1,18 @@
 """Time and memory of a training step of waveglow, and the speed of synthesis, by backend.
 
     python benchmarks/waveglow.py                          # the default variant, what is installed
-    python benchmarks/waveglow.py --variant=256 --peak_tflops=N    # on a GPU; N is that of its data sheet
+    python benchmarks/waveglow.py --variant=256 --peak_tflops=N    # on a GPU; N is that of its data
+    sheet
 
-Batches are noise, so that no corpus is needed. Each row runs in a process of its own, and all take turns
-for several rounds, so that a slow minute of the machine does not fall on one of them. "plain torch" is the
-same network, loss, clipping and optimizer written with torch's own layers, weight norm included; for
-synthesis its weight norm is removed and its matrices are inverted once, as NVIDIA's code does. The ratios
-are its times divided by each row's, above 1 where kvoice is faster. Synthesis is of one mel of `--seconds`,
-sigma 1, after a first one of the same length; `times_real_time` and `khz` are of that. `memory_mb` is the
-peak of the process over its training steps, above what it had before the model was made (on a GPU it says
-nothing of the device). Published, on a V100 in float16: 520 kHz with 512 channels, 1200 kHz with 256.
+Batches are noise, so that no corpus is needed. Each row runs in a process of its own, and all take
+turns for several rounds, so that a slow minute of the machine does not fall on one of them. "plain
+torch" is the same network, loss, clipping and optimizer written with torch's own layers, weight
+norm included; for synthesis its weight norm is removed and its matrices are inverted once, as
+NVIDIA's code does. The ratios are its times divided by each row's, above 1 where kvoice is faster.
+Synthesis is of one mel of `--seconds`, sigma 1, after a first one of the same length;
+`times_real_time` and `khz` are of that. `memory_mb` is the peak of the process over its training
+steps, above what it had before the model was made (on a GPU it says nothing of the device).
+Published, on a V100 in float16: 520 kHz with 512 channels, 1200 kHz with 256.
 """
 
 import argparse
@@ -27,16 +29,21 @@ import measure
 import numpy as np
 
 ROWS = {  # backend, precision
-    "tensorflow": ("tensorflow", "float32"), "tensorflow, mixed bfloat16": ("tensorflow", "mixed_bfloat16"),
-    "jax": ("jax", "float32"), "jax, mixed bfloat16": ("jax", "mixed_bfloat16"),
-    "torch": ("torch", "float32"), "torch, mixed bfloat16": ("torch", "mixed_bfloat16"),
-    "plain torch": ("torch", "float32")}
+    "tensorflow": ("tensorflow", "float32"),
+    "tensorflow, mixed bfloat16": ("tensorflow", "mixed_bfloat16"),
+    "jax": ("jax", "float32"),
+    "jax, mixed bfloat16": ("jax", "mixed_bfloat16"),
+    "torch": ("torch", "float32"),
+    "torch, mixed bfloat16": ("torch", "mixed_bfloat16"),
+    "plain torch": ("torch", "float32"),
+}
 
 
 def plain_torch(mels, hop, bins, group):
     """The network, written with torch's layers alone: a module with `forward` and `infer`.
 
-    Its prewhitening has the right sizes and sums, not the right numbers: it is here for the time it takes.
+    Its prewhitening has the right sizes and sums, not the right numbers: it is here for the time it
+        takes.
     """
     import torch
     from torch import nn
@@ -50,13 +57,17 @@ def plain_torch(mels, hop, bins, group):
         def __init__(self):
             super().__init__()
             steps = torch.arange(2 * hop) + 0.5
-            self.register_buffer("cosines", (torch.pi / 2 / hop * torch.outer(steps, steps)).cos() / hop**0.5)
+            self.register_buffer(
+                "cosines", (torch.pi / 2 / hop * torch.outer(steps, steps)).cos() / hop**0.5
+            )
             self.register_buffer("turns", torch.rand(hop))
             self.register_buffer("spread", torch.rand(mels, bins) / mels)
             self.register_buffer("energies", torch.rand(bins, 2 * hop) / bins)
 
         def sizes(self, mel):
-            return ((mel[..., 1::2].transpose(1, 2) @ self.spread).exp() @ self.energies + 1e-9).log() / 2
+            return (
+                (mel[..., 1::2].transpose(1, 2) @ self.spread).exp() @ self.energies + 1e-9
+            ).log() / 2
 
         def laid(self, blocks, sign):
             blocks = blocks.clone()
@@ -75,11 +86,22 @@ def plain_torch(mels, hop, bins, group):
             super().__init__()
             self.start = weight_norm(nn.Conv1d(half, width, 1))
             self.cond = weight_norm(nn.Conv1d(conditions, 2 * width * depth, 1))
-            self.reach = nn.ModuleList(weight_norm(nn.Conv1d(
-                width, 2 * width, group["kernel"], dilation=2**i, padding=group["kernel"] // 2 * 2**i))
-                for i in range(depth))
-            self.skip = nn.ModuleList(weight_norm(nn.Conv1d(width, width * (2 if i < depth - 1 else 1), 1))
-                                      for i in range(depth))
+            self.reach = nn.ModuleList(
+                weight_norm(
+                    nn.Conv1d(
+                        width,
+                        2 * width,
+                        group["kernel"],
+                        dilation=2**i,
+                        padding=group["kernel"] // 2 * 2**i,
+                    )
+                )
+                for i in range(depth)
+            )
+            self.skip = nn.ModuleList(
+                weight_norm(nn.Conv1d(width, width * (2 if i < depth - 1 else 1), 1))
+                for i in range(depth)
+            )
             self.end = nn.Conv1d(width, 2 * half, 1)
             nn.init.zeros_(self.end.weight)
             nn.init.zeros_(self.end.bias)
@@ -87,7 +109,9 @@ def plain_torch(mels, hop, bins, group):
         def forward(self, x, conditions):
             x, conditions, total = self.start(x), self.cond(conditions), 0
             for i, (reach, skip) in enumerate(zip(self.reach, self.skip)):
-                values, gates = (reach(x) + conditions[:, 2 * width * i : 2 * width * (i + 1)]).chunk(2, 1)
+                values, gates = (
+                    reach(x) + conditions[:, 2 * width * i : 2 * width * (i + 1)]
+                ).chunk(2, 1)
                 out = skip(values.tanh() * gates.sigmoid())
                 if i < depth - 1:
                     x, out = x + out[:, :width], out[:, width:]
@@ -99,9 +123,13 @@ def plain_torch(mels, hop, bins, group):
             super().__init__()
             self.up = nn.ConvTranspose1d(mels, mels, 4 * rate, rate)
             self.prewhitening = Prewhitening() if group["prewhiten"] else None
-            self.channels = [size - group["early_size"] * (k // group["early_every"])
-                             for k in range(group["flows"])]
-            self.mixing = nn.ParameterList(torch.linalg.qr(torch.randn(c, c))[0] for c in self.channels)
+            self.channels = [
+                size - group["early_size"] * (k // group["early_every"])
+                for k in range(group["flows"])
+            ]
+            self.mixing = nn.ParameterList(
+                torch.linalg.qr(torch.randn(c, c))[0] for c in self.channels
+            )
             self.coupling = nn.ModuleList(Coupling(c // 2) for c in self.channels)
 
         def conditions(self, mel):
@@ -146,7 +174,9 @@ def plain_torch(mels, hop, bins, group):
                     early = torch.randn(shape[0], group["early_size"], shape[1], device=mel.device)
                     x = torch.cat([early, x], 1)
             wave = x.transpose(1, 2).flatten(1)
-            return self.prewhitening(wave, self.prewhitening.sizes(mel)) if self.prewhitening else wave
+            return (
+                self.prewhitening(wave, self.prewhitening.sizes(mel)) if self.prewhitening else wave
+            )
 
     return Flow()
 
@@ -185,10 +215,15 @@ def by_kvoice(model, config):
     from kvoice.steps import OptimizerGroup
 
     values = config["train"]
-    adam = keras.optimizers.Adam(values["rates"]["flow"], global_clipnorm=values["clip_norm"] or None)
+    adam = keras.optimizers.Adam(
+        values["rates"]["flow"], global_clipnorm=values["clip_norm"] or None
+    )
     model.compile(OptimizerGroup({"flow": adam}), jit_compile=keras.backend.backend() == "jax")
-    return (lambda batch: float(model.train_on_batch(batch)[0]), lambda: None,
-            lambda mel: model.infer(mel, sigma=1.0, frames=len(mel)))
+    return (
+        lambda batch: float(model.train_on_batch(batch)[0]),
+        lambda: None,
+        lambda mel: model.infer(mel, sigma=1.0, frames=len(mel)),
+    )
 
 
 def timed(options):
@@ -208,24 +243,41 @@ def timed(options):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model = WaveGlow(mels=spec.mels, hop=spec.hop, bands=audio.band_powers(spec), **config["model"])
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    step, ready, infer = (by_plain_torch(spec, config, parameters) if options.row == "plain torch"
-                          else by_kvoice(model, config))
+    step, ready, infer = (
+        by_plain_torch(spec, config, parameters)
+        if options.row == "plain torch"
+        else by_kvoice(model, config)
+    )
     rng = np.random.default_rng(0)
     size, frames = config["data"]["batch"], config["data"]["crop_frames"]
-    batch = {"mel": rng.normal(-4, 2, (size, frames, spec.mels)).astype("float32"),
-             "wave": rng.normal(0, 0.1, (size, frames * spec.hop)).astype("float32")}
+    batch = {
+        "mel": rng.normal(-4, 2, (size, frames, spec.mels)).astype("float32"),
+        "wave": rng.normal(0, 0.1, (size, frames * spec.hop)).astype("float32"),
+    }
     begun = time.perf_counter()
     step(batch)
     first_s = time.perf_counter() - begun
     found = measure.seconds(lambda: step(batch), options.steps)
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     ready()
-    mel = rng.normal(-4, 2, (2 * round(options.seconds * spec.sample_rate_hz / spec.hop / 2), spec.mels))
+    mel = rng.normal(
+        -4, 2, (2 * round(options.seconds * spec.sample_rate_hz / spec.hop / 2), spec.mels)
+    )
     mel = mel.astype("float32")
     synthesis = measure.seconds(lambda: infer(mel), 3)
-    print(json.dumps({"step_s": found["median_s"], "first_step_s": first_s, "memory_mb": memory,
-                      "synthesis_s": synthesis["median_s"], "samples": len(mel) * spec.hop,
-                      "rate_hz": spec.sample_rate_hz, "operations": operations(spec, config)}))
+    print(
+        json.dumps(
+            {
+                "step_s": found["median_s"],
+                "first_step_s": first_s,
+                "memory_mb": memory,
+                "synthesis_s": synthesis["median_s"],
+                "samples": len(mel) * spec.hop,
+                "rate_hz": spec.sample_rate_hz,
+                "operations": operations(spec, config),
+            }
+        )
+    )
 
 
 def operations(spec, config):
@@ -234,9 +286,15 @@ def operations(spec, config):
     size, width, depth = group["group"], group["width"], group["depth"]
     whole = group["upsample_to"] == "samples"
     conditions = spec.mels * (size if whole else 1)
-    each = depth * (width * 2 * width * (group["kernel"] + 1) + conditions * 2 * width) - width * width
-    flows = sum(each + width * c * 3 // 2 + c * c for c in (
-        size - group["early_size"] * (k // group["early_every"]) for k in range(group["flows"])))
+    each = (
+        depth * (width * 2 * width * (group["kernel"] + 1) + conditions * 2 * width) - width * width
+    )
+    flows = sum(
+        each + width * c * 3 // 2 + c * c
+        for c in (
+            size - group["early_size"] * (k // group["early_every"]) for k in range(group["flows"])
+        )
+    )
     up = 4 * spec.mels * spec.mels * (size if whole else 1)
     return 2 * 3 * (flows + up) * data["batch"] * data["crop_frames"] * spec.hop / size
 
@@ -260,11 +318,17 @@ def main():
     for _ in range(options.rounds):
         for row in rows:
             done = subprocess.run(
-                [sys.executable, __file__, f"--row={row}", *sys.argv[1:]], stdout=subprocess.PIPE, check=True,
-                text=True, env=os.environ | {"KERAS_BACKEND": ROWS[row][0]})
+                [sys.executable, __file__, f"--row={row}", *sys.argv[1:]],
+                stdout=subprocess.PIPE,
+                check=True,
+                text=True,
+                env=os.environ | {"KERAS_BACKEND": ROWS[row][0]},
+            )
             found[row].append(json.loads(done.stdout.splitlines()[-1]))
-    table = {row: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-             for row, rounds in found.items()}
+    table = {
+        row: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+        for row, rounds in found.items()
+    }
     for row in table.values():
         speed = row["samples"] / row["synthesis_s"]
         row |= {"khz": speed / 1000, "times_real_time": speed / row["rate_hz"]}
@@ -272,9 +336,13 @@ def main():
             row["share_of_peak"] = row["operations"] / row["step_s"] / (options.peak_tflops * 1e12)
         if "plain torch" in table:
             for name in ("step", "synthesis"):
-                row[f"{name}_against_plain_torch"] = table["plain torch"][f"{name}_s"] / row[f"{name}_s"]
-    measure.write(f"waveglow_{options.variant or 'default'}", {
-        "variant": options.variant or "default", "rounds": options.rounds, "rows": table})
+                row[f"{name}_against_plain_torch"] = (
+                    table["plain torch"][f"{name}_s"] / row[f"{name}_s"]
+                )
+    measure.write(
+        f"waveglow_{options.variant or 'default'}",
+        {"variant": options.variant or "default", "rounds": options.rounds, "rows": table},
+    )
 
 
 if __name__ == "__main__":

@@ -22,8 +22,14 @@ _OFFICIAL = {
     "audio": dataclasses.asdict(audio.SPECS["adainvc"]),
     "data": {"batch": 128},
     "model": {"anneal_steps": 20_000},
-    "train": {"steps": 200_000, "steps_per_epoch": 1000, "rates": {"vae": 5e-4}, "decay": 1.0,
-              "epsilon": 1e-8, "ema": 0.0},
+    "train": {
+        "steps": 200_000,
+        "steps_per_epoch": 1000,
+        "rates": {"vae": 5e-4},
+        "decay": 1.0,
+        "epsilon": 1e-8,
+        "ema": 0.0,
+    },
 }
 
 VARIANTS = {
@@ -32,8 +38,12 @@ VARIANTS = {
     "paper": _OFFICIAL,
     "tiny": {
         "data": {"batch": 4, "crop_frames": 32},
-        "model": {"width": {"bank": 4, "speaker": 4, "content": 4, "decoder": 4}, "latents": 4,
-                  "embedding": 4, "dense_blocks": 1},
+        "model": {
+            "width": {"bank": 4, "speaker": 4, "content": 4, "decoder": 4},
+            "latents": 4,
+            "embedding": 4,
+            "dense_blocks": 1,
+        },
         "train": {"steps": 6, "steps_per_epoch": 3},
     },
 }
@@ -41,41 +51,45 @@ VARIANTS = {
 
 def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
-    values = ml_collections.ConfigDict({
-        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
-        "data": {  # data.source.Source
-            "split": "train",  # the training speakers
-            "crop_frames": 128,
-            "batch": 32,
-            "seed": 0,
-        },
-        "model": {  # models.adainvc.AdaINVC
-            "width": {"bank": 128, "speaker": 128, "content": 128, "decoder": 128},
-            "latents": 128,
-            "embedding": 128,
-            "bank": 8,
-            "kernel": 5,
-            "encoder_stages": 3,
-            "decoder_stages": 3,
-            "dense_blocks": 6,
-            "content_norm": True,
-            "speaker": "encoder",  # or statistics
-            "reconstruction_weight": 10.0,
-            "kl_weight": 1.0,
-            "anneal_steps": 500,  # steps until the full kl_weight
-            "seed": 0,
-        },
-        "train": dataclasses.asdict(TrainConfig(
-            steps=2000,
-            steps_per_epoch=200,
-            rates={"vae": 1e-3},
-            decay=0.8,
-            amsgrad=True,
-            weight_decay=1e-4,
-            clip_norm=5.0,
-            ema=0.99,
-        )),
-    })
+    values = ml_collections.ConfigDict(
+        {
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "data": {  # data.source.Source
+                "split": "train",  # the training speakers
+                "crop_frames": 128,
+                "batch": 32,
+                "seed": 0,
+            },
+            "model": {  # models.adainvc.AdaINVC
+                "width": {"bank": 128, "speaker": 128, "content": 128, "decoder": 128},
+                "latents": 128,
+                "embedding": 128,
+                "bank": 8,
+                "kernel": 5,
+                "encoder_stages": 3,
+                "decoder_stages": 3,
+                "dense_blocks": 6,
+                "content_norm": True,
+                "speaker": "encoder",  # or statistics
+                "reconstruction_weight": 10.0,
+                "kl_weight": 1.0,
+                "anneal_steps": 500,  # steps until the full kl_weight
+                "seed": 0,
+            },
+            "train": dataclasses.asdict(
+                TrainConfig(
+                    steps=2000,
+                    steps_per_epoch=200,
+                    rates={"vae": 1e-3},
+                    decay=0.8,
+                    amsgrad=True,
+                    weight_decay=1e-4,
+                    clip_norm=5.0,
+                    ema=0.99,
+                )
+            ),
+        }
+    )
     values.lock()
     values.update(VARIANTS[variant])
     return values

@@ -39,8 +39,12 @@ _VOICES = {
         "phones": True,  # conditions the decoder on the phone of each frame, where labelled
         "dropout": 0.0,
     },
-    "train": {"steps": 2400, "steps_per_epoch": 240, "decay": 0.9,
-              "rates": {"vae": 3e-3, "discriminator": 1e-4}},  # the second for factorvae only
+    "train": {
+        "steps": 2400,
+        "steps_per_epoch": 240,
+        "decay": 0.9,
+        "rates": {"vae": 3e-3, "discriminator": 1e-4},
+    },  # the second for factorvae only
 }
 _TONES = {
     "data": {  # data.factors.FactorSource
@@ -61,8 +65,12 @@ _TONES = {
         "objective": "tcvae",
         "beta": 8.0,
     },
-    "train": {"steps": 2000, "steps_per_epoch": 200, "decay": 0.8,
-              "rates": {"vae": 2e-3, "discriminator": 1e-4}},
+    "train": {
+        "steps": 2000,
+        "steps_per_epoch": 200,
+        "decay": 0.8,
+        "rates": {"vae": 2e-3, "discriminator": 1e-4},
+    },
 }
 
 VARIANTS = {
@@ -71,8 +79,13 @@ VARIANTS = {
     "paper": {
         "data": {"crop_frames": 1000, "batch": 64},  # whole utterances
         "model": {"width": 32, "dropout": 0.1, "kl": "mean", "sigma": 0.14, "anneal_steps": 19_000},
-        "train": {"steps": 90_000, "steps_per_epoch": 1000, "rates": {"vae": 1e-4},
-                  "clip_norm": 0.5, "ema": 0.0},
+        "train": {
+            "steps": 90_000,
+            "steps_per_epoch": 1000,
+            "rates": {"vae": 1e-4},
+            "clip_norm": 0.5,
+            "ema": 0.0,
+        },
     },
     "tones": {},
     "recurrent": {
@@ -80,8 +93,13 @@ VARIANTS = {
     },
     "digits": {
         "data": {"representation": "image", "batch": 100},
-        "model": {"architecture": "dense", "width": 400, "likelihood": "bernoulli",
-                  "objective": "beta", "beta": 1.0},  # with beta = 4, images of 8 x 8 use no latent
+        "model": {
+            "architecture": "dense",
+            "width": 400,
+            "likelihood": "bernoulli",
+            "objective": "beta",
+            "beta": 1.0,
+        },  # with beta = 4, images of 8 x 8 use no latent
         "train": {"steps": 3000, "steps_per_epoch": 300},
     },
     "tiny": {
@@ -95,23 +113,25 @@ VARIANTS = {
 def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
     kind = _TONES if variant in DATA else _VOICES
-    values = ml_collections.ConfigDict({
-        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
-        "data": kind["data"],
-        "model": {  # models.betavae.BetaVAE
-            "likelihood": "gaussian",  # or bernoulli
-            "objective": "beta",  # or capacity, tcvae, factorvae
-            "beta_start": 0.0,  # beta at step 0, where it is annealed
-            "gamma": 100.0,  # weight in the objectives capacity and factorvae
-            "capacity_nats": 20.0,
-            "anneal_steps": 0,  # steps until the full weight
-            "free_nats": 0.0,
-            "kl": "sum",  # over the latents; or mean
-            "seed": 0,
-            **kind["model"],
-        },
-        "train": dataclasses.asdict(TrainConfig(clip_norm=100.0, ema=0.98, **kind["train"])),
-    })
+    values = ml_collections.ConfigDict(
+        {
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "data": kind["data"],
+            "model": {  # models.betavae.BetaVAE
+                "likelihood": "gaussian",  # or bernoulli
+                "objective": "beta",  # or capacity, tcvae, factorvae
+                "beta_start": 0.0,  # beta at step 0, where it is annealed
+                "gamma": 100.0,  # weight in the objectives capacity and factorvae
+                "capacity_nats": 20.0,
+                "anneal_steps": 0,  # steps until the full weight
+                "free_nats": 0.0,
+                "kl": "sum",  # over the latents; or mean
+                "seed": 0,
+                **kind["model"],
+            },
+            "train": dataclasses.asdict(TrainConfig(clip_norm=100.0, ema=0.98, **kind["train"])),
+        }
+    )
     values.lock()
     values.update(VARIANTS[variant])
     return values

@@ -41,8 +41,14 @@ def _paper(domain, architecture, width, depth, batch):
     return {
         "audio": {"trim_db": 25.0},
         "data": {"crop_frames": 160 if domain == "mel" else 128, "batch": batch},
-        "model": {"domain": domain, "architecture": architecture, "width": width, "depth": depth,
-                  "wear": 0.0, "warp": 0.0},
+        "model": {
+            "domain": domain,
+            "architecture": architecture,
+            "width": width,
+            "depth": depth,
+            "wear": 0.0,
+            "warp": 0.0,
+        },
         "train": {"steps": 301 * epoch, "steps_per_epoch": epoch, "decay": 0.99, "ema": 0.0},
     }
 
@@ -74,33 +80,37 @@ VARIANTS = {
 
 def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
-    values = ml_collections.ConfigDict({
-        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
-        "data": {  # data.source.Source
-            "split": "train",  # the training speakers; or judge
-            "crop_frames": 160,
-            "batch": 32,
-            "seed": 0,
-        },
-        "model": {  # models.classifier.Classifier
-            "domain": "mel",  # or wave
-            "architecture": "cnn",  # or wavenet, lstm
-            "condition": "emotion",  # or gender, speaker
-            "width": 8,
-            "depth": 3,
-            "wear": 0.5,  # augmentation: strength of noise and blur on the training clips
-            "warp": 0.05,  # augmentation: largest vocal tract length perturbation (VTLP)
-            "seed": 0,
-        },
-        "train": dataclasses.asdict(TrainConfig(
-            steps=1000,
-            steps_per_epoch=100,
-            rates={"classifier": 1e-3},
-            decay=0.8,
-            clip_norm=1.0,
-            ema=0.98,
-        )),
-    })
+    values = ml_collections.ConfigDict(
+        {
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "data": {  # data.source.Source
+                "split": "train",  # the training speakers; or judge
+                "crop_frames": 160,
+                "batch": 32,
+                "seed": 0,
+            },
+            "model": {  # models.classifier.Classifier
+                "domain": "mel",  # or wave
+                "architecture": "cnn",  # or wavenet, lstm
+                "condition": "emotion",  # or gender, speaker
+                "width": 8,
+                "depth": 3,
+                "wear": 0.5,  # augmentation: strength of noise and blur on the training clips
+                "warp": 0.05,  # augmentation: largest vocal tract length perturbation (VTLP)
+                "seed": 0,
+            },
+            "train": dataclasses.asdict(
+                TrainConfig(
+                    steps=1000,
+                    steps_per_epoch=100,
+                    rates={"classifier": 1e-3},
+                    decay=0.8,
+                    clip_norm=1.0,
+                    ema=0.98,
+                )
+            ),
+        }
+    )
     values.lock()
     values.update(VARIANTS[variant])
     return values

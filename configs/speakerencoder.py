@@ -25,8 +25,13 @@ VARIANTS = {
     "judge": {"data": {"split": "judge"}},
     "paper": {
         "data": {"batch": 640, "per_speaker": 10, "crop_frames": 160},
-        "train": {"steps": 50_000, "steps_per_epoch": 500, "rates": {"encoder": 1e-4}, "decay": 1.0,
-                  "ema": 0.0},
+        "train": {
+            "steps": 50_000,
+            "steps_per_epoch": 500,
+            "rates": {"encoder": 1e-4},
+            "decay": 1.0,
+            "ema": 0.0,
+        },
     },
     "tiny": {
         "data": {"batch": 4, "per_speaker": 2, "crop_frames": 20},
@@ -38,32 +43,36 @@ VARIANTS = {
 
 def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
-    values = ml_collections.ConfigDict({
-        "audio": dataclasses.asdict(audio.SPECS["speakerencoder"]),  # audio.Spec
-        "data": {  # data.source.Source
-            "split": "train",  # the training speakers; or judge
-            "crop_frames": 96,  # 160 published
-            "batch": 48,
-            "per_speaker": 4,
-            "seed": 0,
-        },
-        "model": {  # models.speakerencoder.SpeakerEncoder
-            "width": 256,
-            "depth": 3,
-            "embedding": 256,
-            "loudness": 0.2,  # augmentation: random level, in standard deviations of a band
-            "wear": 0.3,  # augmentation: largest noise, in the same unit
-            "seed": 0,
-        },
-        "train": dataclasses.asdict(TrainConfig(
-            steps=1200,
-            steps_per_epoch=100,
-            rates={"encoder": 1e-3},
-            decay=0.8,
-            clip_norm=3.0,
-            ema=0.98,
-        )),
-    })
+    values = ml_collections.ConfigDict(
+        {
+            "audio": dataclasses.asdict(audio.SPECS["speakerencoder"]),  # audio.Spec
+            "data": {  # data.source.Source
+                "split": "train",  # the training speakers; or judge
+                "crop_frames": 96,  # 160 published
+                "batch": 48,
+                "per_speaker": 4,
+                "seed": 0,
+            },
+            "model": {  # models.speakerencoder.SpeakerEncoder
+                "width": 256,
+                "depth": 3,
+                "embedding": 256,
+                "loudness": 0.2,  # augmentation: random level, in standard deviations of a band
+                "wear": 0.3,  # augmentation: largest noise, in the same unit
+                "seed": 0,
+            },
+            "train": dataclasses.asdict(
+                TrainConfig(
+                    steps=1200,
+                    steps_per_epoch=100,
+                    rates={"encoder": 1e-3},
+                    decay=0.8,
+                    clip_norm=3.0,
+                    ema=0.98,
+                )
+            ),
+        }
+    )
     values.lock()
     values.update(VARIANTS[variant])
     return values

@@ -8,8 +8,9 @@
 
 The published sizes are those of activation maximisation with a GAN prior (80 x 160 mels from a
 512-d noise, widths 64 to 512); the loss is that of Gulrajani et al. 2017, arXiv:1704.00028, the
-class head that of Choi et al. 2018 (StarGAN), arXiv:1711.09020. The default differs from them to train in
-a quarter of an hour on two cores: width 24, two critic steps instead of five, ten times the rates,
+class head that of Choi et al. 2018 (StarGAN), arXiv:1711.09020. The default differs from them to
+train in a quarter of an hour on two cores: width 24, two critic steps instead of five, ten times
+    the rates,
 an average of the weights. In the same time it came nearer to real speech than five critic steps at
 half these rates.
 """
@@ -52,33 +53,37 @@ VARIANTS = {
 
 def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
-    values = ml_collections.ConfigDict({
-        "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
-        "data": {  # data.source.Source
-            "split": "train",  # the training speakers
-            "crop_frames": 160,
-            "batch": 32,  # 16 for each of the n_critic steps of the critic
-            "seed": 0,
-        },
-        "model": {  # models.voicegan.VoiceGAN
-            "domain": "mel",
-            "condition": "emotion",  # or gender, speaker, "" for none
-            "noise": 512,
-            "width": 24,
-            "n_critic": 2,
-            "penalty": 10.0,
-            "class_weight": 1.0,
-            "seed": 0,
-        },
-        "train": dataclasses.asdict(TrainConfig(
-            steps=2400,
-            steps_per_epoch=200,
-            rates={"critic": 1e-3, "generator": 1e-3},
-            beta_1=0.5,
-            beta_2=0.9,
-            ema=0.99,
-        )),
-    })
+    values = ml_collections.ConfigDict(
+        {
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "data": {  # data.source.Source
+                "split": "train",  # the training speakers
+                "crop_frames": 160,
+                "batch": 32,  # 16 for each of the n_critic steps of the critic
+                "seed": 0,
+            },
+            "model": {  # models.voicegan.VoiceGAN
+                "domain": "mel",
+                "condition": "emotion",  # or gender, speaker, "" for none
+                "noise": 512,
+                "width": 24,
+                "n_critic": 2,
+                "penalty": 10.0,
+                "class_weight": 1.0,
+                "seed": 0,
+            },
+            "train": dataclasses.asdict(
+                TrainConfig(
+                    steps=2400,
+                    steps_per_epoch=200,
+                    rates={"critic": 1e-3, "generator": 1e-3},
+                    beta_1=0.5,
+                    beta_2=0.9,
+                    ema=0.99,
+                )
+            ),
+        }
+    )
     values.lock()
     values.update(VARIANTS[variant])
     return values

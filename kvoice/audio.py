@@ -321,7 +321,9 @@ def highpassed(wave: np.ndarray, lowest_hz: float, sample_rate_hz: int) -> np.nd
     """
     sections = scipy.signal.butter(5, lowest_hz, "highpass", fs=sample_rate_hz, output="sos")
     padding = min(18, wave.shape[-1] - 1)
-    return scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(np.float32)
+    return scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(
+        np.float32
+    )
 
 
 def _trimmed(wave, trim_db, frame=2048, hop=512):
@@ -541,9 +543,18 @@ def numbers(spec: Spec) -> dict:
     """
     logarithm, slope, offset = _SCALES[spec.scale](spec)
     low, high = (spec.low, spec.high) if spec.clip else (-math.inf, math.inf)
-    return {"window": window(spec), "hop": spec.hop, "power": spec.power,
-            "filters": mel_filters(spec), "floor": spec.floor, "logarithm": logarithm,
-            "slope": slope, "offset": offset, "low": low, "high": high}
+    return {
+        "window": window(spec),
+        "hop": spec.hop,
+        "power": spec.power,
+        "filters": mel_filters(spec),
+        "floor": spec.floor,
+        "logarithm": logarithm,
+        "slope": slope,
+        "offset": offset,
+        "low": low,
+        "high": high,
+    }
 
 
 def band_powers(spec: Spec) -> dict:
@@ -551,11 +562,12 @@ def band_powers(spec: Spec) -> dict:
 
     A band gives the power per sample and bin around its centre, for Gaussian noise, whose mean
     magnitude is sqrt(pi / 4) times its root mean square:
-    `ln power = slope * mel + offset`, or `slope * ln(max(floor, mel)) + offset` on the "linear" scale.
+    `ln power = slope * mel + offset`, or `slope * ln(max(floor, mel)) + offset` on the "linear"
+    scale.
 
     Returns:
-        {"fft", its samples; "centres" of the bands, in bins; "slope"; "offsets" of the bands; "floor", 0 where
-        the mel is a logarithm}.
+        {"fft", its samples; "centres" of the bands, in bins; "slope"; "offsets" of the bands;
+        "floor", 0 where the mel is a logarithm}.
     """
     filters = mel_filters(spec).astype(np.float64)
     areas = filters.sum(axis=0)
@@ -567,15 +579,21 @@ def band_powers(spec: Spec) -> dict:
     slope /= known["slope"]
     offsets -= slope * known["offset"]
     centres = np.arange(len(filters)) @ filters / areas
-    return {"fft": spec.fft, "centres": np.round(centres, 6).tolist(), "slope": slope,
-            "offsets": np.round(offsets, 6).tolist(), "floor": 0.0 if known["logarithm"] else spec.floor}
+    return {
+        "fft": spec.fft,
+        "centres": np.round(centres, 6).tolist(),
+        "slope": slope,
+        "offsets": np.round(offsets, 6).tolist(),
+        "floor": 0.0 if known["logarithm"] else spec.floor,
+    }
 
 
 def scaled(magnitude: np.ndarray, spec: Spec) -> np.ndarray:
     """Magnitudes on the scale of the Spec (its field `scale` has the formula); any shape."""
     known = numbers(spec)
     slope, offset, floor, low, high = (
-        np.float32(known[name]) for name in ("slope", "offset", "floor", "low", "high"))
+        np.float32(known[name]) for name in ("slope", "offset", "floor", "low", "high")
+    )
     values = np.maximum(np.asarray(magnitude, np.float32), floor)
     values = slope * (np.log(values) if known["logarithm"] else values) + offset
     return np.clip(values, low, high)
@@ -584,7 +602,9 @@ def scaled(magnitude: np.ndarray, spec: Spec) -> np.ndarray:
 def magnitude(mel: np.ndarray, spec: Spec) -> np.ndarray:
     """The inverse of `scaled`, down to the floor; any shape."""
     known = numbers(spec)
-    values = (np.asarray(mel, np.float32) - np.float32(known["offset"])) / np.float32(known["slope"])
+    values = (np.asarray(mel, np.float32) - np.float32(known["offset"])) / np.float32(
+        known["slope"]
+    )
     return np.exp(values) if known["logarithm"] else values
 
 
@@ -592,7 +612,10 @@ def magnitude(mel: np.ndarray, spec: Spec) -> np.ndarray:
 
 
 def griffin_lim(
-    mel: np.ndarray, spec: Spec, iterations: int = 60, momentum: float = 0.99,
+    mel: np.ndarray,
+    spec: Spec,
+    iterations: int = 60,
+    momentum: float = 0.99,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
     """Estimates a wave with the given mel, by alternating projections from an initial phase.
@@ -625,7 +648,8 @@ def deemphasised(wave: np.ndarray, spec: Spec) -> np.ndarray:
 
 
 def _found_phase(size, spec, iterations, momentum, guess, held=0):
-    """The phase as complex numbers of length 1, from a guess; that of the first `held` frames stays.
+    """The phase as complex numbers of length 1, from a guess; that of the first `held` frames
+    stays.
 
     Shapes: size [..., frames, 1 + fft // 2], guess the same -> the same complex64.
     """
@@ -641,15 +665,21 @@ def _found_phase(size, spec, iterations, momentum, guess, held=0):
 
 
 def long_griffin_lim(
-    mel: np.ndarray, spec: Spec, iterations: int = 60, momentum: float = 0.99,
-    chunk_frames: int = 1024, overlap_frames: int = 32, on_chunk=None,
+    mel: np.ndarray,
+    spec: Spec,
+    iterations: int = 60,
+    momentum: float = 0.99,
+    chunk_frames: int = 1024,
+    overlap_frames: int = 32,
+    on_chunk=None,
 ) -> np.ndarray:
     """`griffin_lim` of a mel of any length in bounded memory, without discontinuities.
 
     Each chunk begins with the last `overlap_frames` of the one before, and in every round holds the
-    phase that was found there; the last of them, which the mirrored end of that chunk has reached, it
-    finds anew. Where all frames that sound at a sample are held, both chunks give the same sample:
-    there one continues the other, without a cross-fade. A mel that fits one chunk gives the same
+    phase that was found there; the last of them, which the mirrored end of that chunk has reached,
+    it finds anew. Where all frames that sound at a sample are held, both chunks give the same
+    sample: there one continues the other, without a cross-fade. A mel that fits one chunk gives the
+        same
     wave as `griffin_lim`.
 
     Shapes: mel [frames, mels] -> [(frames - 1) * hop] float32.
@@ -730,7 +760,11 @@ _F0_SWITCH_COST = 0.14  # voiced <-> unvoiced, per 10 ms
 
 
 def f0(
-    wave: np.ndarray, sample_rate_hz: int, hop: int, fmin_hz: float = 60, fmax_hz: float = 600,
+    wave: np.ndarray,
+    sample_rate_hz: int,
+    hop: int,
+    fmin_hz: float = 60,
+    fmax_hz: float = 600,
 ) -> np.ndarray:
     """Estimates the F0 per frame as a path through the peaks of the autocorrelation.
 

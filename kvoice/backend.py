@@ -7,9 +7,10 @@ A model writes its training step once, in stateful style, as
 * `input_gradient(function, x)`: the gradient with respect to an input, which can be
   differentiated again (for gradient penalties).
 
-and with three outside of training: `input_value_and_grad(function, models)`, the compiled gradient of a
-function of trained models by their input (activation maximisation), `compiled(function)` of tensors, and
-`compiled_reading(function)` of variables.
+and with three outside of training: `input_value_and_grad(function, models)`, the compiled gradient
+    of a
+function of trained models by their input (activation maximisation), `compiled(function)` of
+tensors, and `compiled_reading(function)` of variables.
 
 `normal` and `bernoulli` are the distributions of latents and of decoded values: those of TensorFlow
 Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same formulas in
@@ -66,8 +67,10 @@ class _Bernoulli:
 @functools.cache
 def _distributions():
     """TensorFlow Probability's distributions for this backend, or None."""
-    name = {"tensorflow": "tensorflow_probability",
-            "jax": "tensorflow_probability.substrates.jax"}.get(BACKEND)
+    name = {
+        "tensorflow": "tensorflow_probability",
+        "jax": "tensorflow_probability.substrates.jax",
+    }.get(BACKEND)
     try:
         return importlib.import_module(name).distributions if name else None
     except Exception:  # its substrate falls behind JAX in many ways, none of them an ImportError
@@ -211,9 +214,7 @@ elif BACKEND == "torch":
         values = [variable.value for variable in variables]
         value, aux = loss()
         gradients = torch.autograd.grad(value, values, allow_unused=True)
-        gradients = [
-            torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients)
-        ]
+        gradients = [torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients)]
         return tree.map_structure(lambda t: t.detach(), (value, aux)), gradients
 
     def input_gradient(function, x):
@@ -345,7 +346,9 @@ elif BACKEND == "jax":
 
     def repeated(function, state, weights):
         layers = jax.numpy.arange(len(weights[0]))
-        return jax.lax.scan(lambda state, each: (function(state, *each), None), state, (layers, *weights))[0]
+        return jax.lax.scan(
+            lambda state, each: (function(state, *each), None), state, (layers, *weights)
+        )[0]
 
     def _differentiable_gradient(function, x):
         """`jax.grad(function, has_aux=True)(x)`, whose own derivative avoids slow operations.
@@ -377,9 +380,7 @@ elif BACKEND == "jax":
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
 
         def _stateless(self, step, groups, state, data):
-            pairs = [
-                pair for group, values in zip(groups, state) for pair in zip(group, values)
-            ]
+            pairs = [pair for group, values in zip(groups, state) for pair in zip(group, values)]
             with _opened(_Scope(pairs)) as scope:
                 logs = step(_single(data))
             return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
@@ -402,6 +403,4 @@ elif BACKEND == "jax":
             return self._stateless(self.test_on, groups, state, data)
 
 else:
-    raise ImportError(
-        f"kvoice runs on KERAS_BACKEND=tensorflow, jax or torch, not on {BACKEND!r}."
-    )
+    raise ImportError(f"kvoice runs on KERAS_BACKEND=tensorflow, jax or torch, not on {BACKEND!r}.")

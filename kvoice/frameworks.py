@@ -24,12 +24,14 @@ EXTRAS = {
 
 
 def chosen_backend():
-    """Returns the backend that KERAS_BACKEND names, else the first that is installed, and sets KERAS_BACKEND to it.
+    """Returns the backend that KERAS_BACKEND names, else the first that is installed, and sets
+    KERAS_BACKEND to it.
 
     Where Keras is imported already, its backend is the one.
 
     Raises:
-        KvoiceError: If it is none of `BACKENDS` or not installed, or none is, with the way to install it.
+        KvoiceError: If it is none of `BACKENDS` or not installed, or none is, with the way to
+            install it.
     """
     if "keras" in sys.modules:
         name = sys.modules["keras"].config.backend()
@@ -40,7 +42,9 @@ def chosen_backend():
     if name not in BACKENDS:
         near = difflib.get_close_matches(name.lower(), BACKENDS, n=1)
         guess = f', did you mean "{near[0]}"?' if near else ""
-        raise KvoiceError(f"KERAS_BACKEND={name}: no such backend{guess}; there are {', '.join(BACKENDS)}")
+        raise KvoiceError(
+            f"KERAS_BACKEND={name}: no such backend{guess}; there are {', '.join(BACKENDS)}"
+        )
     if not installed(name):
         raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; {way_to(name)}")
     os.environ["KERAS_BACKEND"] = name
@@ -53,7 +57,8 @@ def installed(package):
 
 
 def missing(error):
-    """Returns one line on a failed import of a package that an extra brings; "" for any other package.
+    """Returns one line on a failed import of a package that an extra brings; "" for any other
+    package.
 
     Args:
         error: A `ModuleNotFoundError`.
@@ -67,4 +72,5 @@ def way_to(*extras):
     """Returns how an extra, or one of several, is installed, as a part of a sentence."""
     each = " or ".join(f"'kvoice[{extra}]'" for extra in extras)
     here = " or ".join(f"'.[{extra}]'" for extra in extras)
-    return f"install it with pip install {each}, in a checkout pip install -c constraints.txt -e {here}"
+    in_a_checkout = f"in a checkout pip install -c constraints.txt -e {here}"
+    return f"install it with pip install {each}, {in_a_checkout}"

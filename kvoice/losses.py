@@ -49,9 +49,7 @@ def label_cross_entropy(logits, label):
 
     Source: the class loss of Choi et al. 2018 (StarGAN), arXiv:1711.09020, equations 2 and 3.
     """
-    return ops.mean(
-        keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True)
-    )
+    return ops.mean(keras.losses.sparse_categorical_crossentropy(label, logits, from_logits=True))
 
 
 def activation(logits, target):
@@ -123,16 +121,17 @@ def decomposed_kl(codes, mean, log_var):
     """Estimates the three parts of the KL divergence from one batch, in nats.
 
     Index-code mutual information, total correlation of the aggregate posterior, and the divergence
-    of each latent's own aggregate posterior from N(0, 1), where the aggregate is the mean of the batch's
-    posteriors. Their sum is an estimate of the KL. The estimate of the mutual information from
-    a batch of B is at most ln B: where codes hold more, the first is too small and the second too
+    of each latent's own aggregate posterior from N(0, 1), where the aggregate is the mean of the
+    batch's posteriors. Their sum is an estimate of the KL. The estimate of the mutual information
+    from a batch of B is at most ln B: where codes hold more, the first is too small and the second
+        too
     large.
 
     Shapes: `codes` (draws of the posteriors), `mean`, `log_var` [batch, latents] -> three scalars.
 
     Source: Chen et al. 2018, arXiv:1802.04942, equation 2, with minibatch-weighted sampling
-    (appendix C.1); differs: the logarithm of the size of the data is left out, a constant that moves
-    nats from the first part and the last to the second, and no gradient.
+    (appendix C.1); differs: the logarithm of the size of the data is left out, a constant that
+    moves nats from the first part and the last to the second, and no gradient.
     """
     share = ops.log(ops.cast(ops.shape(codes)[0], "float32"))
     posterior = backend.normal(mean, ops.exp(log_var / 2)).log_prob(codes)  # [B, D]
@@ -140,8 +139,11 @@ def decomposed_kl(codes, mean, log_var):
     prior = backend.normal(ops.zeros_like(codes), ops.ones_like(codes)).log_prob(codes)
     joint = ops.logsumexp(ops.sum(everyone, axis=-1), axis=1) - share  # [B]
     marginals = ops.logsumexp(everyone, axis=1) - share  # [B, D]
-    parts = (ops.sum(posterior, axis=-1) - joint, joint - ops.sum(marginals, axis=-1),
-             ops.sum(marginals - prior, axis=-1))
+    parts = (
+        ops.sum(posterior, axis=-1) - joint,
+        joint - ops.sum(marginals, axis=-1),
+        ops.sum(marginals - prior, axis=-1),
+    )
     return tuple(ops.mean(part) for part in parts)
 
 

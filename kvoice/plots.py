@@ -49,8 +49,10 @@ def mel_image(path, mels, titles: list[str], spec: audio.Spec, columns=()) -> No
     decibels = _decibels(path, mels, "a grid of mels, [rows, columns, time, mels]", spec)
     rows, wide = decibels.shape[:2]
     if len(titles) != rows or columns and len(columns) != wide:
-        raise KvoiceError(f"{path}: {rows} rows of {wide} mels do not go with "
-                          f"{len(titles)} titles and {len(columns)} columns")
+        raise KvoiceError(
+            f"{path}: {rows} rows of {wide} mels do not go with "
+            f"{len(titles)} titles and {len(columns)} columns"
+        )
     _save(_mel_figure(decibels, titles, columns, decibels.max(), spec), path)
 
 
@@ -75,8 +77,10 @@ def mel_animation(path, mels, captions: list[str], spec: audio.Spec, columns=())
     decibels = _decibels(path, mels, "frames of mels, [frames, items, time, mels]", spec)
     frames, items = decibels.shape[:2]
     if len(captions) != frames or columns and len(columns) != items:
-        raise KvoiceError(f"{path}: {frames} frames of {items} mels do not go with "
-                          f"{len(captions)} captions and {len(columns)} columns")
+        raise KvoiceError(
+            f"{path}: {frames} frames of {items} mels do not go with "
+            f"{len(captions)} captions and {len(columns)} columns"
+        )
     figure = _mel_figure(decibels[:1], [""], columns, decibels.max(), spec)
     _animate(path, figure, [[item.T for item in frame] for frame in decibels], captions)
 
@@ -99,8 +103,10 @@ def image_grid(path, images, titles: list[str], columns=(), turned: bool = False
     images = _images(path, images, "a grid of images, [rows, columns, height, width]")
     rows, wide = images.shape[:2]
     if len(titles) != rows or columns and len(columns) != wide:
-        raise KvoiceError(f"{path}: {rows} rows of {wide} images do not go with "
-                          f"{len(titles)} titles and {len(columns)} columns")
+        raise KvoiceError(
+            f"{path}: {rows} rows of {wide} images do not go with "
+            f"{len(titles)} titles and {len(columns)} columns"
+        )
     _save(_image_figure(images, titles, columns, turned), path)
 
 
@@ -122,11 +128,14 @@ def image_animation(path, images, captions: list[str], columns=(), turned: bool 
     images = _images(path, images, "frames of images, [frames, items, height, width]")
     frames, items = images.shape[:2]
     if len(captions) != frames or columns and len(columns) != items:
-        raise KvoiceError(f"{path}: {frames} frames of {items} images do not go with "
-                          f"{len(captions)} captions and {len(columns)} columns")
+        raise KvoiceError(
+            f"{path}: {frames} frames of {items} images do not go with "
+            f"{len(captions)} captions and {len(columns)} columns"
+        )
     figure = _image_figure(images[:1], [""], columns, turned)
-    _animate(path, figure, [[each.T if turned else each for each in frame] for frame in images],
-             captions)
+    _animate(
+        path, figure, [[each.T if turned else each for each in frame] for frame in images], captions
+    )
 
 
 def _images(path, images, wanted):
@@ -147,16 +156,25 @@ def _image_figure(images, titles, columns, turned):
     grid = figure.subplots(rows, items, squeeze=False)
     for row, title, axes in zip(images, titles, grid):
         for image, axis in zip(row, axes):
-            axis.imshow(image.T if turned else image, origin="lower" if turned else "upper",
-                        aspect="auto" if turned else "equal", interpolation="nearest", cmap=_MAP,
-                        vmin=0, vmax=1)
+            axis.imshow(
+                image.T if turned else image,
+                origin="lower" if turned else "upper",
+                aspect="auto" if turned else "equal",
+                interpolation="nearest",
+                cmap=_MAP,
+                vmin=0,
+                vmax=1,
+            )
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)
         axes[0].set_ylabel(textwrap.fill(title, 12), fontsize="medium", parse_math=False)
     for axis, column in zip(grid[0], columns):
-        axis.set_title(textwrap.fill(column, int(12 * across), break_long_words=False),
-                       fontsize="small", parse_math=False)
+        axis.set_title(
+            textwrap.fill(column, int(12 * across), break_long_words=False),
+            fontsize="small",
+            parse_math=False,
+        )
     return figure
 
 
@@ -175,11 +193,19 @@ def _animate(path, figure, frames, captions):
             image.set_data(item)
         canvas.draw()
         pictures.append(np.array(canvas.buffer_rgba())[..., :3])
-    first, *others = (PIL.Image.fromarray(picture).quantize(
-        palette=_palette(), dither=PIL.Image.Dither.NONE) for picture in pictures)
+    first, *others = (
+        PIL.Image.fromarray(picture).quantize(palette=_palette(), dither=PIL.Image.Dither.NONE)
+        for picture in pictures
+    )
     content = io.BytesIO()
-    first.save(content, "GIF", save_all=True, append_images=others, loop=0,
-               duration=[FRAME_MS] * len(others) + [LAST_MS])
+    first.save(
+        content,
+        "GIF",
+        save_all=True,
+        append_images=others,
+        loop=0,
+        duration=[FRAME_MS] * len(others) + [LAST_MS],
+    )
     _write(content, path)
 
 
@@ -213,9 +239,15 @@ def _mel_figure(decibels, titles, columns, loudest, spec):
     for row, title, axes in zip(decibels, titles, grid):
         for image, axis in zip(row, axes):
             shown = axis.imshow(
-                image.T, origin="lower", aspect="auto", interpolation="nearest", cmap=_MAP,
-                vmin=loudest - RANGE_DB, vmax=loudest,
-                extent=(0, seconds, -0.5, spec.mels - 0.5))
+                image.T,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                cmap=_MAP,
+                vmin=loudest - RANGE_DB,
+                vmax=loudest,
+                extent=(0, seconds, -0.5, spec.mels - 0.5),
+            )
         axes[0].set_ylabel(textwrap.fill(title, 14) + "\nkHz" if title else "kHz")
     for axis, column in zip(grid[0], columns):
         axis.set_title(column, fontsize="medium")
@@ -227,8 +259,9 @@ def _mel_figure(decibels, titles, columns, loudest, spec):
     grid[0, 0].set_yticks(bands, [f"{each / 1000:g}" for each in hz])
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     figure.supxlabel("time, s", fontsize="medium")
-    bar = figure.colorbar(shown, ax=grid, label="level, dB", pad=0.01, fraction=0.05,
-                          aspect=min(30, 12 * rows))
+    bar = figure.colorbar(
+        shown, ax=grid, label="level, dB", pad=0.01, fraction=0.05, aspect=min(30, 12 * rows)
+    )
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize="small", colors=_GREY, length=2)
     return figure
@@ -254,8 +287,10 @@ def curves(path, table: dict) -> None:
         KvoiceError: If there is no column "step", or nothing beside it.
     """
     if "step" not in table or len(table) < 2:
-        raise KvoiceError(f"{path}: a table with a column step and others is wanted, got "
-                          f"{', '.join(table) or 'nothing'}")
+        raise KvoiceError(
+            f"{path}: a table with a column step and others is wanted, got "
+            f"{', '.join(table) or 'nothing'}"
+        )
     names = list(dict.fromkeys(name.removeprefix("val_") for name in table if name != "step"))
     wide = min(3, len(names))
     high = -(-len(names) // wide)
@@ -263,18 +298,26 @@ def curves(path, table: dict) -> None:
     grid = figure.subplots(high, wide, sharex=True, squeeze=False)
     for axis, name in zip(grid.flat, names):
         for column, label, colour in (
-                (name, "training", "C0"), (f"val_{name}", "validation", "C1")):
+            (name, "training", "C0"),
+            (f"val_{name}", "validation", "C1"),
+        ):
             if column in table:
                 steps, values = np.asarray(table["step"], float), np.asarray(table[column], float)
                 known = np.isfinite(values)
-                axis.plot(steps[known], values[known], colour, label=label, lw=1.5,
-                          marker="." if known.sum() < 30 else "")
+                axis.plot(
+                    steps[known],
+                    values[known],
+                    colour,
+                    label=label,
+                    lw=1.5,
+                    marker="." if known.sum() < 30 else "",
+                )
         axis.set_title(name.replace("_", " "), fontsize="medium", loc="left")
         _plain(axis)
         axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         if f"val_{name}" in table:
             axis.legend(fontsize="small", frameon=False)
-    for axis in grid.flat[len(names):]:
+    for axis in grid.flat[len(names) :]:
         axis.set_visible(False)
     for axis in grid.T.flat:
         axis.tick_params(labelbottom=True)
@@ -301,7 +344,8 @@ def log(path) -> dict[str, list[float]]:
 def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target: str) -> None:
     """Draws how probable a target became over the steps of an ascent: medians and 10-90% bands.
 
-    The axis is logarithmic from step 1 on, as snapshots are, and linear below, so that step 0 shows.
+    The axis is logarithmic from step 1 on, as snapshots are, and linear below, so that step 0
+    shows.
 
     Shapes: curves: each [snapshots, starts].
 
@@ -325,8 +369,10 @@ def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target:
     for k, (title, values) in enumerate(curves.items()):
         values = np.asarray(values, float)
         if values.ndim != 2 or len(values) != len(steps) or not values.size:
-            raise KvoiceError(f"{path}: {title}: [{len(steps)} snapshots, starts] are wanted, got "
-                              f"{list(values.shape)}")
+            raise KvoiceError(
+                f"{path}: {title}: [{len(steps)} snapshots, starts] are wanted, got "
+                f"{list(values.shape)}"
+            )
         if not ((values >= 0) & (values <= 1)).all():
             raise KvoiceError(f"{path}: {title}: not drawn, a value is no probability")
         low, median, high = np.percentile(values, (10, 50, 90), axis=1)
@@ -341,8 +387,12 @@ def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target:
     axis.set_ylim(0, 1)
     axis.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axis.set_title(f"probability of {target}", fontsize="medium", loc="left", parse_math=False)
-    axis.set_title("median" + (f" and 10–90% of {starts} starts" if starts > 1 else ""),
-                   fontsize="small", loc="right", color=_GREY)
+    axis.set_title(
+        "median" + (f" and 10–90% of {starts} starts" if starts > 1 else ""),
+        fontsize="small",
+        loc="right",
+        color=_GREY,
+    )
     axis.set_xlabel("step of the ascent")
     axis.legend(fontsize="small", frameon=False, loc="best")
     _plain(axis)
@@ -350,7 +400,12 @@ def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target:
 
 
 def densities(
-    path, codes: np.ndarray, classes: np.ndarray, names: list[str], titles: list[str], active,
+    path,
+    codes: np.ndarray,
+    classes: np.ndarray,
+    names: list[str],
+    titles: list[str],
+    active,
 ) -> None:
     """Draws how each latent is distributed, by class: a small plot for each, on one axis of codes.
 
@@ -367,14 +422,16 @@ def densities(
         active: Numbers of the latents that are in use.
 
     Raises:
-        KvoiceError: If there is not a title for each latent and a class for each item, no item has a
-            class, or a code is not finite.
+        KvoiceError: If there is not a title for each latent and a class for each item, no item has
+            a class, or a code is not finite.
     """
     codes, classes = np.asarray(codes, float), np.asarray(classes)
     if codes.ndim != 2 or classes.shape != codes.shape[:1] or len(titles) != codes.shape[1]:
-        raise KvoiceError(f"{path}: codes [items, latents], a class for each item and a title for "
-                          f"each latent are wanted, got {list(codes.shape)}, {list(classes.shape)} "
-                          f"and {len(titles)}")
+        raise KvoiceError(
+            f"{path}: codes [items, latents], a class for each item and a title for "
+            f"each latent are wanted, got {list(codes.shape)}, {list(classes.shape)} "
+            f"and {len(titles)}"
+        )
     if not np.isfinite(codes).all() or not (classes >= 0).any():
         raise KvoiceError(f"{path}: not drawn, a code is not finite, or no item has a class")
     count = codes.shape[1]
@@ -392,12 +449,21 @@ def densities(
                 continue
             width = 1.06 * own.std() * len(own) ** -0.2 / (edges[1] - edges[0])  # Silverman's rule
             heights = scipy.ndimage.gaussian_filter1d(
-                np.histogram(own, edges, density=True)[0], max(width, 1), mode="constant")
-            axis.fill_between(middles, heights, color=_colour(k) if used else "0.6", alpha=0.15, lw=0)
-            axis.plot(middles, heights, color=_colour(k) if used else "0.6", lw=1.1,
-                      label=name if latent == min(active, default=0) else None)
-        axis.set_title(title, fontsize="small", pad=2, color="black" if used else "0.55",
-                       parse_math=False)
+                np.histogram(own, edges, density=True)[0], max(width, 1), mode="constant"
+            )
+            axis.fill_between(
+                middles, heights, color=_colour(k) if used else "0.6", alpha=0.15, lw=0
+            )
+            axis.plot(
+                middles,
+                heights,
+                color=_colour(k) if used else "0.6",
+                lw=1.1,
+                label=name if latent == min(active, default=0) else None,
+            )
+        axis.set_title(
+            title, fontsize="small", pad=2, color="black" if used else "0.55", parse_math=False
+        )
         axis.set_facecolor("white" if used else "0.96")
         axis.set_yticks([])
         axis.set_ylim(0)
@@ -407,8 +473,11 @@ def densities(
         axis.set_visible(False)
     for axis in grid.T.flat:
         axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-    _literal(figure.legend(loc="outside upper center", ncols=min(len(names), 8), fontsize="small",
-                           frameon=False))
+    _literal(
+        figure.legend(
+            loc="outside upper center", ncols=min(len(names), 8), fontsize="small", frameon=False
+        )
+    )
     _save(figure, path)
 
 
@@ -426,11 +495,12 @@ def _darker(colour, factor):
 
 
 def places(path, points: np.ndarray, speakers: list[str], genders: list[str], title: str) -> None:
-    """Draws points of a plane, as t-SNE finds them: a colour for each speaker, a marker for a gender.
+    """Draws points of a plane, as t-SNE finds them: a colour for each speaker, a marker for a
+    gender.
 
-    A circle is female, a triangle male, a square any other. The name of a speaker stands in the legend,
-    and at that of his points which is nearest to their middle. The axes have neither unit nor numbers:
-    only the neighbourhoods are meaningful.
+    A circle is female, a triangle male, a square any other. The name of a speaker stands in the
+    legend, and at that of his points which is nearest to their middle. The axes have neither unit
+    nor numbers: only the neighbourhoods are meaningful.
 
     Shapes: points [n, 2].
 
@@ -446,13 +516,22 @@ def places(path, points: np.ndarray, speakers: list[str], genders: list[str], ti
             finite.
     """
     points = np.asarray(points, float)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points) == len(speakers) == len(genders) > 0:
-        raise KvoiceError(f"{path}: points [n, 2], a speaker and a gender for each are wanted, got "
-                          f"{list(points.shape)}, {len(speakers)} and {len(genders)}")
+    if (
+        points.ndim != 2
+        or points.shape[1] != 2
+        or not len(points) == len(speakers) == len(genders) > 0
+    ):
+        raise KvoiceError(
+            f"{path}: points [n, 2], a speaker and a gender for each are wanted, got "
+            f"{list(points.shape)}, {len(speakers)} and {len(genders)}"
+        )
     if not np.isfinite(points).all():
         raise KvoiceError(f"{path}: not drawn, a point is not finite")
     names = list(dict.fromkeys(speakers))
-    speakers, kinds = np.array(speakers), np.array([each if each in _MARKERS else "" for each in genders])
+    speakers, kinds = (
+        np.array(speakers),
+        np.array([each if each in _MARKERS else "" for each in genders]),
+    )
     wide = max(2, -(-len(names) // 22))  # columns of the legend
     shown = [name if len(name) <= 20 else f"{name[:9]}…{name[-10:]}" for name in names]
     figure = Figure((6.3 + wide * (0.35 + 0.075 * max(map(len, shown))), 5.8), layout="constrained")
@@ -461,23 +540,52 @@ def places(path, points: np.ndarray, speakers: list[str], genders: list[str], ti
     for k, (name, words) in enumerate(zip(names, shown)):
         own = speakers == name
         for kind in dict.fromkeys(kinds[own]):
-            drawn = axis.scatter(*points[own & (kinds == kind)].T, s=24, color=_colour(k),
-                                 marker=_MARKERS[kind], alpha=0.8, lw=0, label=words)
+            drawn = axis.scatter(
+                *points[own & (kinds == kind)].T,
+                s=24,
+                color=_colour(k),
+                marker=_MARKERS[kind],
+                alpha=0.8,
+                lw=0,
+                label=words,
+            )
         handles.append(drawn)
-        middle = points[own][np.linalg.norm(points[own] - np.median(points[own], axis=0), axis=1).argmin()]
-        axis.annotate(words, middle, xytext=(0, 4), textcoords="offset points", ha="center",
-                      color=_darker(_colour(k), 0.8), fontsize="small", parse_math=False,
-                      path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        middle = points[own][
+            np.linalg.norm(points[own] - np.median(points[own], axis=0), axis=1).argmin()
+        ]
+        axis.annotate(
+            words,
+            middle,
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            color=_darker(_colour(k), 0.8),
+            fontsize="small",
+            parse_math=False,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        )
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_color("0.8")
     axis.margins(0.06)
     axis.set_xlabel("t-SNE, no unit", fontsize="small", color=_GREY)
     axis.set_title(title, fontsize="medium", loc="left", parse_math=False)
-    marks = [Line2D([], [], color="0.4", marker=_MARKERS[kind], ls="", label=kind or "other or unknown")
-             for kind in _MARKERS if kind in kinds]
-    _literal(figure.legend(handles=handles, loc="outside right upper", ncols=wide, fontsize="small",
-                           frameon=False, columnspacing=1, handletextpad=0.3))
+    marks = [
+        Line2D([], [], color="0.4", marker=_MARKERS[kind], ls="", label=kind or "other or unknown")
+        for kind in _MARKERS
+        if kind in kinds
+    ]
+    _literal(
+        figure.legend(
+            handles=handles,
+            loc="outside right upper",
+            ncols=wide,
+            fontsize="small",
+            frameon=False,
+            columnspacing=1,
+            handletextpad=0.3,
+        )
+    )
     figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize="small", frameon=False)
     _save(figure, path)
 
@@ -502,7 +610,9 @@ def latent_kl(path, kl: np.ndarray, active, marked=()) -> None:
     """
     kl = np.asarray(kl, float)
     if kl.ndim != 1 or not kl.size or not (np.isfinite(kl) & (kl >= -1e-6)).all():
-        raise KvoiceError(f"{path}: not drawn, the KL of each latent is wanted, in nats, none below 0")
+        raise KvoiceError(
+            f"{path}: not drawn, the KL of each latent is wanted, in nats, none below 0"
+        )
     order, marked = np.argsort(-kl, kind="stable"), dict(marked)
     figure = Figure((max(4.0, 1 + 0.17 * len(kl)), 2.8), layout="constrained")
     axis = figure.subplots()
@@ -510,15 +620,26 @@ def latent_kl(path, kl: np.ndarray, active, marked=()) -> None:
     axis.bar(range(len(kl)), kl[order], color=colours)
     for place, each in enumerate(order):
         if each in marked:
-            axis.annotate(marked[each], (place, kl[each]), xytext=(0, 2), textcoords="offset points",
-                          ha="center", fontsize="small", rotation=90, parse_math=False)
+            axis.annotate(
+                marked[each],
+                (place, kl[each]),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize="small",
+                rotation=90,
+                parse_math=False,
+            )
     axis.set_xticks(range(len(kl)), order, fontsize="x-small" if len(kl) > 16 else "small")
     axis.set_xlim(-0.7, len(kl) - 0.3)
     axis.margins(y=0.4 if marked else 0.05)
     axis.set_xlabel("latent")
     axis.set_ylabel("KL, nats")
-    axis.set_title(f"{len(active)} of {len(kl)} latents in use, {kl.sum():.1f} nats", loc="left",
-                   fontsize="medium")
+    axis.set_title(
+        f"{len(active)} of {len(kl)} latents in use, {kl.sum():.1f} nats",
+        loc="left",
+        fontsize="medium",
+    )
     _plain(axis)
     _save(figure, path)
 
@@ -538,8 +659,10 @@ def confusion(path, counts: np.ndarray, names: list[str]) -> None:
     """
     counts = np.asarray(counts, float)
     if counts.shape != (len(names), len(names)) or not counts.size:
-        raise KvoiceError(f"{path}: a row and a column for each of {len(names)} names are wanted, "
-                          f"got {list(counts.shape)}")
+        raise KvoiceError(
+            f"{path}: a row and a column for each of {len(names)} names are wanted, "
+            f"got {list(counts.shape)}"
+        )
     if not (np.isfinite(counts) & (counts >= 0)).all():
         raise KvoiceError(f"{path}: not drawn, a count is below zero or no number")
     total = counts.sum(axis=1, keepdims=True)
@@ -550,8 +673,15 @@ def confusion(path, counts: np.ndarray, names: list[str]) -> None:
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(counts.shape):
         text = f"{shares[row, column]:.0%}" if total[row] else "–"
-        axis.text(column, row, f"{text}\n{counts[row, column]:g}", ha="center", va="center",
-                  fontsize="small", color="white" if shares[row, column] > 0.55 else "0.15")
+        axis.text(
+            column,
+            row,
+            f"{text}\n{counts[row, column]:g}",
+            ha="center",
+            va="center",
+            fontsize="small",
+            color="white" if shares[row, column] > 0.55 else "0.15",
+        )
     axis.set_xticks(range(len(names)), names, parse_math=False)
     axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_xlabel("predicted")
@@ -580,15 +710,23 @@ def reliability(path, bins) -> None:
     full = [each for each in bins if each and each["count"] and each["confidence"] is not None]
     if not full:
         raise KvoiceError(f"{path}: there is no bin to draw")
-    sure, right, count = np.array([(each["confidence"], each["accuracy"], each["count"])
-                                   for each in full], float).T
+    sure, right, count = np.array(
+        [(each["confidence"], each["accuracy"], each["count"]) for each in full], float
+    ).T
     if not ((sure >= 0) & (sure <= 1) & (right >= 0) & (right <= 1) & (count > 0)).all():
         raise KvoiceError(f"{path}: not drawn, a confidence or an accuracy is no share")
     figure = Figure((4.4, 4.8), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot((0, 1), (0, 1), color="0.6", lw=1, ls="--", label="as right as sure")
-    above.vlines(sure, np.minimum(sure, right), np.maximum(sure, right), color="C1", lw=4,
-                 alpha=0.35, label="gap")
+    above.vlines(
+        sure,
+        np.minimum(sure, right),
+        np.maximum(sure, right),
+        color="C1",
+        lw=4,
+        alpha=0.35,
+        label="gap",
+    )
     above.plot(sure, right, "C0o-", ms=5, lw=1.4, label="this classifier", clip_on=False, zorder=3)
     error = (count * np.abs(sure - right)).sum() / count.sum()
     above.set_title(f"expected calibration error {error:.1%}", fontsize="medium", loc="left")

@@ -6,7 +6,8 @@ import tqdm
 def bar(iterable=None, **options):
     """Returns a progress bar with an estimate of the time left; it appears after two seconds.
 
-    It goes to standard error and vanishes at its end. Where standard error is no terminal, nothing is written.
+    It goes to standard error and vanishes at its end. Where standard error is no terminal, nothing
+    is written.
 
     Args:
         iterable: What is walked through; None where the caller updates the bar.

@@ -1,17 +1,17 @@
 """The run folder: everything that is needed to repeat, resume, use and evaluate a training.
 
-    RUN/
-        config.json      model, variant, data, every resolved number, versions, the command
-        spec.json        the Spec of the features
-        labels.json      label -> names, in the order of the indices
-        state.json       the step reached, and which file holds its weights; written last
-        checkpoints/     step-N.weights.h5 (the newest ones), best.weights.h5
-        log.csv          one row for each epoch
-        logs/            TensorBoard
-        samples/         the output of `generate`
-        evaluation.json  the output of `evaluate`
-        curves.png       plots of the log
-        model.keras      the finished model: the best epoch, its weights averaged
+RUN/
+    config.json      model, variant, data, every resolved number, versions, the command
+    spec.json        the Spec of the features
+    labels.json      label -> names, in the order of the indices
+    state.json       the step reached, and which file holds its weights; written last
+    checkpoints/     step-N.weights.h5 (the newest ones), best.weights.h5
+    log.csv          one row for each epoch
+    logs/            TensorBoard
+    samples/         the output of `generate`
+    evaluation.json  the output of `evaluate`
+    curves.png       plots of the log
+    model.keras      the finished model: the best epoch, its weights averaged
 """
 
 import contextlib
@@ -101,7 +101,11 @@ def differences(old: dict, new: dict) -> list[str]:
 
 
 def create(
-    directory: str | Path, config: dict, spec: Spec, labels: dict, command: str = "",
+    directory: str | Path,
+    config: dict,
+    spec: Spec,
+    labels: dict,
+    command: str = "",
     defaults: dict | None = None,
 ) -> Run:
     """Creates a run, or opens the existing one. A run without a checkpoint is created anew.
@@ -126,15 +130,18 @@ def create(
         run = load(directory)
         if "imported" in run.config:
             raise KvoiceError(
-                f"{directory}: holds the weights of {run.config['imported']['file']}, which stay as they "
-                f"are; give another --run, and --init={directory} to begin from them."
+                f"{directory}: holds the weights of {run.config['imported']['file']}, which stay "
+                f"as they are; give another --run, and --init={directory} to begin from them."
             )
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
         made |= {group: {**values, **made[group]} for group, values in (defaults or {}).items()}
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
-        changed = [line.removeprefix("config.") for line in differences(kept, asked)
-                   if not line.startswith("config.model.bands.")]  # they follow from the Spec
+        changed = [
+            line.removeprefix("config.")
+            for line in differences(kept, asked)
+            if not line.startswith("config.model.bands.")
+        ]  # they follow from the Spec
         same = made["data_spec"] == config["data_spec"]
         if same and made.get("corpus") != config.get("corpus"):
             raise KvoiceError(

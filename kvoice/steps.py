@@ -28,7 +28,10 @@ class OptimizerGroup(keras.optimizers.Optimizer):
     """
 
     def __init__(
-        self, optimizers: dict, weight_decay: float = 0.0, clip_norm: float = 0.0,
+        self,
+        optimizers: dict,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
         name: str = "optimizer_group",
     ):
         super().__init__(learning_rate=1.0, name=name)
@@ -66,7 +69,8 @@ class OptimizerGroup(keras.optimizers.Optimizer):
         missing = [v.path for v in variables if id(v) not in covered]
         if missing or len(covered) != len(variables):
             raise ValueError(
-                f"The parameter groups do not cover the trainable variables: {missing}.")
+                f"The parameter groups do not cover the trainable variables: {missing}."
+            )
         for group in self.groups:
             self[group].build(parts[group])
         super().build(list(variables))
@@ -94,8 +98,10 @@ class OptimizerGroup(keras.optimizers.Optimizer):
                 scale = self.norm / keras.ops.maximum(keras.ops.sqrt(sum(squares)), self.norm)
                 gradients = [gradient * scale for gradient in gradients]
             if self.coupled_decay:
-                gradients = [gradient + self.coupled_decay * variable
-                             for gradient, variable in zip(gradients, variables)]
+                gradients = [
+                    gradient + self.coupled_decay * variable
+                    for gradient, variable in zip(gradients, variables)
+                ]
             self[group].apply(gradients, variables)
 
     def apply(self, *args, **kwargs):
@@ -126,8 +132,12 @@ class OptimizerGroup(keras.optimizers.Optimizer):
             }
             for group in self.groups
         }
-        return {"name": self.name, "optimizers": optimizers, "weight_decay": self.coupled_decay,
-                "clip_norm": self.norm}
+        return {
+            "name": self.name,
+            "optimizers": optimizers,
+            "weight_decay": self.coupled_decay,
+            "clip_norm": self.norm,
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -180,7 +190,11 @@ class StepModel(backend.TrainStep, keras.Model):
             values: All arguments of the model.
             names: The names of the labels of its condition; [] = none.
         """
-        return f"conditional on {values['condition']} ({', '.join(names)})" if names else "unconditional"
+        return (
+            f"conditional on {values['condition']} ({', '.join(names)})"
+            if names
+            else "unconditional"
+        )
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -1,7 +1,7 @@
 """Keeps back what TensorFlow 2.21 writes while it is imported: no variable silences it any more.
 
-Six lines about oneDNN, CUDA and the processor come before the answer of each command otherwise. All else that is
-written meanwhile is passed on when the import ends.
+Six lines about oneDNN, CUDA and the processor come before the answer of each command otherwise. All
+else that is written meanwhile is passed on when the import ends.
 """
 
 import contextlib
@@ -12,12 +12,16 @@ import sys
 import tempfile
 
 KEPT_BACK = re.compile(
-    rb"WARNING: All log messages before absl::InitializeLog|I0000 \S+ +\d+ |To enable the following instructions: ")
+    rb"WARNING: All log messages before absl::InitializeLog|I0000 \S+ +\d+ |"
+    rb"To enable the following instructions: "
+)
 
 
 @contextlib.contextmanager
 def _filtered():
-    """Standard error without the lines that are kept back; of the whole process, since they come from C++."""
+    """Standard error without the lines that are kept back; of the whole process, since they come
+    from C++.
+    """
     with contextlib.suppress(AttributeError, ValueError):
         sys.stderr.flush()
     outside = os.dup(2)
@@ -54,7 +58,11 @@ class Finder:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name == "tensorflow" else None
+        spec = (
+            importlib.machinery.PathFinder.find_spec(name, path, target)
+            if name == "tensorflow"
+            else None
+        )
         if spec and spec.loader:
             spec.loader = _Loader(spec.loader)
         return spec

@@ -1,7 +1,7 @@
 """One suite for all backends: NumPy-only tests once, those marked `backend` for each of them.
 
-    python -m pytest -m "not backend"
-    KERAS_BACKEND=jax python -m pytest -m backend
+python -m pytest -m "not backend"
+KERAS_BACKEND=jax python -m pytest -m backend
 """
 
 import contextlib
@@ -14,16 +14,20 @@ import pytest
 import kvoice  # noqa: F401  sets what has to be set before a framework is imported
 
 with contextlib.suppress(ImportError):
-    # PyTorch's CUDA build brings it, and imports it late; behind TensorFlow 2.21 that ends the process (3.7.1).
+    # PyTorch's CUDA build brings it, and imports it late; behind TensorFlow 2.21 that ends the
+    # process (3.7.1).
     import triton  # noqa: F401
 
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 MISSING = importlib.util.find_spec(BACKEND) is None
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: their threads would be in each other's way
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # as many processes as cores: their threads would be in each other's way
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 elif BACKEND == "jax":
-    # Many tests compile the same step; their processes share what one of them compiled, for this session.
+    # Many tests compile the same step; their processes share what one of them compiled, for this
+    # session.
     compiled = tempfile.TemporaryDirectory(prefix="kvoice-tests-")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled.name)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

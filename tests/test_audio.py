@@ -14,7 +14,11 @@ from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 
 PRESETS = sorted(audio.SPECS)
-SOUNDED = ("adainvc", "speechsplit", "waveglow")  # those of which waves are made; the others only listen
+SOUNDED = (
+    "adainvc",
+    "speechsplit",
+    "waveglow",
+)  # those of which waves are made; the others only listen
 
 
 def contour_hz(rate_hz, seconds=1.5, base_hz=120.0):
@@ -123,7 +127,9 @@ def test_read_knows_every_word_length(tmp_path, kind):
     soundfile.write(tmp_path / "a.wav", wave, 22050, subtype=kind)
     got, rate_hz = audio.read(tmp_path / "a.wav")
     assert rate_hz == 22050 and got.dtype == np.float32
-    np.testing.assert_allclose(got, wave, atol=1.01 / 128 if kind == "PCM_U8" else 1 / 32768)  # one step
+    np.testing.assert_allclose(
+        got, wave, atol=1.01 / 128 if kind == "PCM_U8" else 1 / 32768
+    )  # one step
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
@@ -238,8 +244,12 @@ def test_write_names_the_missing_directory(tmp_path):
 
 @pytest.mark.parametrize("channels", [(1, -1), (1, 1, -2), (0.1, -0.1 + 1e-5)])
 def test_channels_that_cancel_each_other_are_distinguished_from_silence(tmp_path, channels):
-    soundfile.write(tmp_path / "a.wav", 0.4 * vowel(22050)[:, None] * channels, 22050, subtype="FLOAT")
-    with pytest.raises(KvoiceError, match="a.wav: its channels cancel each other; give one of them"):
+    soundfile.write(
+        tmp_path / "a.wav", 0.4 * vowel(22050)[:, None] * channels, 22050, subtype="FLOAT"
+    )
+    with pytest.raises(
+        KvoiceError, match="a.wav: its channels cancel each other; give one of them"
+    ):
         audio.read(tmp_path / "a.wav")
 
 
@@ -247,7 +257,9 @@ def test_channels_that_cancel_each_other_are_distinguished_from_silence(tmp_path
 def test_channels_that_are_faint_or_alike_are_read(tmp_path, channels):
     wave = vowel(22050) / np.abs(vowel(22050)).max()
     soundfile.write(tmp_path / "a.wav", 0.4 * wave[:, None] * channels, 22050, subtype="FLOAT")
-    soundfile.write(tmp_path / "b.wav", np.full((22050, 2), [0.5, -0.5]), 22050)  # silent, each of them
+    soundfile.write(
+        tmp_path / "b.wav", np.full((22050, 2), [0.5, -0.5]), 22050
+    )  # silent, each of them
     for name in "ab":
         audio.read(tmp_path / f"{name}.wav")
 
@@ -329,7 +341,9 @@ def test_mel_filters_are_librosas(preset):
         fmin=spec.fmin_hz,
         fmax=spec.fmax_hz,
     )
-    np.testing.assert_allclose(audio.mel_filters(spec), expected.T, atol=1e-7)  # float32 of up to 0.15
+    np.testing.assert_allclose(
+        audio.mel_filters(spec), expected.T, atol=1e-7
+    )  # float32 of up to 0.15
 
 
 def librosa_magnitude(wave, spec):
@@ -360,9 +374,12 @@ def test_mel_is_librosas(preset):
 
 def test_the_published_mel_of_resemblyzer_is_librosas_energy():
     wave = vowel(16000)
-    expected = librosa.feature.melspectrogram(y=wave, sr=16000, n_fft=400, hop_length=160, n_mels=40,
-                                              pad_mode="reflect")
-    np.testing.assert_allclose(audio.mel(wave, audio.SPECS["resemblyzer"]), expected.T, rtol=1e-3, atol=1e-4)
+    expected = librosa.feature.melspectrogram(
+        y=wave, sr=16000, n_fft=400, hop_length=160, n_mels=40, pad_mode="reflect"
+    )
+    np.testing.assert_allclose(
+        audio.mel(wave, audio.SPECS["resemblyzer"]), expected.T, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_waveglow_mel_is_the_published_formula():
@@ -452,7 +469,12 @@ def test_paired_wave_and_mel_span_the_same_samples(samples):
 def test_items_of_either_domain_are_the_same_mels(preset):
     # A generated wave and the mel that pairs with it in training give the same wave.
     spec = audio.SPECS[preset]
-    waves = np.stack([vowel(spec.sample_rate_hz)[: spec.samples(40)], noise(spec.sample_rate_hz)[: spec.samples(40)]])
+    waves = np.stack(
+        [
+            vowel(spec.sample_rate_hz)[: spec.samples(40)],
+            noise(spec.sample_rate_hz)[: spec.samples(40)],
+        ]
+    )
     mels = np.stack([audio.paired(wave, spec)[1] for wave in waves])
     np.testing.assert_allclose(audio.as_mels(waves, "wave", spec), mels, atol=1e-5)
     np.testing.assert_array_equal(audio.as_mels(mels, "mel", spec), mels)
@@ -500,7 +522,8 @@ def test_griffin_lim_undoes_the_preemphasis():
 def test_deemphasis_is_the_inverse_of_preemphasis():
     spec, wave = audio.SPECS["adainvc"], noise(24000)
     np.testing.assert_allclose(
-        audio.deemphasised(audio.condition(wave, spec, trim=False), spec), wave, atol=1e-5)
+        audio.deemphasised(audio.condition(wave, spec, trim=False), spec), wave, atol=1e-5
+    )
     plain = audio.SPECS["waveglow"]
     np.testing.assert_array_equal(audio.deemphasised(audio.condition(wave, plain), plain), wave)
 
@@ -530,8 +553,10 @@ def test_long_griffin_lim_of_what_fits_one_chunk_is_griffin_lim(preset):
 
 def speech(rate_hz):
     """Two sentences of the built-in corpus, one after the other."""
-    utterances = (demo.Utterance(who, "happy", list(demo.SENTENCES)[k])
-                  for k, who in enumerate(("ada", "leo")))
+    utterances = (
+        demo.Utterance(who, "happy", list(demo.SENTENCES)[k])
+        for k, who in enumerate(("ada", "leo"))
+    )
     return np.concatenate([demo.render(each, rate_hz).wave for each in utterances])
 
 
@@ -545,42 +570,55 @@ def test_long_griffin_lim_has_no_discontinuities(preset, sound):
     spec, chunk, overlap = audio.SPECS[preset], 100, 40
     wave = sound(spec.sample_rate_hz)
     wanted = audio.mel(audio.condition(wave, spec, trim=False), spec)
-    joins = np.arange(chunk - overlap, len(wanted) - overlap, chunk - overlap)  # overlaps begin there
+    joins = np.arange(
+        chunk - overlap, len(wanted) - overlap, chunk - overlap
+    )  # overlaps begin there
     assert len(joins) >= 4
     frames = np.arange(len(wanted))
     near = np.any((frames >= joins[:, None]) & (frames < joins[:, None] + overlap), axis=0)
 
-    # The phase that is found hangs on the last bits of the mel, and so does every figure below: of a mel
-    # that sounds the same, it is drawn three times.
+    # The phase that is found hangs on the last bits of the mel, and so does every figure below: of
+    # a mel that sounds the same, it is drawn three times.
     ratios = []
     for seed in range(3):
         rounding = 1e-5 * np.random.default_rng(seed).standard_normal(wanted.shape)
         got = audio.long_griffin_lim(
-            wanted + rounding.astype(np.float32), spec, chunk_frames=chunk, overlap_frames=overlap)
+            wanted + rounding.astype(np.float32), spec, chunk_frames=chunk, overlap_frames=overlap
+        )
         assert got.dtype == np.float32 and len(got) == (len(wanted) - 1) * spec.hop
 
-        jumps = np.abs(np.diff(got, append=got[-1:])).reshape(-1, spec.hop).max(axis=1)  # sample to sample
+        jumps = (
+            np.abs(np.diff(got, append=got[-1:])).reshape(-1, spec.hop).max(axis=1)
+        )  # sample to sample
         size = spec.sample_rate_hz // 40
-        power = [np.convolve(np.square(each), np.ones(size) / size, "same")[:: spec.hop][: len(wanted) - 1]
-                 for each in (got, wave)]
+        power = [
+            np.convolve(np.square(each), np.ones(size) / size, "same")[:: spec.hop][
+                : len(wanted) - 1
+            ]
+            for each in (got, wave)
+        ]
         loud = power[1] > 1e-4 * power[1].max()
         change_db = 10 * np.log10(power[0] / np.maximum(power[1], 1e-12))
         again = audio.mel(audio.condition(got, spec, trim=False), spec)
         error = np.abs(again - wanted).mean(axis=1)
-        ratios.append([
-            jumps[near[:-1]].max() / jumps[~near[:-1]].max(),
-            (np.std(change_db[near[:-1] & loud]) - 0.05) / np.std(change_db[~near[:-1] & loud]),
-            error[near].mean() / error[~near].mean()])
+        ratios.append(
+            [
+                jumps[near[:-1]].max() / jumps[~near[:-1]].max(),
+                (np.std(change_db[near[:-1] & loud]) - 0.05) / np.std(change_db[~near[:-1] & loud]),
+                error[near].mean() / error[~near].mean(),
+            ]
+        )
     jump, swing, miss = np.median(ratios, axis=0)
 
-    # No click: the largest jumps are elsewhere, or about as large there. Of 30 draws of the worst case the
-    # median is 1.00, the largest 1.40 and the next 1.24; chunks of unrelated phases make it 1.7 in another.
+    # No click: the largest jumps are elsewhere, or about as large there. Of 30 draws of the worst
+    # case the median is 1.00, the largest 1.40 and the next 1.24; chunks of unrelated phases make
+    # it 1.7 in another.
     assert jump < 1.5
-    # No dip: the level over 25 ms, beside that of the recording, varies no more than elsewhere. Of 16 draws
-    # of the worst case the median is 0.99, the largest 1.10.
+    # No dip: the level over 25 ms, beside that of the recording, varies no more than elsewhere. Of
+    # 16 draws of the worst case the median is 0.99, the largest 1.10.
     assert swing < 1.3
-    # And the mel comes as close. Of 16 draws of the worst case all are from 1.107 to 1.114; chunks of
-    # unrelated phases make it 1.19 and more in three of the four cases.
+    # And the mel comes as close. Of 16 draws of the worst case all are from 1.107 to 1.114; chunks
+    # of unrelated phases make it 1.19 and more in three of the four cases.
     assert miss < 1.15
 
 
@@ -743,16 +781,27 @@ def test_f0_stays_in_its_range():
         audio.f0(wave, 16000, 256, fmin_hz=600, fmax_hz=60)
 
 
-@pytest.mark.parametrize("changes", [
-    {}, dict(power=2), dict(scale="linear"), dict(scale="db", low=0.0, high=1.0, ref_db=20.0), dict(window=512)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        dict(power=2),
+        dict(scale="linear"),
+        dict(scale="db", low=0.0, high=1.0, ref_db=20.0),
+        dict(window=512),
+    ],
+)
 def test_bands_give_the_power_of_noise(changes):
     spec = audio.Spec(**changes)
-    mel = audio.mel(np.random.default_rng(0).normal(0, 0.05, 400 * spec.hop), spec).astype(np.float64)[2:-2]
+    mel = audio.mel(np.random.default_rng(0).normal(0, 0.05, 400 * spec.hop), spec).astype(
+        np.float64
+    )[2:-2]
     bands = audio.band_powers(spec)
     if bands["floor"]:
         mel = np.log(np.maximum(mel, bands["floor"]))
     power = np.exp(bands["slope"] * mel + bands["offsets"])
-    # Wide bands average many bins of a frame, narrow ones swing. Of 12 draws the means over time are at most
-    # 1.08 times the power in wide bands, and 1.26 times in narrow ones, both with the short window.
+    # Wide bands average many bins of a frame, narrow ones swing. Of 12 draws the means over time
+    # are at most 1.08 times the power in wide bands, and 1.26 times in narrow ones, both with the
+    # short window.
     assert power[:, 60:].mean() == pytest.approx(0.05**2, rel=0.15)
     assert power[:, :20].mean() == pytest.approx(0.05**2, rel=0.4)

@@ -26,9 +26,11 @@ def linear(matrix):
 
 def quadratic(model):
     """x, goal -> sum of |model(x) - goal|^2 / 2, and each item's part."""
+
     def function(x, goal):
         parts = ops.sum(ops.square(model(x, training=False) - goal), axis=-1) / 2
         return ops.sum(parts), {"parts": parts}
+
     return backend.input_value_and_grad(function, [model])
 
 
@@ -62,14 +64,14 @@ def test_weights_that_change_later_are_followed():
     matrix = drawn(5, 3, seed=3)
     model.layers[0].kernel.assign(matrix)
     np.testing.assert_allclose(
-        numpy(graded(x, goal)[1]), x @ matrix @ matrix.T, rtol=1e-4, atol=1e-5)
+        numpy(graded(x, goal)[1]), x @ matrix @ matrix.T, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_gradient_goes_through_two_models_that_follow_each_other():
     first, second = drawn(5, 4), drawn(4, 3, seed=1)
     models = [linear(first), linear(second)]
-    graded = backend.input_value_and_grad(
-        lambda x: (ops.sum(models[1](models[0](x))), ()), models)
+    graded = backend.input_value_and_grad(lambda x: (ops.sum(models[1](models[0](x))), ()), models)
     x = drawn(2, 5, seed=2)
     want = np.broadcast_to((first @ second).sum(axis=1), x.shape)
     np.testing.assert_allclose(numpy(graded(x)[1]), want, rtol=1e-4, atol=1e-5)
@@ -86,9 +88,15 @@ def test_what_it_returns_can_be_fed_back():
 
 
 def test_statistics_weights_and_random_states_stay_as_they_are():
-    model = keras.Sequential([
-        keras.Input((6,)), layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.5),
-        layers.Dense(3)])
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(4),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(3),
+        ]
+    )
     before = [numpy(v).copy() for v in model.variables]
     graded = quadratic(model)
     x, goal = 5 + drawn(8, 6), np.zeros((8, 3), "float32")
@@ -133,7 +141,8 @@ def test_a_normal_is_that_of_scipy_and_of_its_closed_form(normal):
     found, other = normal(loc, scale), normal(other_loc, other_scale)
     a, b, c, d, x = map(numpy, (loc, scale, other_loc, other_scale, value))
     np.testing.assert_allclose(
-        numpy(found.log_prob(value)), scipy.stats.norm(a, b).logpdf(x), rtol=1e-4, atol=1e-5)
+        numpy(found.log_prob(value)), scipy.stats.norm(a, b).logpdf(x), rtol=1e-4, atol=1e-5
+    )
     want = np.log(d / b) + (b**2 + (a - c) ** 2) / (2 * d**2) - 0.5
     np.testing.assert_allclose(numpy(found.kl_divergence(other)), want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(numpy(found.kl_divergence(found)), 0, atol=1e-6)
@@ -149,7 +158,9 @@ def test_a_bernoulli_is_that_of_scipy_and_a_cross_entropy_between_its_values(ber
     sides = scipy.stats.bernoulli(scipy.special.expit(y.astype("float64"))).logpmf([[0, 1]])
     np.testing.assert_allclose(found[:, [0, 4]], sides, rtol=1e-4)
     far, ends = tensors([-200.0, 200.0], [[0.0], [1.0]])  # however sure, the cost is finite
-    np.testing.assert_allclose(numpy(bernoulli(far).log_prob(ends)), [[0, -200], [-200, 0]], atol=1e-5)
+    np.testing.assert_allclose(
+        numpy(bernoulli(far).log_prob(ends)), [[0, -200], [-200, 0]], atol=1e-5
+    )
 
 
 def test_a_bernoulli_takes_the_values_of_numpy_as_they_are():
@@ -163,12 +174,18 @@ def test_a_bernoulli_takes_the_values_of_numpy_as_they_are():
 
 
 SLOPES = {  # d/dx of log_prob(x) and KL of N(x, s) from N(0, 1), and of log_prob by the logit x
-    "log_prob": (lambda n, b, x: n(x, ops.ones_like(x) / 2).log_prob(ops.ones_like(x)),
-                 lambda x: (1 - x) * 4),
-    "kl": (lambda n, b, x: n(0 * x, ops.exp(x)).kl_divergence(n(0 * x, ops.ones_like(x))),
-           lambda x: np.exp(2 * x) - 1),
-    "logit": (lambda n, b, x: b(x).log_prob(ops.ones_like(x) / 4),
-              lambda x: 0.25 - scipy.special.expit(x)),
+    "log_prob": (
+        lambda n, b, x: n(x, ops.ones_like(x) / 2).log_prob(ops.ones_like(x)),
+        lambda x: (1 - x) * 4,
+    ),
+    "kl": (
+        lambda n, b, x: n(0 * x, ops.exp(x)).kl_divergence(n(0 * x, ops.ones_like(x))),
+        lambda x: np.exp(2 * x) - 1,
+    ),
+    "logit": (
+        lambda n, b, x: b(x).log_prob(ops.ones_like(x) / 4),
+        lambda x: 0.25 - scipy.special.expit(x),
+    ),
 }
 
 
@@ -177,7 +194,8 @@ def test_gradients_go_through_the_distributions(which):
     x = drawn(7)
     for value, slope in SLOPES.values():
         graded = backend.input_value_and_grad(
-            lambda x: (ops.sum(value(NORMALS[which], BERNOULLIS[which], x)), ()), [])
+            lambda x: (ops.sum(value(NORMALS[which], BERNOULLIS[which], x)), ()), []
+        )
         np.testing.assert_allclose(numpy(graded(x)[1]), slope(x), rtol=1e-4, atol=1e-5)
 
 
@@ -188,12 +206,15 @@ def test_the_distributions_are_those_of_tensorflow_probability_where_it_imports(
         assert found is not None
     if backend.BACKEND == "torch":
         assert found is None
-    assert kinds == ({found.Normal, found.Bernoulli} if found else
-                     {backend._Normal, backend._Bernoulli})
+    assert kinds == (
+        {found.Normal, found.Bernoulli} if found else {backend._Normal, backend._Bernoulli}
+    )
 
 
 @pytest.mark.parametrize("error", [ImportError, AttributeError, TypeError])
-def test_where_tensorflow_probability_fails_to_import_the_same_formulas_stand_in(monkeypatch, error):
+def test_where_tensorflow_probability_fails_to_import_the_same_formulas_stand_in(
+    monkeypatch, error
+):
     def broken(name):
         raise error(name)
 

@@ -27,25 +27,30 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 @pytest.fixture
 def failed(capsys):
     """Runs a command that must fail with a status, and gives its one line on stderr."""
+
     def line(status, *words):
         capsys.readouterr()
         assert main(list(words)) == status
         (text,) = capsys.readouterr().err.splitlines()
         return text
+
     return line
 
 
 @pytest.fixture
 def command(monkeypatch):
     """Puts a function in the place of the command `train`."""
+
     def replace(function):
         monkeypatch.setattr(train, "train", lambda **_: function())
+
     return replace
 
 
 def raising(error):
     def function():
         raise error
+
     return function
 
 
@@ -67,9 +72,12 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
     assert f"  kvoice {verb} " in shown.split("Flags:")[0]
     flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
     command = cli.module(verb)
-    own = set(inspect.signature(cli.function(command, verb)).parameters) - {getattr(command, "REST", "")}
+    own = set(inspect.signature(cli.function(command, verb)).parameters) - {
+        getattr(command, "REST", "")
+    }
     assert flags == {f"--{name}" for name in own - {"overrides"}} | (
-        {"--config.FIELD"} if "overrides" in own else set())
+        {"--config.FIELD"} if "overrides" in own else set()
+    )
 
 
 def test_help_shows_the_values_of_the_variant_that_is_named(capsys):
@@ -79,9 +87,17 @@ def test_help_shows_the_values_of_the_variant_that_is_named(capsys):
 
 def test_help_imports_no_framework():
     asked = subprocess.run(
-        [sys.executable, "-c", "import sys; from kvoice.cli.main import main; "
-         "main(['train', '--model=voicegan', '-h']); print(*sys.modules)"],
-        capture_output=True, text=True, check=True, cwd=ROOT)
+        [
+            sys.executable,
+            "-c",
+            "import sys; from kvoice.cli.main import main; "
+            "main(['train', '--model=voicegan', '-h']); print(*sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     loaded = set(asked.stdout.splitlines()[-1].split())
     assert "kvoice.cli.train" in loaded
     assert not loaded & {"tensorflow", "jax", "torch", "keras", "matplotlib"}
@@ -89,10 +105,18 @@ def test_help_imports_no_framework():
 
 def test_importing_the_package_caps_what_a_virtual_machine_may_not_be_able_to_run():
     asked = subprocess.run(
-        [sys.executable, "-c", "import kvoice, os, sys; print(os.environ['ONEDNN_MAX_CPU_ISA'], "
-         "len({'numpy', 'keras', 'tensorflow'} & set(sys.modules)))"],
-        capture_output=True, text=True, check=True, cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if not k.startswith("ONEDNN")})
+        [
+            sys.executable,
+            "-c",
+            "import kvoice, os, sys; print(os.environ['ONEDNN_MAX_CPU_ISA'], "
+            "len({'numpy', 'keras', 'tensorflow'} & set(sys.modules)))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("ONEDNN")},
+    )
     assert asked.stdout.split() == ["AVX512_CORE_BF16", "0"]
 
 
@@ -109,7 +133,10 @@ def test_an_unknown_flag_is_told_the_near_one(failed):
 
 def test_an_unknown_model_is_told_the_near_one_and_the_list(failed):
     line = failed(2, "train", "--model=voicegam:tiny")
-    assert 'did you mean "voicegan"?' in line and "there are adainvc, betavae, classifier, speakerencoder, voicegan, waveglow" in line
+    assert (
+        'did you mean "voicegan"?' in line
+        and "there are adainvc, betavae, classifier, speakerencoder, voicegan, waveglow" in line
+    )
 
 
 def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):
@@ -117,29 +144,43 @@ def test_an_unknown_variant_is_told_the_near_one_and_the_list(failed):
     assert 'did you mean "paper"?' in line and "there are paper, wave, tiny" in line
 
 
-@pytest.mark.parametrize(("field", "near"), [
-    ("train.step", "train.steps"), ("steps", "train.steps"), ("rates.critic", "train.rates.critic"),
-    ("model.widht", "model.width"), ("modle.width", "model.width"),
-])
+@pytest.mark.parametrize(
+    ("field", "near"),
+    [
+        ("train.step", "train.steps"),
+        ("steps", "train.steps"),
+        ("rates.critic", "train.rates.critic"),
+        ("model.widht", "model.width"),
+        ("modle.width", "model.width"),
+    ],
+)
 def test_an_unknown_field_is_told_the_near_one(failed, field, near):
     line = failed(2, "train", "--model=voicegan", f"--config.{field}=1")
     assert f"--config.{field}: voicegan has no such field" in line
     assert f'did you mean "--config.{near}"?' in line
 
 
-@pytest.mark.parametrize(("field", "text", "expected"), [
-    ("train.steps", "many", "a whole number"), ("train.steps", "3.5", "a whole number"),
-    ("train.beta_1", "half", "a number"), ("train.beta_1", "nan", "a number"),
-    ("train.beta_1", "inf", "a number"), ("train.jit", "maybe", "true or false"),
-    ("train.steps", "", "a whole number"),
-])
+@pytest.mark.parametrize(
+    ("field", "text", "expected"),
+    [
+        ("train.steps", "many", "a whole number"),
+        ("train.steps", "3.5", "a whole number"),
+        ("train.beta_1", "half", "a number"),
+        ("train.beta_1", "nan", "a number"),
+        ("train.beta_1", "inf", "a number"),
+        ("train.jit", "maybe", "true or false"),
+        ("train.steps", "", "a whole number"),
+    ],
+)
 def test_a_wrong_type_names_the_field_and_the_type(failed, field, text, expected):
     line = failed(2, "train", "--model=voicegan", f"--config.{field}={text}")
     assert f"--config.{field}: expected {expected}, got {text!r}" in line
 
 
 def test_a_field_without_a_value_is_refused(failed):
-    assert "--config.train.jit=VALUE" in failed(2, "train", "--model=voicegan", "--config.train.jit")
+    assert "--config.train.jit=VALUE" in failed(
+        2, "train", "--model=voicegan", "--config.train.jit"
+    )
 
 
 def test_a_word_that_is_no_flag_is_refused(failed):
@@ -150,9 +191,16 @@ def test_a_verb_without_a_config_takes_no_field(failed):
     assert "config.train.steps" in failed(2, "prepare", "--config.train.steps=3")
 
 
-@pytest.mark.parametrize(("verb", "flag"), [
-    ("train", "--model="), ("prepare", "--data="), ("generate", "--run="), ("evaluate", "--run="),
-    ("classify", "--run=")])
+@pytest.mark.parametrize(
+    ("verb", "flag"),
+    [
+        ("train", "--model="),
+        ("prepare", "--data="),
+        ("generate", "--run="),
+        ("evaluate", "--run="),
+        ("classify", "--run="),
+    ],
+)
 def test_a_missing_flag_is_named(failed, verb, flag):
     assert f"{flag}" in failed(2, verb)
 
@@ -180,9 +228,17 @@ def test_the_choices_of_prior_are_the_priors_of_an_ascent():
 
 
 def test_overrides_take_the_type_of_their_field():
-    config = configs.configuration("voicegan", "tiny", [
-        "--config.train.steps=9", "-config.train.jit=TRUE", "--config.train.rates.critic=2e-4",
-        "--config.model.condition=", "--config.train.ema=1"])
+    config = configs.configuration(
+        "voicegan",
+        "tiny",
+        [
+            "--config.train.steps=9",
+            "-config.train.jit=TRUE",
+            "--config.train.rates.critic=2e-4",
+            "--config.model.condition=",
+            "--config.train.ema=1",
+        ],
+    )
     assert config["train"]["steps"] == 9
     assert config["train"]["jit"] is True
     assert config["train"]["rates"] == {"critic": 2e-4, "generator": 1e-3}
@@ -212,12 +268,15 @@ def test_a_stopped_training_says_how_to_go_on(failed, command):
     assert "the same command goes on from the last checkpoint" in failed(130, "train")
 
 
-@pytest.mark.parametrize("error", [
-    OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x/log.csv"),
-    OSError(f"Can't write data (errno = 28, error message = '{os.strerror(errno.ENOSPC)}')"),
-    RuntimeError(f"write failed: {os.strerror(errno.ENOSPC)}"),
-    Exception(f"runs/x/events; {os.strerror(errno.ENOSPC)}"),  # as TensorFlow's
-])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x/log.csv"),
+        OSError(f"Can't write data (errno = 28, error message = '{os.strerror(errno.ENOSPC)}')"),
+        RuntimeError(f"write failed: {os.strerror(errno.ENOSPC)}"),
+        Exception(f"runs/x/events; {os.strerror(errno.ENOSPC)}"),  # as TensorFlow's
+    ],
+)
 def test_a_full_disk_is_one_line(failed, command, error):
     command(raising(error))
     assert "No space left on device" in failed(1, "train")
@@ -239,13 +298,19 @@ def test_of_all_that_tensorflow_warns_of_only_its_retracing_is_kept_back(command
     command(lambda: None)
     main(["train"])
     logger = logging.getLogger("tensorflow")
-    logger.warning("5 out of the last %d calls to %s triggered tf.function retracing. Tracing is", 5, "f")
+    logger.warning(
+        "5 out of the last %d calls to %s triggered tf.function retracing. Tracing is", 5, "f"
+    )
     logger.warning("a disk is full")
     assert caplog.messages == ["a disk is full"]
 
 
 def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it(failed, command):
-    command(raising(ModuleNotFoundError("No module named 'tensorflow.python'", name="tensorflow.python")))
+    command(
+        raising(
+            ModuleNotFoundError("No module named 'tensorflow.python'", name="tensorflow.python")
+        )
+    )
     assert "pip install 'kvoice[tensorflow]'" in failed(1, "train", "--model=voicegan")
 
 
@@ -254,10 +319,15 @@ def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it(failed,
 
 def test_the_exit_status_reaches_the_shell(tmp_path):
     def status(*words):
-        return subprocess.run([sys.executable, "-m", "kvoice", *words], cwd=ROOT,
-                              capture_output=True).returncode
-    assert [status("train", "-h"), status("generate", f"--run={tmp_path}/none"),
-            status("train", "--model=x")] == [0, 1, 2]
+        return subprocess.run(
+            [sys.executable, "-m", "kvoice", *words], cwd=ROOT, capture_output=True
+        ).returncode
+
+    assert [
+        status("train", "-h"),
+        status("generate", f"--run={tmp_path}/none"),
+        status("train", "--model=x"),
+    ] == [0, 1, 2]
 
 
 # The whole way, on a corpus of hummed notes
@@ -278,8 +348,13 @@ def notes(tmp_path_factory):
     return place
 
 
-SMALL = ["--data=folder:wavs", "--config.data.crop_frames=16", "--config.data.batch=10",
-         "--config.train.steps=2", "--config.train.steps_per_epoch=1"]
+SMALL = [
+    "--data=folder:wavs",
+    "--config.data.crop_frames=16",
+    "--config.data.batch=10",
+    "--config.train.steps=2",
+    "--config.train.steps_per_epoch=1",
+]
 
 
 @pytest.mark.backend
@@ -291,7 +366,9 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     shown = capsys.readouterr().out
     assert "conditional on emotion (angry, happy, neutral, sad)" in shown
     assert "runs/voicegan/tiny: 2 steps" in shown
-    assert not set("\r\b\x1b") & set(shown)  # no terminal: a line for each epoch, and no cursor codes
+    assert not set("\r\b\x1b") & set(
+        shown
+    )  # no terminal: a line for each epoch, and no cursor codes
     epochs = [line for line in shown.splitlines() if " - wasserstein: " in line]
     assert [line.partition(",")[0] for line in epochs] == ["step 1 of 2", "step 2 of 2"]
     assert "val_frechet: " in epochs[-1]
@@ -318,8 +395,12 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
 
     (prepared,) = (notes / "prepared").iterdir()
     prepared.rename(notes / "elsewhere")  # what follows needs no data
-    assert main(["generate", "--run=runs/voicegan/tiny", "--output=heard", "--count=1",
-                     "--label=happy"]) == 0
+    assert (
+        main(
+            ["generate", "--run=runs/voicegan/tiny", "--output=heard", "--count=1", "--label=happy"]
+        )
+        == 0
+    )
     assert list((notes / "heard").rglob("*happy*.wav"))
     assert not list((notes / "heard").rglob("*sad*.wav"))
     assert "happy" in failed(1, "generate", "--run=runs/voicegan/tiny", "--label=hapy")
@@ -357,7 +438,10 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
     (notes / "mine/broken.wav").write_text("no sound")
     assert main(["classify", run, "--input=mine", "--output=heard.csv"]) == 0
     shown = capsys.readouterr().out
-    assert "left out: mine/broken.wav: is not a sound file" in shown and "1 files in heard.csv" in shown
+    assert (
+        "left out: mine/broken.wav: is not a sound file" in shown
+        and "1 files in heard.csv" in shown
+    )
     with open(notes / "heard.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     odds = {name: float(row[name]) for name in ("angry", "happy", "neutral", "sad")}
@@ -370,11 +454,19 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
 
 @pytest.mark.backend
 def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_waves(
-        notes, monkeypatch, capsys, failed):
+    notes, monkeypatch, capsys, failed
+):
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    words = ["train", "--model=classifier:tiny", *SMALL, "--run=runs/ears", "--config.model.domain=wave",
-             "--config.model.architecture=wavenet", "--config.data.split=judge"]
+    words = [
+        "train",
+        "--model=classifier:tiny",
+        *SMALL,
+        "--run=runs/ears",
+        "--config.model.domain=wave",
+        "--config.model.architecture=wavenet",
+        "--config.data.split=judge",
+    ]
     assert main(words) == 0
     assert "8 utterances of 2 speakers" in capsys.readouterr().out
     config = json.loads((notes / "runs/ears/config.json").read_text())
@@ -401,16 +493,31 @@ def test_a_judge_learns_from_the_speakers_that_are_kept_for_judges_be_it_from_wa
 def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    for words in (["--model=voicegan:tiny"], ["--model=classifier:tiny"],
-                  ["--model=classifier:tiny", "--config.data.split=judge", "--run=runs/judge",
-                   "--config.model.architecture=wavenet"]):
+    for words in (
+        ["--model=voicegan:tiny"],
+        ["--model=classifier:tiny"],
+        [
+            "--model=classifier:tiny",
+            "--config.data.split=judge",
+            "--run=runs/judge",
+            "--config.model.architecture=wavenet",
+        ],
+    ):
         assert main(["train", *words, *SMALL]) == 0
-    runs = {"generator": "runs/voicegan/tiny", "classifier": "runs/classifier/tiny",
-            "judge": "runs/judge"}
+    runs = {
+        "generator": "runs/voicegan/tiny",
+        "classifier": "runs/classifier/tiny",
+        "judge": "runs/judge",
+    }
 
     def maximize(*more, **changes):
-        return ["maximize", *(f"--{k}={v}" for k, v in (runs | changes).items()), "--count=2",
-                "--steps=2", *more]
+        return [
+            "maximize",
+            *(f"--{k}={v}" for k, v in (runs | changes).items()),
+            "--count=2",
+            "--steps=2",
+            *more,
+        ]
 
     capsys.readouterr()
     assert main(maximize("--target=sad")) == 0
@@ -419,13 +526,18 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     folder = notes / "runs/maximize/default"
     assert f"{folder.relative_to(notes)}/index.html" in shown
     content = json.loads((folder / "maximization.json").read_text())
-    assert content["generator"]["run"] == "../../voicegan/tiny" and content["targets"][0]["label"] == "sad"
+    assert (
+        content["generator"]["run"] == "../../voicegan/tiny"
+        and content["targets"][0]["label"] == "sad"
+    )
 
     assert main(["evaluate", "--run=runs/maximize/default", "--count=4"]) == 0
     shown = capsys.readouterr().out
     assert "ascent on the item itself" in shown and "linear judge" in shown
     scores = json.loads((folder / "evaluation.json").read_text())
-    assert scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
+    assert (
+        scores["count"] == 4 and scores["tables"][0]["title"] in (folder / "index.html").read_text()
+    )
 
     assert main(["evaluate", f"--run={folder}", "--count=2"]) == 0  # wherever it is named from
     line = failed(1, "evaluate", f"--run={folder}", "--data=demo")
@@ -437,16 +549,27 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     elsewhere = "--run=runs/other"
     assert "it knows angry, happy, neutral, sad" in failed(1, *maximize("--target=x", elsewhere))
     assert "is a run of voicegan, expected one of classifier" in failed(
-        1, *maximize(elsewhere, classifier=runs["generator"]))
+        1, *maximize(elsewhere, classifier=runs["generator"])
+    )
     assert "is the classifier that is maximised" in failed(
-        1, *maximize(elsewhere, judge=runs["classifier"]))
+        1, *maximize(elsewhere, judge=runs["classifier"])
+    )
     assert "--label=furious: the generator knows angry" in failed(
-        1, *maximize("--label=furious", elsewhere))
+        1, *maximize("--label=furious", elsewhere)
+    )
     short = notes / "wavs/s0/sad/note.wav"
-    main(["train", "--model=voicegan:tiny", *SMALL, "--config.data.crop_frames=64",
-              "--run=runs/long"])
+    main(
+        [
+            "train",
+            "--model=voicegan:tiny",
+            *SMALL,
+            "--config.data.crop_frames=64",
+            "--run=runs/long",
+        ]
+    )
     assert "is shorter than the generator's window" in failed(
-        1, *maximize(f"--start={short}", elsewhere, generator="runs/long"))
+        1, *maximize(f"--start={short}", elsewhere, generator="runs/long")
+    )
     assert not (notes / "runs/other").exists()
 
 
@@ -480,8 +603,19 @@ def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch,
 def test_digits_go_from_training_to_their_scores(notes, monkeypatch, capsys, failed):
     monkeypatch.chdir(notes)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    assert main(["train", "--model=betavae:digits", "--config.train.steps=2", "--run=digits",
-                     "--config.train.steps_per_epoch=1", "--config.model.latents=3"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--model=betavae:digits",
+                "--config.train.steps=2",
+                "--run=digits",
+                "--config.train.steps_per_epoch=1",
+                "--config.model.latents=3",
+            ]
+        )
+        == 0
+    )
     assert main(["evaluate", "--run=digits", "--count=200"]) == 0
     shown = capsys.readouterr().out
     assert "identity" in shown and "PCA" in shown
@@ -489,16 +623,21 @@ def test_digits_go_from_training_to_their_scores(notes, monkeypatch, capsys, fai
     assert metrics["MIG"] < 0.2  # of a model that has learned nothing
 
 
-@pytest.mark.parametrize(("words", "named"), [
-    (["--model=betavae", "--data=digits"], "model.domain=mel"),
-    (["--model=betavae:tones", "--data=demo"], "model.domain=image"),
-    (["--model=voicegan", "--data=additive"], "--data=additive"),
-    (["--model=betavae:tones", "--data=additive:f0_hz=500/100/25"], "f0_hz"),
-    (["--model=betavae:digits", "--data=mnist:gone.npz"], "gone.npz"),
-    (["--model=betavae:tones", "--config.data.representation=image"], "data.representation"),
-    (["--model=betavae:digits", "--config.model.objective=best"], "objective"),
-])
-def test_corpora_and_models_that_do_not_fit_are_one_line(words, named, tmp_path, monkeypatch, failed):
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--model=betavae", "--data=digits"], "model.domain=mel"),
+        (["--model=betavae:tones", "--data=demo"], "model.domain=image"),
+        (["--model=voicegan", "--data=additive"], "--data=additive"),
+        (["--model=betavae:tones", "--data=additive:f0_hz=500/100/25"], "f0_hz"),
+        (["--model=betavae:digits", "--data=mnist:gone.npz"], "gone.npz"),
+        (["--model=betavae:tones", "--config.data.representation=image"], "data.representation"),
+        (["--model=betavae:digits", "--config.model.objective=best"], "objective"),
+    ],
+)
+def test_corpora_and_models_that_do_not_fit_are_one_line(
+    words, named, tmp_path, monkeypatch, failed
+):
     monkeypatch.chdir(tmp_path)
     assert named in failed(1, "train", *words)
 
@@ -506,7 +645,13 @@ def test_corpora_and_models_that_do_not_fit_are_one_line(words, named, tmp_path,
 def test_a_run_that_is_no_classifier_does_not_listen(tmp_path, failed):
     from kvoice import runs
 
-    config = {"model_name": "voicegan", "variant": "", "data_spec": "demo", "model": {}, "train": {}}
+    config = {
+        "model_name": "voicegan",
+        "variant": "",
+        "data_spec": "demo",
+        "model": {},
+        "train": {},
+    }
     runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
     line = failed(1, "classify", f"--run={tmp_path / 'run'}", "--input=x.wav")
     assert "is a run of voicegan, expected one of classifier" in line
@@ -518,10 +663,22 @@ def _imported(name, directory, sizes, spec):
     from kvoice.training import loop
 
     config = configs.configuration(name, "tiny")
-    made = runs.create(directory, {
-        "model_name": name, "variant": "tiny", "data_spec": "", "corpus": "", "speakers": [], "data": config["data"],
-        "model": config["model"] | sizes, "train": config["train"],
-        "imported": {"file": "weights.pt", "sha256": ""}}, spec, {})
+    made = runs.create(
+        directory,
+        {
+            "model_name": name,
+            "variant": "tiny",
+            "data_spec": "",
+            "corpus": "",
+            "speakers": [],
+            "data": config["data"],
+            "model": config["model"] | sizes,
+            "train": config["train"],
+            "imported": {"file": "weights.pt", "sha256": ""},
+        },
+        spec,
+        {},
+    )
     loop.finished(made, loop.model(made))
 
 
@@ -531,7 +688,9 @@ def test_an_imported_encoder_wants_a_corpus_and_is_measured_on_it(notes, monkeyp
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     sizes = {"mels": 40, "partial_frames": 20, "per_speaker": 2}
     _imported("speakerencoder", "imported", sizes, audio.SPECS["speakerencoder"])
-    assert "imported: was not trained here; say with --data=CORPUS" in failed(1, "evaluate", "--run=imported")
+    assert "imported: was not trained here; say with --data=CORPUS" in failed(
+        1, "evaluate", "--run=imported"
+    )
     assert main(["evaluate", "--run=imported", "--data=folder:wavs"]) == 0
     scores = json.loads((notes / "imported/evaluation.json").read_text())
     assert list(scores["splits"]) == ["train", "judge"] and scores["learned_from"] == []
@@ -543,7 +702,9 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     _imported("adainvc", "weights", {"mels": 80}, audio.SPECS["waveglow"])
     train = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--init=weights", "--run=begun"]
-    assert "--init=weights: its weights do not fit this model" in failed(1, *train, "--config.model.latents=5")
+    assert "--init=weights: its weights do not fit this model" in failed(
+        1, *train, "--config.model.latents=5"
+    )
     line = failed(1, *train, "--config.audio.fmin_hz=10")
     assert "--init=weights: trained on another Spec (fmin_hz: " in line
     assert not (notes / "begun").exists()
@@ -554,16 +715,26 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
 def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, failed, name):
     from kvoice import runs
 
-    runs.create(tmp_path / "run", {"model_name": name, "data_spec": "demo"}, audio.SPECS["waveglow"], {})
+    runs.create(
+        tmp_path / "run", {"model_name": name, "data_spec": "demo"}, audio.SPECS["waveglow"], {}
+    )
     line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--data=folder:wavs")
     assert f"--data=folder:wavs: {tmp_path / 'run'} is a run of {name}, " in line
     assert "only adainvc, speakerencoder, waveglow take it" in line
 
 
-def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(notes, monkeypatch, failed):
+def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(
+    notes, monkeypatch, failed
+):
     monkeypatch.chdir(notes)
-    line = failed(1, "train", "--model=voicegan:tiny", *SMALL, "--config.model.condition=gender",
-                  "--run=runs/none")
+    line = failed(
+        1,
+        "train",
+        "--model=voicegan:tiny",
+        *SMALL,
+        "--config.model.condition=gender",
+        "--run=runs/none",
+    )
     assert "folder:wavs: no gender is known" in line
     assert "--config.model.condition among speaker, emotion" in line
     assert not (notes / "runs/none").exists()
@@ -576,11 +747,21 @@ def test_a_start_that_is_no_run_is_named_before_anything_is_made(notes, monkeypa
     assert not (notes / "runs/new").exists()
 
 
-@pytest.mark.parametrize("word, name", [
-    ("--config.data.batch=0", "data.batch"), ("--config.data.seed=-1", "data.seed"),
-    ("--config.train.steps_per_epoch=3", "train.steps: 2 must be a multiple of train.steps_per_epoch: 3"),
-    ("--config.train.ema=1", "train.ema")])
-def test_a_value_that_does_not_fit_is_named_before_anything_is_made(notes, monkeypatch, failed, word, name):
+@pytest.mark.parametrize(
+    "word, name",
+    [
+        ("--config.data.batch=0", "data.batch"),
+        ("--config.data.seed=-1", "data.seed"),
+        (
+            "--config.train.steps_per_epoch=3",
+            "train.steps: 2 must be a multiple of train.steps_per_epoch: 3",
+        ),
+        ("--config.train.ema=1", "train.ema"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_before_anything_is_made(
+    notes, monkeypatch, failed, word, name
+):
     monkeypatch.chdir(notes)
     assert name in failed(1, "train", "--model=voicegan:tiny", *SMALL, "--run=runs/new", word)
     assert not (notes / "runs/new").exists()
@@ -608,11 +789,24 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
 @pytest.mark.backend
 def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys):
     monkeypatch.chdir(notes)
-    assert main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc",
-                     "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--model=waveglow:tiny",
+                "--data=folder:wavs",
+                "--run=voc",
+                "--config.model.flows=2",
+                "--config.train.valid_steps=1",
+            ]
+        )
+        == 0
+    )
     assert "kvoice vocode --run=voc" in capsys.readouterr().out
     rows = list(csv.DictReader((notes / "voc/log.csv").open()))
-    assert {"log_likelihood", "bits_per_sample", "val_log_likelihood", "val_averaged_bits"} <= rows[0].keys()
+    assert {"log_likelihood", "bits_per_sample", "val_log_likelihood", "val_averaged_bits"} <= rows[
+        0
+    ].keys()
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         assert any((notes / "voc/logs").iterdir())
 
@@ -622,12 +816,20 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     (original, rate_hz), (made, made_hz) = audio.read(me), audio.read("again.wav")
     assert made_hz == 22050 and abs(len(made) - len(original) * made_hz / rate_hz) <= 1
     np.save("mel.npy", np.full((12, 80), -4.0))
-    assert main(["vocode", "--run=voc", "--input=mel.npy", "--output=mel.wav", "--sigma=1", "--seed=3"]) == 0
+    assert (
+        main(
+            ["vocode", "--run=voc", "--input=mel.npy", "--output=mel.wav", "--sigma=1", "--seed=3"]
+        )
+        == 0
+    )
     assert len(audio.read("mel.wav")[0]) == 12 * 256
     np.save("mel.npy", np.full((80, 12), -4.0))
-    assert "save its transpose" in failed(1, "vocode", "--run=voc", "--input=mel.npy", "--output=other.wav")
+    assert "save its transpose" in failed(
+        1, "vocode", "--run=voc", "--input=mel.npy", "--output=other.wav"
+    )
     assert "leave --denoise out" in failed(
-        1, "vocode", "--run=voc", f"--input={me}", "--output=other.wav", "--denoise=0.1")
+        1, "vocode", "--run=voc", f"--input={me}", "--output=other.wav", "--denoise=0.1"
+    )
     assert not (notes / "other.wav").exists()
 
     assert main(["evaluate", "--run=voc", "--count=2"]) == 0
@@ -637,8 +839,13 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert scores["count"] == 2 and set(scores["likelihood"]) == {"train", "valid", "test"}
     assert len(list((notes / "voc/resynthesis").glob("*.wav"))) == 2 * 3
 
-    vc = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--config.train.steps=1",
-          "--config.train.steps_per_epoch=1"]
+    vc = [
+        "train",
+        "--model=adainvc:tiny",
+        "--data=folder:wavs",
+        "--config.train.steps=1",
+        "--config.train.steps_per_epoch=1",
+    ]
     assert main([*vc, "--run=vc"]) == 0
     you = sorted((notes / "wavs").rglob("*.wav"))[-1]
     words = ["convert", f"--source={me}", f"--target={you}", "--output=out.wav", "--vocoder=voc"]
@@ -646,45 +853,107 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     assert "the vocoder at" in capsys.readouterr().out and (notes / "out.wav").exists()
     assert main([*vc, "--run=narrow", "--config.audio.fmax_hz=7600"]) == 0
     assert "voc: has another Spec than narrow (fmax_hz: 8000.0 here, 7600.0 there)" in failed(
-        1, *words, "--run=narrow")
-    assert "voc: is a run of waveglow, expected one of voicegan" in failed(1, "generate", "--run=voc")
+        1, *words, "--run=narrow"
+    )
+    assert "voc: is a run of waveglow, expected one of voicegan" in failed(
+        1, "generate", "--run=voc"
+    )
     assert "data.crop_frames: 400 is more than 8 times the longest utterance" in failed(
-        1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=400")
+        1,
+        "train",
+        "--model=waveglow:tiny",
+        "--data=folder:wavs",
+        "--run=long",
+        "--config.data.crop_frames=400",
+    )
     assert "other values (model.prewhiten: True in the run, False now)" in failed(
-        1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=voc", "--config.model.flows=2",
-        "--config.train.valid_steps=1", "--config.model.prewhiten=false")
-    assert main(["train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=hop", "--config.audio.hop=320",
-                     "--config.model.flows=2", "--config.train.valid_steps=1"]) == 0  # the shards have another hop
+        1,
+        "train",
+        "--model=waveglow:tiny",
+        "--data=folder:wavs",
+        "--run=voc",
+        "--config.model.flows=2",
+        "--config.train.valid_steps=1",
+        "--config.model.prewhiten=false",
+    )
+    assert (
+        main(
+            [
+                "train",
+                "--model=waveglow:tiny",
+                "--data=folder:wavs",
+                "--run=hop",
+                "--config.audio.hop=320",
+                "--config.model.flows=2",
+                "--config.train.valid_steps=1",
+            ]
+        )
+        == 0
+    )  # the shards have another hop
     assert "data.crop_frames: 9 must be a multiple of 2 for this model" in failed(
-        1, "train", "--model=waveglow:tiny", "--data=folder:wavs", "--run=long", "--config.data.crop_frames=9")
+        1,
+        "train",
+        "--model=waveglow:tiny",
+        "--data=folder:wavs",
+        "--run=long",
+        "--config.data.crop_frames=9",
+    )
     assert not (notes / "long").exists()
     assert "vc: is a run of adainvc, expected one of waveglow" in failed(
-        1, "vocode", "--run=vc", f"--input={me}", "--output=x.wav")
+        1, "vocode", "--run=vc", f"--input={me}", "--output=x.wav"
+    )
 
 
 @pytest.mark.backend
-@pytest.mark.filterwarnings("ignore:Only one sample available")  # of scikit-learn, in so small a corpus
+@pytest.mark.filterwarnings(
+    "ignore:Only one sample available"
+)  # of scikit-learn, in so small a corpus
 def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, capsys):
     """Sixteen speakers who hum: an encoder learns from the judges, a converter from the others."""
     monkeypatch.chdir(tmp_path)
     t = np.arange(6000) / 16000
     for speaker in range(16):
         for k in range(3):
-            wave = sum(np.sin(2 * np.pi * n * (100 + 12 * speaker + 5 * k) * t) / n for n in range(1, 9)) / 4
+            wave = (
+                sum(
+                    np.sin(2 * np.pi * n * (100 + 12 * speaker + 5 * k) * t) / n
+                    for n in range(1, 9)
+                )
+                / 4
+            )
             path = tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             audio.write(path, wave.astype("float32"), 16000)
-    assert main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=ears",
-                     "--config.data.split=judge"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--model=speakerencoder:tiny",
+                "--data=folder:wavs",
+                "--run=ears",
+                "--config.data.split=judge",
+            ]
+        )
+        == 0
+    )
     assert "kvoice encode --run=ears" in capsys.readouterr().out
     assert main(["train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=vc"]) == 0
     assert "kvoice convert --run=vc" in capsys.readouterr().out
     assert "data.crop_frames: 16 must be at least 17" in failed(
-        1, "train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=other", "--config.data.crop_frames=16")
+        1,
+        "train",
+        "--model=adainvc:tiny",
+        "--data=folder:wavs",
+        "--run=other",
+        "--config.data.crop_frames=16",
+    )
     assert not (tmp_path / "other").exists()
 
     assert main(["evaluate", "--run=ears"]) == 0
-    assert "judge, learned from" in capsys.readouterr().out and (tmp_path / "ears/embeddings.png").exists()
+    assert (
+        "judge, learned from" in capsys.readouterr().out
+        and (tmp_path / "ears/embeddings.png").exists()
+    )
     assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
     assert "nearer to target" in capsys.readouterr().out
     assert (tmp_path / "vc/conversions/conversions.json").exists()
@@ -704,23 +973,37 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     assert "Measured on folder:others\n" in shown and "learned from" not in shown
     assert list(scores["splits"]) == ["train", "judge", "test"]  # of valid there is one speaker
     assert scores["corpus"] == "folder:others"
-    assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
+    assert (
+        main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
+    )
     shown = capsys.readouterr().out
-    said = "Judged on folder:others by ../ears, which learned from folder:wavs and knows none of these voices."
+    said = (
+        "Judged on folder:others by ../ears, which learned from folder:wavs "
+        "and knows none of these voices."
+    )
     assert shown.startswith("preparing folder:others") and said in shown
     judged = json.loads((tmp_path / "vc/evaluation.json").read_text())["judged"]
-    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"]) and judged["said"] == said
+    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"]) and judged[
+        "said"
+    ] == said
     assert main(["report", "vc"]) == 0
-    assert (tmp_path / "vc/report/index.html").read_text().count(said) == 2  # the table, and the sounds
+    assert (tmp_path / "vc/report/index.html").read_text().count(
+        said
+    ) == 2  # the table, and the sounds
 
     assert "there is no such run; `kvoice train --model=speakerencoder`" in failed(
-        1, "evaluate", "--run=vc", "--encoder=nowhere")
+        1, "evaluate", "--run=vc", "--encoder=nowhere"
+    )
     assert "expected one of speakerencoder" in failed(1, "evaluate", "--run=vc", "--encoder=vc")
     assert main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]) == 0
-    assert "learned from speakers whom it is to judge" in failed(1, "evaluate", "--run=vc", "--encoder=known")
+    assert "learned from speakers whom it is to judge" in failed(
+        1, "evaluate", "--run=vc", "--encoder=known"
+    )
 
     me, you = "wavs/s00/0.wav", "wavs/s15/1.wav"
-    assert main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
+    assert (
+        main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
+    )
     assert len(audio.read("out.wav")[0]) == round(6000 * 22050 / 16000)
     assert "times real time" in capsys.readouterr().out
     (tmp_path / "wavs" / "broken.wav").write_text("no sound")

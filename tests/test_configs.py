@@ -12,8 +12,11 @@ from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 from kvoice.training.config import TrainConfig
 
-VARIANTS = [(path.stem, variant) for path in sorted(configs.CONFIGS.glob("*.py"))
-            for variant in configs.config_file(path.stem)["VARIANTS"]]
+VARIANTS = [
+    (path.stem, variant)
+    for path in sorted(configs.CONFIGS.glob("*.py"))
+    for variant in configs.config_file(path.stem)["VARIANTS"]
+]
 every_variant = pytest.mark.parametrize(("model", "variant"), VARIANTS)
 
 
@@ -59,14 +62,20 @@ def test_the_critic_of_voicegan_sees_batches_of_the_published_size():
     assert config["data"]["batch"] == 128 * config["model"]["n_critic"]
 
 
-PAPER = [variant for model, variant in VARIANTS
-         if model == "classifier" and variant.startswith("paper")]
+PAPER = [
+    variant for model, variant in VARIANTS if model == "classifier" and variant.startswith("paper")
+]
 
 
 def test_there_is_a_classifier_of_each_published_kind():
     groups = [configs.configuration("classifier", variant)["model"] for variant in PAPER]
     assert sorted((group["domain"], group["architecture"]) for group in groups) == [
-        ("mel", "cnn"), ("mel", "lstm"), ("mel", "wavenet"), ("wave", "lstm"), ("wave", "wavenet")]
+        ("mel", "cnn"),
+        ("mel", "lstm"),
+        ("mel", "wavenet"),
+        ("wave", "lstm"),
+        ("wave", "wavenet"),
+    ]
 
 
 @pytest.mark.parametrize("variant", PAPER)
@@ -120,8 +129,11 @@ def test_the_model_group_is_consumed_by_the_model(model, variant):
     config = configs.configuration(model, variant)
     group, spec = config["model"], audio.Spec(**config["audio"])
     data = config["data"]
-    of_data = {"shape": (8, 8)} if group.get("domain") == "image" else {
-        "crop_frames": data["crop_frames"], "per_speaker": data.get("per_speaker", 0)}
+    of_data = (
+        {"shape": (8, 8)}
+        if group.get("domain") == "image"
+        else {"crop_frames": data["crop_frames"], "per_speaker": data.get("per_speaker", 0)}
+    )
     labels = {name: list("abcd") for name in ("speaker", "gender", "emotion", "phone")}
     source = types.SimpleNamespace(labels=labels, **of_data)
     known = MODELS[model].from_data(group, Facts.of(source, spec, group.get("condition", "")))
@@ -129,5 +141,7 @@ def test_the_model_group_is_consumed_by_the_model(model, variant):
     parameters = inspect.signature(MODELS[model]).parameters
     assert set(group | known) <= set(parameters)  # none is swallowed by **kwargs
     inspect.signature(MODELS[model]).bind(**group, **known)
-    if not variant.startswith("paper"):  # those take long, and are made where their sizes are tested
+    if not variant.startswith(
+        "paper"
+    ):  # those take long, and are made where their sizes are tested
         MODELS[model](**group, **known)

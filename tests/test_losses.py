@@ -62,8 +62,9 @@ def gradient(loss, x, *rest):
 
 def test_activation_is_the_mean_of_the_other_logits_less_the_target():
     logits = np.array([[1.0, 2.0, 6.0, -3.0], [0.0, 0.0, 9.0, 0.0]], "float32")
-    found = ops.convert_to_numpy(losses.activation(
-        ops.convert_to_tensor(logits), np.array([2, 0], "int32")))
+    found = ops.convert_to_numpy(
+        losses.activation(ops.convert_to_tensor(logits), np.array([2, 0], "int32"))
+    )
     np.testing.assert_allclose(found, [0 - 6, 3 - 0], rtol=1e-6)
 
 
@@ -71,7 +72,9 @@ def test_activation_ignores_a_constant_added_to_all_logits():
     logits = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     target = np.array([0, 1, 2, 0, 1], "int32")
     found, shifted = (
-        ops.convert_to_numpy(losses.activation(ops.convert_to_tensor(x), target)) for x in (logits, logits + 8))
+        ops.convert_to_numpy(losses.activation(ops.convert_to_tensor(x), target))
+        for x in (logits, logits + 8)
+    )
     np.testing.assert_allclose(shifted, found, atol=1e-5)
 
 
@@ -123,15 +126,20 @@ def test_typical_norm_pulls_along_the_noise_to_the_sphere_and_nowhere_on_it():
 def parts(loss, *arrays):
     """What a loss of arrays returns, NumPy."""
     found = loss(*(ops.convert_to_tensor(np.float32(x)) for x in arrays))
-    return ops.convert_to_numpy(found) if not isinstance(found, tuple) else tuple(map(number, found))
+    return (
+        ops.convert_to_numpy(found) if not isinstance(found, tuple) else tuple(map(number, found))
+    )
 
 
 @pytest.mark.parametrize("mean, log_var", [(0.0, 0.0), (1.5, 0.0), (0.0, -3.0), (-2.0, 1.0)])
 def test_gaussian_kl_is_the_integral_of_the_log_ratio_of_the_densities(mean, log_var):
     posterior = scipy.stats.norm(mean, np.exp(log_var / 2))
     want = scipy.integrate.quad(
-        lambda z: posterior.pdf(z) * (posterior.logpdf(z) - scipy.stats.norm.logpdf(z)), -15, 15,
-        points=[mean])[0]
+        lambda z: posterior.pdf(z) * (posterior.logpdf(z) - scipy.stats.norm.logpdf(z)),
+        -15,
+        15,
+        points=[mean],
+    )[0]
     assert parts(losses.gaussian_kl, [[mean]], [[log_var]])[0, 0] == pytest.approx(want, abs=1e-5)
 
 
@@ -140,7 +148,9 @@ def test_gaussian_kl_counts_each_latent_by_itself_and_pulls_to_the_prior():
     mean, log_var = rng.normal(size=(2, 6, 3)).astype("float32")
     want = (mean**2 + np.exp(log_var) - 1 - log_var) / 2
     np.testing.assert_allclose(parts(losses.gaussian_kl, mean, log_var), want, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(gradient(losses.gaussian_kl, mean, log_var), mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        gradient(losses.gaussian_kl, mean, log_var), mean, rtol=1e-4, atol=1e-6
+    )
     pull = gradient(lambda v, m: losses.gaussian_kl(m, v), log_var, mean)
     np.testing.assert_allclose(pull, (np.exp(log_var) - 1) / 2, rtol=1e-4, atol=1e-6)
 
@@ -181,12 +191,16 @@ def decomposition(codes, mean, log_var):
 
 def test_the_parts_of_the_kl_are_those_of_a_plain_sum_over_pairs():
     codes, mean, log_var = posteriors(7, 3)
-    density = scipy.stats.norm(mean[None], np.exp(log_var / 2)[None]).pdf(codes[:, None])  # [i, j, D]
+    density = scipy.stats.norm(mean[None], np.exp(log_var / 2)[None]).pdf(
+        codes[:, None]
+    )  # [i, j, D]
     own = density[range(7), range(7)].prod(-1)  # q(z_i | x_i)
     joint, marginals = density.prod(-1).mean(1), density.mean(1)
     prior = scipy.stats.norm.pdf(codes)
-    want = [np.log(ratio).mean() for ratio in (
-        own / joint, joint / marginals.prod(-1), (marginals / prior).prod(-1))]
+    want = [
+        np.log(ratio).mean()
+        for ratio in (own / joint, joint / marginals.prod(-1), (marginals / prior).prod(-1))
+    ]
     np.testing.assert_allclose(decomposition(codes, mean, log_var), want, rtol=1e-4)
     # Together they are the estimate of the KL from the draws.
     assert sum(want) == pytest.approx(np.log(own / prior.prod(-1)).mean())
@@ -214,8 +228,9 @@ def test_a_batch_cannot_show_more_information_than_the_log_of_its_items():
 
 
 def exchanged(codes, seed=0):
-    return ops.convert_to_numpy(losses.permute_dims(
-        ops.convert_to_tensor(codes), keras.random.SeedGenerator(seed)))
+    return ops.convert_to_numpy(
+        losses.permute_dims(ops.convert_to_tensor(codes), keras.random.SeedGenerator(seed))
+    )
 
 
 def test_permute_dims_keeps_the_values_and_removes_the_dependence():

@@ -14,9 +14,19 @@ pytestmark = pytest.mark.backend
 BOUNDS = {"ln": (-5.0, -3.0), "db": (0.4, 0.6), "linear": (1e-3, 3e-2)}  # that clip both ends
 EVERY = {
     f"{scale}, power {power}{', clipped' * clip}": dataclasses.replace(
-        audio.SPECS["waveglow"], scale=scale, power=power, clip=clip, ref_db=10.0, range_db=90.0,
-        low=low, high=high)
-    for scale, (low, high) in BOUNDS.items() for power in (1, 2) for clip in (False, True)}
+        audio.SPECS["waveglow"],
+        scale=scale,
+        power=power,
+        clip=clip,
+        ref_db=10.0,
+        range_db=90.0,
+        low=low,
+        high=high,
+    )
+    for scale, (low, high) in BOUNDS.items()
+    for power in (1, 2)
+    for clip in (False, True)
+}
 SPECS = audio.SPECS | EVERY
 
 
@@ -54,8 +64,11 @@ def written_out(wave, spec):
     frames = np.stack([padded[:, start : start + spec.fft] for start in starts], axis=1)
     magnitude = np.abs(np.fft.rfft(frames * audio.window(spec))) ** spec.power
     magnitude = np.maximum(magnitude @ audio.mel_filters(spec), spec.floor)
-    scaled = {"ln": np.log(magnitude), "linear": magnitude,
-              "db": (20 * np.log10(magnitude) - spec.ref_db + spec.range_db) / spec.range_db}
+    scaled = {
+        "ln": np.log(magnitude),
+        "linear": magnitude,
+        "db": (20 * np.log10(magnitude) - spec.ref_db + spec.range_db) / spec.range_db,
+    }
     made = scaled[spec.scale]
     return np.clip(made, spec.low, spec.high) if spec.clip else made
 

@@ -11,8 +11,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
-# Runs the cells of a notebook in one namespace. Jupyter is not needed: what plays a sound there only
-# looks at it here.
+# Runs the cells of a notebook in one namespace. Jupyter is not needed: what plays a sound there
+# only looks at it here.
 RUNNER = """
 import json, sys, types
 import numpy as np
@@ -55,7 +55,12 @@ def test_a_notebook_holds_text_and_code_and_no_outputs(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(path, tmp_path):
     environment = {**os.environ, "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
-    ran = subprocess.run([sys.executable, "-c", RUNNER, str(path)], cwd=tmp_path, env=environment,
-                         capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert list(tmp_path.glob("runs/notebooks/*/model.keras"))

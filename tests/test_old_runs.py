@@ -32,8 +32,11 @@ def test_a_loaded_model_gives_what_it_gave(name):
     found = stopped.outputs(name, kvoice.load(FOLDER / name / "run").model)
     assert set(found) == set(wanted)
     for key, value in found.items():
-        # Sums of float32 in another order: relative to the largest value, 1e-6 was measured between backends.
-        np.testing.assert_allclose(value, wanted[key], rtol=0, atol=1e-4 * np.abs(wanted[key]).max())
+        # Sums of float32 in another order: relative to the largest value, 1e-6 was measured between
+        # backends.
+        np.testing.assert_allclose(
+            value, wanted[key], rtol=0, atol=1e-4 * np.abs(wanted[key]).max()
+        )
 
 
 @pytest.fixture(scope="module")

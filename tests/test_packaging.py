@@ -29,8 +29,12 @@ def wheel(tmp_path_factory):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, place / name)
-    subprocess.run([sys.executable, "setup.py", "-q", "bdist_wheel"], cwd=place, check=True,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "bdist_wheel"],
+        cwd=place,
+        check=True,
+        capture_output=True,
+    )
     (built,) = (place / "dist").glob("*.whl")
     zipfile.ZipFile(built).extractall(place / "site")
     return place / "site"
@@ -39,7 +43,9 @@ def wheel(tmp_path_factory):
 def test_a_wheel_gives_one_command(wheel):
     (entry_points,) = wheel.glob("*.dist-info/entry_points.txt")
     assert entry_points.read_text().split("\n\n")[0].splitlines() == [
-        "[console_scripts]", "kvoice = kvoice.cli.main:main"]
+        "[console_scripts]",
+        "kvoice = kvoice.cli.main:main",
+    ]
     assert not list(wheel.glob("*.data/scripts/*"))
 
 
@@ -52,17 +58,32 @@ def test_a_wheel_holds_the_version_of_the_package(wheel):
 def requirements(wheel):
     """The requirements of each extra, and under "" of the package alone."""
     (metadata,) = wheel.glob("*.dist-info/METADATA")
-    listed = [Requirement(line.partition(": ")[2]) for line in metadata.read_text().splitlines()
-              if line.startswith("Requires-Dist: ")]
+    listed = [
+        Requirement(line.partition(": ")[2])
+        for line in metadata.read_text().splitlines()
+        if line.startswith("Requires-Dist: ")
+    ]
     extras = ["", *setup_extras()]
-    return {extra: [r for r in listed if r.marker is None and not extra
-                    or r.marker is not None and extra and r.marker.evaluate({"extra": extra})]
-            for extra in extras}
+    return {
+        extra: [
+            r
+            for r in listed
+            if r.marker is None
+            and not extra
+            or r.marker is not None
+            and extra
+            and r.marker.evaluate({"extra": extra})
+        ]
+        for extra in extras
+    }
 
 
 def setup_extras():
-    (call,) = (node for node in ast.walk(ast.parse(SETUP)) if isinstance(node, ast.Call)
-               and getattr(node.func, "attr", "") == "setup")
+    (call,) = (
+        node
+        for node in ast.walk(ast.parse(SETUP))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setup"
+    )
     (extras,) = (word.value for word in call.keywords if word.arg == "extras_require")
     return [key.value for key in extras.keys]
 
@@ -77,13 +98,25 @@ def canonical(name):
 
 def test_the_pythons_are_those_that_were_tried(wheel):
     (metadata,) = wheel.glob("*.dist-info/METADATA")
-    (wanted,) = (line for line in metadata.read_text().splitlines() if line.startswith("Requires-Python: "))
-    fits = [minor for minor in range(8, 20) if f"3.{minor}" in SpecifierSet(wanted.partition(": ")[2])]
+    (wanted,) = (
+        line for line in metadata.read_text().splitlines() if line.startswith("Requires-Python: ")
+    )
+    fits = [
+        minor for minor in range(8, 20) if f"3.{minor}" in SpecifierSet(wanted.partition(": ")[2])
+    ]
     assert fits == [11, 12, 13]
 
 
-FRAMEWORKS = {"tensorflow", "tensorflow-probability", "tensorflow-io", "tf-keras", "tensorboard", "jax", "torch",
-              "keras-tuner"}
+FRAMEWORKS = {
+    "tensorflow",
+    "tensorflow-probability",
+    "tensorflow-io",
+    "tf-keras",
+    "tensorboard",
+    "jax",
+    "torch",
+    "keras-tuner",
+}
 
 
 def test_the_package_alone_brings_no_framework(requirements):
@@ -91,29 +124,50 @@ def test_the_package_alone_brings_no_framework(requirements):
     assert not FRAMEWORKS & names(requirements[""])
 
 
-@pytest.mark.parametrize("extra, brought", [
-    ("tensorflow", {"tensorflow", "tensorflow-probability", "tf-keras", "tensorboard"}),
-    ("jax", {"jax"}), ("torch", {"torch"}), ("tune", {"keras-tuner"}), ("test", set()),
-    ("tfio", {"tensorflow", "tensorflow-io", "tensorflow-probability", "tf-keras", "tensorboard"})])
+@pytest.mark.parametrize(
+    "extra, brought",
+    [
+        ("tensorflow", {"tensorflow", "tensorflow-probability", "tf-keras", "tensorboard"}),
+        ("jax", {"jax"}),
+        ("torch", {"torch"}),
+        ("tune", {"keras-tuner"}),
+        ("test", set()),
+        (
+            "tfio",
+            {"tensorflow", "tensorflow-io", "tensorflow-probability", "tf-keras", "tensorboard"},
+        ),
+    ],
+)
 def test_each_extra_brings_its_framework_and_no_other(requirements, extra, brought):
     assert FRAMEWORKS & names(requirements[extra]) == brought
 
 
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
 def test_a_missing_framework_is_told_by_an_extra_that_brings_it(requirements, framework):
-    (extra,) = (extra for extra, packages in frameworks.EXTRAS.items()
-                if framework in map(canonical, packages))
+    (extra,) = (
+        extra
+        for extra, packages in frameworks.EXTRAS.items()
+        if framework in map(canonical, packages)
+    )
     assert framework in names(requirements[extra])
 
 
 def test_a_wheel_finds_the_configs_inside(wheel, tmp_path):
     shown = subprocess.run(
-        [sys.executable, "-Pm", "kvoice", "train", "--model=voicegan:paper", "-h"], cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True)
+        [sys.executable, "-Pm", "kvoice", "train", "--model=voicegan:paper", "-h"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+    )
     assert "--config.model.width=64" in shown.stdout
     asked = subprocess.run(
-        [sys.executable, "-Pc", "from kvoice.cli import configs; print(configs.CONFIGS)"], cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True)
+        [sys.executable, "-Pc", "from kvoice.cli import configs; print(configs.CONFIGS)"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+    )
     assert asked.stdout.strip() == str(wheel / "kvoice" / "configs")
 
 
@@ -126,13 +180,21 @@ def test_a_wheel_holds_every_module_and_nothing_of_the_tests(wheel):
 
 def pins(name):
     """Distribution -> its specifier in a file of constraints."""
-    lines = [Requirement(line) for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        Requirement(line)
+        for line in (ROOT / name).read_text().splitlines()
+        if not line.startswith("#")
+    ]
     return {canonical(pin.name): pin.specifier for pin in lines}
 
 
-@pytest.mark.parametrize("file, extras", [
-    ("constraints.txt", ["", "tensorflow", "jax", "torch", "tune", "test"]),
-    ("constraints-tfio.txt", ["", "tfio", "jax", "torch", "tune", "test"])])
+@pytest.mark.parametrize(
+    "file, extras",
+    [
+        ("constraints.txt", ["", "tensorflow", "jax", "torch", "tune", "test"]),
+        ("constraints-tfio.txt", ["", "tfio", "jax", "torch", "tune", "test"]),
+    ],
+)
 def test_every_requirement_is_pinned_to_what_it_allows(requirements, file, extras):
     pinned = pins(file)
     for requirement in (each for extra in extras for each in requirements[extra]):
@@ -166,8 +228,9 @@ def bare(tmp_path):
 
 
 def run(command, bare):
-    return subprocess.run(command, cwd=bare, env={"PATH": str(bare / "tools")},
-                          capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=bare, env={"PATH": str(bare / "tools")}, capture_output=True, text=True
+    )
 
 
 def python(path, text):
@@ -208,8 +271,13 @@ def said_by_make(answer):
 
 
 @needs_make
-@pytest.mark.parametrize("there, target, folder, wanted", [
-    ("3.14", "train", ".venv", "3.11 3.12 3.13,"), ("3.13", "test-tfio", ".venv-tfio", "3.11 3.12,")])
+@pytest.mark.parametrize(
+    "there, target, folder, wanted",
+    [
+        ("3.14", "train", ".venv", "3.11 3.12 3.13,"),
+        ("3.13", "test-tfio", ".venv-tfio", "3.11 3.12,"),
+    ],
+)
 def test_make_names_the_pythons_it_can_use(bare, there, target, folder, wanted):
     python(bare / "tools" / "python3", f"echo {there}")
     answer = run(["make", target], bare)
@@ -231,20 +299,27 @@ def test_make_names_the_missing_venv_module(bare):
 @needs_make
 def test_make_installs_once(bare):
     log = bare / "log"
-    python(bare / "tools" / "python3", f'echo 3.11; [ "$2" = venv ] && mkdir -p .venv/bin && '
-           f'cp {bare}/fake .venv/bin/python; exit 0')
+    python(
+        bare / "tools" / "python3",
+        f'echo 3.11; [ "$2" = venv ] && mkdir -p .venv/bin && '
+        f"cp {bare}/fake .venv/bin/python; exit 0",
+    )
     python(bare / "fake", f'echo "$@" >> {log}')
     for name in ("mkdir", "cp"):
         (bare / "tools" / name).symlink_to(shutil.which(name))
     for _ in range(2):
         assert run(["make", "install"], bare).returncode == 0
     assert log.read_text().splitlines() == [
-        "-m pip install --constraint constraints.txt --editable .[tensorflow]"]
+        "-m pip install --constraint constraints.txt --editable .[tensorflow]"
+    ]
 
 
 @needs_make
 def test_make_makes_an_environment_without_pip_anew(bare):
-    python(bare / "tools" / "python3", f'echo 3.11; [ "$2" = venv ] && cp {bare}/fake .venv/bin/python; exit 0')
+    python(
+        bare / "tools" / "python3",
+        f'echo 3.11; [ "$2" = venv ] && cp {bare}/fake .venv/bin/python; exit 0',
+    )
     python(bare / "fake", "exit 0")
     python(bare / ".venv" / "bin" / "python", "exit 1")  # killed before pip was there
     (bare / "tools" / "cp").symlink_to(shutil.which("cp"))
@@ -264,4 +339,5 @@ def test_make_tells_an_environment_of_another_python(bare, words, there):
         (bare / ".venv" / ".installed").unlink()
     answer = run(["make", "install", *words], bare)
     assert answer.returncode == 2 and said_by_make(answer) == [
-        f".venv is of Python {there}; delete it, then make again"]
+        f".venv is of Python {there}; delete it, then make again"
+    ]

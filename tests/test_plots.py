@@ -22,6 +22,7 @@ def grid(rows=2, columns=3, frames=40):
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
     """Draws by the function that is given, and returns the figure instead of saving it."""
+
     def figure(function, *arguments):
         kept = []
         monkeypatch.setattr(plots, "_save", lambda figure, path: kept.append(figure))
@@ -76,13 +77,16 @@ def test_the_picture_is_not_blank_and_the_same_each_time(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize("mels, titles, columns, message", [
-    (grid(), ["a"], (), "2 rows of 3 mels .* 1 titles"),
-    (grid(), ["a", "b"], ["x"], "1 columns"),
-    (grid()[0], ["a", "b"], (), r"\[rows, columns, time, mels\]"),
-    (np.zeros((0, 1, 4, 80)), [], (), r"got \[0, 1, 4, 80\]"),
-    (np.full((1, 1, 4, 80), np.nan), ["a"], (), "NaN"),
-])
+@pytest.mark.parametrize(
+    "mels, titles, columns, message",
+    [
+        (grid(), ["a"], (), "2 rows of 3 mels .* 1 titles"),
+        (grid(), ["a", "b"], ["x"], "1 columns"),
+        (grid()[0], ["a", "b"], (), r"\[rows, columns, time, mels\]"),
+        (np.zeros((0, 1, 4, 80)), [], (), r"got \[0, 1, 4, 80\]"),
+        (np.full((1, 1, 4, 80), np.nan), ["a"], (), "NaN"),
+    ],
+)
 def test_what_cannot_be_drawn_is_refused_before_writing(tmp_path, mels, titles, columns, message):
     with pytest.raises(KvoiceError, match=message):
         plots.mel_image(tmp_path / "a.png", mels, titles, SPEC, columns)
@@ -95,8 +99,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_curve_and_its_validation_share_a_panel_and_gaps_are_left_out(drawn):
-    table = {"step": [1, 2, 3], "loss": [3, 2, 1], "val_loss": [4, float("nan"), 2],
-             "val_frechet": [9, 8, 7]}
+    table = {
+        "step": [1, 2, 3],
+        "loss": [3, 2, 1],
+        "val_loss": [4, float("nan"), 2],
+        "val_frechet": [9, 8, 7],
+    }
     loss, frechet = (axis for axis in drawn(plots.curves, table).axes if axis.lines)
     assert loss.get_title("left") == "loss" and frechet.get_title("left") == "frechet"
     assert [line.get_label() for line in loss.lines] == ["training", "validation"]
@@ -112,8 +120,9 @@ def test_curves_are_drawn_from_the_log_of_a_run(tmp_path):
     assert matplotlib.image.imread(tmp_path / "curves.png")[..., :3].min() < 0.5
 
 
-@pytest.mark.parametrize("content, message", [
-    (None, "cannot be read"), ("step,loss\n1,x\n", "not a log of numbers")])
+@pytest.mark.parametrize(
+    "content, message", [(None, "cannot be read"), ("step,loss\n1,x\n", "not a log of numbers")]
+)
 def test_a_log_that_is_none_is_refused_by_name(tmp_path, content, message):
     if content:
         (tmp_path / "log.csv").write_text(content)
@@ -178,12 +187,15 @@ def test_an_animation_of_an_ascent_is_light_enough_for_a_page(tmp_path):
     assert (tmp_path / "a.gif").stat().st_size < 2e6
 
 
-@pytest.mark.parametrize("mels, captions, columns, message", [
-    (grid(), ["a"], (), "2 frames of 3 mels .* 1 captions"),
-    (grid(), ["a", "b"], ["x"], "1 columns"),
-    (grid()[0], ["a", "b"], (), r"\[frames, items, time, mels\], is wanted, got \[3, 40, 80\]"),
-    (np.full((1, 1, 4, 80), np.inf), ["a"], (), "infinite"),
-])
+@pytest.mark.parametrize(
+    "mels, captions, columns, message",
+    [
+        (grid(), ["a"], (), "2 frames of 3 mels .* 1 captions"),
+        (grid(), ["a", "b"], ["x"], "1 columns"),
+        (grid()[0], ["a", "b"], (), r"\[frames, items, time, mels\], is wanted, got \[3, 40, 80\]"),
+        (np.full((1, 1, 4, 80), np.inf), ["a"], (), "infinite"),
+    ],
+)
 def test_what_cannot_move_is_refused_before_writing(tmp_path, mels, captions, columns, message):
     with pytest.raises(KvoiceError, match=message):
         plots.mel_animation(tmp_path / "a.gif", mels, captions, SPEC, columns)
@@ -195,8 +207,9 @@ def test_scores_are_medians_within_the_middle_of_the_starts(drawn):
     figure = drawn(plots.score_curves, STEPS, {"classifier": scores, "judge": scores / 2}, "a$b$")
     (axis,) = figure.axes
     classifier, judge = axis.lines
-    np.testing.assert_allclose(classifier.get_xydata(),
-                               np.stack([STEPS, 0.75 * np.linspace(0, 1, 13)], axis=1))
+    np.testing.assert_allclose(
+        classifier.get_xydata(), np.stack([STEPS, 0.75 * np.linspace(0, 1, 13)], axis=1)
+    )
     np.testing.assert_allclose(judge.get_ydata()[-1], 0.375)
     band = axis.collections[0].get_paths()[0].vertices
     at_the_end = band[band[:, 0] == 300, 1]
@@ -212,14 +225,17 @@ def test_step_zero_has_a_place_of_its_own_on_the_axis(drawn):
     assert places[0] < places[1] < places[2] and places[1] - places[0] < 0.5 * places[3]
 
 
-@pytest.mark.parametrize("steps, curves, message", [
-    ([0, 1, 1], {"judge": np.zeros((3, 2))}, "steps that rise"),
-    ([], {"judge": np.zeros((0, 2))}, "steps that rise"),
-    ([0, 1], {}, "no curve"),
-    ([0, 1], {"judge": np.zeros((3, 2))}, r"judge: \[2 snapshots, starts\] .* got \[3, 2\]"),
-    ([0, 1], {"judge": np.array([[0.5], [1.5]])}, "judge: .*no probability"),
-    ([0, 1], {"judge": np.array([[0.5], [np.nan]])}, "judge: .*no probability"),
-])
+@pytest.mark.parametrize(
+    "steps, curves, message",
+    [
+        ([0, 1, 1], {"judge": np.zeros((3, 2))}, "steps that rise"),
+        ([], {"judge": np.zeros((0, 2))}, "steps that rise"),
+        ([0, 1], {}, "no curve"),
+        ([0, 1], {"judge": np.zeros((3, 2))}, r"judge: \[2 snapshots, starts\] .* got \[3, 2\]"),
+        ([0, 1], {"judge": np.array([[0.5], [1.5]])}, "judge: .*no probability"),
+        ([0, 1], {"judge": np.array([[0.5], [np.nan]])}, "judge: .*no probability"),
+    ],
+)
 def test_scores_that_are_none_are_refused(tmp_path, steps, curves, message):
     with pytest.raises(KvoiceError, match=f"a.png: .*{message}"):
         plots.score_curves(tmp_path / "a.png", steps, curves, "angry")
@@ -235,16 +251,20 @@ def test_a_confusion_counts_in_rows(drawn):
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["angry", "sad"]
 
 
-@pytest.mark.parametrize("counts, message", [
-    ([[1, 2]], r"2 names .* got \[1, 2\]"), ([[1, -1], [0, 1]], "below zero")])
+@pytest.mark.parametrize(
+    "counts, message", [([[1, 2]], r"2 names .* got \[1, 2\]"), ([[1, -1], [0, 1]], "below zero")]
+)
 def test_a_confusion_that_is_none_is_refused(tmp_path, counts, message):
     with pytest.raises(KvoiceError, match=message):
         plots.confusion(tmp_path / "a.png", counts, ["angry", "sad"])
 
 
-BINS = [None, {"confidence": None, "accuracy": None, "count": 0},
-        {"confidence": 0.5, "accuracy": 0.75, "count": 10},
-        {"confidence": 0.9, "accuracy": 0.7, "count": 40}]
+BINS = [
+    None,
+    {"confidence": None, "accuracy": None, "count": 0},
+    {"confidence": 0.5, "accuracy": 0.75, "count": 10},
+    {"confidence": 0.9, "accuracy": 0.7, "count": 40},
+]
 
 
 def test_reliability_shows_the_gap_and_the_clips_of_each_bin_that_has_some(drawn):
@@ -257,19 +277,24 @@ def test_reliability_shows_the_gap_and_the_clips_of_each_bin_that_has_some(drawn
     assert [text.get_text() for text in below.texts] == ["10", "40"]
 
 
-@pytest.mark.parametrize("bins, message", [
-    (BINS[:2], "no bin"), ([{"confidence": 1.5, "accuracy": 1, "count": 1}], "no share")])
+@pytest.mark.parametrize(
+    "bins, message",
+    [(BINS[:2], "no bin"), ([{"confidence": 1.5, "accuracy": 1, "count": 1}], "no share")],
+)
 def test_a_reliability_that_is_none_is_refused(tmp_path, bins, message):
     with pytest.raises(KvoiceError, match=message):
         plots.reliability(tmp_path / "a.png", bins)
 
 
-@pytest.mark.parametrize("function, arguments", [
-    (plots.score_curves, (STEPS, {"judge": np.full((13, 1), 0.5)}, "angry")),
-    (plots.confusion, ([[3, 1], [0, 2]], ["angry", "sad"])),
-    (plots.reliability, (BINS,)),
-    (plots.places, ([[0, 0], [1, 2]], ["ada", "carl"], ["female", "male"], "two")),
-])
+@pytest.mark.parametrize(
+    "function, arguments",
+    [
+        (plots.score_curves, (STEPS, {"judge": np.full((13, 1), 0.5)}, "angry")),
+        (plots.confusion, ([[3, 1], [0, 2]], ["angry", "sad"])),
+        (plots.reliability, (BINS,)),
+        (plots.places, ([[0, 0], [1, 2]], ["ada", "carl"], ["female", "male"], "two")),
+    ],
+)
 def test_pictures_of_scores_are_drawn_and_the_same_each_time(tmp_path, function, arguments):
     for name in ("a.png", "b.png"):
         function(tmp_path / name, *arguments)
@@ -311,11 +336,15 @@ def test_frames_of_an_animation_of_images_follow_each_other(tmp_path):
     assert middle[1] > middle[0] + 100 and middle[0] == middle[2]
 
 
-@pytest.mark.parametrize("draw, values, words, message", [
-    (plots.image_grid, checks(), ["a"], "2 rows of 3 images .* 1 titles"),
-    (plots.image_animation, checks(), ["a"], "2 frames of 3 images .* 1 captions"),
-    (plots.image_grid, checks()[0], ["a"], "height, width"),
-    (plots.image_animation, checks() * np.nan, ["a", "b"], "NaN or infinite")])
+@pytest.mark.parametrize(
+    "draw, values, words, message",
+    [
+        (plots.image_grid, checks(), ["a"], "2 rows of 3 images .* 1 titles"),
+        (plots.image_animation, checks(), ["a"], "2 frames of 3 images .* 1 captions"),
+        (plots.image_grid, checks()[0], ["a"], "height, width"),
+        (plots.image_animation, checks() * np.nan, ["a", "b"], "NaN or infinite"),
+    ],
+)
 def test_images_that_do_not_fit_are_refused(tmp_path, draw, values, words, message):
     with pytest.raises(KvoiceError, match=message):
         draw(tmp_path / "a", values, words)
@@ -340,10 +369,15 @@ def test_densities_have_area_one_stand_where_their_class_is_and_are_grey_where_d
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["$a", "b"]
 
 
-@pytest.mark.parametrize("codes, classes, titles", [
-    (np.zeros((4, 2)), np.zeros(4, int), ["a"]), (np.zeros((4, 2)), np.zeros(3, int), ["a", "b"]),
-    (np.full((4, 2), np.inf), np.zeros(4, int), ["a", "b"]),
-    (np.zeros((4, 2)), np.full(4, -1), ["a", "b"])])
+@pytest.mark.parametrize(
+    "codes, classes, titles",
+    [
+        (np.zeros((4, 2)), np.zeros(4, int), ["a"]),
+        (np.zeros((4, 2)), np.zeros(3, int), ["a", "b"]),
+        (np.full((4, 2), np.inf), np.zeros(4, int), ["a", "b"]),
+        (np.zeros((4, 2)), np.full(4, -1), ["a", "b"]),
+    ],
+)
 def test_densities_of_nothing_are_refused(tmp_path, codes, classes, titles):
     with pytest.raises(KvoiceError, match="a.png: "):
         plots.densities(tmp_path / "a.png", codes, classes, ["x"], titles, [0])
@@ -366,7 +400,9 @@ def test_the_kl_of_the_latents_falls_from_left_to_right(drawn):
 def voices(speakers=3, each=4, genders=("female", "male", "")):
     """Points around a place for each speaker, his name and his gender."""
     rng = np.random.default_rng(0)
-    points = np.repeat(10.0 * np.arange(speakers), each)[:, None] + rng.normal(0, 0.5, (speakers * each, 2))
+    points = np.repeat(10.0 * np.arange(speakers), each)[:, None] + rng.normal(
+        0, 0.5, (speakers * each, 2)
+    )
     names = [f"s${k}" for k in range(speakers) for _ in range(each)]
     return points, names, [genders[k % len(genders)] for k in range(speakers) for _ in range(each)]
 
@@ -386,7 +422,9 @@ def test_a_place_has_the_colour_of_its_speaker_and_the_marker_of_its_gender(draw
     assert (triangle, square) == (4, 5) and circle > 10  # closed outlines
     assert axis.get_title("left") == "a$b$" and axis.get_xlabel() == "t-SNE, no unit"
     assert not len(axis.get_xticks()) and not len(axis.get_yticks())
-    speakers, kinds = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+    speakers, kinds = (
+        [text.get_text() for text in legend.get_texts()] for legend in figure.legends
+    )
     assert speakers == ["s$0", "s$1", "s$2"] and kinds == ["female", "male", "other or unknown"]
 
 
@@ -405,7 +443,9 @@ def test_there_are_as_many_colours_as_speakers(drawn, speakers, least):
     (axis,) = figure.axes
     colours = [tuple(group.get_facecolor()[0, :3]) for group in axis.collections]
     assert len(colours) == speakers
-    apart = [np.abs(np.subtract(one, two)).max() for k, one in enumerate(colours) for two in colours[:k]]
+    apart = [
+        np.abs(np.subtract(one, two)).max() for k, one in enumerate(colours) for two in colours[:k]
+    ]
     assert min(apart) > least
     assert [text.get_text() for text in figure.legends[1].get_texts()] == ["female", "male"]
 
@@ -419,13 +459,16 @@ def test_a_speaker_of_two_genders_has_one_colour_and_a_long_name_differs_from_a_
     assert len(set(words)) == 2 and max(map(len, words)) == 20
 
 
-@pytest.mark.parametrize("points, speakers, genders, message", [
-    (np.zeros((2, 3)), ["a", "b"], ["", ""], r"points \[n, 2\].* got \[2, 3\]"),
-    (np.zeros((2, 2)), ["a"], ["", ""], r"got \[2, 2\], 1 and 2"),
-    (np.zeros((2, 2)), ["a", "b"], [""], r"got \[2, 2\], 2 and 1"),
-    (np.zeros((0, 2)), [], [], r"got \[0, 2\]"),
-    (np.array([[0, np.nan]]), ["a"], [""], "not finite"),
-])
+@pytest.mark.parametrize(
+    "points, speakers, genders, message",
+    [
+        (np.zeros((2, 3)), ["a", "b"], ["", ""], r"points \[n, 2\].* got \[2, 3\]"),
+        (np.zeros((2, 2)), ["a"], ["", ""], r"got \[2, 2\], 1 and 2"),
+        (np.zeros((2, 2)), ["a", "b"], [""], r"got \[2, 2\], 2 and 1"),
+        (np.zeros((0, 2)), [], [], r"got \[0, 2\]"),
+        (np.array([[0, np.nan]]), ["a"], [""], "not finite"),
+    ],
+)
 def test_places_that_are_none_are_refused(tmp_path, points, speakers, genders, message):
     with pytest.raises(KvoiceError, match=f"a.png: .*{message}"):
         plots.places(tmp_path / "a.png", points, speakers, genders, "")

@@ -8,8 +8,11 @@ from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
 CONFIG = {
-    "model_name": "voicegan", "variant": "tiny", "data_spec": "demo",
-    "data": {"batch": 4}, "model": {"condition": "emotion", "shape": (160, 80)},
+    "model_name": "voicegan",
+    "variant": "tiny",
+    "data_spec": "demo",
+    "data": {"batch": 4},
+    "model": {"condition": "emotion", "shape": (160, 80)},
     "train": {"steps": 6, "rates": {"critic": 1e-4}},
 }
 LABELS = {"emotion": ["angry", "happy"], "gender": []}
@@ -45,7 +48,9 @@ def test_a_field_that_was_not_there_yet_is_its_default(tmp_path):
 
     def again(epsilon):
         config = {**CONFIG, "train": CONFIG["train"] | {"epsilon": epsilon}}
-        return runs.create(tmp_path / "run", config, SPEC, LABELS, defaults={"train": {"epsilon": 1e-7}})
+        return runs.create(
+            tmp_path / "run", config, SPEC, LABELS, defaults={"train": {"epsilon": 1e-7}}
+        )
 
     assert again(1e-7).state == {"step": 2}
     with pytest.raises(KvoiceError, match="train.epsilon: 1e-07 in the run, 1e-08 now"):
@@ -59,13 +64,22 @@ def test_a_run_that_never_reached_a_checkpoint_is_made_anew(tmp_path):
     assert again.config["data_spec"] == "demo:100"
 
 
-@pytest.mark.parametrize("change, name", [
-    ({"config": {**CONFIG, "train": {"steps": 7, "rates": {"critic": 1e-4}}}}, "train.steps: 6 in the run, 7 now"),
-    ({"config": {**CONFIG, "train": {"steps": 6, "rates": {"critic": 2e-4}}}}, "train.rates.critic: 0.0001 in the run"),
-    ({"config": {**CONFIG, "data_spec": "demo:100"}}, "data_spec: demo in the run"),
-    ({"spec": audio.SPECS["speechsplit"]}, "spec.sample_rate_hz: 22050 in the run, 16000 now"),
-    ({"labels": {"emotion": ["sad"], "gender": []}}, "labels.emotion"),
-])
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        (
+            {"config": {**CONFIG, "train": {"steps": 7, "rates": {"critic": 1e-4}}}},
+            "train.steps: 6 in the run, 7 now",
+        ),
+        (
+            {"config": {**CONFIG, "train": {"steps": 6, "rates": {"critic": 2e-4}}}},
+            "train.rates.critic: 0.0001 in the run",
+        ),
+        ({"config": {**CONFIG, "data_spec": "demo:100"}}, "data_spec: demo in the run"),
+        ({"spec": audio.SPECS["speechsplit"]}, "spec.sample_rate_hz: 22050 in the run, 16000 now"),
+        ({"labels": {"emotion": ["sad"], "gender": []}}, "labels.emotion"),
+    ],
+)
 def test_a_changed_value_is_refused_by_name(tmp_path, change, name):
     begun(tmp_path / "run")
     before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}

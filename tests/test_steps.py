@@ -218,6 +218,7 @@ def test_an_untracked_optimizer_is_refused_instead_of_losing_its_updates():
 
 def test_a_coupled_decay_is_added_after_the_clipping():
     """One step of a plain optimizer: weights - rate * (clipped gradient + decay * weights)."""
+
     class Plain(StepModel):
         def __init__(self):
             super().__init__()
@@ -236,6 +237,8 @@ def test_a_coupled_decay_is_added_after_the_clipping():
     model.compile(group, jit_compile=False)
     model.train_on_batch({"x": np.zeros((1, 1), "float32")})
     gradient = np.array([3.0, 4.0]) + 0.5  # of norm 50, clipped to 5
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(model.weight), 1 - 0.1 * gradient, rtol=1e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(model.weight), 1 - 0.1 * gradient, rtol=1e-5
+    )
     again = OptimizerGroup.from_config(group.get_config())
     assert (again.coupled_decay, again.norm) == (0.5, 5.0)

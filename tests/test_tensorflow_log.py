@@ -15,13 +15,19 @@ print("of Python", file=sys.stderr)
 
 
 def imported(folder, text):
-    """What a process writes to standard error that imports kvoice, then a package "tensorflow" of this text."""
+    """What a process writes to standard error that imports kvoice, then a package "tensorflow" of
+    this text.
+    """
     (folder / "tensorflow").mkdir()
     (folder / "tensorflow" / "__init__.py").write_text(text)
     script = "import kvoice, tensorflow; print(type(tensorflow.__spec__.loader).__name__)"
     path = os.pathsep.join([str(folder), *sys.path])
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": path})
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     return done.stderr.splitlines(), done.stdout.strip()
 
 
@@ -36,7 +42,11 @@ def test_an_import_that_fails_says_why(tmp_path):
     assert errors[0].endswith("something is wrong") and errors[-1] == "ImportError: no such kernel"
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="tensorflow is not installed")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("tensorflow"), reason="tensorflow is not installed"
+)
 def test_tensorflow_itself_is_imported_without_a_line():
-    done = subprocess.run([sys.executable, "-c", "import kvoice, tensorflow"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "import kvoice, tensorflow"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")

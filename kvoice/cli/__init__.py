@@ -1,1 +1,3 @@
-"""The commands: one file for each verb, with its words and flags, over a function of the library."""
+"""The commands: one file for each verb, with its words and flags, over a function of the
+library.
+"""

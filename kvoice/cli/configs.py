@@ -29,8 +29,10 @@ def configuration(model, variant="", overrides=()):
     file = config_file(model)
     if variant not in file["VARIANTS"]:
         named = [name for name in file["VARIANTS"] if name]
-        raise UsageError(f"--model={model}:{variant}: no such variant{near(variant, named)}; "
-                         f"there are {', '.join(named)}")
+        raise UsageError(
+            f"--model={model}:{variant}: no such variant{near(variant, named)}; "
+            f"there are {', '.join(named)}"
+        )
     config = file["config"](variant)
     for word in overrides:
         name, equals, text = word.lstrip("-").removeprefix("config.").partition("=")
@@ -53,8 +55,9 @@ def config_file(model):
     """The names that the config file of a model defines: VARIANTS, config, __doc__."""
     names = sorted(path.stem for path in CONFIGS.glob("*.py"))
     if model not in names:
-        raise UsageError(f"--model={model}: no such model{near(model, names)}; "
-                         f"there are {', '.join(names)}")
+        raise UsageError(
+            f"--model={model}: no such model{near(model, names)}; there are {', '.join(names)}"
+        )
     return runpy.run_path(str(CONFIGS / f"{model}.py"))
 
 

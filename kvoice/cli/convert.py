@@ -10,24 +10,36 @@ def declare(flags):
     flags.text("source", "", "FILE_OR_DIR: what is said")
     flags.texts("target", "FILE: in whose voice, as often as needed; the mean of all")
     flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
-    flags.number("mix", 1.0, "X: how far from the voice of the source, 0, to the target's, 1", most=1)
-    flags.text("layers", "", "N-M,...: of the decoder, that take the voice of the target, 0 next to "
-               "the content; all if not given")
+    flags.number(
+        "mix", 1.0, "X: how far from the voice of the source, 0, to the target's, 1", most=1
+    )
+    flags.text(
+        "layers",
+        "",
+        "N-M,...: of the decoder, that take the voice of the target, 0 next to "
+        "the content; all if not given",
+    )
     flags.text("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given")
     flags.integer("rate", 0, "HZ: of the output; 0 = that of the run")
 
 
 def convert(run, source, target, output, mix, layers, vocoder, rate):
-    """Converts a recording, or all those of a folder, to the voice of another, be it one never heard before.
+    r"""Converts a recording, or all those of a folder, to the voice of another, be it one never
+    heard before.
 
     kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=out.wav
-    kvoice convert --run=runs/adainvc/default --source=recordings --output=converted \\
+    kvoice convert --run=runs/adainvc/default --source=recordings --output=converted \
         --target=you_1.wav --target=you_2.wav          the mean of both
-    kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=half.wav \\
-        --mix=0.5 --layers=0-3,8                       half of the way, in some layers of the decoder
+    kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=half.wav \
+        --mix=0.5 --layers=0-3,8                       half of the way, in some layers of the
+        decoder
     """
-    required(run=(run, "DIR"), source=(source, "FILE_OR_DIR"), target=(target, "FILE"),
-             output=(output, "FILE_OR_DIR"))
+    required(
+        run=(run, "DIR"),
+        source=(source, "FILE_OR_DIR"),
+        target=(target, "FILE"),
+        output=(output, "FILE_OR_DIR"),
+    )
     frameworks.chosen_backend()
 
     from kvoice.inference import convert, vocode
@@ -38,15 +50,24 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
     vocoder = vocode.of_run(vocoder, voice.run)
     print("Converted voices imitate somebody: ask them, and say that it is converted.")
     rows, left_out = convert.convert(
-        voice, source, target, output, mix,
+        voice,
+        source,
+        target,
+        output,
+        mix,
         convert.layer_numbers(layers, voice.model.style_layers) if layers else None,
-        vocoder, rate or None)
+        vocoder,
+        rate or None,
+    )
     told_left_out(left_out, rows, source)
     for line in convert.quieter(rows):
         print(line)
-    seconds, network_s, vocoder_s = (sum(row[key] for row in rows)
-                                     for key in ("seconds", "network_s", "vocoder_s"))
-    print(f"{counted(rows, left_out)}, {seconds:.1f} s of sound, in {output}: "
-          f"the network at {seconds / network_s:.1f} times real time, "
-          f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}, what is compiled for the "
-          "first included")
+    seconds, network_s, vocoder_s = (
+        sum(row[key] for row in rows) for key in ("seconds", "network_s", "vocoder_s")
+    )
+    print(
+        f"{counted(rows, left_out)}, {seconds:.1f} s of sound, in {output}: "
+        f"the network at {seconds / network_s:.1f} times real time, "
+        f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}, what is "
+        f"compiled for the first included"
+    )

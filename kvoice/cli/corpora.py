@@ -10,10 +10,12 @@ from kvoice.errors import KvoiceError
 
 
 def prepared(data, spec, model):
-    """The directory with the shards of `data` for this Spec; they are written if they are not there.
+    """The directory with the shards of `data` for this Spec; they are written if they are not
+    there.
 
-    Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The name of the
-    directory tells apart what cannot share shards: corpora and their files, conditioning and ways to split. The hop
+    Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The
+    name of the directory tells apart what cannot share shards: corpora and their files,
+        conditioning and ways to split. The hop
     is none of it: labels are read at any.
     """
     from kvoice import audio
@@ -23,8 +25,10 @@ def prepared(data, spec, model):
     if factors.named(data) != (domain == "image"):
         kinds = ("images", f"of {', '.join(factors.CORPORA)}"), ("speech", "of recordings or demo")
         (has, _), (wants, of) = kinds if factors.named(data) else kinds[::-1]
-        raise KvoiceError(f"--data={data}: holds {has}, and model.domain={domain} learns from "
-                          f"{wants}, {of}; --model=betavae:tones and betavae:digits learn from images")
+        raise KvoiceError(
+            f"--data={data}: holds {has}, and model.domain={domain} learns from "
+            f"{wants}, {of}; --model=betavae:tones and betavae:digits learn from images"
+        )
     if factors.named(data):
         return data
     if data.startswith("prepared:"):
@@ -32,11 +36,16 @@ def prepared(data, spec, model):
     split = splits.default(data, condition)
     items, _ = corpora.items(data)
     if condition and not any(getattr(item, condition) for item in items):
-        known = [name for name in ("speaker", "gender", "emotion")
-                 if any(getattr(item, name) for item in items)]
-        raise KvoiceError(f"{data}: no {condition} is known of any utterance, so that none can be "
-                          f"learned; choose --config.model.condition among {', '.join(known)}, or "
-                          "leave it empty")
+        known = [
+            name
+            for name in ("speaker", "gender", "emotion")
+            if any(getattr(item, name) for item in items)
+        ]
+        raise KvoiceError(
+            f"{data}: no {condition} is known of any utterance, so that none can be "
+            f"learned; choose --config.model.condition among {', '.join(known)}, or "
+            "leave it empty"
+        )
     key = [prepare.fingerprint(items), split, *(getattr(spec, f) for f in audio.CONDITIONING)]
     words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
@@ -45,7 +54,9 @@ def prepared(data, spec, model):
     if new:
         print(f"preparing {data} in {directory}")
     label_hop = None if new else manifest.Manifest.load(directory).label_hop
-    made = prepare.prepare(data, directory, spec, split=split, label_hop=label_hop)  # at once where nothing is missing
+    made = prepare.prepare(
+        data, directory, spec, split=split, label_hop=label_hop
+    )  # at once where nothing is missing
     if new:
         print(made.report())
     return directory
@@ -90,8 +101,10 @@ def for_run(run, data):
         KvoiceError: If neither is known.
     """
     if not (data or run.config["data_spec"]):
-        raise KvoiceError(f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
-                          "it is to be evaluated")
+        raise KvoiceError(
+            f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
+            "it is to be evaluated"
+        )
     if not data:
         return of_run(run)
     return _corpus(prepared(data, run.spec, run.config["model"]), run)

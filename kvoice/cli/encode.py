@@ -12,7 +12,8 @@ def declare(flags):
 
 
 def encode(run, input, output):  # noqa: A002  the name of the flag
-    """Writes the voice of a sound file, or of all those of a folder, as numbers; a betavae its latents.
+    """Writes the voice of a sound file, or of all those of a folder, as numbers; a betavae its
+    latents.
 
     kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
     kvoice encode --run=runs/adainvc/default --input=me.wav --output=me.csv

@@ -13,27 +13,38 @@ from kvoice.errors import KvoiceError
 
 def declare(flags):
     flags.text("run", "", "DIR: a trained run")
-    flags.integer("count", 0, "N: samples that are measured; 0 = 512, of a betavae all utterances or "
-                  "10,000 tones, of a waveglow 48 utterances, of an ascent 100 for "
-                  "each target, of a classifier always all files, of an ascent from a "
-                  "recording its own starts")
+    flags.integer(
+        "count",
+        0,
+        "N: samples that are measured; 0 = 512, of a betavae all utterances or "
+        "10,000 tones, of a waveglow 48 utterances, of an ascent 100 for "
+        "each target, of a classifier always all files, of an ascent from a "
+        "recording its own starts",
+    )
     flags.integer("seed", 0, "N: of the noise")
-    flags.text("encoder", "runs/speakerencoder/default", "DIR: of a trained speakerencoder, which "
-               "judges conversions; it must not know the voices")
-    flags.text("data", "", "CORPUS: whose recordings an adainvc converts, or whose voices a "
-               "speakerencoder tells apart; what the run learned from if not given")
+    flags.text(
+        "encoder",
+        "runs/speakerencoder/default",
+        "DIR: of a trained speakerencoder, which judges conversions; it must not know the voices",
+    )
+    flags.text(
+        "data",
+        "",
+        "CORPUS: whose recordings an adainvc converts, or whose voices a "
+        "speakerencoder tells apart; what the run learned from if not given",
+    )
 
 
 def evaluate(run, count, seed, encoder, data):
     """Measures a run against recordings that it never heard, and prints the table.
 
     kvoice evaluate --run=runs/voicegan/default
-    kvoice evaluate --run=runs/classifier/default      accuracy, confusion, calibration
-    kvoice evaluate --run=runs/betavae/default         which latent is what, and what a flip changes
-    kvoice evaluate --run=runs/speakerencoder/default  equal error rate on speakers it never heard
-    kvoice evaluate --run=runs/adainvc/default         whose voice conversions have, and what they say
-    kvoice evaluate --run=runs/waveglow/default        likelihood, and re-synthesis beside Griffin-Lim
-    kvoice evaluate --run=runs/maximize/default        the ascent with and without its prior
+    kvoice evaluate --run=runs/classifier/default   accuracy, confusion, calibration
+    kvoice evaluate --run=runs/betavae/default   which latent is what, and what a flip changes
+    kvoice evaluate --run=runs/speakerencoder/default   equal error rate on speakers it never heard
+    kvoice evaluate --run=runs/adainvc/default   whose voice conversions have, and what they say
+    kvoice evaluate --run=runs/waveglow/default   likelihood, and re-synthesis beside Griffin-Lim
+    kvoice evaluate --run=runs/maximize/default   the ascent with and without its prior
     """
     required(run=(run, "DIR"))
     backend = frameworks.chosen_backend()
@@ -42,8 +53,13 @@ def evaluate(run, count, seed, encoder, data):
     from kvoice.evaluation import maximization
     from kvoice.inference import maximize
 
-    options = evaluation.Options(count, seed, data, encoder, shlex.join(
-        [f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]))
+    options = evaluation.Options(
+        count,
+        seed,
+        data,
+        encoder,
+        shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]),
+    )
     if content := maximize.load(run):
         _refuse_data(data, run, "a maximisation")
         text = maximization.evaluate(pathlib.Path(run), content, corpora.of_run, options)
@@ -51,8 +67,10 @@ def evaluate(run, count, seed, encoder, data):
         print(text)
         return
     if not os.path.exists(os.path.join(run, "config.json")):
-        raise KvoiceError(f"{run}: neither a run nor a maximisation (no config.json or "
-                          f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them")
+        raise KvoiceError(
+            f"{run}: neither a run nor a maximisation (no config.json or "
+            f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them"
+        )
     run = runs.load(run)
     module = evaluation.of(run.config["model_name"])
     if not module.OTHER_DATA:
@@ -66,5 +84,7 @@ def _refuse_data(data, run, kind):
         from kvoice import evaluation, models
 
         others = [name for name in models.MODELS if evaluation.of(name).OTHER_DATA]
-        raise KvoiceError(f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it "
-                          f"out, only {', '.join(others)} take it")
+        raise KvoiceError(
+            f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it "
+            f"out, only {', '.join(others)} take it"
+        )

@@ -14,4 +14,5 @@ def told_left_out(lines, used, source):
 def counted(used, left_out):
     """How many files were used and left out: "2 files, 1 left out"."""
     return f"{len(used)} {'file' if len(used) == 1 else 'files'}" + (
-        f", {len(left_out)} left out" if left_out else "")
+        f", {len(left_out)} left out" if left_out else ""
+    )

@@ -8,8 +8,10 @@ from absl import flags
 from kvoice.errors import KvoiceError
 
 SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
-CORPORA = ("demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
-           "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol")
+CORPORA = (
+    "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
+    "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol"
+)
 
 
 class UsageError(KvoiceError):
@@ -33,7 +35,9 @@ class Flags(flags.FlagValues):
 
     def integer(self, name, default, help, least=0, most=None):  # noqa: A002
         """A whole number."""
-        flags.DEFINE_integer(name, default, help, lower_bound=least, upper_bound=most, flag_values=self)
+        flags.DEFINE_integer(
+            name, default, help, lower_bound=least, upper_bound=most, flag_values=self
+        )
 
     def number(self, name, default, help, most=None):  # noqa: A002
         """A number, 0 or more."""
@@ -52,14 +56,18 @@ def values(command, words):
         words: What follows the verb.
 
     Returns:
-        Name -> value: its flags, `overrides` (the words `--config.FIELD=VALUE`) where it says `CONFIG = True`, and
-        under the name that it gives as `REST` the words that are no flags.
+        Name -> value: its flags, `overrides` (the words `--config.FIELD=VALUE`) where it says
+        `CONFIG = True`, and under the name that it gives as `REST` the words that are no flags.
 
     Raises:
         UsageError: If a word is no flag of it, or the value of one does not fit.
     """
     parser = declared(command)
-    overrides = [word for word in words if re.match(r"--?config\.", word)] if getattr(command, "CONFIG", False) else []
+    overrides = (
+        [word for word in words if re.match(r"--?config\.", word)]
+        if getattr(command, "CONFIG", False)
+        else []
+    )
     try:
         surplus = parser(["kvoice", *(word for word in words if word not in overrides)])[1:]
     except flags.Error as error:

@@ -28,6 +28,12 @@ def generate(run, output, count, seed, label, vocoder):
 
     voice = load(run, "generate")
     output = output or voice.run.path / "generated" / f"seed-{seed}"
-    made = generate(voice, output, count=count, seed=seed, labels=label or None,
-                    vocoder=vocode.of_run(vocoder, voice.run))
+    made = generate(
+        voice,
+        output,
+        count=count,
+        seed=seed,
+        labels=label or None,
+        vocoder=vocode.of_run(vocoder, voice.run),
+    )
     print(f"{len(made['files'])} wavs and their pictures are in {output}")

@@ -11,26 +11,39 @@ from kvoice.exchange import PUBLISHED
 
 def declare(flags):
     flags.text("model", "", f"NAME: whose weights they are; {' or '.join(PUBLISHED)}")
-    flags.text("checkpoint", "", "FILE: what torch.save wrote of the published network, or of a smaller one")
-    flags.text("stats", "", "FILE: the attr.pkl of adainvc, mean and std of each mel; mean 0 and "
-               "std 1 if not given")
+    flags.text(
+        "checkpoint",
+        "",
+        "FILE: what torch.save wrote of the published network, or of a smaller one",
+    )
+    flags.text(
+        "stats",
+        "",
+        "FILE: the attr.pkl of adainvc, mean and std of each mel; mean 0 and std 1 if not given",
+    )
     flags.choice("spec", "", ("", *SPECS), "what its mels are; by their number if not given")
-    flags.switch("alternate", None, "whether the halves of a waveglow change roles, as in waveglow_old.pt; "
-                 "as the file says if not given, else not")
+    flags.switch(
+        "alternate",
+        None,
+        "whether the halves of a waveglow change roles, as in waveglow_old.pt; "
+        "as the file says if not given, else not",
+    )
     flags.text("run", "", "DIR: of the run that is made, new or empty")
 
 
 def import_(model, checkpoint, stats, spec, alternate, run):
     """Makes a run of published PyTorch weights; the files are read, never run.
 
-    kvoice import --model=adainvc --checkpoint=vctk_model.ckpt --stats=attr.pkl --run=runs/adainvc/published
-    kvoice import --model=speakerencoder --checkpoint=pretrained.pt --run=runs/speakerencoder/published
-    kvoice import --model=waveglow --checkpoint=waveglow_256channels_universal_v5.pt --run=runs/waveglow/published
+    kvoice import --model=adainvc --checkpoint=vctk_model.ckpt --stats=attr.pkl --run=runs/vctk
+    kvoice import --model=speakerencoder --checkpoint=pretrained.pt --run=runs/resemblyzer
+    kvoice import --model=waveglow --checkpoint=waveglow_256channels.pt --run=runs/nvidia
     """
     required(model=(model, "NAME"), checkpoint=(checkpoint, "FILE"), run=(run, "DIR"))
     if model not in PUBLISHED:
-        raise UsageError(f"--model={model}: no published weights of it are known{near(model, PUBLISHED)}; "
-                         f"there are {', '.join(PUBLISHED)}")
+        raise UsageError(
+            f"--model={model}: no published weights of it are known{near(model, PUBLISHED)}; "
+            f"there are {', '.join(PUBLISHED)}"
+        )
     backend = frameworks.chosen_backend()
 
     from kvoice import evaluation
@@ -38,16 +51,31 @@ def import_(model, checkpoint, stats, spec, alternate, run):
 
     found = published.read(model, checkpoint, spec, alternate)
     made = published.write(
-        found, run, configs.configuration(model, found.variant), stats,
-        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]))
+        found,
+        run,
+        configs.configuration(model, found.variant),
+        stats,
+        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]),
+    )
     numbers = sum(tensor.size for tensor in found.tensors.values())
-    print(f"weights  {checkpoint}: {len(found.tensors)} tensors of {model}, {numbers:,} numbers\n"
-          f"mels     {found.spec.mels} of {found.spec.sample_rate_hz} Hz, a frame every {found.spec.hop} "
-          f"samples; scale {found.spec.scale}")
+    print(
+        f"weights  {checkpoint}: {len(found.tensors)} tensors of {model}, {numbers:,} numbers\n"
+        f"mels     {found.spec.mels} of {found.spec.sample_rate_hz} Hz, a frame every "
+        f"{found.spec.hop} samples; scale {found.spec.scale}"
+    )
     if published.NETWORKS[model].stats and not stats:
-        print("         not standardised (mean 0, std 1): the published weights want their attr.pkl, with "
-              "--stats=FILE")
+        print(
+            "         not standardised (mean 0, std 1): the published weights want their "
+            "attr.pkl, with --stats=FILE"
+        )
     print(f"run      {made.path}, imported")
     variant = f":{found.variant}" if found.variant else ""
-    print("\n  kvoice ".join(["Next:", *evaluation.of(model).next_commands(made),
-                             f"train --model={model}{variant} --init={made.path} --data=CORPUS --run=DIR"]))
+    print(
+        "\n  kvoice ".join(
+            [
+                "Next:",
+                *evaluation.of(model).next_commands(made),
+                f"train --model={model}{variant} --init={made.path} --data=CORPUS --run=DIR",
+            ]
+        )
+    )

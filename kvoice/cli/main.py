@@ -1,9 +1,9 @@
 """The command `kvoice VERB ...`: which verbs there are, their help, and what a failure says.
 
-Frameworks are imported inside the functions of the verbs, once KERAS_BACKEND is settled, so that `-h` answers
-at once. The flags are parsed here rather than by `absl.app`, which knows no `-h`, and the fields of
-a config rather than by `config_flags`, which reads the words of the process instead of those it is
-given and answers a wrong type with a traceback.
+Frameworks are imported inside the functions of the verbs, once KERAS_BACKEND is settled, so that
+`-h` answers at once. The flags are parsed here rather than by `absl.app`, which knows no `-h`, and
+the fields of a config rather than by `config_flags`, which reads the words of the process instead
+of those it is given and answers a wrong type with a traceback.
 """
 
 import errno
@@ -18,9 +18,22 @@ from kvoice.cli.flags import UsageError, declared, near, values
 from kvoice.errors import KvoiceError
 
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
-VERBS = {verb: verb for verb in (
-    "train", "prepare", "generate", "evaluate", "classify", "convert", "vocode", "encode", "maximize",
-    "traverse", "report")} | {"import": "import_"}  # "import" is a word of Python
+VERBS = {
+    verb: verb
+    for verb in (
+        "train",
+        "prepare",
+        "generate",
+        "evaluate",
+        "classify",
+        "convert",
+        "vocode",
+        "encode",
+        "maximize",
+        "traverse",
+        "report",
+    )
+} | {"import": "import_"}  # "import" is a word of Python
 
 
 def main(words=None):
@@ -98,22 +111,33 @@ def function(command, verb):
 
 
 def _overview():
-    summaries = {verb: inspect.getdoc(function(module(verb), verb)).splitlines()[0] for verb in VERBS}
+    summaries = {
+        verb: inspect.getdoc(function(module(verb), verb)).splitlines()[0] for verb in VERBS
+    }
     lines = [f"  {verb:<10}{summary}" for verb, summary in summaries.items()]
-    return "\n".join([
-        "kvoice: disentangled representations of voices, and speech made from them.", "",
-        *lines, "",
-        "`kvoice VERB -h` shows examples and flags. The environment variable KERAS_BACKEND chooses",
-        f"one of {', '.join(frameworks.BACKENDS)}.",
-    ])
+    return "\n".join(
+        [
+            "kvoice: disentangled representations of voices, and speech made from them.",
+            "",
+            *lines,
+            "",
+            "`kvoice VERB -h` shows examples and flags. The environment variable KERAS_BACKEND "
+            "chooses",
+            f"one of {', '.join(frameworks.BACKENDS)}.",
+        ]
+    )
 
 
 def _help(verb, words):
     """What a command does, its flags, and the config of the model that the words name, if any."""
     command = module(verb)
     summary, *examples = inspect.getdoc(function(command, verb)).splitlines()
-    lines = [f"kvoice {verb}: {summary}", *(f"  {line}".rstrip() for line in examples), "",
-             "Flags:"]
+    lines = [
+        f"kvoice {verb}: {summary}",
+        *(f"  {line}".rstrip() for line in examples),
+        "",
+        "Flags:",
+    ]
     parser = declared(command)
     for name in parser:
         value = parser[name].default

@@ -14,30 +14,58 @@ PRIORS = ("typical", "zero", "none")
 def declare(flags):
     flags.text("generator", "", "RUN: a trained voicegan")
     flags.text("classifier", "", "RUN: the trained classifier that is maximised")
-    flags.text("judge", "", "RUN: another classifier, which only listens: of speakers that "
-               "neither learned from")
-    flags.text("vocoder", "", "RUN: a trained waveglow, through which a classifier of waves hears mels; "
-               "Griffin-Lim makes the sounds if not given")
+    flags.text(
+        "judge",
+        "",
+        "RUN: another classifier, which only listens: of speakers that neither learned from",
+    )
+    flags.text(
+        "vocoder",
+        "",
+        "RUN: a trained waveglow, through which a classifier of waves hears mels; "
+        "Griffin-Lim makes the sounds if not given",
+    )
     flags.texts("target", "NAME: what is to be heard, as often as needed; all labels if not given")
     flags.text("start", "", "FILE: a recording to begin from, instead of noise")
     flags.number("strength", 1.0, "X: how far of the way to go, 0 to 1", most=1)
-    flags.text("label", "", "NAME: what a conditional generator is told; the target if not "
-               "given, for a recording what fits it best")
-    flags.choice("prior", "typical", PRIORS, "what keeps the noise: at typical length, pulled to "
-                 "zero as published, or nothing")
+    flags.text(
+        "label",
+        "",
+        "NAME: what a conditional generator is told; the target if not "
+        "given, for a recording what fits it best",
+    )
+    flags.choice(
+        "prior",
+        "typical",
+        PRIORS,
+        "what keeps the noise: at typical length, pulled to zero as published, or nothing",
+    )
     flags.integer("count", 16, "N: starts for each target", least=1)
     flags.integer("seed", 0, "N: of the noise")
     flags.integer("steps", 300, "N: of the ascent, at most", least=1)
     flags.text("run", "runs/maximize/default", "DIR: where everything goes")
 
 
-def maximize(generator, classifier, target, judge, vocoder, start, strength, label, prior, count, seed,
-             steps, run):
-    """Changes the noise of a generator until a classifier hears an emotion; shows and plays it.
+def maximize(
+    generator,
+    classifier,
+    target,
+    judge,
+    vocoder,
+    start,
+    strength,
+    label,
+    prior,
+    count,
+    seed,
+    steps,
+    run,
+):
+    r"""Changes the noise of a generator until a classifier hears an emotion; shows and plays it.
 
-    kvoice maximize --generator=runs/voicegan/plain --classifier=runs/classifier/default \\
+    kvoice maximize --generator=runs/voicegan/plain --classifier=runs/classifier/default \
         --judge=runs/classifier/judge --target=angry
-    kvoice maximize --generator=runs/voicegan/default --classifier=runs/classifier/default \\
+    kvoice maximize --generator=runs/voicegan/default --classifier=runs/classifier/default \
         --target=happy --start=me.wav --strength=0.5 --run=runs/maximize/me
     """
     required(generator=(generator, "RUN"), classifier=(classifier, "RUN"))
@@ -47,28 +75,66 @@ def maximize(generator, classifier, target, judge, vocoder, start, strength, lab
     from kvoice.inference import maximize, vocode
     from kvoice.training import loop
 
-    runs_of = {name: path and runs.load(path) for name, path in
-               (("generator", generator), ("classifier", classifier), ("judge", judge),
-                ("vocoder", vocoder))}
+    runs_of = {
+        name: path and runs.load(path)
+        for name, path in (
+            ("generator", generator),
+            ("classifier", classifier),
+            ("judge", judge),
+            ("vocoder", vocoder),
+        )
+    }
     maximize.check(*(each or None for each in runs_of.values()))
     maximize.chosen(runs_of["classifier"].names, target)
-    models = {name: loop.load(each.path) for name, each in runs_of.items() if each and name != "vocoder"}
+    models = {
+        name: loop.load(each.path) for name, each in runs_of.items() if each and name != "vocoder"
+    }
     about = {"command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])}
     for name, each in runs_of.items():
-        about[name] = each and {
-            "run": os.path.relpath(each.path, run), "names": each.names,
-            **{field: each.config["model"][field] for field in ("domain", "condition", "architecture")
-               if field in each.config["model"]}} or None
+        about[name] = (
+            each
+            and {
+                "run": os.path.relpath(each.path, run),
+                "names": each.names,
+                **{
+                    field: each.config["model"][field]
+                    for field in ("domain", "condition", "architecture")
+                    if field in each.config["model"]
+                },
+            }
+            or None
+        )
     result = maximize.maximize(
-        models["generator"], models["classifier"], runs_of["generator"].spec, run, about, target,
-        models.get("judge"), start, label, strength, count, seed, prior, steps,
-        vocode.of_run(vocoder, runs_of["generator"]), report.maximization)
+        models["generator"],
+        models["classifier"],
+        runs_of["generator"].spec,
+        run,
+        about,
+        target,
+        models.get("judge"),
+        start,
+        label,
+        strength,
+        count,
+        seed,
+        prior,
+        steps,
+        vocode.of_run(vocoder, runs_of["generator"]),
+        report.maximization,
+    )
     for each in result["targets"]:
-        agreed = "; ".join(f"{who} {share['before']:.0%} -> {share['after']:.0%}"
-                           for who, share in each["agreed"].items() if share)
+        agreed = "; ".join(
+            f"{who} {share['before']:.0%} -> {share['after']:.0%}"
+            for who, share in each["agreed"].items()
+            if share
+        )
         print(f"{each['target']:10} heard by {agreed}")
     if result["start"]:
-        print(f"{start}: from second {result['start']['second']}, reproduced within "
-              f"{result['start']['error_db']} dB")
-    print(f"{pathlib.Path(run) / 'index.html'} shows and plays it. Next:\n"
-          f"  kvoice evaluate --run={run}")
+        print(
+            f"{start}: from second {result['start']['second']}, reproduced within "
+            f"{result['start']['error_db']} dB"
+        )
+    print(
+        f"{pathlib.Path(run) / 'index.html'} shows and plays it. Next:\n"
+        f"  kvoice evaluate --run={run}"
+    )

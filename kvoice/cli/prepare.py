@@ -6,12 +6,20 @@ from kvoice.cli.flags import CORPORA, SPECS, required
 
 
 def declare(flags):
-    flags.text("data", "", f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which "
-               "items are shown")
+    flags.text(
+        "data",
+        "",
+        f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which items are shown",
+    )
     flags.text("output", "", "DIR: where the shards go, or the items that are shown")
     flags.choice("spec", SPECS[0], SPECS, "what the rate and conditioning of the waves are for")
-    flags.choice("split", "", ("", "speaker", "text", "corpus"), "what no two splits share; or "
-                 "corpus: as it says itself; speaker if not given, where it says nothing")
+    flags.choice(
+        "split",
+        "",
+        ("", "speaker", "text", "corpus"),
+        "what no two splits share; or "
+        "corpus: as it says itself; speaker if not given, where it says nothing",
+    )
     flags.integer("seed", 0, "N: of the split")
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
@@ -32,8 +40,9 @@ def prepare(data, output, spec, split, seed, workers):
 
     if factors.named(data):
         return _examples(data, output, seed)
-    made = prepare.prepare(data, output, audio.SPECS[spec], split=split, seed=seed,
-                           workers=workers or None)
+    made = prepare.prepare(
+        data, output, audio.SPECS[spec], split=split, seed=seed, workers=workers or None
+    )
     print(made.report())
     if spec == SPECS[0]:  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
@@ -42,14 +51,23 @@ def prepare(data, output, spec, split, seed, workers):
 
 
 def _examples(data, output, seed):
-    """Writes some random items of a corpus of images: pictures, factors, and wavs where they sound."""
+    """Writes some random items of a corpus of images: pictures, factors, and wavs where they
+    sound.
+    """
     from kvoice import plots
     from kvoice.data import factors
 
     rows, images = factors.examples(data, output, seed=seed)
     wide = max(n for n in range(1, 5) if len(images) % n == 0)
     picture = pathlib.Path(output) / "items.png"
-    plots.image_grid(picture, images.reshape(-1, wide, *images.shape[1:]), [""] * (len(rows) // wide),
-                     turned="wav" in rows[0])
-    print(f"{len(rows)} items of {data}: {picture} and factors.csv, a row for each picture from left to "
-          "right and downwards" + (", and their wavs" if "wav" in rows[0] else ""))
+    plots.image_grid(
+        picture,
+        images.reshape(-1, wide, *images.shape[1:]),
+        [""] * (len(rows) // wide),
+        turned="wav" in rows[0],
+    )
+    print(
+        f"{len(rows)} items of {data}: {picture} and factors.csv, a row for each picture from "
+        f"left to "
+        "right and downwards" + (", and their wavs" if "wav" in rows[0] else "")
+    )

@@ -27,5 +27,7 @@ def report(runs, output, single):
     opened = [folders.load(path) for path in runs]
     model = opened[0].config["model_name"]
     if model not in pages.PAGES:
-        raise KvoiceError(f"{opened[0].path}: is a run of {model}, expected one of {', '.join(pages.PAGES)}")
+        raise KvoiceError(
+            f"{opened[0].path}: is a run of {model}, expected one of {', '.join(pages.PAGES)}"
+        )
     print(pages.PAGES[model](opened, output or opened[0].path / "report", single))

@@ -16,9 +16,13 @@ LEARNT = ("train", "judge")  # splits that a model may learn from: judges have s
 
 def declare(flags):
     flags.text("model", "", "NAME[:VARIANT]: what to train")
-    flags.text("data", "", f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE] for "
-               "models of images; or prepared:DIR, from `prepare`; demo if not given, or what "
-               "the variant is for")
+    flags.text(
+        "data",
+        "",
+        f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE] for "
+        "models of images; or prepared:DIR, from `prepare`; demo if not given, or what "
+        "the variant is for",
+    )
     flags.text("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given")
     flags.text("init", "", "DIR: a run whose weights are the start")
 
@@ -59,7 +63,7 @@ def train(model, data, run, init, overrides):
     from kvoice.models import MODELS
     from kvoice.training import loop
     from kvoice.training.callbacks import TimeEstimate
-    from kvoice.training.corpus import Corpus, Facts, refuse_one_class
+    from kvoice.training.corpus import Corpus, Facts, refuse_crop, refuse_one_class
 
     learnt, watching = config["data"]["split"], evaluation.of(name)
     if learnt not in LEARNT:
@@ -70,56 +74,77 @@ def train(model, data, run, init, overrides):
     group |= MODELS[name].from_data(group, Facts.of(source, spec, corpus.condition))
     with loop.beginning(training):
         built = loop.from_values(name, group)
-    _refuse_crop(built, config["data"])
+    refuse_crop(built, config["data"])
     if init:
         loop.begin_from(built, init, spec)
     run = runs.create(
         run or f"runs/{name}/{variant or 'default'}",
-        {"model_name": name, "variant": variant, "data_spec": data, "init": init,
-         "corpus": source.fingerprint, "speakers": source.speakers, "data": config["data"],
-         "model": group, "train": config["train"]},
-        spec, source.labels, defaults={"train": DEFAULTS},
-        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]))
+        {
+            "model_name": name,
+            "variant": variant,
+            "data_spec": data,
+            "init": init,
+            "corpus": source.fingerprint,
+            "speakers": source.speakers,
+            "data": config["data"],
+            "model": group,
+            "train": config["train"],
+        },
+        spec,
+        source.labels,
+        defaults={"train": DEFAULTS},
+        command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]),
+    )
     steps, done = training.steps, run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, built))
         more = getattr(watching, "callbacks", lambda run, valid: [])(run, valid)
-        loop.train(run, source, valid, built=built, init=init, validate=watching.validation(run, corpus),
-                   verbose=1 if sys.stdout.isatty() else 2,
-                   callbacks=[TimeEstimate(steps - done), *more, *_tensorboard(run, valid)])
+        loop.train(
+            run,
+            source,
+            valid,
+            built=built,
+            init=init,
+            validate=watching.validation(run, corpus),
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=[TimeEstimate(steps - done), *more, *_tensorboard(run, valid)],
+        )
     _complete(run)
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""
     following = [f"evaluate --run={run.path}", *watching.next_commands(run)]
-    print("\n  kvoice ".join([f"{run.path} is finished: {steps} steps{reached}. Next:", *following]))
+    print(
+        "\n  kvoice ".join([f"{run.path} is finished: {steps} steps{reached}. Next:", *following])
+    )
     if (run.path / "samples").exists():
         print(f"Samples of it are in {run.path / 'samples'}")
 
 
-def _refuse_crop(built, group):
-    """Raises where the crops of the config are too short for a model, or no multiple of its steps."""
-    least, crop = getattr(built, "minimum_frames", 1), group.get("crop_frames", 1)
-    if crop < least:
-        raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
-    if crop % (step := getattr(built, "frames_step", 1)):
-        raise KvoiceError(f"data.crop_frames: {crop} must be a multiple of {step} for this model")
-
-
 def _header(run, source, backend, built):
     """Who learns from what, where."""
-    learnt = f"{len(source)} items" if not source.speakers else (
-        f"{len(source)} utterances of {len(source.speakers)} speakers, {source.seconds / 60:.1f} min,")
+    learnt = (
+        f"{len(source)} items"
+        if not source.speakers
+        else (
+            f"{len(source)} utterances of {len(source.speakers)} speakers, "
+            f"{source.seconds / 60:.1f} min,"
+        )
+    )
     group, done = run.config["train"], run.state.get("step", 0)
     begun = run.state.get("backend", backend)
-    return "\n".join([
-        f"model    {run.config['model_name']}: {built.count_params():,} parameters, "
-        f"{built.description(run.config['model'], run.names)}",
-        f"corpus   {source.data}: {learnt} to train on",
-        f"backend  {backend}, {group['precision']}" + (
-            f"; begun on {begun}, whose random numbers were others" if begun != backend else ""),
-        f"run      {run.path}: " + (f"goes on at step {done} of {group['steps']}" if done else
-                                    f"{group['steps']} steps"),
-    ])
+    return "\n".join(
+        [
+            f"model    {run.config['model_name']}: {built.count_params():,} parameters, "
+            f"{built.description(run.config['model'], run.names)}",
+            f"corpus   {source.data}: {learnt} to train on",
+            f"backend  {backend}, {group['precision']}"
+            + (f"; begun on {begun}, whose random numbers were others" if begun != backend else ""),
+            f"run      {run.path}: "
+            + (
+                f"goes on at step {done} of {group['steps']}" if done else f"{group['steps']} steps"
+            ),
+        ]
+    )
 
 
 def _tensorboard(run, valid):

@@ -13,7 +13,9 @@ from kvoice.cli.flags import UsageError, required
 def declare(flags):
     flags.text("run", "", "DIR: a trained betavae")
     flags.text("factor", "auto", "N: the latent that is edited; auto: the one found for the label")
-    flags.text("label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a factor")
+    flags.text(
+        "label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a factor"
+    )
     flags.integer("count", 4, "N: items that are shown and heard", least=2, most=64)
     flags.integer("seed", 0, "N: of all draws")
     flags.text("output", "", "DIR: where everything goes; RUN/traversal/LABEL if not given")
@@ -24,7 +26,7 @@ def traverse(run, factor, label, count, seed, output, vocoder):
     """Walks through the latents of a betavae: which one goes with a label, seen, heard and judged.
 
     kvoice traverse --run=runs/betavae/default --label=gender
-    kvoice traverse --run=runs/betavae/default --label=gender --factor=7    another latent than found
+    kvoice traverse --run=runs/betavae/default --label=gender --factor=7   another latent
     kvoice traverse --run=runs/betavae/tones
     """
     required(run=(run, "DIR"))
@@ -48,11 +50,25 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         panel = evaluation.of(run.config["model_name"]).panel(voice.model, sources["judge"], seed)
     folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
     made = traverse.traverse(
-        voice, sources, folder,
-        {"run": os.path.relpath(run.path, folder),
-         "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])},
-        label, None if factor == "auto" else int(factor), count, seed, vocoder, panel)
+        voice,
+        sources,
+        folder,
+        {
+            "run": os.path.relpath(run.path, folder),
+            "command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]),
+        },
+        label,
+        None if factor == "auto" else int(factor),
+        count,
+        seed,
+        vocoder,
+        panel,
+    )
     print("\n\n".join(map(tables.text, made["tables"])))
-    print(f"\nlatent {made['factor']}" + (f" for {label}" if label else " says most") + (
-        f", latent {made['control']} as its control" if made["control"] is not None else "")
-        + f"; {'pictures' if corpus.images else 'pictures and sounds'} are in {folder}. Next:\n  kvoice report {run.path}")
+    print(
+        f"\nlatent {made['factor']}"
+        + (f" for {label}" if label else " says most")
+        + (f", latent {made['control']} as its control" if made["control"] is not None else "")
+        + f"; {'pictures' if corpus.images else 'pictures and sounds'} are in {folder}. Next:\n  "
+        f"kvoice report {run.path}"
+    )

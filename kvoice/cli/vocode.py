@@ -10,15 +10,20 @@ def declare(flags):
     flags.text("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]")
     flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number("sigma", None, "X: of the noise; less is less noisy, and duller")
-    flags.number("denoise", 0.0, "X: how much of a published vocoder's own tone is taken away, 0 to 1 and more")
+    flags.number(
+        "denoise",
+        0.0,
+        "X: how much of a published vocoder's own tone is taken away, 0 to 1 and more",
+    )
     flags.integer("seed", 0, "N: of the noise")
 
 
 def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of the flag
-    """Makes waves of mels by a trained waveglow: says recordings again, and gives .npy mels a sound.
+    """Makes waves of mels by a trained waveglow: says recordings again, and gives .npy mels a
+        sound.
 
     kvoice vocode --run=runs/waveglow/default --input=me.wav --output=again.wav
-    kvoice vocode --run=runs/waveglow/default --input=mels --output=waves     .npy files, each [time, mels]
+    kvoice vocode --run=runs/waveglow/default --input=mels --output=waves   .npy files, [time, mels]
     """
     required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"), output=(output, "FILE_OR_DIR"))
     frameworks.chosen_backend()
@@ -35,5 +40,7 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
     for line in convert.quieter(rows):
         print(line)
     seconds, took_s = (sum(row[key] for row in rows) for key in ("seconds", "took_s"))
-    print(f"{counted(rows, left_out)}, {seconds:.1f} s of sound, in {output}: at "
-          f"{seconds / took_s:.1f} times real time, what is compiled for the first included")
+    print(
+        f"{counted(rows, left_out)}, {seconds:.1f} s of sound, in {output}: at "
+        f"{seconds / took_s:.1f} times real time, what is compiled for the first included"
+    )

@@ -43,8 +43,10 @@ def corpus(data: str, representation: str, **view) -> additive.Tones | digits.Di
         raise KvoiceError(f"--data={data}: there is no corpus {name!r}: {hint(name, CORPORA)}")
     known = additive.REPRESENTATIONS if name == "additive" else ("image",)
     if representation not in known:
-        raise KvoiceError(f"data.representation: {representation!r} must be "
-                          f"{'one of ' if known[1:] else ''}{', '.join(known)} for {name}")
+        raise KvoiceError(
+            f"data.representation: {representation!r} must be "
+            f"{'one of ' if known[1:] else ''}{', '.join(known)} for {name}"
+        )
     if name == "additive":
         return additive.Tones(additive.Space.parse(where), additive.View(representation, **view))
     if name == "digits" and where:
@@ -52,8 +54,9 @@ def corpus(data: str, representation: str, **view) -> additive.Tones | digits.Di
     return digits.mnist(where) if name == "mnist" else digits.digits()
 
 
-def examples(data: str, directory: str | os.PathLike, count: int = 16, seed: int = 0
-             ) -> tuple[list[dict[str, str]], np.ndarray]:
+def examples(
+    data: str, directory: str | os.PathLike, count: int = 16, seed: int = 0
+) -> tuple[list[dict[str, str]], np.ndarray]:
     """Writes some random items: factors.csv with a row for each, and wav files of tones.
 
     Args:
@@ -125,24 +128,37 @@ class FactorSource:
         KvoiceError: If the corpus, the split and the representation do not fit together.
     """
 
-    def __init__(self, data: str, split: str, batch: int, seed: int = 0,
-                 representation: str = "cqt", scale: str = "db", range_db: float = 60.0,
-                 bins_per_octave: int = 12):
+    def __init__(
+        self,
+        data: str,
+        split: str,
+        batch: int,
+        seed: int = 0,
+        representation: str = "cqt",
+        scale: str = "db",
+        range_db: float = 60.0,
+        bins_per_octave: int = 12,
+    ):
         self.data, self.split, self.batch_size, self.seed = data, split, batch, seed
         if split not in SPLITS:
             raise KvoiceError(f"data.split: {split!r} must be one of {', '.join(SPLITS)}")
         for name, value, least in (("batch", batch, 1), ("seed", seed, 0)):
             if value < least:
                 raise KvoiceError(f"data.{name}: {value} must be at least {least}")
-        self.corpus = corpus(data, representation, scale=scale, range_db=range_db,
-                             bins_per_octave=bins_per_octave)
+        self.corpus = corpus(
+            data, representation, scale=scale, range_db=range_db, bins_per_octave=bins_per_octave
+        )
         if len(self.corpus) > MOST:
-            raise KvoiceError(f"--data={data}: {len(self.corpus):,} items are more than the {MOST:,} that can "
-                              "be held: take larger steps, or fewer factors")
+            raise KvoiceError(
+                f"--data={data}: {len(self.corpus):,} items are more than the {MOST:,} that can "
+                "be held: take larger steps, or fewer factors"
+            )
         splits = _split(len(self.corpus), self.corpus.tests)
         if not all(map(len, splits.values())):
-            raise KvoiceError(f"--data={data}: {len(self.corpus)} items are too few for a split of "
-                              "80, 10 and 10 %: 10 are needed")
+            raise KvoiceError(
+                f"--data={data}: {len(self.corpus)} items are too few for a split of "
+                "80, 10 and 10 %: 10 are needed"
+            )
         self._rows = splits[split]
         if isinstance(self.corpus, additive.Tones):
             self.corpus.keep()

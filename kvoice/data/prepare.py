@@ -181,9 +181,7 @@ def write_shard(
     )
 
 
-def example(
-    item: Item, spec: audio.Spec, label_hop: int, labels: dict[str, list[str]]
-) -> dict:
+def example(item: Item, spec: audio.Spec, label_hop: int, labels: dict[str, list[str]]) -> dict:
     """The record of an utterance, a dict with the keys of `shards.FIELDS`.
 
     Raises:

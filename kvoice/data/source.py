@@ -90,8 +90,10 @@ class Source:
         longest = int(self._frames.max(initial=0))
         if crop_frames > PADDED * longest:
             raise KvoiceError(
-                f"data.crop_frames: {crop_frames} is more than {PADDED} times the longest utterance of the split "
-                f"{split!r}, {longest} frames: nearly all of a crop would be padding")
+                f"data.crop_frames: {crop_frames} is more than {PADDED} times the longest "
+                f"utterance of the split "
+                f"{split!r}, {longest} frames: nearly all of a crop would be padding"
+            )
         self._rows = self._labelled(condition)
         self.per_speaker, self._rows_of = per_speaker, []
         if per_speaker:
@@ -144,7 +146,11 @@ class Source:
         tries = TRIES if self.reject_silence else 1
         draws = np.random.default_rng([self.seed, 1, step]).random((tries, self.batch_size))
         starts = (draws * (spare + 1)).astype(np.int64)  # [tries, batch]
-        starts = [self._audible(row, each) for row, each in zip(rows, starts.T)] if tries > 1 else starts[0]
+        starts = (
+            [self._audible(row, each) for row, each in zip(rows, starts.T)]
+            if tries > 1
+            else starts[0]
+        )
         crops = [self._crop(row, start, self.crop_frames) for row, start in zip(rows, starts)]
         batch = {name: np.stack([crop[name] for crop in crops]) for name in self.arrays}
         return batch | {name: self._table[name][rows] for name in LABELS}
@@ -273,8 +279,8 @@ class Source:
             way_out = f"set data.batch to {most} or" if len(groups) > 1 else "take"
             raise KvoiceError(
                 f"data.batch: {self.batch_size} utterances, data.per_speaker={self.per_speaker} of "
-                f"each speaker, want {wanted} speakers; the split {self.split!r} of {self.directory} "
-                f"has {len(groups)}: {way_out} a corpus of more speakers"
+                f"each speaker, want {wanted} speakers; the split {self.split!r} of "
+                f"{self.directory} has {len(groups)}: {way_out} a corpus of more speakers"
             )
         return groups
 

@@ -70,7 +70,9 @@ def split_of(items: list[Item], by: str, seed: int) -> dict[str, str]:
     given = {}
     for item in items:
         if item.split and given.setdefault(group[item.name], item.split) != item.split:
-            raise KvoiceError(_not_disjoint(by, group[item.name], {given[group[item.name]], item.split}))
+            raise KvoiceError(
+                _not_disjoint(by, group[item.name], {given[group[item.name]], item.split})
+            )
     stratum = {}
     for item in items:
         if group[item.name] not in given:

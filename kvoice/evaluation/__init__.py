@@ -3,9 +3,11 @@
 The file of a model has
 
 * `OTHER_DATA`: whether it can be evaluated on another corpus than its own,
-* `validation(run, corpus)`: what training asks it at the end of each epoch, a function `model -> {name: value}`; None
+* `validation(run, corpus)`: what training asks it at the end of each epoch, a function
+`model -> {name: value}`; None
   = nothing,
-* `evaluate(run, corpus, options)`: measures a trained run, writes RUN/evaluation.json, and returns the text that is
+* `evaluate(run, corpus, options)`: measures a trained run, writes RUN/evaluation.json, and returns
+the text that is
   printed; `corpus` is a function that gives the `training.corpus.Corpus`,
 * `next_commands(run)`: what a user may try with a trained run, beside `evaluate`,
 * `callbacks(run, valid)`, if it wants any in training.

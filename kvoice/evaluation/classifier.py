@@ -1,6 +1,5 @@
 """How well a classifier tells files of speakers that it did or did not learn from."""
 
-
 import numpy as np
 
 from kvoice import plots, progress
@@ -14,17 +13,22 @@ OTHER_DATA = False
 
 
 def quality(valid):
-    """A function `model -> {"log_loss", "file_accuracy"}` of whole files, for `training.loop.train`.
+    """A function `model -> {"log_loss", "file_accuracy"}` of whole files, for
+    `training.loop.train`.
 
     By the first, the log loss in nats, training keeps its best epoch.
     """
     items = [valid.utterance(i) for i in range(len(valid))]
 
     def validate(model):
-        probabilities = classify.file_probabilities(model, [i[model.domain] for i in items], valid.spec)
+        probabilities = classify.file_probabilities(
+            model, [i[model.domain] for i in items], valid.spec
+        )
         truth = np.array([item[model.condition] for item in items])
-        return {"log_loss": classification.log_loss(probabilities, truth),
-                "file_accuracy": float(np.mean(probabilities.argmax(axis=1) == truth))}
+        return {
+            "log_loss": classification.log_loss(probabilities, truth),
+            "file_accuracy": float(np.mean(probabilities.argmax(axis=1) == truth)),
+        }
 
     return validate
 
@@ -34,16 +38,16 @@ def scores(model, sources, speakers):
 
     Args:
         model: A trained `models.classifier.Classifier`.
-        sources: Split -> `data.source.Source` of the model's domain; whole utterances are heard. What
-            it was trained on may be among them, to compare with.
+        sources: Split -> `data.source.Source` of the model's domain; whole utterances are heard.
+            What it was trained on may be among them, to compare with.
         speakers: The names of the speakers it was trained on.
 
     Returns:
         {"condition", "names", "splits": split -> {"files", "accuracy", "low", "high" (95 %
         interval over files), "balanced_accuracy", "f1", "log_loss", "brier", "calibration_error",
         "calibration" (bins), "confusion", "crop_accuracy" (of the test split: mean and standard
-        deviation over `REPEATS` of one random crop of each file), "groups": "seen speakers", "unseen speakers",
-        each corpus and each speaker -> {"files", "accuracy"}}}.
+        deviation over `REPEATS` of one random crop of each file), "groups": "seen speakers",
+        "unseen speakers", each corpus and each speaker -> {"files", "accuracy"}}}.
 
     Raises:
         KvoiceError: If the corpus has other labels than the model.
@@ -52,9 +56,11 @@ def scores(model, sources, speakers):
     for split, source in sources.items():
         names = source.labels[model.condition]
         if list(names) != list(model.names):
-            raise KvoiceError(f"the corpus has the labels {', '.join(names)} of {model.condition}, "
-                              f"the classifier {', '.join(model.names)}: evaluate it on the corpus "
-                              "it was trained on")
+            raise KvoiceError(
+                f"the corpus has the labels {', '.join(names)} of {model.condition}, "
+                f"the classifier {', '.join(model.names)}: evaluate it on the corpus "
+                "it was trained on"
+            )
         each = predictions(model, source, REPEATS if split == "test" else 0)
         truth, probabilities = each["truth"], each["probabilities"]
         right = probabilities.argmax(axis=1) == truth
@@ -63,17 +69,27 @@ def scores(model, sources, speakers):
         bins = classification.calibration(probabilities, truth)
         crops = (each["crops"] == truth).mean(axis=1)
         found[split] = {
-            "files": len(truth), "accuracy": float(right.mean()), "low": low, "high": high,
+            "files": len(truth),
+            "accuracy": float(right.mean()),
+            "low": low,
+            "high": high,
             "balanced_accuracy": classification.balanced_accuracy(counts),
             "f1": classification.f1(counts),
             "log_loss": classification.log_loss(probabilities, truth),
             "brier": classification.brier(probabilities, truth),
             "calibration_error": classification.expected_calibration_error(bins),
-            "calibration": bins, "confusion": counts.tolist(),
-            "crop_accuracy": {"mean": float(crops.mean()), "std": float(crops.std()),
-                              "repeats": len(crops)} if len(crops) else None,
-            "groups": _groups(right, [source.labels["speaker"][i] for i in each["speaker"]],
-                              speakers),
+            "calibration": bins,
+            "confusion": counts.tolist(),
+            "crop_accuracy": {
+                "mean": float(crops.mean()),
+                "std": float(crops.std()),
+                "repeats": len(crops),
+            }
+            if len(crops)
+            else None,
+            "groups": _groups(
+                right, [source.labels["speaker"][i] for i in each["speaker"]], speakers
+            ),
         }
     return {"condition": model.condition, "names": list(model.names), "splits": found}
 
@@ -87,28 +103,40 @@ def _groups(right, names, speakers):
             groups.setdefault(f"{kind} {key}", []).append(hit)
     for hit, name in zip(right, names):
         groups["seen speakers" if name in speakers else "unseen speakers"].append(hit)
-    return {name: {"files": len(hits), "accuracy": float(np.mean(hits))}
-            for name, hits in groups.items() if hits}
+    return {
+        name: {"files": len(hits), "accuracy": float(np.mean(hits))}
+        for name, hits in groups.items()
+        if hits
+    }
 
 
 def table(scores):
     """The scores as plain text."""
-    lines = [f"{'whole files':28}{'files':>7}{'accuracy (95 %)':>20}{'F1':>7}{'log loss':>10}"
-             f"{'calibration':>13}{'single crops':>17}"]
+    lines = [
+        f"{'whole files':28}{'files':>7}{'accuracy (95 %)':>20}{'F1':>7}{'log loss':>10}"
+        f"{'calibration':>13}{'single crops':>17}"
+    ]
     for split, each in scores["splits"].items():
         crop = each["crop_accuracy"]
         single = f"{crop['mean']:.1%} +-{crop['std']:.1%}" if crop else ""
         interval = f"{each['accuracy']:.1%} ({each['low']:.0%}-{each['high']:.0%})"
-        lines.append(f"{split:28}{each['files']:7}{interval:>20}{each['f1']:7.3f}"
-                     f"{each['log_loss']:10.3f}{each['calibration_error']:13.3f}{single:>17}")
+        lines.append(
+            f"{split:28}{each['files']:7}{interval:>20}{each['f1']:7.3f}"
+            f"{each['log_loss']:10.3f}{each['calibration_error']:13.3f}{single:>17}"
+        )
         for name, group in each["groups"].items():
             lines.append(f"  {name:26}{group['files']:7}{group['accuracy']:20.1%}")
     names = scores["names"]
     for split, each in scores["splits"].items():
-        lines += ["", f"{split}: rows are true, columns heard",
-                  " " * 12 + "".join(f"{name[:10]:>11}" for name in names)]
-        lines += [f"{name[:12]:12}" + "".join(f"{count:11}" for count in row)
-                  for name, row in zip(names, each["confusion"])]
+        lines += [
+            "",
+            f"{split}: rows are true, columns heard",
+            " " * 12 + "".join(f"{name[:10]:>11}" for name in names),
+        ]
+        lines += [
+            f"{name[:12]:12}" + "".join(f"{count:11}" for count in row)
+            for name, row in zip(names, each["confusion"])
+        ]
     return "\n".join(lines)
 
 
@@ -128,18 +156,25 @@ def predictions(model, source, repeats=0, group=64):
             utterances = [source.utterance(i) for i in range(len(source))[first : first + group]]
             items = [utterance[model.domain] for utterance in utterances]
             starts = [rng.integers(0, max(1, len(i) - size + 1), repeats) for i in items]
-            crops = [classify.spaced(item[start : start + size], size, padding)
-                     for item, own in zip(items, starts) for start in own]
+            crops = [
+                classify.spaced(item[start : start + size], size, padding)
+                for item, own in zip(items, starts)
+                for start in own
+            ]
             labels = model.probabilities(np.concatenate(crops)).argmax(axis=1) if crops else []
-            parts.append({
-                "probabilities": classify.file_probabilities(model, items, source.spec),
-                "truth": np.array([utterance[model.condition] for utterance in utterances]),
-                "speaker": np.array([utterance["speaker"] for utterance in utterances]),
-                "crops": np.reshape(labels, (len(items), repeats)).T,
-            })
+            parts.append(
+                {
+                    "probabilities": classify.file_probabilities(model, items, source.spec),
+                    "truth": np.array([utterance[model.condition] for utterance in utterances]),
+                    "speaker": np.array([utterance["speaker"] for utterance in utterances]),
+                    "crops": np.reshape(labels, (len(items), repeats)).T,
+                }
+            )
             bar.update(len(items))
-    return {name: np.concatenate([part[name] for part in parts], axis=int(name == "crops"))
-            for name in parts[0]}
+    return {
+        name: np.concatenate([part[name] for part in parts], axis=int(name == "crops"))
+        for name in parts[0]
+    }
 
 
 # --- Runs
@@ -159,8 +194,10 @@ def evaluate(run, corpus, options):
         plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], found["names"])
         plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
     write_json(run.path / "evaluation.json", found)
-    return (f"{table(found)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
-            "confusion and calibration are beside it as pictures")
+    return (
+        f"{table(found)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
+        "confusion and calibration are beside it as pictures"
+    )
 
 
 def next_commands(run):

@@ -2,8 +2,9 @@
 
 Of data with known factors (tones, digits): the metrics of `metrics.disentanglement` beside those of
 the factors themselves, of noise and of principal components of the same items. Two rows are the
-model's: the means of the posteriors, as most studies take them, and draws of the posteriors, for which
-MIG was defined: a latent that says next to nothing still has a mean that gives a factor away, and
+model's: the means of the posteriors, as most studies take them, and draws of the posteriors, for
+which MIG was defined: a latent that says next to nothing still has a mean that gives a factor away,
+    and
 a draw does not.
 """
 
@@ -19,10 +20,18 @@ from kvoice.inference import latents
 from kvoice.metrics import disentanglement
 
 TITLES = {
-    "mig": "MIG", "dci_disentanglement": "DCI D", "dci_completeness": "DCI C",
-    "dci_informativeness": "DCI I", "sap_continuous": "SAP", "sap_discrete": "SAP (discrete)",
-    "factor_vae": "FactorVAE", "beta_vae": "beta-VAE", "modularity": "modularity",
-    "explicitness": "explicitness", "total_correlation": "TC"}
+    "mig": "MIG",
+    "dci_disentanglement": "DCI D",
+    "dci_completeness": "DCI C",
+    "dci_informativeness": "DCI I",
+    "sap_continuous": "SAP",
+    "sap_discrete": "SAP (discrete)",
+    "factor_vae": "FactorVAE",
+    "beta_vae": "beta-VAE",
+    "modularity": "modularity",
+    "explicitness": "explicitness",
+    "total_correlation": "TC",
+}
 
 
 class LatentLog(keras.callbacks.Callback):
@@ -46,11 +55,17 @@ class LatentLog(keras.callbacks.Callback):
                 self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= self.first]
 
     def on_epoch_end(self, epoch, logs=None):
-        means, log_vars = zip(*(self.model.encode(batch[self.model.domain], batch.get("mask"))
-                                for batch in map(self.source.batch, range(self.batches))))
+        means, log_vars = zip(
+            *(
+                self.model.encode(batch[self.model.domain], batch.get("mask"))
+                for batch in map(self.source.batch, range(self.batches))
+            )
+        )
         kl = latents.activity(np.concatenate(means), np.concatenate(log_vars))["kl"]
         step = int(keras.ops.convert_to_numpy(self.model.step))
-        self.rows.append({"step": step, **{f"kl_{k}": f"{value:.5g}" for k, value in enumerate(kl)}})
+        self.rows.append(
+            {"step": step, **{f"kl_{k}": f"{value:.5g}" for k, value in enumerate(kl)}}
+        )
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(self.rows[0]))
         writer.writeheader()
@@ -62,8 +77,8 @@ class LatentLog(keras.callbacks.Callback):
 def factor_scores(model, train, test, count, seed, references=True, jobs=1):
     """The metrics of a model on data with known factors.
 
-    As in the studies on pictures, the codes are those of items that the model was trained on; how well
-    items are reconstructed is measured on others.
+    As in the studies on pictures, the codes are those of items that the model was trained on; how
+    well items are reconstructed is measured on others.
 
     Args:
         model: A trained BetaVAE.
@@ -75,20 +90,26 @@ def factor_scores(model, train, test, count, seed, references=True, jobs=1):
         jobs: Processes; -1 = one for each processor.
 
     Returns:
-        "rows": a list of {"name": "means", "draws", "identity", "noise" or "PCA", **metrics}; "factors";
+        "rows": a list of {"name": "means", "draws", "identity", "noise" or "PCA", **metrics};
+            "factors";
         "levels"; "items"; "reconstruction" (root mean square error, 1 = from black to white) and
         "reconstruction_of_mean" (of the mean item, the error of knowing nothing); "activity";
-        "information" [latents, factors] of draws in nats; "metrics", the numbers of "draws" by name;
-        "tables" for people.
+        "information" [latents, factors] of draws in nats; "metrics", the numbers of "draws" by
+        name; "tables" for people.
     """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(train))[:count])
     items = train.items(rows)
     images, levels = items["image"], train.level(items["factors"])
-    if least := [name for name, column in zip(train.factors, levels.T)
-                 if np.bincount(column).min(initial=2, where=np.bincount(column) > 0) < 2]:
-        raise KvoiceError(f"{len(rows)} items are too few for {least[0]}: a level of it is there once only; "
-                          "give a larger --count")
+    if least := [
+        name
+        for name, column in zip(train.factors, levels.T)
+        if np.bincount(column).min(initial=2, where=np.bincount(column) > 0) < 2
+    ]:
+        raise KvoiceError(
+            f"{len(rows)} items are too few for {least[0]}: a level of it is there once only; "
+            "give a larger --count"
+        )
     mean, log_var = model.encode(images)
     codes = {"means": mean, "draws": mean + np.exp(log_var / 2) * rng.standard_normal(mean.shape)}
     units = latents.activity(mean, log_var)
@@ -97,37 +118,66 @@ def factor_scores(model, train, test, count, seed, references=True, jobs=1):
     information = disentanglement.mutual_information(codes["draws"], levels)
     if references:
         dims = min(mean.shape[1], len(images), images[0].size)
-        codes |= {"identity": disentanglement.identity(levels),
-                  "noise": disentanglement.noise(len(rows), mean.shape[1], rng),
-                  "PCA": disentanglement.pca(images, dims, rng)}
-    table = [{"name": name, **disentanglement.scores(values, levels, rng, jobs=jobs)}
-             for name, values in codes.items()]
+        codes |= {
+            "identity": disentanglement.identity(levels),
+            "noise": disentanglement.noise(len(rows), mean.shape[1], rng),
+            "PCA": disentanglement.pca(images, dims, rng),
+        }
+    table = [
+        {"name": name, **disentanglement.scores(values, levels, rng, jobs=jobs)}
+        for name, values in codes.items()
+    ]
     found = {
-        "kind": "factors", "rows": table, "factors": list(train.factors),
-        "levels": [int(n) for n in train.levels], "items": len(rows), "seed": seed,
+        "kind": "factors",
+        "rows": table,
+        "factors": list(train.factors),
+        "levels": [int(n) for n in train.levels],
+        "items": len(rows),
+        "seed": seed,
         "information": information.tolist(),
         "reconstruction": float(np.sqrt(np.mean(error**2))),
         "reconstruction_of_mean": float(np.sqrt(unknown.var(axis=0).mean())),
-        "activity": {"kl": units["kl"].tolist(), "active": units["active"]}}
+        "activity": {"kl": units["kl"].tolist(), "active": units["active"]},
+    }
     found["metrics"] = {TITLES[name]: table[1][name] for name in TITLES} | {
-        "reconstruction": found["reconstruction"], "KL": float(units["kl"].sum()),
-        "active": len(found["activity"]["active"])}
+        "reconstruction": found["reconstruction"],
+        "KL": float(units["kl"].sum()),
+        "active": len(found["activity"]["active"]),
+    }
     return found | {"tables": _tables(found)}
 
 
 def _tables(scores):
     """Titles, notes, columns and rows of texts."""
-    rows = [[row["name"], *("-" if row[name] is None else f"{row[name]:.3f}" for name in TITLES)]
-            for row in scores["rows"]]
-    note = (f"{scores['items']} items with {', '.join(scores['factors'])}. Means and draws of the "
-            "posteriors are the model's; identity is the factors themselves, PCA the same items' "
-            f"principal components. Reconstruction error of items that were not learned from "
-            f"{scores['reconstruction']:.4f}, of the mean item {scores['reconstruction_of_mean']:.4f}.")
-    told = [[f"latent {j}", f"{scores['activity']['kl'][j]:.2f}",
-             *(f"{nats:.2f}" for nats in scores["information"][j])]
-            for j in scores["activity"]["active"]]
-    return [{"title": "Disentanglement", "note": note, "columns": ["codes", *TITLES.values()],
-             "rows": rows},
-            {"title": "What each latent in use says",
-             "note": "KL, and what a draw says about each factor, in nats.",
-             "columns": ["latent", "KL", *scores["factors"]], "rows": told}]
+    rows = [
+        [row["name"], *("-" if row[name] is None else f"{row[name]:.3f}" for name in TITLES)]
+        for row in scores["rows"]
+    ]
+    note = (
+        f"{scores['items']} items with {', '.join(scores['factors'])}. Means and draws of the "
+        "posteriors are the model's; identity is the factors themselves, PCA the same items' "
+        f"principal components. Reconstruction error of items that were not learned from "
+        f"{scores['reconstruction']:.4f}, of the mean item {scores['reconstruction_of_mean']:.4f}."
+    )
+    told = [
+        [
+            f"latent {j}",
+            f"{scores['activity']['kl'][j]:.2f}",
+            *(f"{nats:.2f}" for nats in scores["information"][j]),
+        ]
+        for j in scores["activity"]["active"]
+    ]
+    return [
+        {
+            "title": "Disentanglement",
+            "note": note,
+            "columns": ["codes", *TITLES.values()],
+            "rows": rows,
+        },
+        {
+            "title": "What each latent in use says",
+            "note": "KL, and what a draw says about each factor, in nats.",
+            "columns": ["latent", "KL", *scores["factors"]],
+            "rows": told,
+        },
+    ]

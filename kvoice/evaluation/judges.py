@@ -45,12 +45,15 @@ class Judge:
     def __init__(self, mels, labels, condition="label", seed=0):
         kinds = len(np.unique(labels))
         if kinds < 2:
-            raise KvoiceError(f"a judge of {condition} needs real clips of two labels or more in "
-                              f"its split, got {kinds}: use a larger corpus")
+            raise KvoiceError(
+                f"a judge of {condition} needs real clips of two labels or more in "
+                f"its split, got {kinds}: use a larger corpus"
+            )
         rng = np.random.default_rng(seed)
         lessons = [cues(mels), cues(worn(mels, rng)), cues(worn(mels, rng))]
         discriminant = LinearDiscriminantAnalysis(
-            solver="lsqr", shrinkage="auto", priors=np.full(kinds, 1 / kinds))
+            solver="lsqr", shrinkage="auto", priors=np.full(kinds, 1 / kinds)
+        )
         self._classifier = make_pipeline(StandardScaler(), discriminant)
         self._classifier.fit(np.concatenate(lessons), np.tile(labels, len(lessons)))
 
@@ -80,11 +83,14 @@ class VoiceSpace:
     def __init__(self, mels, speakers, seed=0):
         kinds = len(np.unique(speakers))
         if kinds < 3:
-            raise KvoiceError(f"a space of voices needs clips of three speakers or more, got {kinds}")
+            raise KvoiceError(
+                f"a space of voices needs clips of three speakers or more, got {kinds}"
+            )
         rng = np.random.default_rng(seed)
         lessons = [cues(mels), cues(worn(mels, rng)), cues(worn(mels, rng))]
         discriminant = LinearDiscriminantAnalysis(
-            solver="eigen", shrinkage="auto", priors=np.full(kinds, 1 / kinds))
+            solver="eigen", shrinkage="auto", priors=np.full(kinds, 1 / kinds)
+        )
         self._space = make_pipeline(StandardScaler(), discriminant)
         self._space.fit(np.concatenate(lessons), np.tile(speakers, len(lessons)))
 
@@ -97,8 +103,8 @@ class PhoneProbe:
     """Tells the phone of each frame of a mel, having learned from speakers of its own.
 
     Linear discriminant analysis on the cepstra of the frames in `AROUND`; it learns from each
-    utterance as it is and from a `worn` copy, as a `Judge` does. It is no recogniser: what it finds in
-    real speech is what its findings in made speech have to be read beside.
+    utterance as it is and from a `worn` copy, as a `Judge` does. It is no recogniser: what it finds
+    in real speech is what its findings in made speech have to be read beside.
 
     Args:
         mels: Utterances, [time, mels] each.
@@ -112,9 +118,14 @@ class PhoneProbe:
     def __init__(self, mels, phones, seed=0):
         rng = np.random.default_rng(seed)
         share = FRAMES / sum(map(len, phones))
-        frames = [np.flatnonzero((phone >= 0) & (rng.random(len(phone)) < share)) for phone in phones]
-        lessons = [_frame_cues(mel, chosen) for copies in (mels, worn(mels, rng))
-                   for mel, chosen in zip(copies, frames)]
+        frames = [
+            np.flatnonzero((phone >= 0) & (rng.random(len(phone)) < share)) for phone in phones
+        ]
+        lessons = [
+            _frame_cues(mel, chosen)
+            for copies in (mels, worn(mels, rng))
+            for mel, chosen in zip(copies, frames)
+        ]
         taught = np.concatenate([phone[chosen] for phone, chosen in zip(phones, frames)])
         if len(np.unique(taught)) < 2:
             raise KvoiceError("a probe of phones needs utterances of two phones or more")
@@ -135,9 +146,13 @@ def linear_right(lessons, labels, items, truth):
         KvoiceError: If there are fewer than two labels, or no item.
     """
     if len(np.unique(labels)) < 2 or not len(items):
-        raise KvoiceError(f"a probe wants two labels or more and something to be asked, got "
-                          f"{len(np.unique(labels))} and {len(items)} items")
-    probe = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
+        raise KvoiceError(
+            f"a probe wants two labels or more and something to be asked, got "
+            f"{len(np.unique(labels))} and {len(items)} items"
+        )
+    probe = make_pipeline(
+        StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    )
     return probe.fit(lessons, labels).predict(items) == truth
 
 
@@ -157,8 +172,14 @@ def cues(mels):
     Shapes: mels [clips, time, mels], or a list of [time, mels] -> [clips, 72] (less where there are
     fewer bands).
     """
-    return np.concatenate([speech.mel_features(
-        scipy.fft.dct(np.asarray(mel)[None], axis=-1, norm="ortho")[..., :CEPSTRA]) for mel in mels])
+    return np.concatenate(
+        [
+            speech.mel_features(
+                scipy.fft.dct(np.asarray(mel)[None], axis=-1, norm="ortho")[..., :CEPSTRA]
+            )
+            for mel in mels
+        ]
+    )
 
 
 def worn(mels, rng):
@@ -167,5 +188,8 @@ def worn(mels, rng):
     Shapes: mels [clips, time, mels], or a list of [time, mels] -> a list of the same.
     """
     grain = 0.3 * np.std(np.concatenate(mels))
-    return [scipy.ndimage.gaussian_filter(mel, rng.uniform(0, 1.5, 2))
-            + rng.uniform(0, grain) * rng.standard_normal(np.shape(mel)) for mel in mels]
+    return [
+        scipy.ndimage.gaussian_filter(mel, rng.uniform(0, 1.5, 2))
+        + rng.uniform(0, grain) * rng.standard_normal(np.shape(mel))
+        for mel in mels
+    ]

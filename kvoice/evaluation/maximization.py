@@ -82,7 +82,9 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
     rows = {"start": _Row(items, noise, np.zeros(len(wanted), int))}
     for prior in progress.bar(PRIORS, desc="priors"):
         found = ascend(path, noise, wanted, told, prior, steps)
-        rows[prior] = _Row(generator.decode(found.values[-1], told), found.values[-1], found.stopped)
+        rows[prior] = _Row(
+            generator.decode(found.values[-1], told), found.values[-1], found.stopped
+        )
     found = ascend_items(path, items, wanted, steps)
     rows["items"] = _Row(found.values[-1], None, found.stopped)
 
@@ -100,12 +102,19 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
         found = {who: listener(items).argmax(axis=1) for who, listener in listeners.items()}
         return found | {"linear judge": linear(mels)}
 
-    measured = np.concatenate([np.arange(i * count, i * count + min(count, MEASURED))
-                               for i in range(len(targets))])
+    measured = np.concatenate(
+        [np.arange(i * count, i * count + min(count, MEASURED)) for i in range(len(targets))]
+    )
     before = None
-    scores = {"count": count, "steps": steps, "condition": condition, "names": names,
-              "targets": [names[target] for target in targets],
-              "judges": [*listeners, "linear judge"][1:], "rows": {}}
+    scores = {
+        "count": count,
+        "steps": steps,
+        "condition": condition,
+        "names": names,
+        "targets": [names[target] for target in targets],
+        "judges": [*listeners, "linear judge"][1:],
+        "rows": {},
+    }
     with progress.bar(total=len(rows), desc="judging") as bar:
         for name, row in rows.items():
             mels = audio.as_mels(row.items, generator.domain, spec)
@@ -115,30 +124,48 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
             if before is None:
                 before = {"mels": mels, "heard": heard, "voice": voice}
             scores["rows"][name] = {
-                "agreed": {who: _agreed(labels == wanted, wanted, names)
-                           for who, labels in heard.items()},
-                "gained": {who: int(np.sum((labels == wanted) & (before["heard"][who] != wanted)))
-                           for who, labels in heard.items()},
-                "lost": {who: int(np.sum((labels != wanted) & (before["heard"][who] == wanted)))
-                         for who, labels in heard.items()},
+                "agreed": {
+                    who: _agreed(labels == wanted, wanted, names) for who, labels in heard.items()
+                },
+                "gained": {
+                    who: int(np.sum((labels == wanted) & (before["heard"][who] != wanted)))
+                    for who, labels in heard.items()
+                },
+                "lost": {
+                    who: int(np.sum((labels != wanted) & (before["heard"][who] == wanted)))
+                    for who, labels in heard.items()
+                },
                 "frechet": speech.frechet(points, real_points),
                 "diversity": within(points, wanted) / within(real_points, real[condition]),
                 "moved_db": _decibels(mels, before["mels"], spec),
                 "steps": float(np.mean(row.stopped)),
-                **{f"{what}_change": _median_change(voice[what], before["voice"][what])
-                   for what in voice},
+                **{
+                    f"{what}_change": _median_change(voice[what], before["voice"][what])
+                    for what in voice
+                },
             }
             if row.noise is not None:
                 scores["rows"][name] |= {
                     "turned_degrees": float(np.mean(slerp.degrees(noise, row.noise))),
-                    "length": float(np.mean(np.linalg.norm(row.noise, axis=1)
-                                            / np.sqrt(noise.shape[1])))}
+                    "length": float(
+                        np.mean(np.linalg.norm(row.noise, axis=1) / np.sqrt(noise.shape[1]))
+                    ),
+                }
             bar.update()
-    scores["real"] = {"agreed": {
-        "linear judge": _agreed(linear(real["mel"]) == real[condition], real[condition], names),
-        **{who: _agreed(listener.model.probabilities(real["mel"]).argmax(axis=1) == real[condition],
-                        real[condition], names)
-           for who, listener in listeners.items() if listener.model.domain == "mel"}}}
+    scores["real"] = {
+        "agreed": {
+            "linear judge": _agreed(linear(real["mel"]) == real[condition], real[condition], names),
+            **{
+                who: _agreed(
+                    listener.model.probabilities(real["mel"]).argmax(axis=1) == real[condition],
+                    real[condition],
+                    names,
+                )
+                for who, listener in listeners.items()
+                if listener.model.domain == "mel"
+            },
+        }
+    }
     return scores
 
 
@@ -152,29 +179,38 @@ def prosody(waves, spec):
     tracks = [audio.f0(wave, spec.sample_rate_hz, spec.hop) for wave in waves]
     power = np.mean(np.square(waves, dtype=np.float64), axis=1)
     return {
-        "f0_semitones": np.array([
-            12 * np.mean(np.log2(track[track > 0] / 100)) if np.any(track > 0) else np.nan
-            for track in tracks]),
+        "f0_semitones": np.array(
+            [
+                12 * np.mean(np.log2(track[track > 0] / 100)) if np.any(track > 0) else np.nan
+                for track in tracks
+            ]
+        ),
         "loudness_db": 10 * np.log10(np.maximum(power, 1e-12)),
         "voiced_points": np.array([100 * np.mean(track > 0) for track in tracks]),
     }
 
 
 def _agreed(hits, wanted, names):
-    """"all" and every label -> the share of its clips that were heard as it, with its interval."""
+    """Returns for "all" and every label the share of clips that were predicted as it."""
     shares = {}
     for name, asked in [("all", wanted >= 0), *((n, wanted == i) for i, n in enumerate(names))]:
         count = int(asked.sum())
         if count:
             low, high = wilson(int(hits[asked].sum()), count)
-            shares[name] = {"share": float(hits[asked].mean()), "low": low, "high": high,
-                            "clips": count}
+            shares[name] = {
+                "share": float(hits[asked].mean()),
+                "low": low,
+                "high": high,
+                "clips": count,
+            }
     return shares
 
 
 def _decibels(mels, others, spec):
     """Root mean square difference of the levels of mels in dB, averaged over the clips."""
-    levels = (20 * np.log10(np.maximum(audio.magnitude(m, spec), spec.floor)) for m in (mels, others))
+    levels = (
+        20 * np.log10(np.maximum(audio.magnitude(m, spec), spec.floor)) for m in (mels, others)
+    )
     return float(np.mean(np.sqrt(np.mean(np.square(next(levels) - next(levels)), axis=(1, 2)))))
 
 
@@ -193,39 +229,87 @@ def tables(scores):
     summary = {
         "title": f"{scores['count']} starts for each of {', '.join(scores['targets'])}",
         "note": "Share of results heard as their target, with 95 % intervals (Wilson) over starts; "
-                "Frechet distance to real test clips, and as a multiple of that of the samples as "
-                "they are; diversity within a target, over that of real clips; distance moved in the "
-                "mel, and the angle that the noise turned.",
-        "columns": ["", *listeners, "Frechet", "diversity", "moved, dB", "turned", "|noise|", "steps"],
-        "rows": [[WORDS[name], *(_share(row["agreed"][who]["all"]) for who in listeners),
-                  f"{row['frechet']:.3f} ({row['frechet'] / factor:.2f}x)", f"{row['diversity']:.2f}",
-                  f"{row['moved_db']:.1f}", *_noise_cells(row), f"{row['steps']:.0f}"]
-                 for name, row in scores["rows"].items()]}
+        "Frechet distance to real test clips, and as a multiple of that of the samples as "
+        "they are; diversity within a target, over that of real clips; distance moved in the "
+        "mel, and the angle that the noise turned.",
+        "columns": [
+            "",
+            *listeners,
+            "Frechet",
+            "diversity",
+            "moved, dB",
+            "turned",
+            "|noise|",
+            "steps",
+        ],
+        "rows": [
+            [
+                WORDS[name],
+                *(_share(row["agreed"][who]["all"]) for who in listeners),
+                f"{row['frechet']:.3f} ({row['frechet'] / factor:.2f}x)",
+                f"{row['diversity']:.2f}",
+                f"{row['moved_db']:.1f}",
+                *_noise_cells(row),
+                f"{row['steps']:.0f}",
+            ]
+            for name, row in scores["rows"].items()
+        ],
+    }
     if "real" in scores:
         agreed = scores["real"]["agreed"]
-        summary["rows"].append(["real test clips, own label", *(
-            _share(agreed[who]["all"]) if who in agreed else "" for who in listeners),
-            *[""] * 6])
+        summary["rows"].append(
+            [
+                "real test clips, own label",
+                *(_share(agreed[who]["all"]) if who in agreed else "" for who in listeners),
+                *[""] * 6,
+            ]
+        )
     per_target = {
-        "title": "Heard as the target, by target", "note": "",
+        "title": "Heard as the target, by target",
+        "note": "",
         "columns": ["", "heard by", *scores["targets"]],
-        "rows": [[WORDS[name] if i == 0 else "", who,
-                  *(_share(row["agreed"][who][target]) for target in scores["targets"])]
-                 for name, row in scores["rows"].items() for i, who in enumerate(listeners)]}
+        "rows": [
+            [
+                WORDS[name] if i == 0 else "",
+                who,
+                *(_share(row["agreed"][who][target]) for target in scores["targets"]),
+            ]
+            for name, row in scores["rows"].items()
+            for i, who in enumerate(listeners)
+        ],
+    }
     changed = {
-        "title": "What else changed", "note": "Median over starts, against the samples as they are.",
+        "title": "What else changed",
+        "note": "Median over starts, against the samples as they are.",
         "columns": ["", "F0, semitones", "loudness, dB", "voiced, points"],
-        "rows": [[WORDS[name], *("" if row[f"{what}_change"] is None else f"{row[f'{what}_change']:+.1f}"
-                                 for what in ("f0_semitones", "loudness_db", "voiced_points"))]
-                 for name, row in scores["rows"].items() if name != "start"]}
+        "rows": [
+            [
+                WORDS[name],
+                *(
+                    "" if row[f"{what}_change"] is None else f"{row[f'{what}_change']:+.1f}"
+                    for what in ("f0_semitones", "loudness_db", "voiced_points")
+                ),
+            ]
+            for name, row in scores["rows"].items()
+            if name != "start"
+        ],
+    }
     enhanced = {
-        "title": "Before and after", "note": "Starts that were heard as the target before and after "
-                "the ascent with noise of typical length, and how many it gained and lost.",
+        "title": "Before and after",
+        "note": "Starts that were heard as the target before and after "
+        "the ascent with noise of typical length, and how many it gained and lost.",
         "columns": ["heard by", "before", "after", "gained", "lost"],
-        "rows": [[who, _share(scores["rows"]["start"]["agreed"][who]["all"]),
-                  _share(scores["rows"]["typical"]["agreed"][who]["all"]),
-                  f"{scores['rows']['typical']['gained'][who]}",
-                  f"{scores['rows']['typical']['lost'][who]}"] for who in listeners]}
+        "rows": [
+            [
+                who,
+                _share(scores["rows"]["start"]["agreed"][who]["all"]),
+                _share(scores["rows"]["typical"]["agreed"][who]["all"]),
+                f"{scores['rows']['typical']['gained'][who]}",
+                f"{scores['rows']['typical']['lost'][who]}",
+            ]
+            for who in listeners
+        ],
+    }
     return [summary, per_target, changed, enhanced]
 
 
@@ -243,7 +327,8 @@ def _noise_cells(row):
 
 
 def evaluate(folder, content, corpus_of, options):
-    """Measures the ascent of a folder, writes its evaluation.json and its page anew; the text that is printed.
+    """Measures the ascent of a folder, writes its evaluation.json and its page anew; the text that
+    is printed.
 
     Args:
         folder: What `kvoice maximize` wrote.
@@ -252,27 +337,51 @@ def evaluate(folder, content, corpus_of, options):
         options: An `evaluation.Options`; a count of 0 is 100 starts for each target.
 
     Raises:
-        KvoiceError: If a run is missing, the judge's split shares speakers with what it judges, or there is one
-            start only.
+        KvoiceError: If a run is missing, the judge's split shares speakers with what it judges, or
+            there is one start only.
     """
-    generator, classifier, judge = (content[name] and runs.load(folder / content[name]["run"])
-                                    for name in ("generator", "classifier", "judge"))
+    generator, classifier, judge = (
+        content[name] and runs.load(folder / content[name]["run"])
+        for name in ("generator", "classifier", "judge")
+    )
     vocoder = content.get("vocoder")  # maximisations of before had none
     maximize.check(generator, classifier, judge)
-    corpus = dataclasses.replace(corpus_of(classifier).of_mels(), spec=generator.spec, group=generator.config["data"])
+    corpus = dataclasses.replace(
+        corpus_of(classifier).of_mels(), spec=generator.spec, group=generator.config["data"]
+    )
     sources = corpus.sources(LINEAR)
-    if common := set(sources["judge"].speakers) & {*generator.config["speakers"],
-                                                   *classifier.config["speakers"]}:
-        raise KvoiceError(f"the judge's split shares speakers with the generator or the classifier "
-                          f"({', '.join(sorted(common)[:3])}): train those on the split train")
+    if common := set(sources["judge"].speakers) & {
+        *generator.config["speakers"],
+        *classifier.config["speakers"],
+    }:
+        raise KvoiceError(
+            f"the judge's split shares speakers with the generator or the classifier "
+            f"({', '.join(sorted(common)[:3])}): train those on the split train"
+        )
     models = [loop.load(run.path) for run in (generator, classifier)]
-    path = Path(*models, generator.spec, vocoder and vocode.of_run(folder / vocoder["run"], generator))
-    noise, targets, told = maximize.starts(content, folder, *models, options.count or STARTS, options.seed)
+    path = Path(
+        *models, generator.spec, vocoder and vocode.of_run(folder / vocoder["run"], generator)
+    )
+    noise, targets, told = maximize.starts(
+        content, folder, *models, options.count or STARTS, options.seed
+    )
     if len(noise) < 2:
-        raise KvoiceError(f"{folder}: one start is too few to measure; give --count=2 or more" + (
-            " to `kvoice maximize`" if content["start"] else ""))
-    scores = compare(path, judge and loop.load(judge.path), sources, targets, noise, told,
-                     options.seed, content["steps"])
+        raise KvoiceError(
+            f"{folder}: one start is too few to measure; give --count=2 or more"
+            + (" to `kvoice maximize`" if content["start"] else "")
+        )
+    scores = compare(
+        path,
+        judge and loop.load(judge.path),
+        sources,
+        targets,
+        noise,
+        told,
+        options.seed,
+        content["steps"],
+    )
     scores["tables"] = tables(scores)
     write_json(folder / "evaluation.json", scores)
-    return printed(scores, folder / "evaluation.json", after=f", {folder / 'index.html'} shows them")
+    return printed(
+        scores, folder / "evaluation.json", after=f", {folder / 'index.html'} shows them"
+    )

@@ -2,9 +2,10 @@
 
     scores = encoder_scores(voice, {"valid": source, "judge": source, "test": source})
 
-A trial is a pair of recordings: of one speaker, or of two. The equal error rate is where as many pairs of
-two speakers are taken for one as pairs of one for two; its threshold on the cosine is what "the same
-voice" means wherever conversions are judged.
+A trial is a pair of recordings: of one speaker, or of two. The equal error rate is where as many
+    pairs of
+two speakers are taken for one as pairs of one for two; its threshold on the cosine is what "the
+same voice" means wherever conversions are judged.
 """
 
 import numpy as np
@@ -33,7 +34,9 @@ def chosen(source, per_speaker=HEARD):
     rows = []
     for speaker in np.unique(speakers[speakers >= 0]):
         own = np.flatnonzero(speakers == speaker)
-        rows.append(own[np.unique(np.linspace(0, len(own) - 1, min(len(own), per_speaker)).astype(int))])
+        rows.append(
+            own[np.unique(np.linspace(0, len(own) - 1, min(len(own), per_speaker)).astype(int))]
+        )
     rows = np.concatenate(rows) if rows else np.zeros(0, int)
     return rows, speakers[rows]
 
@@ -50,8 +53,14 @@ def embedded(voice, source, per_speaker=HEARD):
     """
     rows, speakers = chosen(source, per_speaker)
     found = [source.utterance(row) for row in rows]
-    waves = [audio.resample(audio.deemphasised(each["wave"], source.spec), source.spec.sample_rate_hz,
-                            voice.spec.sample_rate_hz) for each in found]
+    waves = [
+        audio.resample(
+            audio.deemphasised(each["wave"], source.spec),
+            source.spec.sample_rate_hz,
+            voice.spec.sample_rate_hz,
+        )
+        for each in found
+    ]
     return encode.of_waves(voice, waves), speakers, np.array([each["gender"] for each in found])
 
 
@@ -69,11 +78,13 @@ def trials(points, speakers):
 def told_apart(points, speakers, genders, rng):
     """The equal error rate of all trials of a set, and of those between speakers of one gender.
 
-    The interval is that of the rate where the speakers are drawn again, with replacement: 2.5 to 97.5 %.
+    The interval is that of the rate where the speakers are drawn again, with replacement: 2.5 to
+        97.5 %.
 
     Returns:
-        {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; "low" and "high" are
-        None below `FEWEST` speakers, the last where there are no two speakers of one gender.
+        {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; "low" and
+        "high" are None below `FEWEST` speakers, the last where there are no two speakers of one
+        gender.
 
     Raises:
         KvoiceError: If there are fewer than two speakers, or nobody has two utterances.
@@ -81,16 +92,24 @@ def told_apart(points, speakers, genders, rng):
     kinds = np.unique(speakers)
     same, different = trials(points, speakers)
     if not len(same) or not len(different):
-        raise KvoiceError("an equal error rate wants two speakers or more, and two utterances or more of "
-                          f"one of them, got {len(kinds)} and {len(points)} utterances")
+        raise KvoiceError(
+            "an equal error rate wants two speakers or more, and two utterances or more of "
+            f"one of them, got {len(kinds)} and {len(points)} utterances"
+        )
     rate, threshold = speech.equal_error_rate(same, different)
     low, high = _interval(same, different, speakers, rng) if len(kinds) >= FEWEST else (None, None)
     one, two = np.triu_indices(len(points), 1)
     alike = (speakers[one] != speakers[two]) & (genders[one] == genders[two]) & (genders[one] >= 0)
     closer = (points @ points.T)[one[alike], two[alike]]
-    return {"speakers": len(kinds), "utterances": len(points), "rate": rate, "low": low, "high": high,
-            "threshold": threshold,
-            "same_gender": speech.equal_error_rate(same, closer)[0] if len(closer) else None}
+    return {
+        "speakers": len(kinds),
+        "utterances": len(points),
+        "rate": rate,
+        "low": low,
+        "high": high,
+        "threshold": threshold,
+        "same_gender": speech.equal_error_rate(same, closer)[0] if len(closer) else None,
+    }
 
 
 def _interval(same, different, speakers, rng):
@@ -107,7 +126,9 @@ def _interval(same, different, speakers, rng):
         """How often each trial stands there; a draw without trials of both kinds says nothing."""
         for _ in range(RESAMPLED):
             drawn_again = rng.integers(len(kinds), size=len(kinds))
-            counts = np.bincount(drawn_again, minlength=len(kinds)).astype(np.int32)  # small: read at random
+            counts = np.bincount(drawn_again, minlength=len(kinds)).astype(
+                np.int32
+            )  # small: read at random
             weights = counts[who], counts[first] * counts[second]
             if weights[0].any() and weights[1].any():
                 yield weights
@@ -117,7 +138,9 @@ def _interval(same, different, speakers, rng):
 
 
 def with_interval(told, how=".1%"):
-    """The rate of `told_apart` as text, with its interval where there is one: "3.4% (1.0%-9.8%)"."""
+    """The rate of `told_apart` as text, with its interval where there is one: "3.4%
+    (1.0%-9.8%)".
+    """
     between = "" if told["low"] is None else f" ({told['low']:{how}}-{told['high']:{how}})"
     return f"{told['rate']:{how}}{between}"
 
@@ -131,15 +154,21 @@ def picture(path, points, speakers, genders, seed=0):
         {"picture": the file's name, "silhouette": {"speaker", "gender"}}, as far as there are two.
     """
     kinds = {"speaker": np.asarray(speakers), "gender": np.asarray(genders)}
-    found = {kind: speech.silhouette(points, names) for kind, names in kinds.items()
-             if 1 < len(np.unique(names)) < len(points)}
+    found = {
+        kind: speech.silhouette(points, names)
+        for kind, names in kinds.items()
+        if 1 < len(np.unique(names)) < len(points)
+    }
     title = ", ".join(f"silhouette by {kind} {value:.2f}" for kind, value in found.items())
     plots.places(path, voicegan.placed(points, seed), list(speakers), list(genders), title)
     return {"picture": path.name, "silhouette": found}
 
 
 def quality(spec, valid):
-    """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for `training.loop.train`."""
+    """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for
+    `training.loop.train`.
+    """
+
     def validate(model):
         points, speakers, _ = embedded(Voice(model, spec), valid)
         same, different = trials(points, speakers)
@@ -159,32 +188,60 @@ def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
         corpus: What `--data` says of the sources.
 
     Returns:
-        {"kind": "speakers", "corpus", "splits": split -> `told_apart`, "learned_from", "embeddings" (see
-        `picture`), "metrics": name -> number, "tables"}.
+        {"kind": "speakers", "corpus", "splits": split -> `told_apart`, "learned_from", "embeddings"
+        (see `picture`), "metrics": name -> number, "tables"}.
     """
     found, rng = {}, np.random.default_rng(seed)
     for split, source in sources.items():
         points, speakers, genders = embedded(voice, source)
         found[split] = told_apart(points, speakers, genders, rng)
     names = source.labels["gender"]
-    drawn = picture(path, points, [source.labels["speaker"][k] for k in speakers],
-                    [names[k] if k >= 0 else "" for k in genders], seed)
+    drawn = picture(
+        path,
+        points,
+        [source.labels["speaker"][k] for k in speakers],
+        [names[k] if k >= 0 else "" for k in genders],
+        seed,
+    )
     unseen = {split: each for split, each in found.items() if split not in learned_from}
-    rows = [[f"{split}, learned from" if split in learned_from else split, str(each["speakers"]),
-             str(each["utterances"]), with_interval(each),
-             "" if each["same_gender"] is None else f"{each['same_gender']:.1%}", f"{each['threshold']:.3f}"]
-            for split, each in found.items()]
+    rows = [
+        [
+            f"{split}, learned from" if split in learned_from else split,
+            str(each["speakers"]),
+            str(each["utterances"]),
+            with_interval(each),
+            "" if each["same_gender"] is None else f"{each['same_gender']:.1%}",
+            f"{each['threshold']:.3f}",
+        ]
+        for split, each in found.items()
+    ]
     return {
-        "kind": "speakers", "corpus": corpus, "splits": found, "learned_from": learned_from,
+        "kind": "speakers",
+        "corpus": corpus,
+        "splits": found,
+        "learned_from": learned_from,
         "embeddings": drawn,
         "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
-        "tables": [{
-            "title": "Equal error rate",
-            "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over speakers drawn "
-                    f"again, where there are {FEWEST} or more; of pairs of one speaker against pairs of two "
-                    "of one gender; and the cosine from which two recordings count as one voice.",
-            "columns": ["split", "speakers", "utterances", "equal error rate (95 %)", "one gender",
-                        "threshold"], "rows": rows}]}
+        "tables": [
+            {
+                "title": "Equal error rate",
+                "note": f"Of all pairs of recordings of {corpus}, with a 95 % interval over "
+                f"speakers drawn "
+                f"again, where there are {FEWEST} or more; of pairs of one speaker against pairs "
+                f"of two "
+                "of one gender; and the cosine from which two recordings count as one voice.",
+                "columns": [
+                    "split",
+                    "speakers",
+                    "utterances",
+                    "equal error rate (95 %)",
+                    "one gender",
+                    "threshold",
+                ],
+                "rows": rows,
+            }
+        ],
+    }
 
 
 # --- Runs
@@ -196,17 +253,27 @@ def validation(run, corpus):
 
 
 def evaluate(run, corpus, options):
-    """As the package says, of some utterances of every speaker of all splits in which there are two speakers."""
+    """As the package says, of some utterances of every speaker of all splits in which there are two
+    speakers.
+    """
     corpus, data = corpus(), options.data or run.config["data_spec"]
     known = corpus.manifest.splits
     people = {split: known[split]["speakers"] for split in ("train", "valid", "judge", "test")}
     splits = [split for split, names in people.items() if len(names) > 1]
     if not splits:
-        raise KvoiceError(f"{data}: no split of it has two speakers that could be "
-                          "told apart; take a corpus of eight speakers or more")
+        raise KvoiceError(
+            f"{data}: no split of it has two speakers that could be "
+            "told apart; take a corpus of eight speakers or more"
+        )
     learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
-    scores = encoder_scores(load(run.path), corpus.waves(splits), learned_from,
-                            run.path / "embeddings.png", data, options.seed)
+    scores = encoder_scores(
+        load(run.path),
+        corpus.waves(splits),
+        learned_from,
+        run.path / "embeddings.png",
+        data,
+        options.seed,
+    )
     write_json(run.path / "evaluation.json", scores)
     return printed(scores, run.path / "evaluation.json", f"Measured on {scores['corpus']}")
 

@@ -1,13 +1,17 @@
 """Tables of results as plain text."""
 
 
-
 def text(table):
     """A table as plain text, its columns aligned."""
     rows = [table["columns"], *table["rows"]]
     wide = [max(len(row[i]) for row in rows) for i in range(len(table["columns"]))]
-    lines = ["  ".join(f"{cell:{w}}" if i == 0 else f"{cell:>{w}}"
-                       for i, (cell, w) in enumerate(zip(row, wide))).rstrip() for row in rows]
+    lines = [
+        "  ".join(
+            f"{cell:{w}}" if i == 0 else f"{cell:>{w}}"
+            for i, (cell, w) in enumerate(zip(row, wide))
+        ).rstrip()
+        for row in rows
+    ]
     return "\n".join([table["title"], *lines])
 
 

@@ -51,8 +51,10 @@ def quality(train, valid, count=256, seed=0):
         labels = real[model.condition] if model.condition else np.zeros(count, int)
         asked = labels if model.condition else None
         made = space.points(generated(model, valid.spec, count, asked, seed))
-        return {"frechet": speech.frechet(made, points),
-                "diversity": relative(within(made, labels), within(points, labels))}
+        return {
+            "frechet": speech.frechet(made, points),
+            "diversity": relative(within(made, labels), within(points, labels)),
+        }
 
     return validate
 
@@ -92,8 +94,10 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
     condition = model.condition
     names = test.labels[condition] if condition else []
     if len(names) != model.labels:
-        raise KvoiceError(f"the corpus has {len(names)} labels of {condition or 'no condition'}, "
-                          f"the model {model.labels}: evaluate it on the corpus it was trained on")
+        raise KvoiceError(
+            f"the corpus has {len(names)} labels of {condition or 'no condition'}, "
+            f"the model {model.labels}: evaluate it on the corpus it was trained on"
+        )
     known = crops(train, max(count, min(len(train), REFERENCE)))
     real = crops(test, count)
     labels = real[condition] if condition else np.zeros(count, int)
@@ -114,8 +118,14 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
     points = {row: space.points(mels) for row, mels in clips.items()}
     rows = _distances(points, intended, names)
     _add_novelty(rows, points, space.points(known["mel"]))
-    scores = {"version": speech.VERSION, "condition": condition, "names": list(names),
-              "count": count, "seed": seed, "rows": rows}
+    scores = {
+        "version": speech.VERSION,
+        "condition": condition,
+        "names": list(names),
+        "count": count,
+        "seed": seed,
+        "rows": rows,
+    }
     if condition:
         del known, real
         lessons = crops(judge, min(CROPS * len(judge), judges.JUDGED))
@@ -125,9 +135,12 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
             rows[row]["confirmed"] = _confirmed(heard[row], intended[row], names)
         scores["judge"] = {"clips": len(lessons["mel"])}
         scores["confusion"] = {
-            name: {other: int(np.sum(heard["generated"][labels == i] == j))
-                   for j, other in enumerate(names)}
-            for i, name in enumerate(names)}
+            name: {
+                other: int(np.sum(heard["generated"][labels == i] == j))
+                for j, other in enumerate(names)
+            }
+            for i, name in enumerate(names)
+        }
     return scores
 
 
@@ -139,8 +152,10 @@ def generated(model, spec, count, labels, seed):
 def crops(source, count):
     """The first `count` crops of a source: `mel` [count, time, mels] and each label [count]."""
     batches = [source.batch(step) for step in range(math.ceil(count / len(source.batch(0)["mel"])))]
-    return {name: np.concatenate([batch[name] for batch in batches])[:count]
-            for name in ("mel", "speaker", "gender", "emotion")}
+    return {
+        name: np.concatenate([batch[name] for batch in batches])[:count]
+        for name in ("mel", "speaker", "gender", "emotion")
+    }
 
 
 def white_noise(mels, spec, rng):
@@ -152,7 +167,7 @@ def white_noise(mels, spec, rng):
     for mel in mels:
         wave = rng.standard_normal(spec.samples(len(mel))).astype(np.float32)
         noise = audio.mel_magnitude(wave, spec)[:-1]
-        gain = np.sqrt(np.mean(audio.magnitude(mel, spec) ** 2) / np.mean(noise ** 2))
+        gain = np.sqrt(np.mean(audio.magnitude(mel, spec) ** 2) / np.mean(noise**2))
         noises.append(audio.scaled(gain * noise, spec))
     return np.stack(noises)
 
@@ -190,8 +205,10 @@ def _distances(points, intended, names):
     rows = {}
     for row, each in points.items():
         varied = relative(within(each, intended[row]), within(real, real_intended))
-        rows[row] = {"frechet": {"all": speech.frechet(each, real)},
-                     "diversity": {"all": None if math.isnan(varied) else varied}}
+        rows[row] = {
+            "frechet": {"all": speech.frechet(each, real)},
+            "diversity": {"all": None if math.isnan(varied) else varied},
+        }
         for i, name in enumerate(names):
             ours, theirs = each[intended[row] == i], real[real_intended == i]
             count = min(len(ours), len(theirs))
@@ -212,7 +229,7 @@ def _add_novelty(rows, points, known):
 
 
 def _confirmed(heard, intended, names):
-    """"all" and every label -> the share of its clips in which it was heard, with its interval."""
+    """Returns for "all" and every label the share of clips that were predicted as it."""
     shares = {}
     for name, asked in [("all", intended >= 0), *((n, intended == i) for i, n in enumerate(names))]:
         hits, count = int(np.sum((heard == intended)[asked])), int(asked.sum())
@@ -224,9 +241,11 @@ def _confirmed(heard, intended, names):
 
 def table(scores):
     """The scores as plain text: a line for each row, then one for each label."""
-    lines = [f"{scores['count']} clips in each row, compared to real test clips "
-             f"({scores['version']})", "",
-             _line("", "Frechet", "diversity", "novelty", "label heard (95 %)")]
+    lines = [
+        f"{scores['count']} clips in each row, compared to real test clips ({scores['version']})",
+        "",
+        _line("", "Frechet", "diversity", "novelty", "label heard (95 %)"),
+    ]
     for row, values in scores["rows"].items():
         lines.append(_line(row, *_cells(values, "all")))
     if scores["names"]:
@@ -266,8 +285,13 @@ def evaluate(run, corpus, options):
     """As the package says, of `CLIPS` generated clips."""
     sources = corpus().of_mels().sources(("train", "judge", "test"))
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
-    scores = voicegan_scores(loop.load(run.path), *sources.values(), count=options.count or CLIPS, seed=options.seed,
-                             untrained=loop.model(run))
+    scores = voicegan_scores(
+        loop.load(run.path),
+        *sources.values(),
+        count=options.count or CLIPS,
+        seed=options.seed,
+        untrained=loop.model(run),
+    )
     write_json(run.path / "evaluation.json", scores)
     return f"{table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers"
 

@@ -1,7 +1,7 @@
 """How well a vocoder says recordings again that it never heard, beside Griffin-Lim.
 
-A recording becomes a mel, and the mel a wave again; what was lost is measured on the spectrum, the mel, and
-the melody. The likelihood says how well the flow knows such audio at all.
+A recording becomes a mel, and the mel a wave again; what was lost is measured on the spectrum, the
+mel, and the melody. The likelihood says how well the flow knows such audio at all.
 """
 
 import time
@@ -23,9 +23,12 @@ HEARD = 4  # utterances that are written to be heard
 STRENGTH = 0.1  # of the denoiser
 LIKELIHOOD = 32  # batches, of whose crops the likelihood is taken
 MEASURES = (  # key, title, digits
-    ("spectral_db", "log-spectral distance, dB", 2), ("mel_db", "mel distance, dB", 2),
-    ("f0_cents", "F0 error, cents", 0), ("voicing", "frames voiced wrongly", None),
-    ("speed", "times real time", 1))
+    ("spectral_db", "log-spectral distance, dB", 2),
+    ("mel_db", "mel distance, dB", 2),
+    ("f0_cents", "F0 error, cents", 0),
+    ("voicing", "frames voiced wrongly", None),
+    ("speed", "times real time", 1),
+)
 
 
 def quality(valid, batches):
@@ -36,8 +39,8 @@ def quality(valid, batches):
         batches: How many of its batches.
 
     Returns:
-        A function model -> {"averaged_bits": the mean}: the smaller the better. (At the end of an epoch it
-        is asked of the averaged weights.)
+        A function model -> {"averaged_bits": the mean}: the smaller the better. (At the end of an
+        epoch it is asked of the averaged weights.)
     """
     return lambda model: {"averaged_bits": likelihood(model, valid, batches)["bits_per_sample"]}
 
@@ -64,16 +67,25 @@ def vocoder_scores(voice, sources, learned_from, count, seed, folder):
         folder: Some of the sounds and their mels; made anew.
 
     Returns:
-        {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures, "sigma",
-        "count", "seed", "tables"}.
+        {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures,
+        "sigma", "count", "seed", "tables"}.
     """
     model, spec = voice.model, voice.spec
-    likelihoods = {split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()}
+    likelihoods = {
+        split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()
+    }
     plain = Vocoder(model, spec, seed=seed)
-    ways = [("vocoder", "the vocoder", plain)]  # name of its files, of its row, what makes the sound
+    ways = [
+        ("vocoder", "the vocoder", plain)
+    ]  # name of its files, of its row, what makes the sound
     if not model.prewhitening:
-        ways.append(("vocoder_denoised", f"the vocoder, denoised by {STRENGTH:g}",
-                     Vocoder(model, spec, denoise=STRENGTH, seed=seed)))
+        ways.append(
+            (
+                "vocoder_denoised",
+                f"the vocoder, denoised by {STRENGTH:g}",
+                Vocoder(model, spec, denoise=STRENGTH, seed=seed),
+            )
+        )
     ways.append(("griffin-lim", f"Griffin-Lim, {render.ROUNDS} iterations", None))
     test = sources["test"]
     chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(int))
@@ -82,26 +94,47 @@ def vocoder_scores(voice, sources, learned_from, count, seed, folder):
     with whole_directory(folder) as partial:
         for k, each in enumerate(utterances[:: max(1, len(utterances) // HEARD)][:HEARD]):
             shown.append({"name": each["name"], "recording": f"{k}_recording.wav"})
-            audio.write(partial / shown[-1]["recording"], audio.deemphasised(each["wave"], spec), spec.sample_rate_hz)
+            audio.write(
+                partial / shown[-1]["recording"],
+                audio.deemphasised(each["wave"], spec),
+                spec.sample_rate_hz,
+            )
         for stem, name, vocoder in ways:
             found = []
-            render.waves(utterances[0]["mel"][None], spec, vocoder=vocoder)  # what is compiled is no part of the speed
+            render.waves(
+                utterances[0]["mel"][None], spec, vocoder=vocoder
+            )  # what is compiled is no part of the speed
             for each in progress.bar(utterances, desc=name):
                 begun = time.perf_counter()
                 (wave,) = render.waves(each["mel"][None], spec, vocoder=vocoder)
                 took_s = time.perf_counter() - begun
                 original = audio.deemphasised(each["wave"], spec)[: len(wave)]
-                found.append(differences(original, wave[: len(original)], spec) | {
-                    "speed": len(wave) / spec.sample_rate_hz / took_s})
+                found.append(
+                    differences(original, wave[: len(original)], spec)
+                    | {"speed": len(wave) / spec.sample_rate_hz / took_s}
+                )
                 for k, entry in enumerate(shown):
                     if entry["name"] == each["name"]:
                         entry[name] = f"{k}_{stem}.wav"
-                        audio.write(partial / entry[name], render.levelled(wave, original)[0], spec.sample_rate_hz)
+                        audio.write(
+                            partial / entry[name],
+                            render.levelled(wave, original)[0],
+                            spec.sample_rate_hz,
+                        )
             rows[name] = {key: _mean([each[key] for each in found]) for key, _, _ in MEASURES}
-        write_json(partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown})
+        write_json(
+            partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown}
+        )
     unheard = bool(learned_from) and not {*learned_from} & {*test.speakers}
-    scores = {"kind": "vocoder", "likelihood": likelihoods, "rows": rows, "sigma": plain.sigma, "unheard": unheard,
-              "count": len(utterances), "seed": seed}
+    scores = {
+        "kind": "vocoder",
+        "likelihood": likelihoods,
+        "rows": rows,
+        "sigma": plain.sigma,
+        "unheard": unheard,
+        "count": len(utterances),
+        "seed": seed,
+    }
     return scores | {"tables": tables(scores)}
 
 
@@ -111,12 +144,18 @@ def differences(original, wave, spec):
     Shapes: original, wave [samples].
     """
     sizes = [np.abs(audio.stft(each, spec)) for each in (original, wave)]
-    levels = [20 * np.log10(np.maximum(audio.mel_magnitude(each, spec), spec.floor)) for each in (original, wave)]
+    levels = [
+        20 * np.log10(np.maximum(audio.mel_magnitude(each, spec), spec.floor))
+        for each in (original, wave)
+    ]
     tracks = [audio.f0(each, spec.sample_rate_hz, spec.hop) for each in (original, wave)]
     melody = speech.f0_errors(*tracks)
-    return {"spectral_db": speech.log_spectral_distance(*sizes),
-            "mel_db": float(np.sqrt(np.mean(np.square(levels[0] - levels[1])))),
-            "f0_cents": melody["rmse_cents"], "voicing": 1 - melody["voicing"]}
+    return {
+        "spectral_db": speech.log_spectral_distance(*sizes),
+        "mel_db": float(np.sqrt(np.mean(np.square(levels[0] - levels[1])))),
+        "f0_cents": melody["rmse_cents"],
+        "voicing": 1 - melody["voicing"],
+    }
 
 
 def _mean(values):
@@ -130,20 +169,39 @@ def tables(scores):
     known = scores["likelihood"]
     rows = []
     for name, each in scores["rows"].items():
-        rows.append([name, *("-" if each[key] is None else f"{each[key]:.1%}" if digits is None else
-                             f"{each[key]:.{digits}f}" for key, _, digits in MEASURES)])
+        rows.append(
+            [
+                name,
+                *(
+                    "-"
+                    if each[key] is None
+                    else f"{each[key]:.1%}"
+                    if digits is None
+                    else f"{each[key]:.{digits}f}"
+                    for key, _, digits in MEASURES
+                ),
+            ]
+        )
     whose = "speakers it never heard" if scores["unheard"] else "the split test"
-    return [{
-        "title": "How well it knows audio",
-        "note": "Likelihood of crops of 16-bit audio under the flow, given their mels.",
-        "columns": ["speakers", "log-likelihood, nats per sample", "bits per sample"],
-        "rows": [[split, f"{each['log_likelihood']:.3f}", f"{each['bits_per_sample']:.3f}"]
-                 for split, each in known.items()],
-    }, {
-        "title": f"{scores['count']} utterances of {whose}, said again from their mels",
-        "note": f"Means over utterances. Noise of the vocoder: sigma {scores['sigma']:g}. Spectra with 60 dB "
-                "below their loudest bin as floor; F0 by our own tracker, where both are voiced.",
-        "columns": ["made by", *(title for _, title, _ in MEASURES)], "rows": rows}]
+    return [
+        {
+            "title": "How well it knows audio",
+            "note": "Likelihood of crops of 16-bit audio under the flow, given their mels.",
+            "columns": ["speakers", "log-likelihood, nats per sample", "bits per sample"],
+            "rows": [
+                [split, f"{each['log_likelihood']:.3f}", f"{each['bits_per_sample']:.3f}"]
+                for split, each in known.items()
+            ],
+        },
+        {
+            "title": f"{scores['count']} utterances of {whose}, said again from their mels",
+            "note": f"Means over utterances. Noise of the vocoder: sigma {scores['sigma']:g}. "
+            f"Spectra with 60 dB "
+            "below their loudest bin as floor; F0 by our own tracker, where both are voiced.",
+            "columns": ["made by", *(title for _, title, _ in MEASURES)],
+            "rows": rows,
+        },
+    ]
 
 
 # --- Runs
@@ -158,11 +216,20 @@ def evaluate(run, corpus, options):
     """As the package says, of `UTTERANCES` utterances."""
     data = options.data or run.config["data_spec"]
     scores = vocoder_scores(
-        load(run.path), corpus().sources(("train", "valid", "test")), run.config["speakers"],
-        options.count or UTTERANCES, options.seed, run.path / "resynthesis")
+        load(run.path),
+        corpus().sources(("train", "valid", "test")),
+        run.config["speakers"],
+        options.count or UTTERANCES,
+        options.seed,
+        run.path / "resynthesis",
+    )
     write_json(run.path / "evaluation.json", scores | {"corpus": data})
-    return printed(scores, run.path / "evaluation.json", f"Measured on {data}",
-                   after=f", {run.path / 'resynthesis'} some of the sounds")
+    return printed(
+        scores,
+        run.path / "evaluation.json",
+        f"Measured on {data}",
+        after=f", {run.path / 'resynthesis'} some of the sounds",
+    )
 
 
 def next_commands(run):

@@ -1,20 +1,25 @@
 """Imports published PyTorch weights as a run; every tensor must have its variable and vice versa.
 
-The layers of the models bear the published names, and Keras orders the axes of every kernel the other
-way round, so that a tensor's transpose is the variable. The sizes of a network are read from its
+The layers of the models bear the published names, and Keras orders the axes of every kernel the
+other way round, so that a tensor's transpose is the variable. The sizes of a network are read from
+its
 tensors: smaller ones of the same family load too.
 
-Files are data here, never programs. PyTorch's come through `torchfiles`, without PyTorch, and of NumPy's
-pickles a restricted one of this file builds arrays from their bytes, without calling NumPy's own.
+Files are data here, never programs. PyTorch's come through `torchfiles`, without PyTorch, and of
+NumPy's pickles a restricted one of this file builds arrays from their bytes, without calling
+NumPy's own.
 
 Sources:
-    adainvc: the state dict of the public code of Chou, Yeh & Lee 2019, arXiv:1904.05742 (August 2019),
+    adainvc: the state dict of the public code of Chou, Yeh & Lee 2019, arXiv:1904.05742 (August
+        2019),
     with the mean and the spread of each band in a second file, `attr.pkl`.
-    speakerencoder: Resemblyzer's, whose file wraps the state dict and keeps the scale and the offset of
-    the cosines in it. PyTorch's order of an LSTM's gates (input, forget, cell, output) is Keras'; it
-    adds two biases where Keras has one.
+    speakerencoder: Resemblyzer's, whose file wraps the state dict and keeps the scale and the
+        offset of
+    the cosines in it. PyTorch's order of an LSTM's gates (input, forget, cell, output) is Keras';
+    it adds two biases where Keras has one.
     waveglow: NVIDIA's, of Prenger, Valle & Catanzaro 2019, arXiv:1811.00002, in every form it was
-    published in: whole modules of 2018 and 2019, DeepLearningExamples, NeMo; with weight norm or without.
+    published in: whole modules of 2018 and 2019, DeepLearningExamples, NeMo; with weight norm or
+        without.
 """
 
 import collections
@@ -34,7 +39,8 @@ from kvoice.files import whole_directory
 from kvoice.training import loop
 
 NAMED = 5  # tensors that a message lists
-# Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users, NVIDIA's.
+# Where files keep the weights, beside other things: Resemblyzer's, those of PyTorch's users,
+# NVIDIA's.
 MIXING = r"convinv\.\d+\.conv\.weight"  # the matrices of a waveglow
 WRAPPED = ("model_state", "state_dict", "model")
 ALTERNATING = "glow_old.WaveGlow"  # the class of waveglow_old.pt, whose halves swap roles
@@ -98,27 +104,41 @@ class Published:
 
 def _sum(variable, *names):
     """A variable that is a tensor, its axes the other way round, or the sum of several."""
-    return variable, dict.fromkeys(names, tuple(variable.shape[::-1]) or (1,)), lambda *found: sum(found).T
+    return (
+        variable,
+        dict.fromkeys(names, tuple(variable.shape[::-1]) or (1,)),
+        lambda *found: sum(found).T,
+    )
 
 
 def _stack(variable, names):
     """A variable that holds a tensor for each layer."""
-    return (variable, dict.fromkeys(names, tuple(variable.shape[:0:-1])),
-            lambda *found: np.array([tensor.T for tensor in found]))
+    return (
+        variable,
+        dict.fromkeys(names, tuple(variable.shape[:0:-1])),
+        lambda *found: np.array([tensor.T for tensor in found]),
+    )
 
 
 def _split(variable, name):
     """A variable that holds, for each layer, its share of the first axis of a tensor."""
     layers, *others, filters = variable.shape
-    return (variable, {name: (layers * filters, *others[::-1])},
-            lambda found: np.array([tensor.T for tensor in np.split(found, layers)]))
+    return (
+        variable,
+        {name: (layers * filters, *others[::-1])},
+        lambda found: np.array([tensor.T for tensor in np.split(found, layers)]),
+    )
 
 
 def _usual(tensors, pattern, axis, published):
-    """The size that most tensors of a name have on an axis: one wrong tensor shall not decide it."""
+    """The size that most tensors of a name have on an axis: one wrong tensor shall not decide
+    it.
+    """
     found = collections.Counter(
-        array.shape[axis] for name, array in tensors.items()
-        if array.ndim > axis and re.fullmatch(pattern, name))
+        array.shape[axis]
+        for name, array in tensors.items()
+        if array.ndim > axis and re.fullmatch(pattern, name)
+    )
     return found.most_common(1)[0][0] if found else published
 
 
@@ -133,15 +153,18 @@ def _adainvc_sizes(tensors):
         return _usual(tensors, pattern, axis, published)
 
     blocks = r"\.(?:first|second)_conv_layers\.\d+\.weight"
-    stages = {part: (_count(tensors, rf"{part}\.first_conv_layers\.(\d{{1,6}})\.weight") + 1) // 2
-              for part in ("speaker_encoder", "content_encoder", "decoder")}
+    stages = {
+        part: (_count(tensors, rf"{part}\.first_conv_layers\.(\d{{1,6}})\.weight") + 1) // 2
+        for part in ("speaker_encoder", "content_encoder", "decoder")
+    }
     return {
         "mels": usual(r"\w+_encoder\.conv_bank\.\d+\.weight", 1, 512),
         "width": {
             "bank": usual(r"\w+_encoder\.conv_bank\.\d+\.weight", 0),
             "speaker": usual(rf"speaker_encoder{blocks}", 0),
             "content": usual(rf"content_encoder{blocks}", 0),
-            "decoder": usual(r"decoder\.first_conv_layers\.\d+\.weight", 0)},
+            "decoder": usual(r"decoder\.first_conv_layers\.\d+\.weight", 0),
+        },
         "latents": usual(r"content_encoder\.(?:mean|std)_layer\.weight", 0),
         "embedding": usual(r"decoder\.conv_affine_layers\.\d+\.weight", 1),
         "bank": _count(tensors, r"\w+_encoder\.conv_bank\.(\d{1,6})\.weight") or 8,
@@ -153,9 +176,12 @@ def _adainvc_sizes(tensors):
 
 
 def _adainvc_variables(model):
-    for part, network in (("speaker_encoder", model.speaker_encoder),
-                          ("content_encoder", model.content_encoder),
-                          ("decoder", model.styles), ("decoder", model.decoder)):
+    for part, network in (
+        ("speaker_encoder", model.speaker_encoder),
+        ("content_encoder", model.content_encoder),
+        ("decoder", model.styles),
+        ("decoder", model.decoder),
+    ):
         for layer in network.layers:
             if layer.weights:
                 name = re.sub(r"_(\d+)$", r".\1", layer.name)
@@ -187,7 +213,9 @@ def _speakerencoder_variables(model):
 
 
 def _renamed(tensors, *rules):
-    """Tensors under other names, by patterns and what takes their place; a taken name is not given."""
+    """Tensors under other names, by patterns and what takes their place; a taken name is not
+    given.
+    """
     found = {}
     for name, tensor in tensors.items():
         new = name
@@ -199,31 +227,46 @@ def _renamed(tensors, *rules):
 
 def _join(tensors, names, joined):
     """Joins tensors on their first axis where all are there and fit."""
-    if joined not in tensors and all(name in tensors for name in names) and len(
-            {tensors[name].shape[1:] for name in names}) == 1:
+    if (
+        joined not in tensors
+        and all(name in tensors for name in names)
+        and len({tensors[name].shape[1:] for name in names}) == 1
+    ):
         tensors[joined] = np.concatenate([tensors.pop(name) for name in names])
 
 
 def _waveglow_names(tensors):
-    """The tensors of a WaveGlow in the form of August 2019: one `cond_layer`, `res_skip_layers`, weight norm.
+    """The tensors of a WaveGlow in the form of August 2019: one `cond_layer`, `res_skip_layers`,
+        weight norm.
 
-    Every filter has its own length and direction, so that layers may be joined by their filters. What
-    does not fit keeps its name.
+    Every filter has its own length and direction, so that layers may be joined by their filters.
+    What does not fit keeps its name.
     """
     number = r"(0|[1-9]\d{0,5})"
-    if any(name.startswith("waveglow.") for name in tensors):  # NeMo's: its mels, and what is derived
+    if any(
+        name.startswith("waveglow.") for name in tensors
+    ):  # NeMo's: its mels, and what is derived
         left_out = rf"audio_to_melspec_precessor\..*|waveglow\.convinv\.{number}\.inv_conv\.weight"
-        tensors = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(left_out, name)}
+        tensors = {
+            name: tensor for name, tensor in tensors.items() if not re.fullmatch(left_out, name)
+        }
     tensors = _renamed(
-        tensors, (r"^(waveglow\.)?wavenet\.", "WN."), (r"^waveglow\.", ""),
+        tensors,
+        (r"^(waveglow\.)?wavenet\.", "WN."),
+        (r"^waveglow\.", ""),
         (r"\.parametrizations\.weight\.original0$", ".weight_g"),
-        (r"\.parametrizations\.weight\.original1$", ".weight_v"))
-    normed = rf"WN\.{number}\.(start|cond_layer|(in|cond|res|skip|res_skip)_layers\.{number})\.weight"
+        (r"\.parametrizations\.weight\.original1$", ".weight_v"),
+    )
+    normed = (
+        rf"WN\.{number}\.(start|cond_layer|(in|cond|res|skip|res_skip)_layers\.{number})\.weight"
+    )
     for name, tensor in list(tensors.items()):
         partners = {f"{name}_g", f"{name}_v"} & tensors.keys()
         if re.fullmatch(normed, name) and tensor.ndim == 3 and not partners:
             tensors[f"{name}_v"] = tensors.pop(name)
-            tensors[f"{name}_g"] = np.linalg.norm(tensor.reshape(len(tensor), -1), axis=1)[:, None, None]
+            tensors[f"{name}_g"] = np.linalg.norm(tensor.reshape(len(tensor), -1), axis=1)[
+                :, None, None
+            ]
 
     separate = collections.defaultdict(lambda: {"cond": set(), "res": set(), "skip": set()})
     numbered = rf"WN\.{number}\.(cond|res|skip)_layers\.{number}\.(weight_[gv]|bias)"
@@ -232,13 +275,19 @@ def _waveglow_names(tensors):
             flow, kind, layer, field = match.groups()
             separate[f"WN.{flow}", field][kind].add(int(layer))
     for (flow, field), layers in separate.items():
-        _join(tensors, [f"{flow}.cond_layers.{i}.{field}" for i in range(len(layers["cond"]))],
-              f"{flow}.cond_layer.{field}")
+        _join(
+            tensors,
+            [f"{flow}.cond_layers.{i}.{field}" for i in range(len(layers["cond"]))],
+            f"{flow}.cond_layer.{field}",
+        )
         last = max(layers["skip"] - layers["res"], default=-1)  # which has no residual
         for i in layers["skip"]:
             kinds = ["skip"] if i == last > max(layers["res"], default=-1) else ["res", "skip"]
-            _join(tensors, [f"{flow}.{kind}_layers.{i}.{field}" for kind in kinds],
-                  f"{flow}.res_skip_layers.{i}.{field}")
+            _join(
+                tensors,
+                [f"{flow}.{kind}_layers.{i}.{field}" for kind in kinds],
+                f"{flow}.res_skip_layers.{i}.{field}",
+            )
     return tensors
 
 
@@ -266,18 +315,29 @@ def _waveglow_sizes(tensors):
     def usual(pattern, axis, published):
         return _usual(tensors, pattern, axis, published)
 
-    step = r"(?:convinv|WN)\.(\d{1,6})\.(?:conv|end)\.weight"  # as many filters as the step has channels
+    # as many filters as the step has channels
+    step = r"(?:convinv|WN)\.(\d{1,6})\.(?:conv|end)\.weight"
     mels = usual(r"upsample\.(?:weight|bias)", 0, 80)
     first = usual(r"convinv\.0\.conv\.weight", 0, 8)
     group = usual(r"WN\.\d+\.cond_layer\.weight_v", 1, mels * first) // mels
     flows = _count(tensors, step) or 12
-    every, size = _early([(int(match[1]), len(array)) for name, array in tensors.items()
-                          if (match := re.fullmatch(step, name))], flows, group)
+    every, size = _early(
+        [
+            (int(match[1]), len(array))
+            for name, array in tensors.items()
+            if (match := re.fullmatch(step, name))
+        ],
+        flows,
+        group,
+    )
     return {
         "mels": mels,
         "hop": usual(r"upsample\.weight", 2, 1024) // 4,
         "width": usual(r"WN\.\d+\.start\.weight_v", 0, 512),
-        "flows": flows, "group": group, "early_every": every, "early_size": size,
+        "flows": flows,
+        "group": group,
+        "early_every": every,
+        "early_size": size,
         "depth": _count(tensors, r"WN\.\d+\.in_layers\.(\d{1,6})\.weight_v") or 8,
         "kernel": usual(r"WN\.\d+\.in_layers\.\d+\.weight_v", 2, 3),
         "alternate": False,
@@ -297,23 +357,41 @@ def _waveglow_variables(model):
         *joined, last = (f"{flow}.res_skip_layers.{i}" for i in range(network.depth))
         for field, name in (("g", "weight_g"), ("v", "weight_v"), ("bias", "bias")):
             for layers, names in (
-                    (network.start, [f"{flow}.start"]), (network.res_skip_layers, joined),
-                    (network.in_layers, [f"{flow}.in_layers.{i}" for i in range(network.depth)]),
-                    (network.skip_layer, [last])):
+                (network.start, [f"{flow}.start"]),
+                (network.res_skip_layers, joined),
+                (network.in_layers, [f"{flow}.in_layers.{i}" for i in range(network.depth)]),
+                (network.skip_layer, [last]),
+            ):
                 yield _stack(getattr(layers, field), [f"{each}.{name}" for each in names])
             yield _split(getattr(network.cond_layer, field), f"{flow}.cond_layer.{name}")
 
 
 NETWORKS = {
     "adainvc": Network(
-        "the public code of AdaIN-VC (vctk_model.ckpt)", _adainvc_sizes, _adainvc_variables,
-        ("adainvc", "waveglow"), {"adainvc": "official"}, True),
+        "the public code of AdaIN-VC (vctk_model.ckpt)",
+        _adainvc_sizes,
+        _adainvc_variables,
+        ("adainvc", "waveglow"),
+        {"adainvc": "official"},
+        True,
+    ),
     "speakerencoder": Network(
-        "Resemblyzer (pretrained.pt)", _speakerencoder_sizes, _speakerencoder_variables,
-        ("resemblyzer",), {}, False),
+        "Resemblyzer (pretrained.pt)",
+        _speakerencoder_sizes,
+        _speakerencoder_variables,
+        ("resemblyzer",),
+        {},
+        False,
+    ),
     "waveglow": Network(
-        "NVIDIA's WaveGlow (waveglow_256channels_universal_v5.pt)", _waveglow_sizes, _waveglow_variables,
-        ("waveglow",), {}, False, _waveglow_names),
+        "NVIDIA's WaveGlow (waveglow_256channels_universal_v5.pt)",
+        _waveglow_sizes,
+        _waveglow_variables,
+        ("waveglow",),
+        {},
+        False,
+        _waveglow_names,
+    ),
 }
 
 
@@ -327,13 +405,13 @@ def read(name: str, path: str | Path, spec: str = "", alternate: bool | None = N
         name: The model, one of `NETWORKS`.
         path: The file, written by `torch.save` in either of its formats.
         spec: Name of the Spec of its mels; "" = by their number.
-        alternate: Whether the halves of the channels change roles from step to step of a `waveglow`, as in
-            the first published weights; None = as the class of a whole module implies, otherwise
-            not.
+        alternate: Whether the halves of the channels change roles from step to step of a
+            `waveglow`, as in the first published weights; None = as the class of a whole module
+            implies, otherwise not.
 
     Raises:
-        KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, the Spec
-            has another number of mels or another hop, or the model does not alternate.
+        KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, the
+            Spec has another number of mels or another hop, or the model does not alternate.
     """
     path, network = Path(path), NETWORKS[name]
     content = torchfiles.read(path)
@@ -349,8 +427,10 @@ def read(name: str, path: str | Path, spec: str = "", alternate: bool | None = N
     given = {field: sizes[field] for field in ("mels", "hop") if field in sizes}
     own = {field: getattr(audio.SPECS[spec], field) for field in given} if spec else given
     if own != given:
-        raise KvoiceError(f"--spec={spec}: has {_sizes_text(**own)}, the network in {path} "
-                          f"{_sizes_text(**given)}; leave it out, or name one that fits")
+        raise KvoiceError(
+            f"--spec={spec}: has {_sizes_text(**own)}, the network in {path} "
+            f"{_sizes_text(**given)}; leave it out, or name one that fits"
+        )
     known = (each for each in network.specs if audio.SPECS[each].mels == given["mels"])
     spec = spec or next(known, network.specs[-1])
     try:
@@ -385,15 +465,20 @@ def _state_dict(path, content):
         what = "a tensor" if isinstance(content, np.ndarray) else f"a {type(content).__name__}"
     elif {"state", "param_groups"} <= content.keys():
         what = "the state of an optimizer"
-    elif content and all(isinstance(key, str) and isinstance(value, np.ndarray)
-                         for key, value in content.items()):
-        while prefix := next((each for each in SPREAD if all(key.startswith(each) for key in content)), ""):
+    elif content and all(
+        isinstance(key, str) and isinstance(value, np.ndarray) for key, value in content.items()
+    ):
+        while prefix := next(
+            (each for each in SPREAD if all(key.startswith(each) for key in content)), ""
+        ):
             content = {key.removeprefix(prefix): value for key, value in content.items()}
         return content, kind
     else:
         what = f"a dict of {_listed([str(key) for key in content]) or 'nothing'}"
-    raise KvoiceError(f"{path}: holds {what}, expected a state dict: named tensors, as "
-                      "torch.save(module.state_dict(), FILE) writes them")
+    raise KvoiceError(
+        f"{path}: holds {what}, expected a state dict: named tensors, as "
+        "torch.save(module.state_dict(), FILE) writes them"
+    )
 
 
 def _array(path, key, tensor):
@@ -404,8 +489,10 @@ def _array(path, key, tensor):
     with np.errstate(over="ignore"):
         array = np.atleast_1d(tensor.astype(np.float32, copy=False))
     if not np.isfinite(array).all():
-        raise KvoiceError(f"{path}: {key} holds numbers that are not finite in float32; the training that "
-                          "made it failed, or the file is damaged")
+        raise KvoiceError(
+            f"{path}: {key} holds numbers that are not finite in float32; the training that "
+            "made it failed, or the file is damaged"
+        )
     return array
 
 
@@ -454,7 +541,9 @@ for _place in ("numpy.core", "numpy._core"):
     _ASKED |= {
         (f"{_place}.multiarray", "_reconstruct"): _Array,
         (f"{_place}.multiarray", "scalar"): lambda kind, data: _Array.of((), kind, data),
-        (f"{_place}.numeric", "_frombuffer"): lambda data, kind, shape, *_: _Array.of(shape, kind, data),
+        (f"{_place}.numeric", "_frombuffer"): lambda data, kind, shape, *_: _Array.of(
+            shape, kind, data
+        ),
     }
 
 
@@ -463,7 +552,9 @@ class _Arrays(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in _ASKED:
-            raise KvoiceError(f"asks for {module}.{name}, and only arrays are read, so nothing of it was run")
+            raise KvoiceError(
+                f"asks for {module}.{name}, and only arrays are read, so nothing of it was run"
+            )
         return _ASKED[module, name]
 
 
@@ -473,8 +564,8 @@ def moments(path: str | Path, mels: int) -> tuple[np.ndarray, np.ndarray]:
     Shapes: -> `mean`, `std` [mels] float32.
 
     Raises:
-        KvoiceError: If the file is missing or anything else, or a value is not finite or a spread not
-            above 0.
+        KvoiceError: If the file is missing or anything else, or a value is not finite or a spread
+            not above 0.
     """
     path = Path(path)
     if not path.is_file():
@@ -486,14 +577,18 @@ def moments(path: str | Path, mels: int) -> tuple[np.ndarray, np.ndarray]:
     except (OSError, MemoryError):
         raise
     except Exception:  # a broken pickle fails in any way
-        raise KvoiceError(f"{path}: no pickle, or a damaged one; expected a dict of the arrays mean and "
-                          "std") from None
+        raise KvoiceError(
+            f"{path}: no pickle, or a damaged one; expected a dict of the arrays mean and std"
+        ) from None
     if not isinstance(content, dict):
-        raise KvoiceError(f"{path}: holds a {type(content).__name__}, expected a dict of the arrays mean "
-                          "and std")
+        raise KvoiceError(
+            f"{path}: holds a {type(content).__name__}, expected a dict of the arrays mean and std"
+        )
     if set(content) != {"mean", "std"}:
-        raise KvoiceError(f"{path}: holds {_listed(sorted(map(str, content))) or 'nothing'}, expected the "
-                          "arrays mean and std")
+        raise KvoiceError(
+            f"{path}: holds {_listed(sorted(map(str, content))) or 'nothing'}, expected the "
+            "arrays mean and std"
+        )
     mean, std = (_numbers(path, name, content[name], mels) for name in ("mean", "std"))
     if not (std > 0).all():
         band = int(np.argmin(std > 0))
@@ -503,10 +598,14 @@ def moments(path: str | Path, mels: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _numbers(path, name, array, mels):
     if not isinstance(array, _Array):
-        raise KvoiceError(f"{path}: {name} is a {type(array).__name__}, expected an array of {mels} numbers")
+        raise KvoiceError(
+            f"{path}: {name} is a {type(array).__name__}, expected an array of {mels} numbers"
+        )
     if array.shape != (mels,):
-        raise KvoiceError(f"{path}: {name} has the shape {array.shape}, expected {(mels,)}, a number for "
-                          "each mel of the network")
+        raise KvoiceError(
+            f"{path}: {name} has the shape {array.shape}, expected {(mels,)}, a number for "
+            "each mel of the network"
+        )
     code, order = getattr(array.kind, "code", None), getattr(array.kind, "order", None)
     if code not in ("f2", "f4", "f8") or order not in ("<", ">", "="):
         raise KvoiceError(f"{path}: {name} is of type {code}, expected floating-point numbers")
@@ -543,18 +642,24 @@ def model(published: Published, values: dict):
     wrong = {
         "missing": [name for name in expected if name not in tensors and name not in OPTIONAL],
         "surplus": [name for name in tensors if name not in expected],
-        "of another shape": [f"{name} {tensors[name].shape} instead of {shape}"
-                             for name, shape in expected.items()
-                             if name in tensors and tensors[name].shape != shape],
+        "of another shape": [
+            f"{name} {tensors[name].shape} instead of {shape}"
+            for name, shape in expected.items()
+            if name in tensors and tensors[name].shape != shape
+        ],
     }
     if any(wrong.values()):
         lists = "; ".join(f"{what}: {_listed(names)}" for what, names in wrong.items() if names)
-        raise KvoiceError(f"{published.path}: does not hold the weights of {published.name} ({lists}); "
-                          f"expected the state dict of {network.source}")
+        raise KvoiceError(
+            f"{published.path}: does not hold the weights of {published.name} ({lists}); "
+            f"expected the state dict of {network.source}"
+        )
     for name, tensor in tensors.items():
         if re.fullmatch(MIXING, name) and np.linalg.matrix_rank(tensor[..., 0]) < len(tensor):
-            raise KvoiceError(f"{published.path}: {name} has no inverse, so that no audio can be made; the "
-                              "training that made it failed, or the file is damaged")
+            raise KvoiceError(
+                f"{published.path}: {name} has no inverse, so that no audio can be made; the "
+                "training that made it failed, or the file is damaged"
+            )
     for variable, names, value in variables:
         if all(name in tensors for name in names):
             variable.assign(value(*(tensors[name] for name in names)).reshape(variable.shape))
@@ -562,15 +667,19 @@ def model(published: Published, values: dict):
 
 
 def write(
-    published: Published, directory: str | Path, config: dict, stats: str = "", command: str = "",
+    published: Published,
+    directory: str | Path,
+    config: dict,
+    stats: str = "",
+    command: str = "",
 ) -> runs.Run:
     """Writes a run with published weights; `training.load` returns the model.
 
     Args:
         published: The return value of `read`.
         directory: The folder of the run: absent or empty.
-        config: The config of the model: the groups `data`, `model` and `train`. No average of weights
-            is kept, since there is none yet.
+        config: The config of the model: the groups `data`, `model` and `train`. No average of
+            weights is kept, since there is none yet.
         stats: A file with the mean and standard deviation of each band, for `adainvc`; "" = 0 and
             1.
         command: The command line, kept for the reader.
@@ -579,26 +688,41 @@ def write(
         The run.
 
     Raises:
-        KvoiceError: If the folder is not empty, or the weights or the statistics do not fit; nothing
-            is left behind.
+        KvoiceError: If the folder is not empty, or the weights or the statistics do not fit;
+            nothing is left behind.
     """
     directory = Path(directory)
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise KvoiceError(f"{directory}: is there already; weights go into a new or an empty folder, choose "
-                          "another --run")
+        raise KvoiceError(
+            f"{directory}: is there already; weights go into a new or an empty folder, choose "
+            "another --run"
+        )
     built = model(published, config["model"])
     if stats:
         if not NETWORKS[published.name].stats:
-            raise KvoiceError(f"--stats={stats}: the published weights of {published.name} want mels as they "
-                              "are; leave it out")
+            raise KvoiceError(
+                f"--stats={stats}: the published weights of {published.name} want mels as they "
+                "are; leave it out"
+            )
         built.bands.set(*moments(stats, published.spec.mels))
     with whole_directory(directory.resolve()) as partial:
         run = runs.create(
             partial,
-            {"model_name": published.name, "variant": published.variant, "data_spec": "", "init": "",
-             "corpus": "", "speakers": [], "data": config["data"],
-             "model": config["model"] | published.sizes, "train": config["train"] | {"ema": 0.0},
-             "imported": {"file": published.path.name, "sha256": published.sha256}},
-            published.spec, {}, command)
+            {
+                "model_name": published.name,
+                "variant": published.variant,
+                "data_spec": "",
+                "init": "",
+                "corpus": "",
+                "speakers": [],
+                "data": config["data"],
+                "model": config["model"] | published.sizes,
+                "train": config["train"] | {"ema": 0.0},
+                "imported": {"file": published.path.name, "sha256": published.sha256},
+            },
+            published.spec,
+            {},
+            command,
+        )
         loop.finished(run, built)
     return runs.load(directory)

@@ -1,16 +1,17 @@
 """Reads files of `torch.save` without PyTorch; files are data here, never programs.
 
-A pickle is a program that may call anything. Of this one nothing is looked up by its name but the few
-functions below, which make tensors, texts and containers of what they are given, and classes of modules,
-which only remember what they held; each size is checked against the bytes that are there before it is used.
+A pickle is a program that may call anything. Of this one nothing is looked up by its name but the
+few functions below, which make tensors, texts and containers of what they are given, and classes of
+modules, which only remember what they held; each size is checked against the bytes that are there
+before it is used.
 
 Formats:
     Since PyTorch 1.6 a zip: FOLDER/data.pkl, and each storage, uncompressed, in FOLDER/data/KEY.
-    Before (0.1.10 on): five pickles in a row - a magic number, the version, the machine, the content, the
-    keys of the storages - and then for each key the count of its numbers (int64) and the numbers.
-    In both a pickle names a storage as ("storage", type, key, place, count), in the second with a sixth
-    value, `None` or (key, offset, count) of a part of it, and there it also names a module, before its
-    values, as ("module", class, file of its source, source).
+    Before (0.1.10 on): five pickles in a row - a magic number, the version, the machine, the
+    content, the keys of the storages - and then for each key the count of its numbers (int64) and
+    the numbers. In both a pickle names a storage as ("storage", type, key, place, count), in the
+    second with a sixth value, `None` or (key, offset, count) of a part of it, and there it also
+    names a module, before its values, as ("module", class, file of its source, source).
 """
 
 import collections
@@ -30,12 +31,38 @@ MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 MODULES, DEEPEST = 10_000, 100  # within a module; with more of them, or deeper, it may hold itself
 # Packages, beside PyTorch's layers, whose classes may be modules: those of published vocoders.
 PACKAGES = ("glow", "glow_old", "waveglow", "tacotron2", "common")
-NUMBERS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16",
-           "bfloat16", "float32", "float64", "complex64", "complex128")
-STORAGES = {"Bool": "bool", "Byte": "uint8", "Char": "int8", "Short": "int16", "Int": "int32",
-            "Long": "int64", "Half": "float16", "BFloat16": "bfloat16", "Float": "float32",
-            "Double": "float64", "ComplexFloat": "complex64", "ComplexDouble": "complex128",
-            "Untyped": "uint8"}
+NUMBERS = (
+    "bool",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+)
+STORAGES = {
+    "Bool": "bool",
+    "Byte": "uint8",
+    "Char": "int8",
+    "Short": "int16",
+    "Int": "int32",
+    "Long": "int64",
+    "Half": "float16",
+    "BFloat16": "bfloat16",
+    "Float": "float32",
+    "Double": "float64",
+    "ComplexFloat": "complex64",
+    "ComplexDouble": "complex128",
+    "Untyped": "uint8",
+}
 
 
 class Module:
@@ -67,16 +94,24 @@ class Module:
                 raise KvoiceError(f"holds a {_shown(self.kind)} of modules in modules without end")
             passing = module.state.get("_non_persistent_buffers_set", set())
             parameters, buffers, inner = (
-                module.state.get(name, {}) for name in ("_parameters", "_buffers", "_modules"))
+                module.state.get(name, {}) for name in ("_parameters", "_buffers", "_modules")
+            )
             if not isinstance(passing, set) or not all(
-                    isinstance(held, dict) and all(isinstance(name, str) for name in held)
-                    for held in (parameters, buffers, inner)):
+                isinstance(held, dict) and all(isinstance(name, str) for name in held)
+                for held in (parameters, buffers, inner)
+            ):
                 raise KvoiceError(f"holds a damaged {_shown(module.kind)}")
             kept = {name: value for name, value in buffers.items() if name not in passing}
-            found |= {f"{prefix}{name}": value for name, value in (parameters | kept).items()
-                      if isinstance(value, np.ndarray)}
-            waiting += [(f"{prefix}{name}.", value) for name, value in reversed(inner.items())
-                        if isinstance(value, Module)]
+            found |= {
+                f"{prefix}{name}": value
+                for name, value in (parameters | kept).items()
+                if isinstance(value, np.ndarray)
+            }
+            waiting += [
+                (f"{prefix}{name}.", value)
+                for name, value in reversed(inner.items())
+                if isinstance(value, Module)
+            ]
         return found
 
 
@@ -88,8 +123,8 @@ def _shown(text):
 def read(path: str | Path):
     """Reads a file as `torch.load` does, with NumPy arrays for tensors and `Module`s for modules.
 
-    The arrays lie in the file, which is mapped, and cannot be written to; those of bfloat16 are float32.
-    Parameters are their tensors; a type of numbers or a device is a text.
+    The arrays lie in the file, which is mapped, and cannot be written to; those of bfloat16 are
+    float32. Parameters are their tensors; a type of numbers or a device is a text.
 
     Args:
         path: The file, written by `torch.save` in either of its formats.
@@ -99,8 +134,10 @@ def read(path: str | Path):
     """
     path = Path(path)
     if not path.is_file():
-        raise KvoiceError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; expected a file "
-                          "that torch.save wrote")
+        raise KvoiceError(
+            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; expected a file "
+            "that torch.save wrote"
+        )
     with open(path, "rb") as file:
         try:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -110,8 +147,9 @@ def read(path: str | Path):
         except MemoryError:
             raise
         except Exception:  # of as many kinds as there are ways to be damaged
-            raise KvoiceError(f"{path}: no PyTorch file, or a damaged one; expected what torch.save "
-                              "wrote") from None
+            raise KvoiceError(
+                f"{path}: no PyTorch file, or a damaged one; expected what torch.save wrote"
+            ) from None
 
 
 # --- The two formats
@@ -125,21 +163,29 @@ def _zipped(file, mapped):
     (pickled,) = (name for name in members if name.count("/") == 1 and name.endswith("/data.pkl"))
     folder = pickled.removesuffix("data.pkl")
     if f"{folder}constants.pkl" in members:
-        raise KvoiceError("is a TorchScript archive, a program; expected the weights alone, as "
-                          "torch.save(module.state_dict(), FILE) writes them")
+        raise KvoiceError(
+            "is a TorchScript archive, a program; expected the weights alone, as "
+            "torch.save(module.state_dict(), FILE) writes them"
+        )
     order = f"{folder}byteorder"
     if order in members and _member(mapped, members[order]) != b"little":
-        raise KvoiceError("was written by a machine with another order of bytes; load it with PyTorch there, "
-                          "and save it with torch.save(..., _use_new_zipfile_serialization=False)")
+        raise KvoiceError(
+            "was written by a machine with another order of bytes; load it with PyTorch there, "
+            "and save it with torch.save(..., _use_new_zipfile_serialization=False)"
+        )
     content = io.BytesIO(_member(mapped, members[pickled]))
-    return _Unpickler(content, lambda key, *_: _member(mapped, members[f"{folder}data/{key}"])).load()
+    return _Unpickler(
+        content, lambda key, *_: _member(mapped, members[f"{folder}data/{key}"])
+    ).load()
 
 
 def _member(mapped, member):
     """The bytes of a member of a zip, where they lie."""
     if member.compress_type != zipfile.ZIP_STORED:
-        raise KvoiceError("is compressed, which torch.save never does; unpack it, and pack it uncompressed "
-                          "(zip -0 -r)")
+        raise KvoiceError(
+            "is compressed, which torch.save never does; unpack it, and pack it uncompressed "
+            "(zip -0 -r)"
+        )
     names = struct.unpack("<26x2H", mapped[member.header_offset : member.header_offset + 30])
     start = member.header_offset + 30 + sum(names)
     return memoryview(mapped)[start : start + member.compress_size]
@@ -148,10 +194,12 @@ def _member(mapped, member):
 def _in_a_row(mapped):
     if mapped[:2] == b"\x1f\x8b" or mapped[257:262] == b"ustar":
         raise KvoiceError(
-            "is in the format of PyTorch before 0.1.10, which is too old; load and save it again with a "
-            "PyTorch that reads it" if mapped[:8] == b"sys_info" else
-            "is an archive; unpack it with tar -xf FILE, and give the file of weights in it, such as NeMo's "
-            "model_weights.ckpt")
+            "is in the format of PyTorch before 0.1.10, which is too old; load and save it again "
+            "with a PyTorch that reads it"
+            if mapped[:8] == b"sys_info"
+            else "is an archive; unpack it with tar -xf FILE, and give the file of weights in it, "
+            "such as NeMo's model_weights.ckpt"
+        )
     if [_Unpickler(mapped).load() for _ in range(3)][:2] != [MAGIC, VERSION]:
         raise ValueError("another kind of pickle")
     content, sizes, places = mapped.tell(), {}, {}
@@ -190,7 +238,8 @@ def _tensor(storage, offset, size, stride, *_):
         raise ValueError("no storage")
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride) or not all(
-            type(value) is int and value >= 0 for value in (offset, *size, *stride)):
+        type(value) is int and value >= 0 for value in (offset, *size, *stride)
+    ):
         raise ValueError("no place in a storage")
     count = math.prod(size)
     if not count:
@@ -198,7 +247,9 @@ def _tensor(storage, offset, size, stride, *_):
     if offset + sum((length - 1) * step for length, step in zip(size, stride)) >= len(storage):
         raise ValueError("beyond the storage")
     if count > len(storage):  # a copy of it would take memory that nothing in the file stands for
-        raise KvoiceError("holds a tensor that repeats its numbers (stride 0); save it after .contiguous()")
+        raise KvoiceError(
+            "holds a tensor that repeats its numbers (stride 0); save it after .contiguous()"
+        )
     steps = [step * storage.itemsize if length > 1 else 0 for length, step in zip(size, stride)]
     return np.lib.stride_tricks.as_strided(storage[offset:], size, steps, writeable=False)
 
@@ -212,8 +263,10 @@ def _known(kind):
     if not isinstance(kind, str):
         raise ValueError("no type")
     if kind not in NUMBERS:
-        raise KvoiceError(f"holds a tensor of type {_shown(kind)}, which is not read; expected one of "
-                          f"{', '.join(NUMBERS)}")
+        raise KvoiceError(
+            f"holds a tensor of type {_shown(kind)}, which is not read; expected one of "
+            f"{', '.join(NUMBERS)}"
+        )
     return kind
 
 
@@ -251,8 +304,11 @@ _ASKED = {
     ("builtins", "set"): _set,
 }
 _ASKED |= {("torch", kind): kind for kind in NUMBERS}
-_ASKED |= {(place, f"{name}Storage"): kind for name, kind in STORAGES.items()
-           for place in ("torch", "torch.cuda", "torch.storage")}
+_ASKED |= {
+    (place, f"{name}Storage"): kind
+    for name, kind in STORAGES.items()
+    for place in ("torch", "torch.cuda", "torch.storage")
+}
 _NOT_PLAIN = {
     ("torch._utils", "_rebuild_sparse_tensor"): "sparse tensor",
     ("torch._utils", "_rebuild_qtensor"): "quantised tensor",
@@ -265,13 +321,16 @@ class _Unpickler(pickle._Unpickler):
 
     Args:
         file: The file of the pickle; what follows it is not read.
-        data: Key of a storage, count of its numbers and bytes of each -> its bytes, or `None` where they
-            are not at hand yet.
+        data: Key of a storage, count of its numbers and bytes of each -> its bytes, or `None` where
+            they are not at hand yet.
     """
 
     # Without those that take what others registered, or memory by a number alone.
-    dispatch = {code: step for code, step in pickle._Unpickler.dispatch.items()
-                if bytes([code]) not in (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.BYTEARRAY8)}
+    dispatch = {
+        code: step
+        for code, step in pickle._Unpickler.dispatch.items()
+        if bytes([code]) not in (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.BYTEARRAY8)
+    }
 
     def __init__(self, file, data=None):
         super().__init__(file, encoding="utf-8")
@@ -285,9 +344,11 @@ class _Unpickler(pickle._Unpickler):
         if f"{module}.".startswith("torch.nn.") or module.split(".")[0] in PACKAGES:
             kind = f"{module}.{name}"
             return self.kinds.setdefault(kind, type("Module", (Module,), {"kind": kind}))
-        raise KvoiceError(f"asks for {_shown(f'{module}.{name}')}, and only tensors are read, so nothing of "
-                          "it was run; if it is a whole module, save its weights alone: "
-                          "torch.save(module.state_dict(), FILE)")
+        raise KvoiceError(
+            f"asks for {_shown(f'{module}.{name}')}, and only tensors are read, so nothing of "
+            "it was run; if it is a whole module, save its weights alone: "
+            "torch.save(module.state_dict(), FILE)"
+        )
 
     def persistent_load(self, pid):
         what, *values = pid

@@ -49,8 +49,8 @@ class Path:
         classifier: A `models.classifier.Classifier`.
         spec: The `audio.Spec` of both.
         vocoder: Its `graph`, mels [batch, time, mels] -> waves [batch, samples] in `keras.ops`, is
-            wanted where the generator makes mels and the classifier hears waves; `model` is what that
-            consists of. A `vocode.Vocoder`.
+            wanted where the generator makes mels and the classifier hears waves; `model` is what
+            that consists of. A `vocode.Vocoder`.
 
     Raises:
         KvoiceError: If a vocoder is wanted and there is none.
@@ -60,10 +60,15 @@ class Path:
         if (generator.domain, classifier.domain) == ("mel", "wave") and vocoder is None:
             raise KvoiceError(
                 "the generator makes mels and the classifier hears waves: between them a vocoder "
-                "is needed: give --vocoder=RUN, or choose a classifier of mels")
+                "is needed: give --vocoder=RUN, or choose a classifier of mels"
+            )
         self.generator, self.classifier, self.spec = generator, classifier, spec
         self.vocoder = vocoder
-        self.models = [generator.generator, classifier.network, *([vocoder.model] if vocoder else [])]
+        self.models = [
+            generator.generator,
+            classifier.network,
+            *([vocoder.model] if vocoder else []),
+        ]
 
     def told(self, labels, count):
         """What `count` starts are told, as one-hot rows; of no meaning to a plain generator."""
@@ -162,8 +167,15 @@ def ascend_items(path, items, targets, steps=STEPS, rate=RATE, sure=SURE):
 
     gradient = backend.input_value_and_grad(objective, path.models)
     scaled = (np.asarray(items) - low) / (high - low)
-    found = _adam(gradient, scaled, (np.asarray(targets, "int32"),), steps, rate,
-                  _sure_of(targets, sure), bounds=(0, 1))
+    found = _adam(
+        gradient,
+        scaled,
+        (np.asarray(targets, "int32"),),
+        steps,
+        rate,
+        _sure_of(targets, sure),
+        bounds=(0, 1),
+    )
     return dataclasses.replace(found, values=low + (high - low) * found.values)
 
 
@@ -228,9 +240,15 @@ def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.in
             kept.append(values.copy())
         if not len(active) or step == steps:
             continue
-        slope, finished = (np.concatenate(each) for each in zip(*(
-            _graded(gradient, values, rest, part, done) for part in np.split(
-                active, range(GROUP, len(active), GROUP)))))
+        slope, finished = (
+            np.concatenate(each)
+            for each in zip(
+                *(
+                    _graded(gradient, values, rest, part, done)
+                    for part in np.split(active, range(GROUP, len(active), GROUP))
+                )
+            )
+        )
         stopped[active[finished]] = step
         active, slope = active[~finished], slope[~finished]
         first[active] = 0.9 * first[active] + 0.1 * slope

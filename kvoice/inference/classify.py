@@ -66,6 +66,7 @@ def wave_probabilities(voice, wave):
 
 
 def silence(model, spec):
+    """The value of a silent frame or sample of what a classifier reads."""
     return spec.silence if model.domain == "mel" else 0.0
 
 
@@ -124,8 +125,13 @@ def classify(voice, paths, output=""):
         except KvoiceError as error:
             left_out.append(str(error))
             continue
-        rows.append({"file": path, "label": voice.names[int(odds.argmax())],
-                     **{name: f"{p:.4f}" for name, p in zip(voice.names, odds)}})
+        rows.append(
+            {
+                "file": path,
+                "label": voice.names[int(odds.argmax())],
+                **{name: f"{p:.4f}" for name, p in zip(voice.names, odds)},
+            }
+        )
     if output and rows:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(rows[0]))
@@ -137,4 +143,3 @@ def classify(voice, paths, output=""):
 
 
 # --- How good it is
-

@@ -37,12 +37,12 @@ def heard(voice, wave, trim=False):
     Args:
         voice: A `voice.Voice` whose model says how many frames it needs.
         wave: Of one speaker, at the rate of the Spec.
-        trim: Whether silence is cut off its ends, where the Spec does so: for a target. A source keeps
-            its timing.
+        trim: Whether silence is cut off its ends, where the Spec does so: for a target. A source
+            keeps its timing.
 
     Raises:
-        KvoiceError: If the wave is shorter than the model can hear, silent or clipped; the line names
-            no file.
+        KvoiceError: If the wave is shorter than the model can hear, silent or clipped; the line
+            names no file.
     """
     _refuse_short(voice, wave)
     if reason := audio.problem(wave, voice.spec.sample_rate_hz):
@@ -56,8 +56,10 @@ def _refuse_short(voice, wave):
     least = (voice.model.minimum_frames - 1) * voice.spec.hop
     if len(wave) < least:
         second = voice.spec.sample_rate_hz
-        raise KvoiceError(f"{len(wave) / second:.2f} s of sound, at least "
-                          f"{math.ceil(100 * least / second) / 100:.2f} s are needed")
+        raise KvoiceError(
+            f"{len(wave) / second:.2f} s of sound, at least "
+            f"{math.ceil(100 * least / second) / 100:.2f} s are needed"
+        )
 
 
 def style(voice, waves):
@@ -83,8 +85,8 @@ def mixed(source, target, mix=1.0, layers=None):
         source: Styles of the recording that is converted.
         target: Styles of the voice wanted.
         mix: 0 = the source's, 1 = the target's.
-        layers: Numbers of the layers that take the target's, 0 next to the content and the last one next
-            to the mel; None = all.
+        layers: Numbers of the layers that take the target's, 0 next to the content and the last one
+            next to the mel; None = all.
 
     Raises:
         KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
@@ -110,8 +112,10 @@ def layer_numbers(text, count):
         match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last < count:
-            raise KvoiceError(f"--layers={text}: expected numbers from 0 to {count - 1} and ranges of them, "
-                              f"as in 0-3,{count - 1}")
+            raise KvoiceError(
+                f"--layers={text}: expected numbers from 0 to {count - 1} and ranges of them, "
+                f"as in 0-3,{count - 1}"
+            )
         numbers |= set(range(first, last + 1))
     return sorted(numbers)
 
@@ -165,9 +169,9 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
     """Converts a sound file, or all those of a folder, to the voice of other files.
 
     A conversion is as long as its source, to the sample where their rates agree, and as loud (see
-    `levelled`). Those of a folder have the names of their sources below the output, with .wav in place
-    of the ending, or behind it where two would get the same name; targets and what lies below the
-    output are no sources.
+    `levelled`). Those of a folder have the names of their sources below the output, with .wav in
+    place of the ending, or behind it where two would get the same name; targets and what lies below
+    the output are no sources.
 
     Args:
         voice: An AdaIN-VC, as a `voice.Voice`.
@@ -180,14 +184,14 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
         rate_hz: Of what is written; None = that of the Spec.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "quieter_db" so that no sample passes full scale,
-        "network_s" and "vocoder_s", how long those took}; lines that name the files of a folder that were left
-        out, and say why).
+        (Rows of {"file", "output", "seconds" of sound, "quieter_db" so that no sample passes full
+        scale, "network_s" and "vocoder_s", how long those took}; lines that name the files of a
+        folder that were left out, and say why).
 
     Raises:
-        KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a target,
-            a recording would be overwritten, an argument is out of range, or there is no place for
-            the output: all that before anything is converted.
+        KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a
+            target, a recording would be overwritten, an argument is out of range, or there is no
+            place for the output: all that before anything is converted.
     """
     if rate_hz is not None and rate_hz < LOWEST_HZ:
         raise KvoiceError(f"--rate={rate_hz}: must be at least {LOWEST_HZ}, in Hz")
@@ -222,14 +226,22 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
         wave, quieter_db = render.levelled(wave, original)
         audio.write(place, wave, to_hz)
-        rows.append({"file": path, "output": place, "seconds": len(original) / own_hz,
-                     "quieter_db": quieter_db, "network_s": times[1] - times[0],
-                     "vocoder_s": times[2] - times[1]})
+        rows.append(
+            {
+                "file": path,
+                "output": place,
+                "seconds": len(original) / own_hz,
+                "quieter_db": quieter_db,
+                "network_s": times[1] - times[0],
+                "vocoder_s": times[2] - times[1],
+            }
+        )
     return rows, left_out
 
 
 def quieter(rows):
-    """Lines that say which of the rows of `convert` or `vocode` came out quieter, of several the most.
+    """Lines that say which of the rows of `convert` or `vocode` came out quieter, of several the
+    most.
 
     What is less than a twentieth of a dB is not told.
     """
@@ -273,8 +285,10 @@ def plan(source, targets, output, kinds=AUDIO):
         if os.path.exists(output) and not os.path.isdir(output):
             raise KvoiceError(f"{output}: is a file, expected a directory for what is made")
         if output.lower().endswith(".wav") and not os.path.isdir(output):
-            raise KvoiceError(f"--output={output}: is the name of a file, and {source} is a directory; name "
-                              "a directory for what is made")
+            raise KvoiceError(
+                f"--output={output}: is the name of a file, and {source} is a directory; name "
+                "a directory for what is made"
+            )
         left_out = [f"{path}: is a target itself" for path in paths if _identity(path) in aims]
         paths = [path for path in paths if _identity(path) not in aims]
         made = os.path.join(os.path.realpath(output), "")
@@ -285,8 +299,9 @@ def plan(source, targets, output, kinds=AUDIO):
     kept = aims | {_identity(path) for path in paths}
     for _, place in planned:
         if os.path.exists(place) and _identity(place) in kept:
-            raise KvoiceError(f"{place}: is a recording that would be overwritten; choose "
-                              "another --output")
+            raise KvoiceError(
+                f"{place}: is a recording that would be overwritten; choose another --output"
+            )
     folder = os.path.abspath(os.path.dirname(output) if planned == [(source, output)] else output)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
@@ -308,7 +323,9 @@ def _identity(path):
 
 
 def outputs(names):
-    """Names of wav files for sound files, no two the same, whatever a file system thinks of capitals."""
+    """Names of wav files for sound files, no two the same, whatever a file system thinks of
+    capitals.
+    """
     taken, chosen = set(), {}
     for name in sorted(names, key=lambda name: (not name.endswith(".wav"), name)):
         wanted = os.path.splitext(name)[0] + ".wav"

@@ -1,7 +1,7 @@
 """Recordings as points: their voices, or the latents of a beta-VAE, by a trained model.
 
-    points = of_waves(voice, waves)     # `voice` as `voice.load` gives it
-    paths, points, left_out = encode(voice, paths, "voices.npz")
+points = of_waves(voice, waves)     # `voice` as `voice.load` gives it
+paths, points, left_out = encode(voice, paths, "voices.npz")
 """
 
 import csv
@@ -27,10 +27,11 @@ FILLED = 0.75  # of the last partial, without which it is left out
 def of_waves(voice, waves):
     """The voices of waves; of a beta-VAE, the means of their latents.
 
-    By a speaker encoder the mean over their partials, brought to length 1: each wave is brought to one
+    By a speaker encoder the mean over their partials, brought to length 1: each wave is brought to
+        one
     loudness, and heard in overlapping partials; the last one is left out where less than three
-    quarters of it are sound, unless it is the only one. By an AdaIN-VC the embedding of the whole wave,
-    or, where there is no speaker encoder, all its styles in a row.
+    quarters of it are sound, unless it is the only one. By an AdaIN-VC the embedding of the whole
+    wave, or, where there is no speaker encoder, all its styles in a row.
 
     Shapes: waves, each [samples] -> [n, embedding].
 
@@ -42,7 +43,8 @@ def of_waves(voice, waves):
         KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.heard`), or the model is
             of images.
 
-    Source: as Resemblyzer does, which makes faint recordings louder but loud ones not fainter, and cuts
+    Source: as Resemblyzer does, which makes faint recordings louder but loud ones not fainter, and
+        cuts
     long pauses by a detector of voices that is not here.
     """
     _refuse_images(voice)
@@ -51,12 +53,15 @@ def of_waves(voice, waves):
 
 def _refuse_images(voice):
     if getattr(voice.model, "domain", "mel") == "image":
-        raise KvoiceError("the model is of images and hears no sound; one of mels does, such as "
-                          "betavae:voices")
+        raise KvoiceError(
+            "the model is of images and hears no sound; one of mels does, such as betavae:voices"
+        )
 
 
 def _heard(voice, wave):
-    """What a model is given of a wave: partials [n, size, mels], or the mel [time, mels] of all of it."""
+    """What a model is given of a wave: partials [n, size, mels], or the mel [time, mels] of all of
+    it.
+    """
     if hasattr(voice.model, "latents"):
         return audio.paired(audio.condition(wave, voice.spec), voice.spec)[1]
     if not hasattr(voice.model, "embed"):
@@ -72,7 +77,9 @@ def _points(voice, heard):
         return np.stack([latents.mean_code(model, mel, voice.spec) for mel in heard])
     if not hasattr(model, "embed"):
         found = [model.encode(mel) for mel in heard]
-        return np.stack([each["embedding" if "embedding" in each else "styles"].ravel() for each in found])
+        return np.stack(
+            [each["embedding" if "embedding" in each else "styles"].ravel() for each in found]
+        )
     points = model.embed(np.concatenate(heard))
     ends = np.cumsum([len(each) for each in heard])[:-1]
     means = np.stack([each.mean(axis=0) for each in np.split(points, ends)])
@@ -96,8 +103,12 @@ def partials(mel, size, silence):
     if len(starts) > 1 and len(mel) - 1 - starts[-1] < FILLED * size:
         starts.pop()
     pieces = [mel[start : start + size] for start in starts]
-    return np.stack([np.pad(piece, ((0, size - len(piece)), (0, 0)), constant_values=silence)
-                     for piece in pieces])
+    return np.stack(
+        [
+            np.pad(piece, ((0, size - len(piece)), (0, 0)), constant_values=silence)
+            for piece in pieces
+        ]
+    )
 
 
 # --- Files
@@ -113,8 +124,8 @@ def encode(voice, paths, output=""):
             `embedding` [files, size], or a .csv with the columns file, e0, e1, ...; "" = none.
 
     Returns:
-        (The paths of the files that could be used; their embeddings [files, size]; lines that name the
-        others and say why).
+        (The paths of the files that could be used; their embeddings [files, size]; lines that name
+        the others and say why).
 
     Raises:
         KvoiceError: If there is no place for the output, or the model is of images, before anything
@@ -122,7 +133,9 @@ def encode(voice, paths, output=""):
     """
     _refuse_images(voice)
     if output and (not output.lower().endswith(ENDINGS) or os.path.isdir(output)):
-        raise KvoiceError(f"--output={output}: expected a file whose name ends in {' or '.join(ENDINGS)}")
+        raise KvoiceError(
+            f"--output={output}: expected a file whose name ends in {' or '.join(ENDINGS)}"
+        )
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
     used, points, left_out, heard = [], [], [], []

@@ -75,8 +75,14 @@ def generate(voice, output, count=4, seed=0, labels=None, steps=8, vocoder=None)
                 wave = render.eased(wave, spec)
                 audio.write(output / files[-1]["file"], wave, spec.sample_rate_hz)
                 bar.update()
-            files.append({"file": f"interpolation_{stem}.wav", "label": label, "noises": [0, 1],
-                          "steps": steps})
+            files.append(
+                {
+                    "file": f"interpolation_{stem}.wav",
+                    "label": label,
+                    "noises": [0, 1],
+                    "steps": steps,
+                }
+            )
             waves = render.waves(between, spec, model.domain, vocoder)
             wave = render.crossfaded(waves, round(FADE_S * spec.sample_rate_hz))
             wave = render.eased(wave, spec)
@@ -123,4 +129,3 @@ def file_stems(titles):
         stem = re.sub(r"[^\w.-]+", "-", title) or "sample"
         stems.append(stem if stem not in stems else f"{stem}-{len(stems)}")
     return stems
-

@@ -1,7 +1,7 @@
 """What the latents of a beta-VAE stand for: found by label, and edited.
 
-    held = codes(model, source)                        # of whole utterances, with what is known of them
-    units = activity(held["mean"], held["log_var"])
+    held = codes(model, source)                        # of whole utterances, with what is known of
+    them units = activity(held["mean"], held["log_var"])
     rows = ranking(held["mean"], held["labels"]["gender"], rng, held["groups"]["gender"])
     factor = found(rows, units)                        # "best" and "control"
 
@@ -85,7 +85,10 @@ def codes(model, source, rows=None):
             encode(length)
     speaker = np.where(labels["speaker"] == UNKNOWN, -1 - np.arange(len(rows)), labels["speaker"])
     return {
-        "rows": rows, "mean": np.stack(mean), "log_var": np.stack(log_var), "names": names,
+        "rows": rows,
+        "mean": np.stack(mean),
+        "log_var": np.stack(log_var),
+        "names": names,
         **_classes(labels, source),
         "continuous": {name: np.array([each[name] for each in measured]) for name in measured[0]},
         "groups": {name: speaker for name in (*LABELS, *measured[0])} | {"speaker": None},
@@ -111,24 +114,32 @@ def _posteriors(model, mels, length, spec):
 
 def _image_codes(model, source, rows):
     parts = [source.items(rows[start : start + IMAGES]) for start in range(0, len(rows), IMAGES)]
-    encoded = [model.encode(part["image"]) for part in progress.bar(
-        parts, desc="codes", unit="batch")]
+    encoded = [
+        model.encode(part["image"]) for part in progress.bar(parts, desc="codes", unit="batch")
+    ]
     mean, log_var = (np.concatenate(each) for each in zip(*encoded))
     factors = np.concatenate([part["factors"] for part in parts]).astype(np.float64)
     labels = {name: np.concatenate([part[name] for part in parts]) for name in source.labels}
     return {
-        "rows": rows, "mean": mean, "log_var": log_var, "names": [str(row) for row in rows],
+        "rows": rows,
+        "mean": mean,
+        "log_var": log_var,
+        "names": [str(row) for row in rows],
         **_classes(labels, source),
-        "continuous": {name: values for name, values in zip(source.factors, factors.T)
-                       if name not in labels},
+        "continuous": {
+            name: values for name, values in zip(source.factors, factors.T) if name not in labels
+        },
         "groups": dict.fromkeys((*labels, *source.factors)),
     }
 
 
 def _classes(labels, source):
     """The labels that tell items apart, and the names of their classes."""
-    kept = {name: numbers for name, numbers in labels.items()
-            if len(np.unique(numbers[numbers != UNKNOWN])) > 1}
+    kept = {
+        name: numbers
+        for name, numbers in labels.items()
+        if len(np.unique(numbers[numbers != UNKNOWN])) > 1
+    }
     return {"labels": kept, "classes": {name: list(source.labels[name]) for name in kept}}
 
 
@@ -147,7 +158,9 @@ def _measured(utterance, source):
 
 
 def loudness_db(mel, spec):
-    """Mean square of a mel's magnitudes, in dB, no lower than the floor: [time, mels] -> a float."""
+    """Mean square of a mel's magnitudes, in dB, no lower than the floor: [time, mels] -> a
+    float.
+    """
     power = np.mean(np.square(audio.magnitude(mel, spec), dtype=np.float64))
     return 10 * np.log10(max(power, spec.floor**2))
 
@@ -180,8 +193,8 @@ def activity(mean, log_var):
 
     Shapes: mean, log_var [n, latents] -> dict of [latents]: "kl" in nats, "variance" of the means,
     "sigma" (mean posterior standard deviation), "centre" (mean of the means) and "spread" (standard
-    deviation of the codes of all items, the aggregate posterior); with "active" and "dead", lists of
-    numbers of latents.
+    deviation of the codes of all items, the aggregate posterior); with "active" and "dead", lists
+    of numbers of latents.
 
     Source: Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519, section 5 (active units).
     """
@@ -201,8 +214,8 @@ def activity(mean, log_var):
 def ranking(mean, label, rng, groups=None):
     """The latents by how well they go with a label, best first: a list of rows.
 
-    Items whose label is unknown (-1, or NaN) are left out. The best of many is a winner on the items
-    that chose it: what it is worth, items tell that did not.
+    Items whose label is unknown (-1, or NaN) are left out. The best of many is a winner on the
+    items that chose it: what it is worth, items tell that did not.
 
     Shapes: mean [n, latents], label [n], groups [n] -> a list of `latents` dicts.
 
@@ -213,8 +226,8 @@ def ranking(mean, label, rng, groups=None):
         groups: What is independent, such as the speakers; None = the items.
 
     Returns:
-        For each latent "latent"; "statistic", its name (`association.statistic`), "value", "low" and
-        "high" (95 % of resampled groups; None where there are too few); "d_prime" (two classes,
+        For each latent "latent"; "statistic", its name (`association.statistic`), "value", "low"
+        and "high" (95 % of resampled groups; None where there are too few); "d_prime" (two classes,
         otherwise None); "mutual_information" in nats and "share" of the label's entropy (classes,
         otherwise None); "direction", the number of the class that is high, or 1 or -1 for a
         continuous label; "p" (permutations, over all latents at once) and "least", the least p that
@@ -226,8 +239,10 @@ def ranking(mean, label, rng, groups=None):
     mean, label = np.asarray(mean), np.asarray(label)
     known = np.isfinite(label) if label.dtype.kind == "f" else label != UNKNOWN
     if len(mean) != len(label) or not known.any():
-        raise KvoiceError(f"a label that is known of some of the {len(mean)} codes is wanted, got "
-                          f"{len(label)} of which {int(known.sum())} are known")
+        raise KvoiceError(
+            f"a label that is known of some of the {len(mean)} codes is wanted, got "
+            f"{len(label)} of which {int(known.sum())} are known"
+        )
     mean, label = mean[known], label[known]
     groups = None if groups is None else np.asarray(groups)[known]
     name = association.statistic(label)
@@ -240,14 +255,30 @@ def ranking(mean, label, rng, groups=None):
         nats = association.mutual_information(mean, label)
         share = nats / association.entropy(label)
     direction = association.directions(mean, label)
-    rows = [{
-        "latent": d, "statistic": name, "value": float(values[d]),
-        "low": _number(sides[d, 0]), "high": _number(sides[d, 1]), "d_prime": _number(distance[d]),
-        "mutual_information": _number(nats[d]), "share": _number(share[d]),
-        "direction": int(direction[d]), "p": float(p[d]), "least": least,
-    } for d in range(mean.shape[1])]
-    return sorted(rows, key=lambda row: (-row["value"], -abs(row["d_prime"] or 0),
-                                         -(row["mutual_information"] or 0)))
+    rows = [
+        {
+            "latent": d,
+            "statistic": name,
+            "value": float(values[d]),
+            "low": _number(sides[d, 0]),
+            "high": _number(sides[d, 1]),
+            "d_prime": _number(distance[d]),
+            "mutual_information": _number(nats[d]),
+            "share": _number(share[d]),
+            "direction": int(direction[d]),
+            "p": float(p[d]),
+            "least": least,
+        }
+        for d in range(mean.shape[1])
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (
+            -row["value"],
+            -abs(row["d_prime"] or 0),
+            -(row["mutual_information"] or 0),
+        ),
+    )
 
 
 def _number(value):
@@ -291,10 +322,10 @@ def discovered(model, known, unseen, rng, rows=None, names=None):
 
     Returns:
         "known" and "unseen", the `codes`; "activity", on the known; "rankings": name of a label or
-        number -> `ranking`; "found": name -> `found`, the best among the latents in use (one that the
-        decoder has no use for can still give a label away), with "confirmed": its row on the unseen
-        items, None where they are of one class. Its AUC is read the way round that the known items
-        have, and is below 0.5 where the unseen ones contradict them.
+        number -> `ranking`; "found": name -> `found`, the best among the latents in use (one that
+        the decoder has no use for can still give a label away), with "confirmed": its row on the
+        unseen items, None where they are of one class. Its AUC is read the way round that the known
+        items have, and is below 0.5 where the unseen ones contradict them.
     """
     known, unseen = codes(model, known, rows), codes(model, unseen)
     units = activity(known["mean"], known["log_var"])
@@ -305,7 +336,13 @@ def discovered(model, known, unseen, rng, rows=None, names=None):
         rankings[name] = rows = ranking(known["mean"], values, rng, known["groups"][name])
         best[name] = found([row for row in rows if row["latent"] in units["active"]] or rows, units)
         best[name]["confirmed"] = _confirmed(best[name]["best"], name, unseen, rng)
-    return {"known": known, "unseen": unseen, "activity": units, "rankings": rankings, "found": best}
+    return {
+        "known": known,
+        "unseen": unseen,
+        "activity": units,
+        "rankings": rankings,
+        "found": best,
+    }
 
 
 def _varied(values):
@@ -346,8 +383,10 @@ def chosen(discovery, label, factor=None):
     """
     known = discovery["rankings"]
     if label not in known:
-        raise KvoiceError(f"--label={label}: is not known of these items, or the same for all; "
-                          f"known: {', '.join(known)}")
+        raise KvoiceError(
+            f"--label={label}: is not known of these items, or the same for all; "
+            f"known: {', '.join(known)}"
+        )
     count = len(discovery["activity"]["kl"])
     if factor is None:
         best = discovery["found"][label]
@@ -360,24 +399,46 @@ def chosen(discovery, label, factor=None):
 
 
 def found_table(discovery):
-    """The best latent for each label, as a table of texts: its worth, and if unseen items confirm it."""
+    """The best latent for each label, as a table of texts: its worth, and if unseen items confirm
+    it.
+    """
     rows = []
     for name, each in discovery["found"].items():
         best, confirmed = each["best"], each["confirmed"]
         distance = best["d_prime"]
-        rows.append([
-            name, str(best["latent"]), STATISTICS[best["statistic"]], _ranged(best),
-            _ranged(confirmed) if confirmed else "–", "–" if distance is None else f"{distance:+.1f}",
-            "–" if best["share"] is None else f"{best['share']:.0%}", f"{best['p']:.3f}",
-            "–" if each["control"] is None else str(each["control"]["latent"])])
+        rows.append(
+            [
+                name,
+                str(best["latent"]),
+                STATISTICS[best["statistic"]],
+                _ranged(best),
+                _ranged(confirmed) if confirmed else "–",
+                "–" if distance is None else f"{distance:+.1f}",
+                "–" if best["share"] is None else f"{best['share']:.0%}",
+                f"{best['p']:.3f}",
+                "–" if each["control"] is None else str(each["control"]["latent"]),
+            ]
+        )
     return {
         "title": "Which latent goes with what",
-        "note": "The best latent in use for each label and number, chosen on some items and confirmed "
-                "on others that neither it nor the model had seen. Brackets: 95 % of resamples, of "
-                "speakers where there are some, – where they are too few. Told: mutual information as a "
-                "share of the label's entropy. p: of permutations, for the search over all latents.",
-        "columns": ["label", "latent", "statistic", "found", "confirmed", "d′", "told", "p", "control"],
-        "rows": rows}
+        "note": "The best latent in use for each label and number, chosen on some items and "
+        "confirmed "
+        "on others that neither it nor the model had seen. Brackets: 95 % of resamples, of "
+        "speakers where there are some, – where they are too few. Told: mutual information as a "
+        "share of the label's entropy. p: of permutations, for the search over all latents.",
+        "columns": [
+            "label",
+            "latent",
+            "statistic",
+            "found",
+            "confirmed",
+            "d′",
+            "told",
+            "p",
+            "control",
+        ],
+        "rows": rows,
+    }
 
 
 def _ranged(row):
@@ -432,7 +493,8 @@ def modes(mean, label, latent):
 def control_modes(pair, latent, control, units):
     """Two values of the control that lie as far apart, in its own spreads, as the factor's modes.
 
-    The classes have nearly one mean in the control: flipped between those, it would hardly move, and
+    The classes have nearly one mean in the control: flipped between those, it would hardly move,
+        and
     prove nothing.
 
     Args:
@@ -466,9 +528,10 @@ def flipped(codes, latent, pair, up=None):
 def ends(held, name, latent):
     """Two values of a latent to flip between, and what they stand for.
 
-    Of a label, from the mean codes of two classes, those that lie farthest apart, as far outwards again
-    as they are from their middle (the published flips went to -1 and 1, where the classes lay at -.45 and
-    .55). Of a number, likewise from the mean codes of its lowest and its highest quarter.
+    Of a label, from the mean codes of two classes, those that lie farthest apart, as far outwards
+    again as they are from their middle (the published flips went to -1 and 1, where the classes lay
+    at -.45 and .55). Of a number, likewise from the mean codes of its lowest and its highest
+    quarter.
 
     Args:
         held: Of `codes`.
@@ -484,8 +547,7 @@ def ends(held, name, latent):
         classes = np.unique(told[told != UNKNOWN])
         means = np.array([codes[told == each].mean() for each in classes])
         chosen = sorted((classes[means.argmin()], classes[means.argmax()]))
-        pair = modes(held["mean"], np.where(np.isin(told, chosen), told, UNKNOWN),
-                             latent)
+        pair = modes(held["mean"], np.where(np.isin(told, chosen), told, UNKNOWN), latent)
         titles = tuple(held["classes"][name][each] for each in chosen)
         return _outwards(pair), titles, tuple(map(int, chosen))
     values = held["continuous"][name]
@@ -511,7 +573,8 @@ def edits(discovery, name, factor, control, rows):
 
     Returns:
         "none", "flip" and "control": codes [n, latents]; and "up" [n], whether the flip goes to the
-        second of `ends`: to the class that the item is not of, and where that is not known, away from
+        second of `ends`: to the class that the item is not of, and where that is not known, away
+            from
         where its code lies.
     """
     pair, _, classes = ends(discovery["known"], name, factor)
@@ -521,8 +584,12 @@ def edits(discovery, name, factor, control, rows):
     if classes:
         told = discovery["unseen"]["labels"].get(name, np.full(len(codes), UNKNOWN))[rows]
         up = np.where(told == classes[0], True, np.where(told == classes[1], False, up))
-    return {"none": codes, "flip": flipped(codes, factor, pair, up),
-            "control": flipped(codes, control, away, up), "up": up}
+    return {
+        "none": codes,
+        "flip": flipped(codes, factor, pair, up),
+        "control": flipped(codes, control, away, up),
+        "up": up,
+    }
 
 
 def swept(code, latent, values):
@@ -578,9 +645,13 @@ def judged(before, edits, judges):
         KvoiceError: If an edit has other items than there were.
     """
     heard = {name: np.asarray(judge(before)) for name, judge in judges.items()}
-    return {edit: {name: _changed(f"{edit}, {name}", heard[name], np.asarray(judge(after)))
-                   for name, judge in judges.items()}
-            for edit, after in edits.items()}
+    return {
+        edit: {
+            name: _changed(f"{edit}, {name}", heard[name], np.asarray(judge(after)))
+            for name, judge in judges.items()
+        }
+        for edit, after in edits.items()
+    }
 
 
 def _changed(what, before, after):
@@ -632,8 +703,10 @@ class Utterances:
         if not spare:
             return found
         window = slice(spare // 2, spare // 2 + self.frames)
-        return {name: value[window] if isinstance(value, np.ndarray) else value
-                for name, value in found.items()}
+        return {
+            name: value[window] if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
+        }
 
 
 def decoded(model, codes, utterances):

@@ -29,7 +29,14 @@ class Listener:
     def __call__(self, items):
         """The probabilities of its labels: [n, ...] -> [n, labels]."""
         if self.domain != self.model.domain:
-            items = audio.as_mels(items, "wave", self.spec) if self.domain == "wave" else np.stack([
-                audio.condition(wave, self.spec, trim=False)
-                for wave in render.waves(items, self.spec, vocoder=self.vocoder)])
+            items = (
+                audio.as_mels(items, "wave", self.spec)
+                if self.domain == "wave"
+                else np.stack(
+                    [
+                        audio.condition(wave, self.spec, trim=False)
+                        for wave in render.waves(items, self.spec, vocoder=self.vocoder)
+                    ]
+                )
+            )
         return self.model.probabilities(items)

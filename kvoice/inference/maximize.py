@@ -2,8 +2,8 @@
 
 OUTPUT/
     maximization.json          what was done, with the probabilities at every snapshot; written last
-    noise.npz                  for each target: the noises at the snapshots, [snapshots, starts, noise]
-    TARGET_K.wav               start K at the strength asked for
+    noise.npz                  for each target: the noises at the snapshots, [snapshots, starts,
+    noise] TARGET_K.wav               start K at the strength asked for
     TARGET_K_step-N.wav        start K at a snapshot, for the first `HEARD` starts
     TARGET_K_strength-S.wav    start K at a setting of the dial, for the same starts
     TARGET.png, TARGET.gif     mels before and after, and on the way
@@ -50,31 +50,43 @@ def check(generator, classifier, judge=None, vocoder=None):
             one label only, or the judge is the classifier, hears other labels or learned from a
             speaker that the generator or the classifier learned from too.
     """
-    for run, verb in ((generator, "generate"), (classifier, "classify"), (judge, "classify"), (vocoder, "vocode")):
+    for run, verb in (
+        (generator, "generate"),
+        (classifier, "classify"),
+        (judge, "classify"),
+        (vocoder, "vocode"),
+    ):
         if run is None:
             continue
         models.check(run, verb)
         if differences := run.spec.differences(generator.spec):
-            raise KvoiceError(f"{run.path}: has another Spec than {generator.path} "
-                              f"({'; '.join(differences)}): train both on the same audio")
+            raise KvoiceError(
+                f"{run.path}: has another Spec than {generator.path} "
+                f"({'; '.join(differences)}): train both on the same audio"
+            )
         if verb == "classify" and len(run.names) < 2:
-            raise KvoiceError(f"{run.path}: was trained on one class only "
-                              f"({', '.join(run.names)}): there is nothing to tell apart")
+            raise KvoiceError(
+                f"{run.path}: was trained on one class only "
+                f"({', '.join(run.names)}): there is nothing to tell apart"
+            )
     if judge is None:
         return
     condition = classifier.config["model"]["condition"]
     if judge.path.resolve() == classifier.path.resolve():
         raise KvoiceError(f"{judge.path}: is the classifier that is maximised; a judge is another")
     if judge.config["model"]["condition"] != condition or judge.names != classifier.names:
-        raise KvoiceError(f"{judge.path}: hears {judge.config['model']['condition']} "
-                          f"({', '.join(judge.names)}), the classifier {condition} "
-                          f"({', '.join(classifier.names)})")
+        raise KvoiceError(
+            f"{judge.path}: hears {judge.config['model']['condition']} "
+            f"({', '.join(judge.names)}), the classifier {condition} "
+            f"({', '.join(classifier.names)})"
+        )
     for run in (generator, classifier):
         if common := _common_lessons(run, judge):
             raise KvoiceError(
                 f"{judge.path}: learned from speakers that {run.path} learned from too "
                 f"({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}): train a judge on "
-                "speakers of its own, with `kvoice train --model=classifier:judge`")
+                "speakers of its own, with `kvoice train --model=classifier:judge`"
+            )
 
 
 def _common_lessons(run, judge):
@@ -94,8 +106,10 @@ def chosen(names, targets):
     """
     for target in targets:
         if target not in names:
-            raise KvoiceError(f"--target={target}: the classifier knows no such label; it knows "
-                              f"{', '.join(names)}")
+            raise KvoiceError(
+                f"--target={target}: the classifier knows no such label; it knows "
+                f"{', '.join(names)}"
+            )
     return [names.index(target) for target in dict.fromkeys(targets or names)]
 
 
@@ -106,19 +120,27 @@ def told(generator, classifier, targets, label=""):
     makes of that label; `label` is another for all.
 
     Raises:
-        KvoiceError: If the generator wants a label and none is known, or does not know the one given.
+        KvoiceError: If the generator wants a label and none is known, or does not know the one
+            given.
     """
     if label and label not in generator.names:
         known = ", ".join(generator.names)
-        raise KvoiceError(f"--label={label}: " + (f"the generator knows {known}" if known else
-                          "the generator was trained without labels"))
+        raise KvoiceError(
+            f"--label={label}: "
+            + (
+                f"the generator knows {known}"
+                if known
+                else "the generator was trained without labels"
+            )
+        )
     if not generator.labels:
         return [None] * len(targets)
     words = [label or classifier.names[target] for target in targets]
     if not set(words) <= set(generator.names):
-        raise KvoiceError(f"the generator is conditional on {generator.condition}, the classifier "
-                          f"hears {classifier.condition}: give --label=NAME, one of "
-                          f"{', '.join(generator.names)}")
+        raise KvoiceError(
+            f"the generator is conditional on {generator.condition}, the classifier "
+            f"hears {classifier.condition}: give --label=NAME, one of {', '.join(generator.names)}"
+        )
     return [generator.names.index(word) for word in words]
 
 
@@ -141,8 +163,9 @@ def window_of(path, generator, spec):
     samples = spec.samples(frames)
     if len(wave) < samples:
         raise KvoiceError(
-            f"{path}: {len(wave) / spec.sample_rate_hz:.2f} s is shorter than the generator's window "
-            f"of {samples / spec.sample_rate_hz:.2f} s: choose a longer recording")
+            f"{path}: {len(wave) / spec.sample_rate_hz:.2f} s is shorter than the generator's "
+            f"window of {samples / spec.sample_rate_hz:.2f} s: choose a longer recording"
+        )
     energy = np.append(0, np.cumsum(wave.astype(np.float64) ** 2))
     starts = np.arange(0, len(wave) - samples + 1, spec.hop)
     start = int(starts[np.argmax(energy[starts + samples] - energy[starts])])
@@ -153,7 +176,9 @@ def window_of(path, generator, spec):
 
 def level_error_db(one, other, spec):
     """Root mean square difference of two mels [time, mels] in dB."""
-    levels = (20 * np.log10(np.maximum(audio.magnitude(mel, spec), spec.floor)) for mel in (one, other))
+    levels = (
+        20 * np.log10(np.maximum(audio.magnitude(mel, spec), spec.floor)) for mel in (one, other)
+    )
     return float(np.sqrt(np.mean(np.square(next(levels) - next(levels)))))
 
 
@@ -177,18 +202,39 @@ def inverted(path, clip, count, seed, spec, label=None):
     labels = None if labels is None else labels[order]
     made = generator.decode(noise[:1], None if labels is None else labels[:1])
     mels = (audio.as_mels(each, generator.domain, spec)[0] for each in (item[None], made))
-    about = {"file": os.fspath(clip), "second": round(second, 3),
-             "error_db": round(level_error_db(*mels, spec), 2),
-             "_waves": (render.waves(wave[None], spec, "wave")[0],
-                        render.waves(made, spec, generator.domain, path.vocoder)[0])}
+    about = {
+        "file": os.fspath(clip),
+        "second": round(second, 3),
+        "error_db": round(level_error_db(*mels, spec), 2),
+        "_waves": (
+            render.waves(wave[None], spec, "wave")[0],
+            render.waves(made, spec, generator.domain, path.vocoder)[0],
+        ),
+    }
     return noise, labels, about
 
 
 # --- The folder
 
 
-def maximize(generator, classifier, spec, output, about, targets=(), judge=None, start="", label="",
-             strength=1.0, count=16, seed=0, prior="typical", steps=300, vocoder=None, page=None):
+def maximize(
+    generator,
+    classifier,
+    spec,
+    output,
+    about,
+    targets=(),
+    judge=None,
+    start="",
+    label="",
+    strength=1.0,
+    count=16,
+    seed=0,
+    prior="typical",
+    steps=300,
+    vocoder=None,
+    page=None,
+):
     """Runs the ascent toward each target and writes the folder; what is in it, the module says.
 
     Args:
@@ -207,8 +253,8 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         seed: Of the noises.
         prior: A key of `ascent.PRIORS`.
         steps: Of the ascent, at most.
-        vocoder: A `vocode.Vocoder`, through which a classifier of waves hears mels, and all are heard;
-            None = Griffin-Lim.
+        vocoder: A `vocode.Vocoder`, through which a classifier of waves hears mels, and all are
+            heard; None = Griffin-Lim.
         page: What writes a page into the folder once everything else is there; None = no page.
 
     Returns:
@@ -225,9 +271,17 @@ def maximize(generator, classifier, spec, output, about, targets=(), judge=None,
         labels = told(generator, classifier, targets, label)
     output, path = Path(output), AscentPath(generator, classifier, spec, vocoder)
     settings = about | {
-        "prior": prior, "strength": strength, "seed": seed, "count": count, "steps": steps,
-        "asked": {"start": start and os.path.relpath(start, output), "label": label,
-                  "targets": [classifier.names[target] for target in targets]}}
+        "prior": prior,
+        "strength": strength,
+        "seed": seed,
+        "count": count,
+        "steps": steps,
+        "asked": {
+            "start": start and os.path.relpath(start, output),
+            "label": label,
+            "targets": [classifier.names[target] for target in targets],
+        },
+    }
     if start:
         window_of(start, generator, spec)  # before anything is made
     _refuse_others(output, settings)
@@ -247,11 +301,20 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
         given = generator.names.index(label) if label else None
         noise, fitting, beginning = inverted(path, start, count, settings["seed"], spec, given)
         labels = [fitting] * len(targets)
-    per_start = None if not generator.labels else np.concatenate(
-        [np.broadcast_to(each, count) for each in labels])
+    per_start = (
+        None
+        if not generator.labels
+        else np.concatenate([np.broadcast_to(each, count) for each in labels])
+    )
     wanted = np.repeat(targets, count)
-    found = ascend(path, np.tile(noise, (len(targets), 1)), wanted, per_start, settings["prior"],
-                   settings["steps"])
+    found = ascend(
+        path,
+        np.tile(noise, (len(targets), 1)),
+        wanted,
+        per_start,
+        settings["prior"],
+        settings["steps"],
+    )
     listeners = {"classifier": listener.Listener(classifier, generator.domain, spec, path.vocoder)}
     if judge is not None:
         listeners["judge"] = listener.Listener(judge, generator.domain, spec, path.vocoder)
@@ -262,9 +325,20 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
             rows = np.s_[i * count : (i + 1) * count]
             own = None if per_start is None else per_start[rows]
             noises[classifier.names[target]] = found.values[:, rows]
-            made.append(_shown(
-                folder, path, listeners, classifier.names, target, own, found.steps,
-                found.values[:, rows], found.stopped[rows], settings["strength"]))
+            made.append(
+                _shown(
+                    folder,
+                    path,
+                    listeners,
+                    classifier.names,
+                    target,
+                    own,
+                    found.steps,
+                    found.values[:, rows],
+                    found.stopped[rows],
+                    settings["strength"],
+                )
+            )
             bar.update()
     with open(folder / "noise.npz", "wb") as file:
         np.savez_compressed(file, **noises)
@@ -273,8 +347,14 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
         for (key, name), wave in zip(names, beginning.pop("_waves")):
             beginning[key] = name
             audio.write(folder / name, render.eased(wave, spec), spec.sample_rate_hz)
-    result = {"format": FORMAT, **settings, "versions": runs.versions(), "start": beginning,
-              "sample_rate_hz": spec.sample_rate_hz, "targets": made}
+    result = {
+        "format": FORMAT,
+        **settings,
+        "versions": runs.versions(),
+        "start": beginning,
+        "sample_rate_hz": spec.sample_rate_hz,
+        "targets": made,
+    }
     write_json(folder / FILE, result)
     return result
 
@@ -291,12 +371,15 @@ def starts(content, folder, generator, classifier, count, seed):
     if content["start"]:
         with np.load(Path(folder) / "noise.npz") as noises:
             noise = noises[classifier.names[targets[0]]][0]
-        words = [[generator.names.index(word) for word in each["labels"]]
-                 for each in content["targets"]]
+        words = [
+            [generator.names.index(word) for word in each["labels"]] for each in content["targets"]
+        ]
     else:
         noise = generator.noise(count, seed)
-        words = [[label] * count for label in told(
-            generator, classifier, targets, content["asked"]["label"])]
+        words = [
+            [label] * count
+            for label in told(generator, classifier, targets, content["asked"]["label"])
+        ]
     return noise, targets, np.array(words) if generator.labels else None
 
 
@@ -311,9 +394,13 @@ def load(folder):
     except OSError:
         return None
     except json.JSONDecodeError as error:
-        raise KvoiceError(f"{Path(folder) / FILE}: broken ({error}); run `kvoice maximize` again") from None
+        raise KvoiceError(
+            f"{Path(folder) / FILE}: broken ({error}); run `kvoice maximize` again"
+        ) from None
     if content.get("format") != FORMAT:
-        raise KvoiceError(f"{Path(folder) / FILE}: format {content.get('format')}, expected {FORMAT}")
+        raise KvoiceError(
+            f"{Path(folder) / FILE}: format {content.get('format')}, expected {FORMAT}"
+        )
     return content
 
 
@@ -323,8 +410,10 @@ def _refuse_others(output, settings):
     if there is not None:
         asked = json.loads(json.dumps(settings)) | {"command": there["command"]}
         if changed := runs.differences({name: there.get(name) for name in asked}, asked):
-            raise KvoiceError(f"{output}: holds a maximisation with other settings "
-                              f"({'; '.join(changed)}); choose another --run")
+            raise KvoiceError(
+                f"{output}: holds a maximisation with other settings "
+                f"({'; '.join(changed)}); choose another --run"
+            )
     elif output.exists() and not output.is_dir():
         raise KvoiceError(f"{output}: is a file, expected a directory; choose another --run")
     elif output.exists() and any(output.iterdir()):
@@ -352,7 +441,9 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
     plots.mel_image(output / f"{stem}.png", mels[[0, -1]], ["step 0", f"step {last}"], spec)
     plots.score_curves(output / f"{stem}_scores.png", list(steps), curves, name)
     shown = [i for i, step in enumerate(steps) if i == 0 or steps[i - 1] < last]
-    captions = [f"step {steps[i]}: {name} {np.mean(curves['classifier'][i][:SHOWN]):.2f}" for i in shown]
+    captions = [
+        f"step {steps[i]}: {name} {np.mean(curves['classifier'][i][:SHOWN]):.2f}" for i in shown
+    ]
     plots.mel_animation(output / f"{stem}.gif", mels[shown], captions, spec)
 
     def written(files, items):
@@ -360,8 +451,13 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
             audio.write(output / file, render.eased(wave, spec), spec.sample_rate_hz)
 
     results = decoded(slerp.between(noises[0], noises[-1], strength))
-    agreed = {who: {moment: float(np.mean(odds.argmax(axis=1) == target)) for moment, odds in (
-        ("before", heard[0][who]), ("after", listener(results)))} for who, listener in listeners.items()}
+    agreed = {
+        who: {
+            moment: float(np.mean(odds.argmax(axis=1) == target))
+            for moment, odds in (("before", heard[0][who]), ("after", listener(results)))
+        }
+        for who, listener in listeners.items()
+    }
     files = [f"{stem}_{k}.wav" for k in range(count)]
     written(files, results)
     waves, dials = [], []
@@ -376,17 +472,32 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
         waves.append({"start": k, "files": snapshots + [None] * (len(steps) - len(own))})
         dial = [f"{stem}_{k}_strength-{setting:g}.wav" for setting in settings]
         written(dial, np.stack([each[k] for each in turned]))
-        dials.append({
-            "start": k, "strengths": settings, "files": dial,
-            "probability": [float(each["classifier"][k]) for each in turned_odds],
-            "judge_probability": [float(each["judge"][k]) for each in turned_odds]
-            if "judge" in listeners else None})
+        dials.append(
+            {
+                "start": k,
+                "strengths": settings,
+                "files": dial,
+                "probability": [float(each["classifier"][k]) for each in turned_odds],
+                "judge_probability": [float(each["judge"][k]) for each in turned_odds]
+                if "judge" in listeners
+                else None,
+            }
+        )
     return {
-        "target": name, "label": "" if labels is None else ", ".join(dict.fromkeys(words)),
+        "target": name,
+        "label": "" if labels is None else ", ".join(dict.fromkeys(words)),
         "labels": words,
-        "steps": [int(step) for step in steps], "stopped": [int(step) for step in stopped],
+        "steps": [int(step) for step in steps],
+        "stopped": [int(step) for step in stopped],
         "probability": np.round(curves["classifier"], 4).tolist(),
-        "judge_probability": np.round(curves["judge"], 4).tolist() if "judge" in listeners else None,
+        "judge_probability": np.round(curves["judge"], 4).tolist()
+        if "judge" in listeners
+        else None,
         "agreed": {who: agreed.get(who) for who in ("classifier", "judge")},
-        "figure": f"{stem}.png", "curve": f"{stem}_scores.png", "animation": f"{stem}.gif",
-        "results": files, "waves": waves, "dial": dials}
+        "figure": f"{stem}.png",
+        "curve": f"{stem}_scores.png",
+        "animation": f"{stem}.gif",
+        "results": files,
+        "waves": waves,
+        "dial": dials,
+    }

@@ -33,8 +33,8 @@ def crossfaded(waves, fade):
         if k > 0:
             wave[:fade] *= rising
         if k < count - 1:
-            wave[samples - fade:] *= rising[::-1]
-        joined[k * (samples - fade):][:samples] += wave
+            wave[samples - fade :] *= rising[::-1]
+        joined[k * (samples - fade) :][:samples] += wave
     return joined
 
 
@@ -43,7 +43,7 @@ def faded(wave, fade):
     rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
     wave = np.array(wave, np.float32)
     wave[:fade] *= rising
-    wave[len(wave) - fade:] *= rising[::-1]
+    wave[len(wave) - fade :] *= rising[::-1]
     return wave
 
 
@@ -74,8 +74,9 @@ def waves(items, spec, domain="mel", vocoder=None):
         return vocoder(mels)
     count, frames, _ = mels.shape
     with progress.bar(total=count * (frames - 1), desc="Griffin-Lim", unit="frame") as bar:
-        return np.stack([
-            audio.long_griffin_lim(mel, spec, ROUNDS, on_chunk=bar.update) for mel in mels])
+        return np.stack(
+            [audio.long_griffin_lim(mel, spec, ROUNDS, on_chunk=bar.update) for mel in mels]
+        )
 
 
 def sound(mel, spec, samples=None, vocoder=None):
@@ -87,8 +88,8 @@ def sound(mel, spec, samples=None, vocoder=None):
     Args:
         mel: See `waves`.
         spec: See `waves`.
-        samples: Of the wave. The last frame then stands once more, so that a part of a hop at the end
-            sounds too.
+        samples: Of the wave. The last frame then stands once more, so that a part of a hop at the
+            end sounds too.
         vocoder: See `waves`.
     """
     if samples is None:
@@ -106,11 +107,14 @@ def fitted(wave, samples):
 
 
 def levelled(wave, like):
-    """The wave as loud as another one, by the standard deviation of both; no sample passes `HIGHEST`.
+    """The wave as loud as another one, by the standard deviation of both; no sample passes
+    `HIGHEST`.
 
-    Where one would, all of it is made fainter instead. Silence stays silence, and a constant offset is not loud.
+    Where one would, all of it is made fainter instead. Silence stays silence, and a constant offset
+    is not loud.
 
-    Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or more.
+    Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or
+        more.
     """
     own, wanted = (float(np.std(each, dtype=np.float64)) for each in (wave, like))
     wave = wave * np.float32(wanted / own) if own > 1e-9 else wave

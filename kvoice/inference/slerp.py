@@ -33,5 +33,6 @@ def degrees(start, end):
     start, end = (np.asarray(noise, np.float64) for noise in (start, end))
     sizes = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
     cosine = np.divide(
-        np.sum(start * end, axis=-1), sizes, out=np.ones_like(sizes), where=sizes > 0)
+        np.sum(start * end, axis=-1), sizes, out=np.ones_like(sizes), where=sizes > 0
+    )
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))

@@ -9,8 +9,8 @@ FOLDER/
                                there is no label), published, shifts, sweep, interpolation, prior
                                and resamples; of voices with the sound of row R and column C
 
-The factor is chosen on what the model was trained and validated on, all that is seen and heard is of
-items that neither the model nor the choice has seen, and what a judge says is beside a control.
+The factor is chosen on what the model was trained and validated on, all that is seen and heard is
+of items that neither the model nor the choice has seen, and what a judge says is beside a control.
 """
 
 import dataclasses
@@ -85,9 +85,11 @@ class Voices:
     def title(self, row, label):
         """A few words for an utterance: who speaks, and its label."""
         utterance = self.unseen.utterance(row)
-        words = [self.unseen.labels[name][utterance[name]].split("/")[-1]
-                 for name in dict.fromkeys(("speaker", label))
-                 if name in latents.LABELS and utterance[name] != latents.UNKNOWN]
+        words = [
+            self.unseen.labels[name][utterance[name]].split("/")[-1]
+            for name in dict.fromkeys(("speaker", label))
+            if name in latents.LABELS and utterance[name] != latents.UNKNOWN
+        ]
         return ", ".join(words) or utterance["name"]
 
     def draw(self, path, items, titles, columns):
@@ -99,17 +101,27 @@ class Voices:
     def _even(self, rows):
         """Mels of one length, with silence behind the shorter ones."""
         length = max(len(mel) for row in rows for mel in row)
-        return np.stack([[np.pad(mel, ((0, length - len(mel)), (0, 0)),
-                                 constant_values=self.spec.silence) for mel in row] for row in rows])
+        return np.stack(
+            [
+                [
+                    np.pad(mel, ((0, length - len(mel)), (0, 0)), constant_values=self.spec.silence)
+                    for mel in row
+                ]
+                for row in rows
+            ]
+        )
 
     def heard(self, path, mel):
         """Writes the sound of a mel; what the judges hear, and its F0, in a few words."""
         wave = render.sound(mel, self.spec, vocoder=self.vocoder)
         audio.write(path, wave, self.spec.sample_rate_hz)
         track = audio.f0(wave, self.spec.sample_rate_hz, self.spec.hop)
-        words = [self.unseen.labels[label][judge([mel])[0]]
-                 for label, judge in self.panel.judges.items()]
-        return ", ".join([*words, *([f"{np.median(track[track > 0]):.0f} Hz"] if track.any() else [])])
+        words = [
+            self.unseen.labels[label][judge([mel])[0]] for label, judge in self.panel.judges.items()
+        ]
+        return ", ".join(
+            [*words, *([f"{np.median(track[track > 0]):.0f} Hz"] if track.any() else [])]
+        )
 
 
 class Images:
@@ -152,17 +164,19 @@ class Images:
         plots.image_animation(path, frames, captions, columns, self.turned)
 
 
-def traverse(voice, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None,
-             panel=None):
+def traverse(
+    voice, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None, panel=None
+):
     """Writes the folder; what is in it, the module says.
 
     Args:
         voice: A beta-VAE, as a `voice.Voice`.
-        sources: Split -> source: "train", "valid" and "test" of voices, "train" and "test" of images.
+        sources: Split -> source: "train", "valid" and "test" of voices, "train" and "test" of
+            images.
         folder: The folder; a traversal in it is made again.
         about: What is kept beside the results: "run" and "command".
-        label: The label, or the number, for which a latent is looked for; "" = none, then the factor
-            is the latent that tells most.
+        label: The label, or the number, for which a latent is looked for; "" = none, then the
+            factor is the latent that tells most.
         factor: A latent to be taken instead of the best one.
         count: Unseen items that are seen and heard.
         seed: Of all draws.
@@ -179,13 +193,16 @@ def traverse(voice, sources, folder, about, label="", factor=None, count=4, seed
     folder = Path(folder)
     if count < 2:
         raise KvoiceError(f"--count={count}: must be at least 2, to walk from one to another")
-    if folder.exists() and not (folder.is_dir() and ((folder / FILE).exists()
-                                                     or not any(folder.iterdir()))):
+    if folder.exists() and not (
+        folder.is_dir() and ((folder / FILE).exists() or not any(folder.iterdir()))
+    ):
         raise KvoiceError(f"{folder}: not empty, and not a traversal; choose another folder")
     model, images = voice.model, voice.model.domain == "image"
     medium = Images(model, sources, seed) if images else Voices(voice, sources, panel, vocoder)
     if label and label not in medium.names:
-        raise KvoiceError(f"--label={label}: there is no such label; known: {', '.join(medium.names)}")
+        raise KvoiceError(
+            f"--label={label}: there is no such label; known: {', '.join(medium.names)}"
+        )
     rng = np.random.default_rng(seed)
     found = latents.discovered(model, medium.known, medium.unseen, rng, medium.rows)
     units, control = found["activity"], None
@@ -203,19 +220,34 @@ def traverse(voice, sources, folder, about, label="", factor=None, count=4, seed
         flips, compared = panel.flips(model, found, medium.unseen, label, factor, control, judged)
         tables += compared
     content = {
-        "format": FORMAT, **about, "kind": medium.kind, "label": label, "factor": factor,
-        "control": control, "count": count, "seed": seed, "versions": runs.versions(),
+        "format": FORMAT,
+        **about,
+        "kind": medium.kind,
+        "label": label,
+        "factor": factor,
+        "control": control,
+        "count": count,
+        "seed": seed,
+        "versions": runs.versions(),
         "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
-        "rankings": found["rankings"], "found": found["found"], "flips": flips, "tables": tables}
+        "rankings": found["rankings"],
+        "found": found["found"],
+        "flips": flips,
+        "tables": tables,
+    }
     rows = examples(found["unseen"], label, count, rng)
     with whole_directory(folder) as partial:
         content |= _drawn(partial, found, label, factor, control)
         content["latents"], content["traversal"] = _walks(
-            partial, medium, found, label, factor, control, rows)
+            partial, medium, found, label, factor, control, rows
+        )
         content["grids"] = [
-            _written(partial, medium, grid) for grid in progress.bar(
+            _written(partial, medium, grid)
+            for grid in progress.bar(
                 list(_grids(medium, found, label, factor, control, rows, rng)),
-                desc="sounds and pictures")]
+                desc="sounds and pictures",
+            )
+        ]
         write_json(partial / FILE, content)
     return content
 
@@ -258,10 +290,14 @@ def _drawn(folder, found, label, factor, control):
         classes = np.digitize(values, np.nanquantile(values, (1 / 3, 2 / 3)))
         classes[~np.isfinite(values)] = latents.UNKNOWN
         names = [f"{third} third of {label}" for third in ("lower", "middle", "upper")]
-    worth = {row["latent"]: f"  {latents.STATISTICS[row['statistic']].split()[-1]} {row['value']:.2f}"
-             for row in found["rankings"].get(label, [])}
+    worth = {
+        row["latent"]: f"  {latents.STATISTICS[row['statistic']].split()[-1]} {row['value']:.2f}"
+        for row in found["rankings"].get(label, [])
+    }
     titles = [f"z{d}{worth.get(d, '')}" for d in range(len(units["kl"]))]
-    plots.densities(folder / "densities.png", known["mean"], classes, names, titles, units["active"])
+    plots.densities(
+        folder / "densities.png", known["mean"], classes, names, titles, units["active"]
+    )
     marked = {factor: label or "factor"} | ({} if control is None else {control: "control"})
     plots.latent_kl(folder / "kl.png", units["kl"], units["active"], marked)
     return {"densities": "densities.png", "kl": "kl.png"}
@@ -283,11 +319,22 @@ def _walks(folder, medium, found, label, factor, control, rows):
         medium.draw(folder / files[0], walks, titles, _spreads(STEPS))
         there = list(range(len(STEPS)))
         way = there + there[-2:0:-1]  # and back again
-        medium.animate(folder / files[1], [[walk[k] for walk in walks] for k in way],
-                       [f"latent {d} at {_spreads(STEPS)[k]}" for k in way], titles)
-        entries.append({"latent": d, "picture": files[0], "animation": files[1],
-                        "kl": float(units["kl"][d]), "active": d in units["active"],
-                        "role": _role(d, label, factor, control)})
+        medium.animate(
+            folder / files[1],
+            [[walk[k] for walk in walks] for k in way],
+            [f"latent {d} at {_spreads(STEPS)[k]}" for k in way],
+            titles,
+        )
+        entries.append(
+            {
+                "latent": d,
+                "picture": files[0],
+                "animation": files[1],
+                "kl": float(units["kl"][d]),
+                "active": d in units["active"],
+                "role": _role(d, label, factor, control),
+            }
+        )
     medium.draw(folder / "traversal.png", first, [f"z{d}" for d in shown], _spreads(STEPS))
     return entries, "traversal.png"
 
@@ -328,45 +375,94 @@ def _grids(medium, found, label, factor, control, rows, rng):
     yield Grid(
         "flips" if control is not None else "reconstructions",
         f"Flips of {label}" if control is not None else "Reconstructions",
-        "Unseen items and what the model makes of their codes" + (
-            "; then the same with one latent put to its other mode, and, for comparison, a latent that "
-            "has nothing to do with the label moved as far." if control is not None else "."),
-        columns, titles, [[item, *row] for item, row in zip(medium.items(rows), made(ways))])
+        "Unseen items and what the model makes of their codes"
+        + (
+            "; then the same with one latent put to its other mode, and, for comparison, a latent "
+            "that has nothing to do with the label moved as far."
+            if control is not None
+            else "."
+        ),
+        columns,
+        titles,
+        [[item, *row] for item, row in zip(medium.items(rows), made(ways))],
+    )
     yield Grid(
-        "published", "One latent at −1 and +1", "The published edit: the latent gets this value, all "
-        "else stays.",
+        "published",
+        "One latent at −1 and +1",
+        "The published edit: the latent gets this value, all else stays.",
         [f"{name} {latent} at {value:+d}" for latent, name in edited for value in (-1, 1)],
-        titles, made([latents.put(codes, latent, value) for latent, _ in edited for value in (-1, 1)]))
+        titles,
+        made([latents.put(codes, latent, value) for latent, _ in edited for value in (-1, 1)]),
+    )
     few, some = codes[: medium.few], rows[: medium.few]
     yield Grid(
-        "shifts", "One latent moved from where it is", "By multiples of its spread σ over all items.",
-        _spreads(SHIFTS), [f"{title}, {name}" for title in titles[: medium.few] for _, name in edited],
-        [medium.decoded(np.concatenate([latents.shifted(code[None], latent, k, units["spread"][latent])
-                                        for k in SHIFTS]), [row] * len(SHIFTS))
-         for code, row in zip(few, some) for latent, _ in edited])
+        "shifts",
+        "One latent moved from where it is",
+        "By multiples of its spread σ over all items.",
+        _spreads(SHIFTS),
+        [f"{title}, {name}" for title in titles[: medium.few] for _, name in edited],
+        [
+            medium.decoded(
+                np.concatenate(
+                    [
+                        latents.shifted(code[None], latent, k, units["spread"][latent])
+                        for k in SHIFTS
+                    ]
+                ),
+                [row] * len(SHIFTS),
+            )
+            for code, row in zip(few, some)
+            for latent, _ in edited
+        ],
+    )
     yield Grid(
-        "sweep", "One latent through its range", "From −3 to +3 spreads around its mean, whatever it "
-        "was before.", _spreads(STEPS), [f"{titles[0]}, {name}" for _, name in edited],
-        [_swept(medium, found, codes[0], rows[0], latent) for latent, _ in edited])
+        "sweep",
+        "One latent through its range",
+        "From −3 to +3 spreads around its mean, whatever it was before.",
+        _spreads(STEPS),
+        [f"{titles[0]}, {name}" for _, name in edited],
+        [_swept(medium, found, codes[0], rows[0], latent) for latent, _ in edited],
+    )
     places = np.linspace(0, 1, len(STEPS))
     yield Grid(
-        "interpolation", "From one item to another", "Codes on the straight line between those of two "
+        "interpolation",
+        "From one item to another",
+        "Codes on the straight line between those of two "
         "items" + ("; words and lengths are the first one's." if medium.kind == "voices" else "."),
         [f"{place:.0%}" for place in places],
         [f"{one} → {two}" for one, two in zip(titles[::2], titles[1::2])],
-        [medium.decoded(latents.interpolated(codes[k], codes[k + 1], len(places)),
-                        [rows[k]] * len(places)) for k in range(0, len(rows) - 1, 2)])
+        [
+            medium.decoded(
+                latents.interpolated(codes[k], codes[k + 1], len(places)), [rows[k]] * len(places)
+            )
+            for k in range(0, len(rows) - 1, 2)
+        ],
+    )
     drawn = latents.prior(len(rows), codes.shape[1], rng)
     yield Grid(
-        "prior", "Nobody's codes", "Random codes from the prior" + (
-            ", with the words of the items above." if medium.kind == "voices" else "."),
-        [f"draw {k}" for k in range(len(rows))], [""], [medium.decoded(drawn, rows)])
+        "prior",
+        "Nobody's codes",
+        "Random codes from the prior"
+        + (", with the words of the items above." if medium.kind == "voices" else "."),
+        [f"draw {k}" for k in range(len(rows))],
+        [""],
+        [medium.decoded(drawn, rows)],
+    )
     yield Grid(
-        "resamples", "The same item, drawn again", "Codes drawn from the item's posterior: what differs "
-        "is what the model does not know of it.", [f"draw {k}" for k in range(DRAWS)],
+        "resamples",
+        "The same item, drawn again",
+        "Codes drawn from the item's posterior: what differs "
+        "is what the model does not know of it.",
+        [f"draw {k}" for k in range(DRAWS)],
         titles[: medium.few],
-        [medium.decoded(latents.resampled(held["mean"][row], held["log_var"][row], DRAWS, rng),
-                        [row] * DRAWS) for row in some])
+        [
+            medium.decoded(
+                latents.resampled(held["mean"][row], held["log_var"][row], DRAWS, rng),
+                [row] * DRAWS,
+            )
+            for row in some
+        ],
+    )
 
 
 def _written(folder, medium, grid):
@@ -374,9 +470,21 @@ def _written(folder, medium, grid):
     picture, waves, heard = f"{grid.name}.png", None, None
     medium.draw(folder / picture, grid.items, grid.rows, grid.columns)
     if medium.kind == "voices":
-        waves = [[f"{grid.name}_{r}_{c}.wav" for c in range(len(row))] for r, row in
-                 enumerate(grid.items)]
-        heard = [[medium.heard(folder / wave, mel) for wave, mel in zip(files, row)]
-                 for files, row in zip(waves, grid.items)]
-    return {"name": grid.name, "title": grid.title, "note": grid.note, "columns": grid.columns,
-            "rows": grid.rows, "picture": picture, "waves": waves, "heard": heard}
+        waves = [
+            [f"{grid.name}_{r}_{c}.wav" for c in range(len(row))]
+            for r, row in enumerate(grid.items)
+        ]
+        heard = [
+            [medium.heard(folder / wave, mel) for wave, mel in zip(files, row)]
+            for files, row in zip(waves, grid.items)
+        ]
+    return {
+        "name": grid.name,
+        "title": grid.title,
+        "note": grid.note,
+        "columns": grid.columns,
+        "rows": grid.rows,
+        "picture": picture,
+        "waves": waves,
+        "heard": heard,
+    }

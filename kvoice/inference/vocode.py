@@ -31,15 +31,17 @@ class Vocoder:
     """A trained vocoder with all that is chosen when it is used.
 
     Args:
-        model: With a verb `infer(mel, sigma, seed)` and a `prewhitening` or None, as `models.waveglow.WaveGlow`.
+        model: With a verb `infer(mel, sigma, seed)` and a `prewhitening` or None, as
+            `models.waveglow.WaveGlow`.
         spec: Of its mels and waves.
         sigma: Standard deviation of its noise; None = `SIGMA`.
-        denoise: How much of the tone that is heard whatever the mel is taken away: 0 = nothing, 1 = as
-            much as there is of it without noise.
+        denoise: How much of the tone that is heard whatever the mel is taken away: 0 = nothing, 1 =
+            as much as there is of it without noise.
         seed: Of the noise.
 
     Raises:
-        KvoiceError: If sigma or the strength is below 0, or the strength is not 0 and audio was made white by the mel.
+        KvoiceError: If sigma or the strength is below 0, or the strength is not 0 and audio was
+            made white by the mel.
     """
 
     def __init__(self, model, spec, sigma=None, denoise=0.0, seed=0):
@@ -49,22 +51,29 @@ class Vocoder:
             if not 0 <= value < float("inf"):
                 raise KvoiceError(f"--{name}={value}: must be a number, and not below 0")
         if denoise and model.prewhitening:
-            raise KvoiceError(f"--denoise={denoise}: what is taken away is a tone that is the same for every mel, and this "
-                              "vocoder's have the spectrum of the mel (prewhiten); leave --denoise out")
+            raise KvoiceError(
+                f"--denoise={denoise}: what is taken away is a tone that is the same for every "
+                f"mel, and this "
+                "vocoder's have the spectrum of the mel (prewhiten); leave --denoise out"
+            )
         self._bias = bias(model, spec) if denoise else None
 
     def __call__(self, mel):
-        """The wave of a mel, de-emphasised where the Spec pre-emphasises, without what lies below `INFRASOUND_HZ`.
+        """The wave of a mel, de-emphasised where the Spec pre-emphasises, without what lies below
+        `INFRASOUND_HZ`.
 
         Shapes: [time, mels] -> [time * hop]; [batch, time, mels] -> [batch, time * hop].
         """
         wave = self.model.infer(mel, sigma=self.sigma, seed=self.seed)
         if self.denoise:
             wave = denoised(wave, self.denoise * self._bias, self.spec)
-        return audio.highpassed(audio.deemphasised(wave, self.spec), INFRASOUND_HZ, self.spec.sample_rate_hz)
+        return audio.highpassed(
+            audio.deemphasised(wave, self.spec), INFRASOUND_HZ, self.spec.sample_rate_hz
+        )
 
     def graph(self, mel):
-        """The same in `keras.ops`, differentiable: without denoising, chunks, de-emphasis and filter.
+        """The same in `keras.ops`, differentiable: without denoising, chunks, de-emphasis and
+        filter.
 
         Every item is given the same noise.
 
@@ -86,8 +95,10 @@ def check(run, spec, path):
     """
     models.check(run, "vocode")
     if differences := run.spec.differences(spec):
-        raise KvoiceError(f"{run.path}: has another Spec than {path} ({'; '.join(differences)}): "
-                          "train both on the same audio")
+        raise KvoiceError(
+            f"{run.path}: has another Spec than {path} ({'; '.join(differences)}): "
+            "train both on the same audio"
+        )
 
 
 def of_run(path, run, **chosen):
@@ -104,7 +115,10 @@ def of_run(path, run, **chosen):
     if not path:
         return None
     if (domain := run.config["model"].get("domain", "mel")) != "mel":
-        raise KvoiceError(f"--vocoder={path}: makes the sound of mels, and {run.path} makes {domain}s; leave it out")
+        raise KvoiceError(
+            f"--vocoder={path}: makes the sound of mels, and {run.path} makes {domain}s; leave it "
+            f"out"
+        )
     try:
         found = runs.load(path)
         check(found, run.spec, run.path)
@@ -150,32 +164,40 @@ def read_mel(path, spec):
     """The mel in an .npy file: [time, mels] float32, on the scale of the Spec.
 
     Raises:
-        KvoiceError: If the file is missing, no array of real, finite numbers, or of another shape or
-            scale; the way to convert it is named.
+        KvoiceError: If the file is missing, no array of real, finite numbers, or of another shape
+            or scale; the way to convert it is named.
     """
     try:
         mel = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise KvoiceError(f"{path}: there is no such file") from None
     except (OSError, ValueError, EOFError):
-        raise KvoiceError(f"{path}: is no .npy file of numbers; np.save(PATH, mel) writes one") from None
+        raise KvoiceError(
+            f"{path}: is no .npy file of numbers; np.save(PATH, mel) writes one"
+        ) from None
     if not isinstance(mel, np.ndarray) or mel.dtype.kind not in "fiu":
         raise KvoiceError(f"{path}: holds no real numbers; np.save(PATH, mel) writes a mel")
     shape = list(mel.shape)
     if mel.ndim == 3 and len(mel) == 1:
         mel = mel[0]
     if mel.ndim == 2 and mel.shape[0] == spec.mels != mel.shape[1]:
-        raise KvoiceError(f"{path}: has the shape {shape}, [mels, time]; expected [time, {spec.mels}]: save "
-                          f"its transpose, np.save(PATH, mel{'[0]' * (len(shape) == 3)}.T)")
+        raise KvoiceError(
+            f"{path}: has the shape {shape}, [mels, time]; expected [time, {spec.mels}]: save "
+            f"its transpose, np.save(PATH, mel{'[0]' * (len(shape) == 3)}.T)"
+        )
     if mel.ndim == 3:
-        raise KvoiceError(f"{path}: has the shape {shape}, expected [time, {spec.mels}]: save each mel in a file of "
-                          "its own")
+        raise KvoiceError(
+            f"{path}: has the shape {shape}, expected [time, {spec.mels}]: save each mel in a "
+            f"file of its own"
+        )
     if mel.ndim != 2 or mel.shape[1] != spec.mels or not len(mel):
         raise KvoiceError(f"{path}: has the shape {shape}, expected [time, {spec.mels}]")
     mel = mel.astype(np.float32)
     if not np.isfinite(mel).all():
-        raise KvoiceError(f"{path}: holds numbers that are not finite; of -inf, the logarithm of 0, "
-                          f"np.maximum({spec.low:.4f}, mel) makes silence")
+        raise KvoiceError(
+            f"{path}: holds numbers that are not finite; of -inf, the logarithm of 0, "
+            f"np.maximum({spec.low:.4f}, mel) makes silence"
+        )
     if reason := other_scale(mel, spec):
         raise KvoiceError(f"{path}: {reason}")
     return mel
@@ -184,10 +206,11 @@ def read_mel(path, spec):
 def other_scale(mel, spec):
     """What a mel looks like that is not on the scale of the Spec, and its conversion; "" if it is.
 
-    On the natural logarithm's scale: magnitudes are nowhere negative; decibels pass far below the floor; no sound
-    of full scale passes `highest`; the base-10 logarithm of speech spans 2 to 5, and in the quietest frames, which
-    are noise, a band changes from one to the next by 0.09 to 0.14 in the median, where the natural one changes by
-    0.2 to 0.33 (measured on speech in noise of all levels). A guess, which does not see every mistake.
+    On the natural logarithm's scale: magnitudes are nowhere negative; decibels pass far below the
+    floor; no sound of full scale passes `highest`; the base-10 logarithm of speech spans 2 to 5,
+    and in the quietest frames, which are noise, a band changes from one to the next by 0.09 to 0.14
+    in the median, where the natural one changes by 0.2 to 0.33 (measured on speech in noise of all
+    levels). A guess, which does not see every mistake.
 
     Shapes: mel [time, mels].
     """
@@ -199,32 +222,47 @@ def other_scale(mel, spec):
         return ""
     floor, ten = np.log(spec.floor), np.log10(spec.floor)
     if mel.min() >= 0 and np.ptp(mel) > 0:
-        return ("is nowhere negative, and the natural logarithm of magnitudes is wanted: of magnitudes "
-                f"np.log(np.maximum({spec.floor:g}, mel)), of powers np.maximum({floor:.4f}, np.log(mel) / 2); a scale "
-                "from 0 to 1, or log(1 + x), has to be undone first")
+        return (
+            "is nowhere negative, and the natural logarithm of magnitudes is wanted: of magnitudes "
+            f"np.log(np.maximum({spec.floor:g}, mel)), of powers np.maximum({floor:.4f}, "
+            f"np.log(mel) / 2); a scale from 0 to 1, or log(1 + x), has to be undone first"
+        )
     if (low < floor - 1 or high > highest(spec)) and high - low > 30:
-        return (f"{reached}, which looks like decibels; the natural logarithm is wanted: np.maximum({floor:.4f}, "
-                "mel * np.log(10) / 20), if 0 dB is a magnitude of 1")
+        return (
+            f"{reached}, which looks like decibels; the natural logarithm is wanted: "
+            f"np.maximum({floor:.4f}, mel * np.log(10) / 20), if 0 dB is a magnitude of 1"
+        )
     if low < floor - 1:
-        return (f"{reached}, below the floor of the Spec; of the natural logarithm of the magnitude take "
-                f"np.maximum({floor:.4f}, mel); of the power, np.maximum({floor:.4f}, mel / 2)")
+        return (
+            f"{reached}, below the floor of the Spec; of the natural logarithm of the magnitude "
+            f"take np.maximum({floor:.4f}, mel); of the power, np.maximum({floor:.4f}, mel / 2)"
+        )
     if high > highest(spec):
-        return (f"{reached}, and no sound of full scale passes {highest(spec):.1f}; what was scaled or standardised has "
-                "to be undone first")
+        return (
+            f"{reached}, and no sound of full scale passes {highest(spec):.1f}; what was scaled "
+            f"or standardised has to be undone first"
+        )
     if ten - 0.05 <= mel.min() and 2 < high - low < -ten and high < 1.2 and _roughness(mel) < 0.165:
-        return f"{reached}, which looks like the base-10 logarithm; the natural one is wanted: mel * np.log(10)"
+        return (
+            f"{reached}, which looks like the base-10 logarithm; the natural one is wanted: "
+            "mel * np.log(10)"
+        )
     return ""
 
 
 def highest(spec):
     """A bound on the natural logarithm of the mel of any sound of full scale.
 
-    The energy of its samples is that of its spectrum (Parseval), and of how that lies in a band nothing is known
-    (Cauchy-Schwarz).
+    The energy of its samples is that of its spectrum (Parseval), and of how that lies in a band
+    nothing is known (Cauchy-Schwarz).
     """
     size = 1 + spec.preemphasis  # of a sample, before the mel
     filters, energy = audio.mel_filters(spec), spec.fft * np.square(size * audio.window(spec)).sum()
-    most = filters.max() * energy if spec.power == 2 else np.sqrt(np.square(filters).sum(axis=0).max() * energy)
+    most = (
+        filters.max() * energy
+        if spec.power == 2
+        else np.sqrt(np.square(filters).sum(axis=0).max() * energy)
+    )
     return float(np.log(most))
 
 
@@ -238,9 +276,9 @@ def _roughness(mel):
 def vocode(vocoder, source, output):
     """Lets a vocoder speak what is in a file, or in all of a folder: recordings and mels.
 
-    A recording of any rate becomes a mel of the Spec, and that a wave, as long and as loud as it was (see
-    `render.levelled`); a mel [time, mels] in an .npy file a wave of time * hop samples, as loud as the vocoder
-    says it. What is written has the rate of the Spec.
+    A recording of any rate becomes a mel of the Spec, and that a wave, as long and as loud as it
+    was (see `render.levelled`); a mel [time, mels] in an .npy file a wave of time * hop samples, as
+    loud as the vocoder says it. What is written has the rate of the Spec.
 
     Args:
         vocoder: A `Vocoder`.
@@ -248,11 +286,12 @@ def vocode(vocoder, source, output):
         output: A file whose name ends in .wav, or a folder, made if need be.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db" so that no sample passes full scale};
-        lines that name the files of a folder that were left out, and say why).
+        (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db" so that no sample
+        passes full scale}; lines that name the files of a folder that were left out, and say why).
 
     Raises:
-        KvoiceError: If the only file is missing or cannot be used, or there is no place for the output.
+        KvoiceError: If the only file is missing or cannot be used, or there is no place for the
+            output.
     """
     planned, left_out = plan(source, [], output, KINDS)
     rows, spec = [], vocoder.spec
@@ -270,13 +309,21 @@ def vocode(vocoder, source, output):
         wave, quieter_db = levelled(wave, wave if original is None else original)
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
         audio.write(place, wave, spec.sample_rate_hz)
-        rows.append({"file": path, "output": place, "seconds": len(wave) / spec.sample_rate_hz, "took_s": took_s,
-                     "quieter_db": quieter_db})
+        rows.append(
+            {
+                "file": path,
+                "output": place,
+                "seconds": len(wave) / spec.sample_rate_hz,
+                "took_s": took_s,
+                "quieter_db": quieter_db,
+            }
+        )
     return rows, left_out
 
 
 def heard(path, spec):
-    """The mel of a file, and the recording that it was made of, from `INFRASOUND_HZ`, [samples]; None of a mel.
+    """The mel of a file, and the recording that it was made of, from `INFRASOUND_HZ`, [samples];
+    None of a mel.
 
     Raises:
         KvoiceError: If the file cannot be used.
@@ -287,5 +334,7 @@ def heard(path, spec):
     with named(path):
         if reason := audio.problem(wave, spec.sample_rate_hz):
             raise KvoiceError(reason)
-    wave = audio.highpassed(wave, INFRASOUND_HZ, spec.sample_rate_hz)  # a constant offset would be in the lowest bands
+    wave = audio.highpassed(
+        wave, INFRASOUND_HZ, spec.sample_rate_hz
+    )  # a constant offset would be in the lowest bands
     return audio.mel(audio.condition(wave, spec, trim=False), spec), wave

@@ -170,8 +170,9 @@ class Voice:
             with classify.named("vocoder"):
                 vocoder._check("vocode")
                 if differences := vocoder.spec.differences(self.spec):
-                    raise KvoiceError(f"has another Spec ({'; '.join(differences)}): train both on "
-                                      "the same audio")
+                    raise KvoiceError(
+                        f"has another Spec ({'; '.join(differences)}): train both on the same audio"
+                    )
             vocoder = vocode.Vocoder(vocoder.model, vocoder.spec)
         return render.sound(mel, self.spec, self.spec.samples(len(mel)), vocoder)
 
@@ -179,8 +180,10 @@ class Voice:
 
     def _check(self, verb):
         if verb not in self.model.verbs:
-            raise KvoiceError(f"{verb}: {type(self.model).__name__} has no such verb; load a run "
-                              f"of {' or '.join(models.named(verb))}")
+            raise KvoiceError(
+                f"{verb}: {type(self.model).__name__} has no such verb; load a run "
+                f"of {' or '.join(models.named(verb))}"
+            )
 
     def _indices(self, label, count):
         """The number of a label, or of one for each of `count` items; None for a plain model."""
@@ -193,8 +196,9 @@ class Voice:
         one = not isinstance(label, (list, tuple, np.ndarray))
         labels = [label] if one else list(label)
         if not one and len(labels) != count:
-            raise KvoiceError(f"label: {len(labels)} of them for count={count}; give one, or one "
-                              "for each")
+            raise KvoiceError(
+                f"label: {len(labels)} of them for count={count}; give one, or one for each"
+            )
         indices = [self._index(each) for each in labels]
         return indices[0] if one else indices
 
@@ -205,16 +209,19 @@ class Voice:
             raise KvoiceError(f"label: {label} must be from 0 to {len(self.names) - 1}")
         fit = matching(self.names, label)
         if len(fit) != 1:
-            raise KvoiceError(f"label: {label!r} is none of this model; "
-                              f"{hint(str(label), self.names)}")
+            raise KvoiceError(
+                f"label: {label!r} is none of this model; {hint(str(label), self.names)}"
+            )
         return fit[0]
 
     def _resampled(self, wave, rate, name):
         """A wave that was given, at the rate of the Spec."""
         number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
         if not number or not convert.LOWEST_HZ <= rate < np.inf:
-            raise KvoiceError(f"rate: {rate!r} must be the sampling rate of the wave in Hz, at "
-                              f"least {convert.LOWEST_HZ}")
+            raise KvoiceError(
+                f"rate: {rate!r} must be the sampling rate of the wave in Hz, at "
+                f"least {convert.LOWEST_HZ}"
+            )
         wave = audio.resample(_samples(wave, name), rate, self.spec.sample_rate_hz)
         if not len(wave):
             raise KvoiceError(f"{name}: is too short, less than a sample at the rate of the Spec")
@@ -229,13 +236,16 @@ class Voice:
         if mel.ndim == 3:
             raise KvoiceError(f"mel: has the shape {shape}, expected {wanted}; give one at a time")
         if mel.ndim == 2 and shape[0] == self.spec.mels != shape[1]:
-            raise KvoiceError(f"mel: has the shape {shape}, [mels, time], expected {wanted}; give "
-                              "mel.T")
+            raise KvoiceError(
+                f"mel: has the shape {shape}, [mels, time], expected {wanted}; give mel.T"
+            )
         if mel.ndim != 2 or shape[1] != self.spec.mels or not len(mel):
             raise KvoiceError(f"mel: has the shape {shape}, expected {wanted}")
         if not np.isfinite(mel).all():
-            raise KvoiceError("mel: holds numbers that are not finite; of -inf, the logarithm of "
-                              f"0, np.maximum({self.spec.low:.4f}, mel) makes silence")
+            raise KvoiceError(
+                "mel: holds numbers that are not finite; of -inf, the logarithm of "
+                f"0, np.maximum({self.spec.low:.4f}, mel) makes silence"
+            )
         return mel.astype(np.float32)
 
 
@@ -255,19 +265,25 @@ def _samples(wave, name):
     wave = _array(wave, name)
     kind, width = wave.dtype.kind, wave.dtype.itemsize
     if kind not in "fiu" or kind in "iu" and width > 4:
-        raise KvoiceError(f"{name}: holds {wave.dtype}, expected floats, or integers of at most 32 "
-                          "bits as PCM has them, such as int16")
+        raise KvoiceError(
+            f"{name}: holds {wave.dtype}, expected floats, or integers of at most 32 "
+            "bits as PCM has them, such as int16"
+        )
     if wave.ndim != 1:
-        raise KvoiceError(f"{name}: has the shape {list(wave.shape)}, expected [samples]; give one "
-                          "channel, or their mean")
+        raise KvoiceError(
+            f"{name}: has the shape {list(wave.shape)}, expected [samples]; give one "
+            "channel, or their mean"
+        )
     if not len(wave):
         raise KvoiceError(f"{name}: holds no samples")
     if kind == "f":
         if not np.isfinite(wave).all():
             raise KvoiceError(f"{name}: holds NaN or infinite samples; leave them out")
         if (peak := np.abs(wave).max()) > FULL:
-            raise KvoiceError(f"{name}: reaches {peak:.4g}, and full scale is 1; divide it by its "
-                              "full scale, 32768 of 16 bits")
+            raise KvoiceError(
+                f"{name}: reaches {peak:.4g}, and full scale is 1; divide it by its "
+                "full scale, 32768 of 16 bits"
+            )
         return wave.astype(np.float32)
     half = 2 ** (8 * width - 1)
     return ((wave.astype(np.float64) - (half if kind == "u" else 0)) / half).astype(np.float32)

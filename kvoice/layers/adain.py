@@ -60,8 +60,10 @@ class AdaIN(keras.layers.Layer):
 
     def build(self, content_shape, style_shape):
         if style_shape[-1] != 2 * content_shape[-1]:
-            raise ValueError(f"{self.name}: style must have 2 * channels = {2 * content_shape[-1]} "
-                             f"values, got {style_shape[-1]}.")
+            raise ValueError(
+                f"{self.name}: style must have 2 * channels = {2 * content_shape[-1]} "
+                f"values, got {style_shape[-1]}."
+            )
 
     def call(self, content, style):
         mean, std = ops.split(style[:, None, :], 2, axis=-1)  # [B, 1, C] each

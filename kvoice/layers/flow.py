@@ -1,6 +1,7 @@
 """A step of a normalising flow over audio: an invertible mixing, then an affine coupling.
 
-Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002, after Kingma & Dhariwal 2018, arXiv:1807.03039.
+Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002, after Kingma & Dhariwal 2018,
+    arXiv:1807.03039.
 """
 
 import keras
@@ -40,8 +41,10 @@ class InvertibleMixing(keras.layers.Layer):
             rotation[:, 0] *= -1
         # Named as the published weights: out = x @ matrix, their transpose.
         self.matrix = self.add_weight(
-            shape=(1, channels, channels), name="matrix",
-            initializer=lambda *_, **__: ops.convert_to_tensor(rotation.T[None], "float32"))
+            shape=(1, channels, channels),
+            name="matrix",
+            initializer=lambda *_, **__: ops.convert_to_tensor(rotation.T[None], "float32"),
+        )
         self.built = True
 
     def inverse(self):
@@ -71,12 +74,26 @@ class CouplingNetwork(keras.layers.Layer):
     """
 
     def __init__(
-        self, half: int, changed: int, conditions: int, width: int, depth: int, kernel: int,
-        seed: int = 0, **kwargs,
+        self,
+        half: int,
+        changed: int,
+        conditions: int,
+        width: int,
+        depth: int,
+        kernel: int,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
-        self._config = dict(half=half, changed=changed, conditions=conditions, width=width, depth=depth,
-                            kernel=kernel, seed=seed)
+        self._config = dict(
+            half=half,
+            changed=changed,
+            conditions=conditions,
+            width=width,
+            depth=depth,
+            kernel=kernel,
+            seed=seed,
+        )
         self.width, self.depth, self.changed = width, depth, changed
         self.reach = kernel // 2 * 2 ** (depth - 1)  # of the last layer
         self.start = WeightNorm(half, width, seed=seed + 10)
@@ -90,10 +107,17 @@ class CouplingNetwork(keras.layers.Layer):
 
     def folded(self):
         """Returns the weights as `changes` takes them, in the dtype that it computes in."""
-        parts = {"start": self.start, "cond": self.cond_layer, "in": self.in_layers,
-                 "res_skip": self.res_skip_layers, "skip": self.skip_layer}
-        kept = {name: [ops.cast(each, self.compute_dtype) for each in part.folded()]
-                for name, part in parts.items()}
+        parts = {
+            "start": self.start,
+            "cond": self.cond_layer,
+            "in": self.in_layers,
+            "res_skip": self.res_skip_layers,
+            "skip": self.skip_layer,
+        }
+        kept = {
+            name: [ops.cast(each, self.compute_dtype) for each in part.folded()]
+            for name, part in parts.items()
+        }
         return {**kept, "end": [self.end.kernel.value, self.end.bias.value]}
 
     def changes(self, kept, conditions, weights):
@@ -105,19 +129,24 @@ class CouplingNetwork(keras.layers.Layer):
         conditions = ops.cast(conditions, self.compute_dtype)
 
         def gated(x, layer, kernel, bias, cond_kernel, cond_bias):
-            reached = convolved(x, kernel, bias + cond_bias, 2**layer, self.reach, (conditions, cond_kernel[0]))
+            reached = convolved(
+                x, kernel, bias + cond_bias, 2**layer, self.reach, (conditions, cond_kernel[0])
+            )
             values, gates = ops.split(reached, 2, axis=-1)
             return ops.tanh(values) * ops.sigmoid(gates)  # [B, T, C]
 
         def layer(state, i, *weights):
             x, total = state
-            residual, skip = ops.split(convolved(gated(x, i, *weights[:4]), *weights[4:]), 2, axis=-1)
+            residual, skip = ops.split(
+                convolved(gated(x, i, *weights[:4]), *weights[4:]), 2, axis=-1
+            )
             return x + residual, total + skip
 
         every = [*weights["in"], *weights["cond"]]
         x = convolved(ops.cast(kept, self.compute_dtype), *(each[0] for each in weights["start"]))
         x, total = backend.repeated(
-            layer, (x, ops.zeros_like(x)), [*(each[:-1] for each in every), *weights["res_skip"]])
+            layer, (x, ops.zeros_like(x)), [*(each[:-1] for each in every), *weights["res_skip"]]
+        )
         last = gated(x, self.depth - 1, *(each[-1] for each in every))
         total = total + convolved(last, *(each[0] for each in weights["skip"]))
         out = convolved(ops.cast(total, "float32"), *weights["end"])
@@ -140,11 +169,19 @@ class FlowStep(keras.layers.Layer):
     """
 
     def __init__(self, channels: int, swapped: bool = False, seed: int = 0, **network):
-        super().__init__(**{name: network.pop(name) for name in ("name", "dtype", "trainable") if name in network})
+        super().__init__(
+            **{
+                name: network.pop(name)
+                for name in ("name", "dtype", "trainable")
+                if name in network
+            }
+        )
         self._config = dict(channels=channels, swapped=swapped, seed=seed, **network)
         self.swapped, self.half = swapped, channels // 2
         self.mixing = InvertibleMixing(channels, seed, dtype="float32")
-        self.network = CouplingNetwork(self.half, self.half, seed=seed, dtype=self.dtype_policy, **network)
+        self.network = CouplingNetwork(
+            self.half, self.half, seed=seed, dtype=self.dtype_policy, **network
+        )
         self.built = True
 
     def _parts(self, x):
@@ -158,14 +195,18 @@ class FlowStep(keras.layers.Layer):
         """Applies the step in the direction from audio to noise.
 
         Shapes: `x` [batch, time, channels], `conditions` [batch, time, any] -> the same as x, the
-        logarithms of the scales [batch, time, channels // 2], and `ln |det|` of the mixing, a scalar.
+        logarithms of the scales [batch, time, channels // 2], and `ln |det|` of the mixing, a
+        scalar.
         """
         matrix = self.mixing.matrix.value
         x = convolved(x, matrix, 0.0)
         kept, changed = self._parts(x)
         offset, log_scale = self.network.changes(kept, conditions, self.network.folded())
-        return (self._whole(kept, changed * ops.exp(log_scale) + offset), log_scale,
-                log_abs_determinant(matrix[0]))
+        return (
+            self._whole(kept, changed * ops.exp(log_scale) + offset),
+            log_scale,
+            log_abs_determinant(matrix[0]),
+        )
 
     def folded(self):
         """Returns the weights for `inverse`: those of the network, and the inverse matrix."""

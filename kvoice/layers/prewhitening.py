@@ -23,7 +23,8 @@ class Prewhitening:
         hop: Samples from one frame to the next.
         bands: The return value of `audio.band_powers` for the mels.
 
-    Source: ours. The transform: Princen & Bradley 1986, doi:10.1109/TASSP.1986.1164954. SpecGrad, Koizumi et al. 2022,
+    Source: ours. The transform: Princen & Bradley 1986, doi:10.1109/TASSP.1986.1164954. SpecGrad,
+        Koizumi et al. 2022,
     arXiv:2203.16749, gives the noise of a diffusion such an envelope.
     """
 
@@ -37,16 +38,20 @@ class Prewhitening:
         self._spread = np.float32([np.interp(bins, centres, band) for band in np.eye(len(centres))])
         # Type IV of the cosine transform, which is its own inverse: [size, size].
         steps = np.arange(size) + 0.5
-        self._cosines = np.float32(np.sqrt(2 / size) * np.cos(np.pi / size * np.outer(steps, steps)))
+        self._cosines = np.float32(
+            np.sqrt(2 / size) * np.cos(np.pi / size * np.outer(steps, steps))
+        )
         # How samples, by their distance from the border of two blocks, share in both: [size // 2].
         angles = np.pi / 2 * np.sin(np.pi / 4 * (1 + steps[: size // 2] / (size / 2))) ** 2
         self._own, self._other = np.float32(np.sin(angles)), np.float32(np.cos(angles))
-        # The energy of each coefficient for that of each bin, in the first block, in others, in the last:
-        # [3, bins, size].
+        # The energy of each coefficient for that of each bin, in the first block, in others, in the
+        # last: [3, bins, size].
         waves = np.zeros((3, size, 3, size), np.float32)
         for place in range(3):
             waves[place, :, place] = self._cosines
-        waves = ops.convert_to_numpy(self._laid(ops.convert_to_tensor(waves.reshape(-1, 3, size)), -1))
+        waves = ops.convert_to_numpy(
+            self._laid(ops.convert_to_tensor(waves.reshape(-1, 3, size)), -1)
+        )
         turns = np.exp(-2j * np.pi / fft * np.outer(np.arange(3 * size), bins))
         energies = np.abs(waves.reshape(3 * size, -1) @ turns) ** 2 / fft
         energies[:, 1 : fft // 2] *= 2  # the negative frequencies
@@ -55,9 +60,9 @@ class Prewhitening:
     def _laid(self, blocks, sign):
         """Folds the blocks over their borders with sign 1; sign -1 is the inverse.
 
-        Of two samples as far before and after a border, b and a become own * b - other * a and own * a + other * b: a
-        rotation, since own^2 + other^2 = 1. The first half of the first block and the last one of the last have no
-        border, and stay.
+        Of two samples as far before and after a border, b and a become own * b - other * a and own
+        * a + other * b: a rotation, since own^2 + other^2 = 1. The first half of the first block
+        and the last one of the last have no border, and stay.
 
         Shapes: [batch, blocks, size] -> the same.
         """
@@ -66,7 +71,9 @@ class Prewhitening:
         before, after = ops.flip(last[:, :-1], axis=-1), first[:, 1:]
         own, other = ops.convert_to_tensor(self._own), sign * ops.convert_to_tensor(self._other)
         first = ops.concatenate([first[:, :1], own * after + other * before], axis=1)
-        last = ops.concatenate([ops.flip(own * before - other * after, axis=-1), last[:, -1:]], axis=1)
+        last = ops.concatenate(
+            [ops.flip(own * before - other * after, axis=-1), last[:, -1:]], axis=1
+        )
         return ops.concatenate([first, last], axis=-1)
 
     def log_sizes(self, mel):
@@ -79,7 +86,11 @@ class Prewhitening:
             mel = ops.log(ops.maximum(mel, self._floor))
         level = ops.add(mel * self._slope, self._offsets)
         power = ops.exp(ops.matmul(level, self._spread))  # [B, F / 2, bins]
-        parts = power[:, :1], power[:, 1:-1], power[:, 1:][:, -1:]  # a single block is the first, and not the last
+        parts = (
+            power[:, :1],
+            power[:, 1:-1],
+            power[:, 1:][:, -1:],
+        )  # a single block is the first, and not the last
         energy = ops.concatenate([ops.matmul(*each) for each in zip(parts, self._energies)], axis=1)
         return ops.log(energy + LEVEL) / 2
 
@@ -92,7 +103,8 @@ class Prewhitening:
     def whitened(self, wave, mel):
         """Whitens audio, and returns the log scale of each sample, the mean over its block.
 
-        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], an even number of frames -> two of
+        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], an even number of frames
+            -> two of
         [batch, frames * hop].
         """
         sizes = self.log_sizes(mel)

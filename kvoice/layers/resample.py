@@ -11,7 +11,8 @@ class ReflectConv1D(keras.layers.Conv1D):
     A kernel of k frames is padded by k // 2 frames before and, so that a stride of 1 keeps the
     length, k // 2 (odd k) or k // 2 - 1 (even k) after. A stride of s gives ceil(time / s) frames.
 
-    Shapes: [batch, time, channels] -> [batch, ceil(time / strides), filters], for a time of more than
+    Shapes: [batch, time, channels] -> [batch, ceil(time / strides), filters], for a time of more
+        than
     k // 2 frames.
 
     Source: as PyTorch's `pad(mode="reflect")` before a convolution without padding.
@@ -34,7 +35,8 @@ class ReflectConv1D(keras.layers.Conv1D):
     def compute_output_shape(self, shape):
         batch, time, channels = shape
         return super().compute_output_shape(
-            (batch, time if time is None else time + sum(self._margins), channels))
+            (batch, time if time is None else time + sum(self._margins), channels)
+        )
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -65,7 +67,9 @@ class PixelShuffle1D(keras.layers.Layer):
 
     def compute_output_spec(self, x):
         batch, time, channels = x.shape
-        return keras.KerasTensor((batch, time and time * self.factor, channels // self.factor), x.dtype)
+        return keras.KerasTensor(
+            (batch, time and time * self.factor, channels // self.factor), x.dtype
+        )
 
     def get_config(self) -> dict:
         return {**super().get_config(), "factor": self.factor}

@@ -50,7 +50,9 @@ class ShiftedBasis(layers.Layer):
         place = ops.linspace(-1.0, 1.0, self.bins)
         away = place[None, :, None] - self.shifts(codes)[:, None, :]  # [B, bins, heads]
         angles = away[..., None] * ops.convert_to_tensor(math.pi * self.turns, "float32")
-        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)  # [B, bins, heads, 2 W]
+        waves = ops.concatenate(
+            [ops.sin(angles), ops.cos(angles)], axis=-1
+        )  # [B, bins, heads, 2 W]
         return ops.reshape(waves, (-1, self.bins, self.heads * 2 * len(self.turns)))
 
     def compute_output_shape(self, codes_shape):

@@ -21,7 +21,8 @@ class Standardised(keras.layers.Layer):
         self.mels = mels
         self.mean, self.std = (
             self.add_weight(shape=(mels,), initializer=value, trainable=False, name=name)
-            for name, value in (("mean", "zeros"), ("std", "ones")))
+            for name, value in (("mean", "zeros"), ("std", "ones"))
+        )
         self.built = True
 
     def adapt(self, source):

@@ -27,17 +27,25 @@ class WaveNet(keras.layers.Layer):
     """
 
     def __init__(
-        self, depth: int, residual: int, gate: int, skip: int, cycle: int = 10,
-        backwards: bool = False, **kwargs,
+        self,
+        depth: int,
+        residual: int,
+        gate: int,
+        skip: int,
+        cycle: int = 10,
+        backwards: bool = False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.backwards = backwards
-        self._config = dict(depth=depth, residual=residual, gate=gate, skip=skip, cycle=cycle,
-                            backwards=backwards)
+        self._config = dict(
+            depth=depth, residual=residual, gate=gate, skip=skip, cycle=cycle, backwards=backwards
+        )
         self.project = layers.Dense(residual)
         dilations = [2 ** (i % cycle) for i in range(depth)]
         self.gated = [
-            layers.Conv1D(2 * gate, 2, padding="causal", dilation_rate=d) for d in dilations]
+            layers.Conv1D(2 * gate, 2, padding="causal", dilation_rate=d) for d in dilations
+        ]
         self.residuals = [layers.Dense(residual) for _ in dilations[1:]]
         self.skips = [layers.Dense(skip) for _ in dilations]
 

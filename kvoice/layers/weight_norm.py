@@ -22,17 +22,30 @@ class WeightNorm(keras.layers.Layer):
     """
 
     def __init__(
-        self, inputs: int, filters: int, kernel: int = 1, layers: int = 1, seed: int = 0, **kwargs,
+        self,
+        inputs: int,
+        filters: int,
+        kernel: int = 1,
+        layers: int = 1,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self._config = dict(inputs=inputs, filters=filters, kernel=kernel, layers=layers, seed=seed)
         bound = (kernel * inputs) ** -0.5
         self.v, self.bias = (
-            self.add_weight(shape=(layers, *shape), name=name,
-                            initializer=keras.initializers.RandomUniform(-bound, bound, seed + i))
-            for i, (name, shape) in enumerate((("v", (kernel, inputs, filters)), ("bias", (filters,)))))
+            self.add_weight(
+                shape=(layers, *shape),
+                name=name,
+                initializer=keras.initializers.RandomUniform(-bound, bound, seed + i),
+            )
+            for i, (name, shape) in enumerate(
+                (("v", (kernel, inputs, filters)), ("bias", (filters,)))
+            )
+        )
         self.g = self.add_weight(
-            shape=(layers, 1, 1, filters), name="g", initializer=lambda *_, **__: self._norm())
+            shape=(layers, 1, 1, filters), name="g", initializer=lambda *_, **__: self._norm()
+        )
         self.built = True
 
     def _norm(self):
@@ -66,7 +79,10 @@ def convolved(x, kernel, bias, dilation=1, reach=0, beside=None):
     if taps > 1:
         padded = ops.pad(x, ((0, 0), (reach, reach), (0, 0)))
         first = reach - dilation * (taps // 2)
-        parts = [ops.slice(padded, (0, first + i * dilation, 0), (batch, time, inputs)) for i in range(taps)]
+        parts = [
+            ops.slice(padded, (0, first + i * dilation, 0), (batch, time, inputs))
+            for i in range(taps)
+        ]
     if beside is not None:
         parts, matrices = [*parts, beside[0]], [*matrices, beside[1]]
     joined = ops.concatenate(parts, axis=-1) if len(parts) > 1 else x

@@ -196,8 +196,11 @@ def score(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
 
 
 def interval(
-    codes: np.ndarray, label: np.ndarray, rng: np.random.Generator,
-    groups: np.ndarray | None = None, resamples: int = RESAMPLES,
+    codes: np.ndarray,
+    label: np.ndarray,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
+    resamples: int = RESAMPLES,
 ) -> np.ndarray:
     """Bootstrap interval of the score over groups: the middle `LEVEL` % of resamples.
 
@@ -240,17 +243,20 @@ def interval(
 
 
 def permutation(
-    codes: np.ndarray, label: np.ndarray, rng: np.random.Generator,
-    groups: np.ndarray | None = None, permutations: int = PERMUTATIONS,
+    codes: np.ndarray,
+    label: np.ndarray,
+    rng: np.random.Generator,
+    groups: np.ndarray | None = None,
+    permutations: int = PERMUTATIONS,
 ) -> tuple[float | np.ndarray, float]:
     """Permutation test of the score against a label without association, corrected for all codes.
 
     `p = (1 + #{permutations whose best code reaches the score}) / (1 + permutations)`: the best of
-    all codes each time, so that p holds for the search over all of them (family-wise), and for each.
-    What is permuted: a class that is the same throughout each group (a speaker's gender), between
-    the groups; other classes within their groups, so that a group's own mixture of classes passes
-    for nothing; of a number, the groups' means between the groups and what remains within them.
-    Without groups, between the items: so too for a label that is the groups themselves.
+    all codes each time, so that p holds for the search over all of them (family-wise), and for
+    each. What is permuted: a class that is the same throughout each group (a speaker's gender),
+    between the groups; other classes within their groups, so that a group's own mixture of classes
+    passes for nothing; of a number, the groups' means between the groups and what remains within
+    them. Without groups, between the items: so too for a label that is the groups themselves.
 
     Shapes: codes [items] or [items, codes], label [items], groups [items] -> (p, a number or
     [codes]; least, a float).
@@ -268,7 +274,8 @@ def permutation(
     Raises:
         KvoiceError: As `interval`.
 
-    Source: Westfall & Young 1993, "Resampling-Based Multiple Testing" (the maximum); Phipson & Smyth
+    Source: Westfall & Young 1993, "Resampling-Based Multiple Testing" (the maximum); Phipson &
+        Smyth
     2010, arXiv:1603.05766 (the 1).
     """
     columns, label, shape = _checked(codes, label)
@@ -336,7 +343,9 @@ def _scores(name, columns, values, weights, up=None):
     step = max(1, _BLOCK // (classes * len(columns)))
     blocks = []
     for start in range(0, rows, step):
-        block = [each[start : start + step] if len(each) > 1 else each for each in (values, weights)]
+        block = [
+            each[start : start + step] if len(each) > 1 else each for each in (values, weights)
+        ]
         if name == "r2":
             blocks.append(_r2(columns, *block))
         elif name == "eta2":
@@ -446,8 +455,10 @@ def _groups(groups, label):
     if groups is None:
         return np.arange(len(label))
     if np.shape(groups) != label.shape:
-        raise KvoiceError(f"groups have to be of the same items as the label, {len(label)}, got shape "
-                          f"{list(np.shape(groups))}")
+        raise KvoiceError(
+            f"groups have to be of the same items as the label, {len(label)}, got shape "
+            f"{list(np.shape(groups))}"
+        )
     return np.unique(groups, return_inverse=True)[1].reshape(-1)
 
 
@@ -460,11 +471,14 @@ def _checked(codes, label):
     """
     codes, label = np.asarray(codes, np.float64), np.asarray(label)
     if codes.ndim not in (1, 2) or not codes.size or label.shape != codes.shape[:1]:
-        raise KvoiceError("codes [items] or [items, codes] and a label [items] are wanted, got "
-                          f"{list(codes.shape)} and {list(label.shape)}")
+        raise KvoiceError(
+            "codes [items] or [items, codes] and a label [items] are wanted, got "
+            f"{list(codes.shape)} and {list(label.shape)}"
+        )
     if not np.isfinite(codes).all() or _continuous(label) and not np.isfinite(label).all():
         raise KvoiceError("a code or a label is NaN or infinite: leave those items out")
     if len(np.unique(label)) < 2:
-        raise KvoiceError(f"the label is {label[0]} for all {len(label)} items: there is nothing to "
-                          "tell apart")
+        raise KvoiceError(
+            f"the label is {label[0]} for all {len(label)} items: there is nothing to tell apart"
+        )
     return codes.reshape(len(codes), -1), label, codes.shape[1:]

@@ -35,8 +35,10 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, count: int) -> np.ndarra
     """
     truth, predicted = _labels(truth, count, "truth"), _labels(predicted, count, "predicted")
     if len(truth) != len(predicted):
-        raise KvoiceError(f"truth and predicted have to be of the same clips, got {len(truth)} and "
-                          f"{len(predicted)}")
+        raise KvoiceError(
+            f"truth and predicted have to be of the same clips, got {len(truth)} and "
+            f"{len(predicted)}"
+        )
     return np.bincount(truth * count + predicted, minlength=count * count).reshape(count, count)
 
 
@@ -168,11 +170,15 @@ def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
     limits = np.arange(bins + 1) / bins
     number = np.searchsorted(limits[1:], confidence)
     return [
-        {"low": float(limits[m]), "high": float(limits[m + 1]),
-         "confidence": float(confidence[inside].mean()) if inside.any() else None,
-         "accuracy": float(right[inside].mean()) if inside.any() else None,
-         "count": int(inside.sum())}
-        for m, inside in ((m, number == m) for m in range(bins))]
+        {
+            "low": float(limits[m]),
+            "high": float(limits[m + 1]),
+            "confidence": float(confidence[inside].mean()) if inside.any() else None,
+            "accuracy": float(right[inside].mean()) if inside.any() else None,
+            "count": int(inside.sum()),
+        }
+        for m, inside in ((m, number == m) for m in range(bins))
+    ]
 
 
 def expected_calibration_error(bins: list[dict]) -> float:
@@ -196,8 +202,14 @@ def expected_calibration_error(bins: list[dict]) -> float:
     count = sum(each["count"] for each in bins)
     if not count:
         raise KvoiceError("an expected calibration error wants bins that hold clips, got none")
-    return sum(each["count"] * abs(each["accuracy"] - each["confidence"])
-               for each in bins if each["count"]) / count
+    return (
+        sum(
+            each["count"] * abs(each["accuracy"] - each["confidence"])
+            for each in bins
+            if each["count"]
+        )
+        / count
+    )
 
 
 def _labels(labels, count, name):
@@ -208,12 +220,16 @@ def _labels(labels, count, name):
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
-        raise KvoiceError(f"{name} has to be [clips] whole numbers of one clip or more, got "
-                          f"{list(labels.shape)} {labels.dtype}")
+        raise KvoiceError(
+            f"{name} has to be [clips] whole numbers of one clip or more, got "
+            f"{list(labels.shape)} {labels.dtype}"
+        )
     wrong = (labels < 0) | (labels >= count)
     if wrong.any():
-        raise KvoiceError(f"{name} has to hold labels from 0 to {count - 1}, got "
-                          f"{labels[wrong][0]} for clip {np.argmax(wrong)}")
+        raise KvoiceError(
+            f"{name} has to hold labels from 0 to {count - 1}, got "
+            f"{labels[wrong][0]} for clip {np.argmax(wrong)}"
+        )
     return labels.astype(np.int64)
 
 
@@ -225,11 +241,14 @@ def _matrix(matrix):
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise KvoiceError("a confusion matrix of shape [labels, labels] is wanted, got "
-                          f"{list(matrix.shape)}")
+        raise KvoiceError(
+            f"a confusion matrix of shape [labels, labels] is wanted, got {list(matrix.shape)}"
+        )
     if not np.isfinite(matrix).all() or (matrix < 0).any() or not matrix.any():
-        raise KvoiceError("a confusion matrix of counts is wanted, none below 0 and one above; got "
-                          f"{matrix.tolist()}")
+        raise KvoiceError(
+            "a confusion matrix of counts is wanted, none below 0 and one above; got "
+            f"{matrix.tolist()}"
+        )
     return matrix
 
 
@@ -241,21 +260,26 @@ def _checked(probabilities, truth):
     """
     probabilities = np.asarray(probabilities).astype(np.float64)
     if probabilities.ndim != 2 or not probabilities.size:
-        raise KvoiceError("probabilities of shape [clips, labels] are wanted, got "
-                          f"{list(probabilities.shape)}")
+        raise KvoiceError(
+            f"probabilities of shape [clips, labels] are wanted, got {list(probabilities.shape)}"
+        )
     truth = _labels(truth, probabilities.shape[1], "truth")
     if len(truth) != len(probabilities):
-        raise KvoiceError("probabilities and truth have to be of the same clips, got "
-                          f"{len(probabilities)} and {len(truth)}")
+        raise KvoiceError(
+            "probabilities and truth have to be of the same clips, got "
+            f"{len(probabilities)} and {len(truth)}"
+        )
     if not np.isfinite(probabilities).all():
         raise KvoiceError("a probability is NaN or infinite")
     sums = probabilities.sum(axis=1)
     wrong = (probabilities < 0).any(axis=1) | (np.abs(sums - 1) > TOLERANCE)
     if wrong.any():
         clip = np.argmax(wrong)
-        raise KvoiceError("the probabilities of a clip have to be >= 0 with sum 1, got "
-                          f"{probabilities[clip].tolist()} for clip {clip}: logits go through a "
-                          "softmax first")
+        raise KvoiceError(
+            "the probabilities of a clip have to be >= 0 with sum 1, got "
+            f"{probabilities[clip].tolist()} for clip {clip}: logits go through a "
+            "softmax first"
+        )
     return probabilities, truth
 
 

@@ -31,13 +31,28 @@ from threadpoolctl import threadpool_limits
 
 from kvoice.errors import KvoiceError
 
-SCORES = ("mig", "sap_continuous", "sap_discrete", "dci_disentanglement", "dci_completeness",
-          "dci_informativeness", "factor_vae", "beta_vae", "modularity", "explicitness",
-          "total_correlation")
+SCORES = (
+    "mig",
+    "sap_continuous",
+    "sap_discrete",
+    "dci_disentanglement",
+    "dci_completeness",
+    "dci_informativeness",
+    "factor_vae",
+    "beta_vae",
+    "modularity",
+    "explicitness",
+    "total_correlation",
+)
 SIZES = {  # training and test rows; of factor_vae and beta_vae, batches
-    "sap_continuous": (5000, 0), "sap_discrete": (2000, 1000), "dci": (1000, 1000),
-    "factor_vae": (1000, 5000), "beta_vae": (1000, 500), "modularity": (5000, 0),
-    "explicitness": (5000, 2500)}
+    "sap_continuous": (5000, 0),
+    "sap_discrete": (2000, 1000),
+    "dci": (1000, 1000),
+    "factor_vae": (1000, 5000),
+    "beta_vae": (1000, 500),
+    "modularity": (5000, 0),
+    "explicitness": (5000, 2500),
+}
 BATCHES = ("factor_vae", "beta_vae")
 BINS = 20
 ACTIVE = 0.05  # standard deviation from which on `factor_vae` counts a code
@@ -66,8 +81,12 @@ def mutual_information(codes: np.ndarray, factors: np.ndarray, bins: int = BINS)
     codes, factors = _table(codes, factors)
     _whole(bins, "bins")
     levels = [_levels(factor) for factor in factors.T]
-    return np.array([[_information(code, level) for level in levels]
-                     for code in (_binned(code, bins) for code in codes.T)])
+    return np.array(
+        [
+            [_information(code, level) for level in levels]
+            for code in (_binned(code, bins) for code in codes.T)
+        ]
+    )
 
 
 def mig(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
@@ -88,10 +107,11 @@ def mig(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
 
 
 def sap_continuous(codes: np.ndarray, factors: np.ndarray) -> float:
-    """Separated attribute predictability, by lines: the gap of the best two codes of a factor in R².
+    """Separated attribute predictability, by lines: the gap of the best two codes of a factor in
+        R².
 
-    `R²_jk = cov(z_j, v_k)² / (var z_j var v_k)`, 0 for a code of variance 1e-12 or less; the mean over
-    k of the best minus the second best. Levels count as the numbers that they are.
+    `R²_jk = cov(z_j, v_k)² / (var z_j var v_k)`, 0 for a code of variance 1e-12 or less; the mean
+    over k of the best minus the second best. Levels count as the numbers that they are.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a float, 0 to 1.
 
@@ -109,8 +129,11 @@ def sap_continuous(codes: np.ndarray, factors: np.ndarray) -> float:
 
 
 def sap_discrete(
-    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
-    train: int = SIZES["sap_discrete"][0], test: int = SIZES["sap_discrete"][1],
+    codes: np.ndarray,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+    train: int = SIZES["sap_discrete"][0],
+    test: int = SIZES["sap_discrete"][1],
 ) -> float:
     """Separated attribute predictability, by classes: the gap of the best two codes in accuracy.
 
@@ -138,8 +161,8 @@ def sap_discrete(
     accuracy = np.empty((codes.shape[1], factors.shape[1]))
     for j, k in np.ndindex(accuracy.shape):
         machine = LinearSVC(C=0.01, class_weight="balanced", random_state=_seed(rng))
-        machine.fit(codes[learn, j:j + 1], factors[learn, k])
-        accuracy[j, k] = machine.score(codes[judge, j:j + 1], factors[judge, k])
+        machine.fit(codes[learn, j : j + 1], factors[learn, k])
+        accuracy[j, k] = machine.score(codes[judge, j : j + 1], factors[judge, k])
     return _gap(accuracy)
 
 
@@ -147,8 +170,12 @@ def sap_discrete(
 
 
 def dci(
-    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator, train: int = SIZES["dci"][0],
-    test: int = SIZES["dci"][1], jobs: int = 1,
+    codes: np.ndarray,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+    train: int = SIZES["dci"][0],
+    test: int = SIZES["dci"][1],
+    jobs: int = 1,
 ) -> dict:
     """Disentanglement, completeness and informativeness, by gradient boosted trees.
 
@@ -182,12 +209,15 @@ def dci(
     learn, judge = _rows(factors, rng, train, test)
     fits = Parallel(n_jobs=jobs)(
         delayed(_boosted)(codes[learn], factor[learn], codes[judge], factor[judge], _seed(rng))
-        for factor in factors.T)
+        for factor in factors.T
+    )
     importance = np.stack([importance for importance, _ in fits], axis=1)
-    return {"disentanglement": disentanglement(importance) if importance.shape[1] > 1 else None,
-            "completeness": completeness(importance),
-            "informativeness": float(np.mean([accuracy for _, accuracy in fits])),
-            "importance": importance}
+    return {
+        "disentanglement": disentanglement(importance) if importance.shape[1] > 1 else None,
+        "completeness": completeness(importance),
+        "informativeness": float(np.mean([accuracy for _, accuracy in fits])),
+        "importance": importance,
+    }
 
 
 def disentanglement(importance: np.ndarray) -> float:
@@ -259,8 +289,11 @@ def modularity_of(information: np.ndarray) -> float:
 
 
 def explicitness(
-    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
-    train: int = SIZES["explicitness"][0], test: int = SIZES["explicitness"][1],
+    codes: np.ndarray,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+    train: int = SIZES["explicitness"][0],
+    test: int = SIZES["explicitness"][1],
 ) -> float:
     """How well a linear classifier of all codes predicts the levels: mean area under the ROC curve.
 
@@ -287,7 +320,9 @@ def explicitness(
         known = true.any(axis=0) & ~true.all(axis=0)
         if not known.any():
             raise KvoiceError(f"test={test} rows show one level only of a factor: take more")
-        areas.append(np.mean([roc_auc_score(true[:, i], odds[:, i]) for i in np.flatnonzero(known)]))
+        areas.append(
+            np.mean([roc_auc_score(true[:, i], odds[:, i]) for i in np.flatnonzero(known)])
+        )
     return float(np.mean(areas))
 
 
@@ -295,8 +330,12 @@ def explicitness(
 
 
 def factor_vae(
-    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
-    train: int = SIZES["factor_vae"][0], test: int = SIZES["factor_vae"][1], batch: int = 64,
+    codes: np.ndarray,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+    train: int = SIZES["factor_vae"][0],
+    test: int = SIZES["factor_vae"][1],
+    batch: int = 64,
 ) -> float:
     """How often the code of least variance identifies the factor that is fixed.
 
@@ -339,8 +378,10 @@ def factor_vae(
     def votes(count):
         kept = rng.integers(factors.shape[1], size=count)
         rows = rng.integers(len(codes), size=count)
-        least = [codes[alike.rows(np.full(batch, row), k, rng)].var(axis=0).argmin()
-                 for k, row in zip(kept, rows)]
+        least = [
+            codes[alike.rows(np.full(batch, row), k, rng)].var(axis=0).argmin()
+            for k, row in zip(kept, rows)
+        ]
         return kept, np.array(least)
 
     kept, least = votes(_whole(train, "train"))
@@ -351,8 +392,12 @@ def factor_vae(
 
 
 def beta_vae(
-    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator,
-    train: int = SIZES["beta_vae"][0], test: int = SIZES["beta_vae"][1], batch: int = 64,
+    codes: np.ndarray,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+    train: int = SIZES["beta_vae"][0],
+    test: int = SIZES["beta_vae"][1],
+    batch: int = 64,
 ) -> float:
     """How often a linear classifier identifies the factor that pairs of rows have in common.
 
@@ -376,7 +421,8 @@ def beta_vae(
     Raises:
         KvoiceError: As `factor_vae`, or if `train` batches are all of one factor.
 
-    Source: Higgins et al. 2017, "beta-VAE", ICLR, section 3; logistic regression and the settings as
+    Source: Higgins et al. 2017, "beta-VAE", ICLR, section 3; logistic regression and the settings
+        as
     in arXiv:1811.12359.
     """
     codes, factors = _table(codes, factors)
@@ -426,13 +472,17 @@ def total_correlation(codes: np.ndarray) -> float:
 
 
 def scores(
-    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator, train: int = 10_000,
-    test: int = 5_000, jobs: int = 1,
+    codes: np.ndarray,
+    factors: np.ndarray,
+    rng: np.random.Generator,
+    train: int = 10_000,
+    test: int = 5_000,
+    jobs: int = 1,
 ) -> dict:
     """All scores at the settings in `SIZES`, `mig` and `total_correlation` of all rows.
 
-    Where rows are fewer than a score wants, it takes them all, shared between learning and judging in
-    the proportion of its setting. Scores of other sizes differ: see "sizes" before comparing.
+    Where rows are fewer than a score wants, it takes them all, shared between learning and judging
+    in the proportion of its setting. Scores of other sizes differ: see "sizes" before comparing.
 
     Shapes: codes [rows, codes], factors [rows, factors] -> a dict, fit for JSON.
 
@@ -446,7 +496,8 @@ def scores(
 
     Returns:
         A float for each name in `SCORES`. With one factor alone, None for those that ask which
-        factor it is: "dci_disentanglement", "factor_vae", "beta_vae", "modularity". None for a total
+        factor it is: "dci_disentanglement", "factor_vae", "beta_vae", "modularity". None for a
+            total
         correlation that is infinite. "importance" of `dci`, [codes][factors]. "sizes", for each key
         of `SIZES` [training rows, test rows] as used, and "rows".
 
@@ -462,7 +513,7 @@ def scores(
         return score(codes, factors, rng, train=learn, test=judge, **options)
 
     def part(name):
-        rows = rng.permutation(len(codes))[:sizes[name][0]]
+        rows = rng.permutation(len(codes))[: sizes[name][0]]
         return codes[rows], factors[rows]
 
     trees = drawn(dci, "dci", jobs=jobs)
@@ -527,8 +578,10 @@ def pca(items: np.ndarray, codes: int, rng: np.random.Generator) -> np.ndarray:
     items = np.asarray(items)
     items = items.reshape(len(items), -1) if items.size else items.reshape(0, 0)
     if _whole(codes, "codes") > min(items.shape):
-        raise KvoiceError(f"items: {codes} components want as many rows and numbers in each, got "
-                          f"{list(items.shape)}")
+        raise KvoiceError(
+            f"items: {codes} components want as many rows and numbers in each, got "
+            f"{list(items.shape)}"
+        )
     if not np.isfinite(items).all():
         raise KvoiceError("items: one holds NaN or infinite values")
     return PCA(codes, svd_solver="randomized", random_state=_seed(rng)).fit_transform(items)
@@ -594,18 +647,24 @@ class _Alike:
 
     def __init__(self, factors):
         if factors.shape[1] < 2:
-            raise KvoiceError("factors: which one is kept can only be asked of two or more, got one")
+            raise KvoiceError(
+                "factors: which one is kept can only be asked of two or more, got one"
+            )
         self.order = factors.argsort(axis=0, kind="stable")  # rows, sorted by level
         self.first, self.count = np.empty_like(self.order), np.empty_like(self.order)
         for k, factor in enumerate(factors.T):
             values, level, counts = np.unique(factor, return_inverse=True, return_counts=True)
             if counts.min() < 2:
-                raise KvoiceError(f"factors: level {values[counts.argmin()]} of factor {k} has one row "
-                                  "only, two or more of each level are wanted")
+                raise KvoiceError(
+                    f"factors: level {values[counts.argmin()]} of factor {k} has one row "
+                    "only, two or more of each level are wanted"
+                )
             self.first[:, k], self.count[:, k] = (counts.cumsum() - counts)[level], counts[level]
 
     def rows(self, rows, factor, rng):
-        """For each of `rows` one drawn from all those with its level of `factor`, itself included."""
+        """For each of `rows` one drawn from all those with its level of `factor`, itself
+        included.
+        """
         drawn = rng.integers(self.count[rows, factor])
         return self.order[self.first[rows, factor] + drawn, factor]
 
@@ -627,9 +686,10 @@ def _rows(factors, rng, train, test):
     """
     _whole(train, "train"), _whole(test, "test")
     if train + test > len(factors):
-        raise KvoiceError(f"codes: train={train} and test={test} want {train + test} rows, got "
-                          f"{len(factors)}")
-    rows = rng.permutation(len(factors))[:train + test]
+        raise KvoiceError(
+            f"codes: train={train} and test={test} want {train + test} rows, got {len(factors)}"
+        )
+    rows = rng.permutation(len(factors))[: train + test]
     for k, factor in enumerate(factors[rows[:train]].T):
         if (factor == factor[0]).all():
             raise KvoiceError(f"train={train} rows show one level only of factor {k}: take more")
@@ -659,8 +719,10 @@ def _matrix(matrix, name, factors=2):
     """
     matrix = np.asarray(matrix, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] < 2 or matrix.shape[1] < factors:
-        raise KvoiceError(f"{name} has to be [codes, factors], 2 or more by {factors} or more, got "
-                          f"{list(matrix.shape)}")
+        raise KvoiceError(
+            f"{name} has to be [codes, factors], 2 or more by {factors} or more, got "
+            f"{list(matrix.shape)}"
+        )
     if not np.isfinite(matrix).all() or (matrix < 0).any():
         raise KvoiceError(f"{name} has to be finite and not below 0")
     return matrix
@@ -674,11 +736,15 @@ def _codes(codes):
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.dtype.kind not in "fiu" or len(codes) < 2 or codes.shape[1] < 2:
-        raise KvoiceError("codes has to be [rows, codes] numbers with 2 rows and 2 codes or more, got "
-                          f"{list(codes.shape)} {codes.dtype}")
+        raise KvoiceError(
+            "codes has to be [rows, codes] numbers with 2 rows and 2 codes or more, got "
+            f"{list(codes.shape)} {codes.dtype}"
+        )
     if not np.isfinite(codes).all():
-        raise KvoiceError("codes has to be finite, got NaN or infinite values in row "
-                          f"{np.argmin(np.isfinite(codes).all(axis=1))}")
+        raise KvoiceError(
+            "codes has to be finite, got NaN or infinite values in row "
+            f"{np.argmin(np.isfinite(codes).all(axis=1))}"
+        )
     return codes.astype(np.float64)
 
 
@@ -690,8 +756,10 @@ def _factors(factors):
     """
     factors = np.asarray(factors)
     if factors.ndim != 2 or factors.dtype.kind not in "iu" or not factors.size:
-        raise KvoiceError("factors has to be [rows, factors] whole numbers, the levels, got "
-                          f"{list(factors.shape)} {factors.dtype}")
+        raise KvoiceError(
+            "factors has to be [rows, factors] whole numbers, the levels, got "
+            f"{list(factors.shape)} {factors.dtype}"
+        )
     for k, factor in enumerate(factors.T):
         if (factor == factor[0]).all():
             raise KvoiceError(f"factors: factor {k} has one level only, {factor[0]}: leave it out")
@@ -706,6 +774,7 @@ def _table(codes, factors):
     """
     codes, factors = _codes(codes), _factors(factors)
     if len(codes) != len(factors):
-        raise KvoiceError(f"codes and factors have to be of the same rows, got {len(codes)} and "
-                          f"{len(factors)}")
+        raise KvoiceError(
+            f"codes and factors have to be of the same rows, got {len(codes)} and {len(factors)}"
+        )
     return codes, factors

@@ -49,8 +49,10 @@ def mel_features(mels: np.ndarray) -> np.ndarray:
     """
     mels = np.asarray(mels)
     if mels.ndim != 3 or not len(mels) or mels.shape[1] < 2:
-        raise KvoiceError(f"mels of shape [clips, time, mels] with two frames or more are wanted, "
-                          f"got {list(mels.shape)}")
+        raise KvoiceError(
+            f"mels of shape [clips, time, mels] with two frames or more are wanted, "
+            f"got {list(mels.shape)}"
+        )
     if not np.isfinite(mels).all():
         raise KvoiceError("a mel holds NaN or infinite values")
     return np.stack([_statistics(mel.astype(np.float64)) for mel in mels])
@@ -93,8 +95,10 @@ class MelSpace:
         features = mel_features(mels)
         mean = features.mean(axis=0)
         if np.abs(features - mean).max() <= 1e-9 * np.abs(features).max():  # rounding
-            raise KvoiceError(f"a reference of different clips is wanted, got {len(features)} "
-                              "without any difference")
+            raise KvoiceError(
+                f"a reference of different clips is wanted, got {len(features)} "
+                "without any difference"
+            )
         _, size, axes = np.linalg.svd(features - mean, full_matrices=False)
         kept = np.sqrt(np.sum(size[:COMPONENTS] ** 2) / len(features))
         return cls(mean, axes[:COMPONENTS].T / kept)
@@ -122,8 +126,10 @@ def frechet(points: np.ndarray, others: np.ndarray) -> float:
     """
     points, others = np.asarray(points, np.float64), np.asarray(others, np.float64)
     if len(points) != len(others) or len(points) < 2:
-        raise KvoiceError("a Frechet distance wants two sets of the same size, two clips or more; "
-                          f"got {len(points)} and {len(others)}")
+        raise KvoiceError(
+            "a Frechet distance wants two sets of the same size, two clips or more; "
+            f"got {len(points)} and {len(others)}"
+        )
     shift = points.mean(axis=0) - others.mean(axis=0)
     one, two = (np.atleast_2d(np.cov(each, rowvar=False, bias=True)) for each in (points, others))
     # tr (S1 S2)^(1/2) is the sum of the singular values of S1^(1/2) S2^(1/2): real, and stable
@@ -197,8 +203,8 @@ def warped_path(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Of all paths from the first pair of frames to the last pair, in steps of one frame in either or
     both, the one with the least sum of Euclidean distances of its pairs:
-    `D_ij = |x_i - y_j| + min(D_(i-1)j, D_i(j-1), D_(i-1)(j-1))`. Of paths that are equally good, one
-    with steps in both. All pairs of one i + j are worked out at once.
+    `D_ij = |x_i - y_j| + min(D_(i-1)j, D_i(j-1), D_(i-1)(j-1))`. Of paths that are equally good,
+    one with steps in both. All pairs of one i + j are worked out at once.
 
     Shapes: one [n, d], other [m, d] -> two arrays [pairs] int64: `one[i]` goes with `other[j]`.
 
@@ -206,13 +212,15 @@ def warped_path(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndar
         KvoiceError: If a sequence is empty or holds NaN or infinite values, or if the two differ in
             width.
 
-    Source: Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055. Differs: neither weights of the steps
+    Source: Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055. Differs: neither weights of the
+        steps
     nor a band that the path keeps to.
     """
     one, other = (_sequence(each, "a sequence", "d") for each in (one, other))
     if one.shape[1] != other.shape[1]:
-        raise KvoiceError(f"two sequences of one width are wanted, got {one.shape[1]} and "
-                          f"{other.shape[1]}")
+        raise KvoiceError(
+            f"two sequences of one width are wanted, got {one.shape[1]} and {other.shape[1]}"
+        )
     n, m = len(one), len(other)
     rows, columns = np.arange(n)[:, None], np.arange(m)
     costs = np.full((n + m - 1, n), np.inf)  # [i + j, i]
@@ -238,10 +246,11 @@ def warped_path(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndar
 def mel_cepstral_distance(mel_ln: np.ndarray, other_ln: np.ndarray, count: int = 13) -> float:
     """Computes the mel-cepstral distance of two recordings of one sentence, in dB: 0 = the same.
 
-    `10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2)` of the `mel_cepstra`, averaged over the pairs of frames
-    of their `warped_path`. With all coefficients (one fewer than bands) this is the root mean square
-    over the bands of two frames' difference in dB; with few, of their smoothed difference. It
-    depends neither on the level of a frame nor on its time. Two natural recordings are some dB
+    `10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2)` of the `mel_cepstra`, averaged over the pairs of
+    frames of their `warped_path`. With all coefficients (one fewer than bands) this is the root
+    mean square over the bands of two frames' difference in dB; with few, of their smoothed
+    difference. It depends neither on the level of a frame nor on its time. Two natural recordings
+    are some dB
     apart: compare it with that.
 
     Shapes: mel_ln [time, mels], other_ln [other time, mels] -> a float >= 0.
@@ -254,7 +263,8 @@ def mel_cepstral_distance(mel_ln: np.ndarray, other_ln: np.ndarray, count: int =
     Raises:
         KvoiceError: As `mel_cepstra` and `warped_path`.
 
-    Source: Kubichek 1993, doi:10.1109/PACRIM.1993.407206. Differs: the cepstra are of mel bands, not
+    Source: Kubichek 1993, doi:10.1109/PACRIM.1993.407206. Differs: the cepstra are of mel bands,
+        not
     of mel-generalised analysis.
     """
     one, other = mel_cepstra(mel_ln, count), mel_cepstra(other_ln, count)
@@ -264,12 +274,15 @@ def mel_cepstral_distance(mel_ln: np.ndarray, other_ln: np.ndarray, count: int =
 
 
 def log_spectral_distance(
-    magnitude: np.ndarray, other: np.ndarray, range_db: float = 60.0,
+    magnitude: np.ndarray,
+    other: np.ndarray,
+    range_db: float = 60.0,
 ) -> float:
     """Computes the log-spectral distance of two spectra of one timing, in dB, averaged over frames.
 
-    The distance of a frame is the root mean square over its bins of `20 log10(a / b)`. What lies more
-    than `range_db` below the loudest bin of the first spectrum counts as that floor in both: the depth
+    The distance of a frame is the root mean square over its bins of `20 log10(a / b)`. What lies
+    more than `range_db` below the loudest bin of the first spectrum counts as that floor in both:
+        the depth
     of a silence does not matter.
 
     Shapes: magnitude, other [frames, bins] -> a float >= 0.
@@ -277,12 +290,15 @@ def log_spectral_distance(
     Raises:
         KvoiceError: If the two differ in shape, hold no frame, or the first is silent.
 
-    Source: Gray & Markel 1976, "Distance measures for speech processing", the L2 norm. Differs: the floor.
+    Source: Gray & Markel 1976, "Distance measures for speech processing", the L2 norm. Differs: the
+        floor.
     """
     magnitude, other = np.asarray(magnitude, np.float64), np.asarray(other, np.float64)
     if magnitude.ndim != 2 or magnitude.shape != other.shape or not magnitude.size:
-        raise KvoiceError("two spectra [frames, bins] of one shape are wanted, got "
-                          f"{list(magnitude.shape)} and {list(other.shape)}")
+        raise KvoiceError(
+            "two spectra [frames, bins] of one shape are wanted, got "
+            f"{list(magnitude.shape)} and {list(other.shape)}"
+        )
     floor = magnitude.max() * 10 ** (-range_db / 20)
     if not floor > 0:
         raise KvoiceError("a spectrum that is silent has no distance from another")
@@ -295,8 +311,8 @@ def f0_errors(f0_hz: np.ndarray, other_hz: np.ndarray) -> dict[str, float | None
 
     Shapes: f0_hz [time], other_hz [time] -> a dict of three numbers:
     `rmse_cents`, the root mean square of `1200 log2(f / g)` over frames voiced in both;
-    `correlation`, Pearson's, of the logarithms there, which neither the level nor the range changes;
-    `voicing`, the share of frames that are voiced in both or in neither.
+    `correlation`, Pearson's, of the logarithms there, which neither the level nor the range
+    changes; `voicing`, the share of frames that are voiced in both or in neither.
     None where one is not defined: the first two in fewer than two such frames, the correlation also
     where either F0 is constant, and the last where there is no frame.
 
@@ -311,8 +327,10 @@ def f0_errors(f0_hz: np.ndarray, other_hz: np.ndarray) -> dict[str, float | None
     """
     f0_hz, other_hz = np.asarray(f0_hz, np.float64), np.asarray(other_hz, np.float64)
     if f0_hz.ndim != 1 or f0_hz.shape != other_hz.shape:
-        raise KvoiceError("two tracks [time] of one length are wanted, got "
-                          f"{list(f0_hz.shape)} and {list(other_hz.shape)}")
+        raise KvoiceError(
+            "two tracks [time] of one length are wanted, got "
+            f"{list(f0_hz.shape)} and {list(other_hz.shape)}"
+        )
     voiced, other_voiced = f0_hz > 0, other_hz > 0
     both = voiced & other_voiced
     errors = {"rmse_cents": None, "correlation": None, "voicing": None}
@@ -330,7 +348,9 @@ def f0_errors(f0_hz: np.ndarray, other_hz: np.ndarray) -> dict[str, float | None
 
 
 def equal_error_rate(
-    same: np.ndarray, different: np.ndarray, weights: tuple[np.ndarray, np.ndarray] | None = None,
+    same: np.ndarray,
+    different: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[float, float]:
     """Computes the error rate of trials at the threshold of equal false acceptance and rejection.
 
@@ -381,8 +401,10 @@ def equal_error_rates(same: np.ndarray, different: np.ndarray, weights):
     for pair in weights:
         sums = [np.append(0, np.cumsum(np.asarray(own)[order])) for own, order in zip(pair, orders)]
         if not sums[0][-1] or not sums[1][-1]:
-            raise KvoiceError("an equal error rate wants trials of one speaker and of two, got "
-                              f"{len(same)} and {len(different)}, of weight {sums[0][-1]} and {sums[1][-1]}")
+            raise KvoiceError(
+                "an equal error rate wants trials of one speaker and of two, got "
+                f"{len(same)} and {len(different)}, of weight {sums[0][-1]} and {sums[1][-1]}"
+            )
 
         def errors(k):
             """Of an operating point: the share rejected of one speaker's, and accepted of two's."""
@@ -394,8 +416,10 @@ def equal_error_rates(same: np.ndarray, different: np.ndarray, weights):
         before, here = errors(after - 1), errors(after)
         lacking, excess = before[1] - before[0], here[0] - here[1]
         share = lacking / (excess + lacking)  # 1 where the excess is 0 there
-        yield tuple(float((1 - share) * one + share * two) for one, two in (
-            (before[0], here[0]), (thresholds[after - 1], thresholds[after])))
+        yield tuple(
+            float((1 - share) * one + share * two)
+            for one, two in ((before[0], here[0]), (thresholds[after - 1], thresholds[after]))
+        )
 
 
 def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
@@ -419,8 +443,10 @@ def silhouette(points: np.ndarray, labels: np.ndarray) -> float:
     points = _sequence(points, "a set of points", "d")
     names, own = np.unique(labels, return_inverse=True)
     if len(own) != len(points) or not 2 <= len(names) < len(points):
-        raise KvoiceError("a silhouette wants two labels or more, not all of one point, got "
-                          f"{len(names)} labels of {len(own)} for {len(points)} points")
+        raise KvoiceError(
+            "a silhouette wants two labels or more, not all of one point, got "
+            f"{len(names)} labels of {len(own)} for {len(points)} points"
+        )
     length = np.linalg.norm(points, axis=1, keepdims=True)
     units = points / np.where(length > 0, length, 1)  # a point at zero is 1 away from all
     sizes = np.bincount(own)

@@ -8,8 +8,14 @@ from kvoice.models.speakerencoder import SpeakerEncoder
 from kvoice.models.voicegan import VoiceGAN
 from kvoice.models.waveglow import WaveGlow
 
-MODELS = {"adainvc": AdaINVC, "betavae": BetaVAE, "classifier": Classifier,
-          "speakerencoder": SpeakerEncoder, "voicegan": VoiceGAN, "waveglow": WaveGlow}
+MODELS = {
+    "adainvc": AdaINVC,
+    "betavae": BetaVAE,
+    "classifier": Classifier,
+    "speakerencoder": SpeakerEncoder,
+    "voicegan": VoiceGAN,
+    "waveglow": WaveGlow,
+}
 
 
 def named(verb: str) -> list[str]:
@@ -28,5 +34,7 @@ def check(run, verb: str) -> None:
         KvoiceError: If it does not.
     """
     if run.config["model_name"] not in named(verb):
-        raise KvoiceError(f"{run.path}: is a run of {run.config['model_name']}, expected one of "
-                          f"{', '.join(named(verb))}")
+        raise KvoiceError(
+            f"{run.path}: is a run of {run.config['model_name']}, expected one of "
+            f"{', '.join(named(verb))}"
+        )

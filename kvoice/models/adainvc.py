@@ -1,4 +1,5 @@
-"""AdaIN-VC: one-shot voice conversion by separating speaker and content with instance normalisation.
+"""AdaIN-VC: one-shot voice conversion by separating speaker and content with instance
+normalisation.
 
 A content encoder removes what is constant over time, a speaker encoder keeps only that, and a
 decoder combines the two: it converts the content of one recording to the voice of another.
@@ -8,13 +9,13 @@ Sources:
     Chou, Yeh & Lee 2019, arXiv:1904.05742. The networks are those of the authors' public code and
     checkpoint (August 2019), which differ from the paper: normalisation before the activation, no
     dropout, a learned log-variance with the ordinary KL, whose weight grows to 1.
-    With 512 mels 9,040,512 parameters, with 80 mels 4,892,880. Differs: convolutions and dense layers
-    draw their first weights as PyTorch does; Adam's epsilon is added before the bias of the second
-    moment is corrected, as Keras has it.
+    With 512 mels 9,040,512 parameters, with 80 mels 4,892,880. Differs: convolutions and dense
+    layers draw their first weights as PyTorch does; Adam's epsilon is added before the bias of the
+    second moment is corrected, as Keras has it.
     The options: a decoder of 5 or 7 stages (those beyond the encoders' do not upsample); a content
-    encoder without normalisation; `speaker="statistics"`, one encoder for both, whose means and spreads
-    the mirrored layers of the decoder take instead of predicted ones, as Huang & Belongie 2017,
-    arXiv:1703.06868, take the statistics of a style image.
+    encoder without normalisation; `speaker="statistics"`, one encoder for both, whose means and
+    spreads the mirrored layers of the decoder take instead of predicted ones, as Huang & Belongie
+    2017, arXiv:1703.06868, take the statistics of a style image.
 """
 
 import keras
@@ -33,9 +34,11 @@ PARTS = ("bank", "speaker", "content", "decoder")  # those that have a width
 
 def _uniform(inputs):
     """Keyword arguments of a layer that begins as PyTorch's do, given the inputs of a unit."""
-    bound = inputs ** -0.5
-    return {name: keras.initializers.RandomUniform(-bound, bound)
-            for name in ("kernel_initializer", "bias_initializer")}
+    bound = inputs**-0.5
+    return {
+        name: keras.initializers.RandomUniform(-bound, bound)
+        for name in ("kernel_initializer", "bias_initializer")
+    }
 
 
 def _conv(x, filters, kernel=1, stride=1, **more):
@@ -48,8 +51,9 @@ def _dense(x, units, name=None):
 
 def _bank(mel, width, kernels):
     """Convolutions of 1 to `kernels` frames side by side, then the mel itself."""
-    features = [ops.relu(_conv(mel, width, k, name=f"conv_bank_{k - 1}"))
-                for k in range(1, kernels + 1)]
+    features = [
+        ops.relu(_conv(mel, width, k, name=f"conv_bank_{k - 1}")) for k in range(1, kernels + 1)
+    ]
     return layers.Concatenate()([*features, mel])
 
 
@@ -59,7 +63,13 @@ def _shorter(x, stride):
 
 
 def speaker_encoder(
-    mels: int, bank: int, kernels: int, width: int, size: int, kernel: int, stages: int,
+    mels: int,
+    bank: int,
+    kernels: int,
+    width: int,
+    size: int,
+    kernel: int,
+    stages: int,
     dense_blocks: int,
 ) -> keras.Model:
     """The speaker encoder: [batch, time, mels] -> `embedding` [batch, size]."""
@@ -78,12 +88,20 @@ def speaker_encoder(
 
 
 def content_encoder(
-    mels: int, bank: int, kernels: int, width: int, size: int, kernel: int, stages: int, norm: bool,
+    mels: int,
+    bank: int,
+    kernels: int,
+    width: int,
+    size: int,
+    kernel: int,
+    stages: int,
+    norm: bool,
     statistics: bool,
 ) -> keras.Model:
     """The content encoder: the posterior of the content, and the instance statistics.
 
-    Shapes: [batch, time, mels] -> dict of `mean` and `log_var` [batch, ceil(time / 2**stages), size]
+    Shapes: [batch, time, mels] -> dict of `mean` and `log_var` [batch, ceil(time / 2**stages),
+        size]
     and, with `statistics`, `styles` [batch, layers, 2 * width], those of the last layer first.
     """
     mel = keras.Input((None, mels), name="mel")
@@ -105,8 +123,10 @@ def content_encoder(
         y = ops.relu(normalised(_conv(x, width, kernel, name=f"first_conv_layers_{i}")))
         y = ops.relu(normalised(_conv(y, width, kernel, stride, name=f"second_conv_layers_{i}")))
         x = y + _shorter(x, stride)
-    outputs = {"mean": _conv(x, size, name="mean_layer", dtype="float32"),
-               "log_var": _conv(x, size, name="std_layer", dtype="float32")}
+    outputs = {
+        "mean": _conv(x, size, name="mean_layer", dtype="float32"),
+        "log_var": _conv(x, size, name="std_layer", dtype="float32"),
+    }
     if statistics:
         outputs["styles"] = ops.stack(taken[::-1], axis=1)
     return keras.Model(mel, outputs, name="content_encoder")
@@ -118,12 +138,19 @@ def styles_of(size: int, width: int, blocks: int) -> keras.Model:
     Shapes: [batch, size] -> [batch, 2 * blocks, 2 * width].
     """
     embedding = keras.Input((size,), name="embedding")
-    affine = [_dense(embedding, 2 * width, name=f"conv_affine_layers_{i}") for i in range(2 * blocks)]
+    affine = [
+        _dense(embedding, 2 * width, name=f"conv_affine_layers_{i}") for i in range(2 * blocks)
+    ]
     return keras.Model(embedding, ops.stack(affine, axis=1), name="styles")
 
 
 def decoder(
-    size: int, width: int, mels: int, kernel: int, stages: int, upsampling: int,
+    size: int,
+    width: int,
+    mels: int,
+    kernel: int,
+    stages: int,
+    upsampling: int,
 ) -> keras.Model:
     """The decoder: predicts a mel from content and the statistics of its AdaIN layers.
 
@@ -141,7 +168,9 @@ def decoder(
         if up > 1:
             x, y = layers.UpSampling1D(up)(x), PixelShuffle1D(up)(y)
         x = ops.relu(AdaIN()(y, styles[:, 2 * i + 1])) + x
-    return keras.Model([content, styles], _conv(x, mels, name="out_conv_layer", dtype="float32"), name="decoder")
+    return keras.Model(
+        [content, styles], _conv(x, mels, name="out_conv_layer", dtype="float32"), name="decoder"
+    )
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
@@ -191,43 +220,82 @@ class AdaINVC(StepModel):
         return f"content {content}, voice from {values['speaker']}"
 
     def __init__(
-        self, *, mels: int, width: dict[str, int], latents: int = 128, embedding: int = 128,
-        bank: int = 8, kernel: int = 5, encoder_stages: int = 3, decoder_stages: int = 3,
-        dense_blocks: int = 6, content_norm: bool = True, speaker: str = "encoder",
-        reconstruction_weight: float = 10.0, kl_weight: float = 1.0, anneal_steps: int = 20_000,
-        seed: int = 0, **kwargs,
+        self,
+        *,
+        mels: int,
+        width: dict[str, int],
+        latents: int = 128,
+        embedding: int = 128,
+        bank: int = 8,
+        kernel: int = 5,
+        encoder_stages: int = 3,
+        decoder_stages: int = 3,
+        dense_blocks: int = 6,
+        content_norm: bool = True,
+        speaker: str = "encoder",
+        reconstruction_weight: float = 10.0,
+        kl_weight: float = 1.0,
+        anneal_steps: int = 20_000,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         width = dict(width)
         if sorted(width) != sorted(PARTS):
             raise ValueError(f"width: {', '.join(width) or 'nothing'} must be {', '.join(PARTS)}.")
         for name, value, least in (
-                ("mels", mels, 1), *((f"width.{part}", each, 1) for part, each in width.items()),
-                ("latents", latents, 1), ("embedding", embedding, 1), ("bank", bank, 1),
-                ("kernel", kernel, 1), ("encoder_stages", encoder_stages, 1),
-                ("dense_blocks", dense_blocks, 0), ("reconstruction_weight", reconstruction_weight, 0),
-                ("kl_weight", kl_weight, 0), ("anneal_steps", anneal_steps, 0), ("seed", seed, 0)):
+            ("mels", mels, 1),
+            *((f"width.{part}", each, 1) for part, each in width.items()),
+            ("latents", latents, 1),
+            ("embedding", embedding, 1),
+            ("bank", bank, 1),
+            ("kernel", kernel, 1),
+            ("encoder_stages", encoder_stages, 1),
+            ("dense_blocks", dense_blocks, 0),
+            ("reconstruction_weight", reconstruction_weight, 0),
+            ("kl_weight", kl_weight, 0),
+            ("anneal_steps", anneal_steps, 0),
+            ("seed", seed, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         if kernel % 2 == 0:
             raise ValueError(f"kernel: {kernel} must be odd.")
         if decoder_stages < encoder_stages:
-            raise ValueError(f"decoder_stages: {decoder_stages} must be at least the {encoder_stages} of "
-                             "the encoders, whose halvings it undoes.")
+            raise ValueError(
+                f"decoder_stages: {decoder_stages} must be at least the {encoder_stages} of "
+                "the encoders, whose halvings it undoes."
+            )
         if speaker not in SPEAKERS:
             raise ValueError(f"speaker: {speaker!r} is none of {', '.join(SPEAKERS)}.")
         if speaker == "statistics":
             if not content_norm:
-                raise ValueError("content_norm: must be true where the statistics that it removes "
-                                 "represent the speaker.")
+                raise ValueError(
+                    "content_norm: must be true where the statistics that it removes "
+                    "represent the speaker."
+                )
             if decoder_stages != encoder_stages or width["content"] != width["decoder"]:
-                raise ValueError("decoder_stages and width.decoder: must be those of the content encoder, "
-                                 "whose statistics its layers take.")
+                raise ValueError(
+                    "decoder_stages and width.decoder: must be those of the content encoder, "
+                    "whose statistics its layers take."
+                )
         self._config = dict(
-            mels=mels, width=width, latents=latents, embedding=embedding, bank=bank, kernel=kernel,
-            encoder_stages=encoder_stages, decoder_stages=decoder_stages, dense_blocks=dense_blocks,
-            content_norm=content_norm, speaker=speaker, reconstruction_weight=reconstruction_weight,
-            kl_weight=kl_weight, anneal_steps=anneal_steps, seed=seed)
+            mels=mels,
+            width=width,
+            latents=latents,
+            embedding=embedding,
+            bank=bank,
+            kernel=kernel,
+            encoder_stages=encoder_stages,
+            decoder_stages=decoder_stages,
+            dense_blocks=dense_blocks,
+            content_norm=content_norm,
+            speaker=speaker,
+            reconstruction_weight=reconstruction_weight,
+            kl_weight=kl_weight,
+            anneal_steps=anneal_steps,
+            seed=seed,
+        )
         self.mels, self.speaker = mels, speaker
         self.reconstruction_weight, self.kl_weight = reconstruction_weight, kl_weight
         self.anneal_steps = anneal_steps
@@ -238,13 +306,16 @@ class AdaINVC(StepModel):
         entry = (mels, width["bank"], bank)
         statistics = speaker == "statistics"
         self.content_encoder = content_encoder(
-            *entry, width["content"], latents, kernel, encoder_stages, content_norm, statistics)
+            *entry, width["content"], latents, kernel, encoder_stages, content_norm, statistics
+        )
         if not statistics:
             self.speaker_encoder = speaker_encoder(
-                *entry, width["speaker"], embedding, kernel, encoder_stages, dense_blocks)
+                *entry, width["speaker"], embedding, kernel, encoder_stages, dense_blocks
+            )
             self.styles = styles_of(embedding, width["decoder"], 2 * decoder_stages)
         self.decoder = decoder(
-            latents, width["decoder"], mels, kernel, decoder_stages, encoder_stages)
+            latents, width["decoder"], mels, kernel, decoder_stages, encoder_stages
+        )
         self._random = keras.random.SeedGenerator(seed)
         self.bands = Standardised(mels, dtype="float32")
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
@@ -296,7 +367,8 @@ class AdaINVC(StepModel):
     def _encoder(self):
         """Returns both encoders as one function of standardised mels.
 
-        By `predict_on_batch`: TensorFlow traces a graph for the first length and one for all others; JAX
+        By `predict_on_batch`: TensorFlow traces a graph for the first length and one for all
+            others; JAX
         compiles for every length, which is faster than to do so for every operation by itself.
         """
         if self._encode_on_batch is None:
@@ -318,7 +390,9 @@ class AdaINVC(StepModel):
         Shapes: `content` [time, latents], `styles` [style layers, 2 * width] -> [time * 2**stages,
         mels]: up to 2**stages - 1 frames more than the encoded recording had.
         """
-        decoded = self.decoder.predict_on_batch([np.float32(content)[None], np.float32(styles)[None]])
+        decoded = self.decoder.predict_on_batch(
+            [np.float32(content)[None], np.float32(styles)[None]]
+        )
         return ops.convert_to_numpy(self.bands.undone(decoded))[0]
 
     # Training
@@ -331,7 +405,10 @@ class AdaINVC(StepModel):
         share = ops.minimum(1.0, (self.step + 1) / self.anneal_steps) if self.anneal_steps else 1.0
         weight = self.kl_weight * share * ops.ones(())
         return self.reconstruction_weight * reconstruction + weight * kl, {
-            "reconstruction": reconstruction, "kl": kl, "kl_weight": weight}
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "kl_weight": weight,
+        }
 
     def train_on(self, batch):
         loss, terms = self.update("vae", lambda: self.loss_and_terms(batch, training=True))

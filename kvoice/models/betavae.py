@@ -6,19 +6,19 @@ above 1, which penalises latents that share information. The pairs of encoder an
 `ARCHITECTURES`, the objectives in `OBJECTIVES`.
 
 Sources:
-    Higgins et al. 2017 (beta-VAE, ICLR), Burgess et al. 2018, arXiv:1804.03599 (capacity), Chen et al.
-    2018, arXiv:1802.04942 (beta-TCVAE), Kim & Mnih 2018, arXiv:1802.05983 (FactorVAE), Kingma et al.
-    2016, arXiv:1606.04934 (free bits). The pair `utterance` follows the encoder of the speech system
-    that put a beta-VAE before VoiceLoop (Taigman et al. 2018, arXiv:1707.06588): four convolutions of
-    3 x 3, their mean over time, 64 latents. Differs: mels in place of vocoder features; padding takes
-    no part in the mean; batch normalisation of that mean
+    Higgins et al. 2017 (beta-VAE, ICLR), Burgess et al. 2018, arXiv:1804.03599 (capacity), Chen et
+    al. 2018, arXiv:1802.04942 (beta-TCVAE), Kim & Mnih 2018, arXiv:1802.05983 (FactorVAE), Kingma
+    et al. 2016, arXiv:1606.04934 (free bits). The pair `utterance` follows the encoder of the
+    speech system that put a beta-VAE before VoiceLoop (Taigman et al. 2018, arXiv:1707.06588): four
+    convolutions of 3 x 3, their mean over time, 64 latents. Differs: mels in place of vocoder
+    features; padding takes no part in the mean; batch normalisation of that mean
     in place of weight normalisation; the decoder is a stack of convolutions that is conditioned
     on the phone of each frame, in place of VoiceLoop and its attention.
     The pair `dense` has the layers of the earlier VAE on tones (400 units, leaky ReLU, ReLU),
-    `convolutional` its convolutions of 5 x 5 (16, 32, then 500 units): strides in place of pooling, no
-    dropout, no ReLU on mean and log-variance, which kept every sigma above 1. `recurrent` has LSTMs and
-    additive attention (Bahdanau et al. 2015, arXiv:1409.0473) as the earlier one, but one code for
-    an item where that had one for each frame. The pair `shift` is our own.
+    `convolutional` its convolutions of 5 x 5 (16, 32, then 500 units): strides in place of pooling,
+    no dropout, no ReLU on mean and log-variance, which kept every sigma above 1. `recurrent` has
+    LSTMs and additive attention (Bahdanau et al. 2015, arXiv:1409.0473) as the earlier one, but one
+    code for an item where that had one for each frame. The pair `shift` is our own.
 """
 
 import math
@@ -51,7 +51,8 @@ def _posterior(x, latents):
 def dense(shape: tuple[int, int], latents: int, width: int) -> tuple[keras.Model, keras.Model]:
     """One hidden layer each way: 400 units published.
 
-    Shapes: items [batch, *shape] -> [batch, 2 * latents]; codes [batch, latents] -> [batch, *shape].
+    Shapes: items [batch, *shape] -> [batch, 2 * latents]; codes [batch, latents] -> [batch,
+        *shape].
     """
     x = items = keras.Input(shape)
     x = layers.LeakyReLU(0.2)(layers.Dense(width)(layers.Flatten()(x)))
@@ -63,7 +64,9 @@ def dense(shape: tuple[int, int], latents: int, width: int) -> tuple[keras.Model
 
 
 def convolutional(
-    shape: tuple[int, int], latents: int, width: int,
+    shape: tuple[int, int],
+    latents: int,
+    width: int,
 ) -> tuple[keras.Model, keras.Model]:
     """Two convolutions of 5 x 5 with strides, one hidden layer, and the way back.
 
@@ -137,9 +140,15 @@ def recurrent(shape: tuple[int, int], latents: int, width: int) -> tuple[keras.M
 
 
 def utterance(
-    shape: tuple[int, int], latents: int, width: int, phones: int, dropout: float, seed: int,
+    shape: tuple[int, int],
+    latents: int,
+    width: int,
+    phones: int,
+    dropout: float,
+    seed: int,
 ) -> tuple[keras.Model, keras.Model]:
-    """Four convolutions of 3 x 3 and their mean over the frames of the utterance; see the docstring.
+    """Four convolutions of 3 x 3 and their mean over the frames of the utterance; see the
+    docstring.
 
     Published: a width of 32, dropout of 0.1.
 
@@ -154,7 +163,8 @@ def utterance(
     inside = layers.Reshape((-1, 1, 1))(mask)  # [B, T, 1, 1]
     x = layers.Reshape((-1, mels, 1))(items) * inside  # [B, T, M, 1]
     for i, (channels, strides) in enumerate(
-            ((width, (1, 1)), (width, (2, 1)), (2 * width, 2), (width, 2))):
+        ((width, (1, 1)), (width, (2, 1)), (2 * width, 2), (width, 2))
+    ):
         if i:
             x = layers.SpatialDropout2D(dropout, seed=seed + i)(x)
         x = layers.Conv2D(channels, 3, strides, padding="same", activation="relu")(x)
@@ -178,15 +188,21 @@ def utterance(
     voice = layers.Dense(4 * width)(codes)[:, None, :]
     x = x + voice
     for dilation in (1, 2, 4, 1):
-        gate, change = (layers.Conv1D(4 * width, 5, dilation_rate=dilation, padding="same")(x)
-                        for _ in range(2))
+        gate, change = (
+            layers.Conv1D(4 * width, 5, dilation_rate=dilation, padding="same")(x) for _ in range(2)
+        )
         bias = layers.Dense(4 * width)(codes)[:, None, :]
         x = x + layers.Activation("sigmoid")(gate) * layers.Activation("tanh")(change + bias)
     return encoder, keras.Model([codes, phone], layers.Dense(mels, dtype="float32")(x))
 
 
-ARCHITECTURES = {"dense": dense, "convolutional": convolutional, "shift": shift,
-                 "recurrent": recurrent, "utterance": utterance}
+ARCHITECTURES = {
+    "dense": dense,
+    "convolutional": convolutional,
+    "shift": shift,
+    "recurrent": recurrent,
+    "utterance": utterance,
+}
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
@@ -201,13 +217,13 @@ class BetaVAE(StepModel):
     * "factorvae": `KL + gamma * TC`, estimated by a discriminator that separates codes from codes
       whose latents were permuted independently over the batch.
 
-    Over `anneal_steps` beta goes linearly from `beta_start` (below 1 counts as 1 in "tcvae"), and gamma
-    of "factorvae" and the capacity from 0. With a falling beta the latents become active one after
-    the other, as with a growing capacity. For
+    Over `anneal_steps` beta goes linearly from `beta_start` (below 1 counts as 1 in "tcvae"), and
+    gamma of "factorvae" and the capacity from 0. With a falling beta the latents become active one
+    after the other, as with a growing capacity. For
     pictures and tones the cost is summed over the values of an item; for mels it is summed over the
-    bands and averaged over the frames of the utterance, as in the speech system. The KL is summed over
-    the latents (`kl="sum"`, the literature) or averaged over them (`kl="mean"`, the speech system: beta
-    = 1 there is 1 / latents here). The logs give the sum in both.
+    bands and averaged over the frames of the utterance, as in the speech system. The KL is summed
+    over the latents (`kl="sum"`, the literature) or averaged over them (`kl="mean"`, the speech
+    system: beta = 1 there is 1 / latents here). The logs give the sum in both.
 
     Args:
         shape: Shape of an item: (height, width), (time, bins) or (frames, mels).
@@ -238,8 +254,15 @@ class BetaVAE(StepModel):
     """
 
     verbs = ("encode", "traverse")
-    terms = ("loss", "reconstruction", "kl", "elbo", "total_correlation", "active_units",
-             "loss_discriminator")
+    terms = (
+        "loss",
+        "reconstruction",
+        "kl",
+        "elbo",
+        "total_correlation",
+        "active_units",
+        "loss_discriminator",
+    )
 
     @classmethod
     def arrays(cls, values):
@@ -261,24 +284,46 @@ class BetaVAE(StepModel):
         return f"{values['latents']} latents{conditioned}"
 
     def __init__(
-        self, *, shape: tuple[int, int], low: float, high: float, domain: str = "image",
-        architecture: str = "convolutional", latents: int = 10, width: int = 32,
-        likelihood: str = "gaussian", sigma: float = 0.1, objective: str = "beta",
-        beta: float = 4.0, beta_start: float = 0.0, gamma: float = 100.0,
-        capacity_nats: float = 20.0, anneal_steps: int = 0, free_nats: float = 0.0, kl: str = "sum",
-        phones: int = 0, dropout: float = 0.0, seed: int = 0, **kwargs,
+        self,
+        *,
+        shape: tuple[int, int],
+        low: float,
+        high: float,
+        domain: str = "image",
+        architecture: str = "convolutional",
+        latents: int = 10,
+        width: int = 32,
+        likelihood: str = "gaussian",
+        sigma: float = 0.1,
+        objective: str = "beta",
+        beta: float = 4.0,
+        beta_start: float = 0.0,
+        gamma: float = 100.0,
+        capacity_nats: float = 20.0,
+        anneal_steps: int = 0,
+        free_nats: float = 0.0,
+        kl: str = "sum",
+        phones: int = 0,
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
         for name, value, known in (
-                ("architecture", architecture, ARCHITECTURES), ("objective", objective, OBJECTIVES),
-                ("likelihood", likelihood, LIKELIHOODS), ("kl", kl, CONVENTIONS),
-                ("domain", domain, ("image", "mel"))):
+            ("architecture", architecture, ARCHITECTURES),
+            ("objective", objective, OBJECTIVES),
+            ("likelihood", likelihood, LIKELIHOODS),
+            ("kl", kl, CONVENTIONS),
+            ("domain", domain, ("image", "mel")),
+        ):
             if value not in known:
                 raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}.")
         if (domain == "mel") != (architecture == "utterance"):
-            raise ValueError(f"architecture: {architecture!r} does not fit domain {domain!r}: "
-                             "utterance is for mels, the others are for images.")
+            raise ValueError(
+                f"architecture: {architecture!r} does not fit domain {domain!r}: "
+                "utterance is for mels, the others are for images."
+            )
         if len(shape) != 2:
             raise ValueError(f"shape: {shape} must be two numbers, rows and columns.")
         if phones and domain != "mel":
@@ -286,11 +331,18 @@ class BetaVAE(StepModel):
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
         for name, value, least in (
-                ("latents", latents, 2), ("width", width, 2), ("beta", beta, 0),
-                ("beta_start", beta_start, 0), ("gamma", gamma, 0),
-                ("capacity_nats", capacity_nats, 0), ("anneal_steps", anneal_steps, 0),
-                ("free_nats", free_nats, 0), ("phones", phones, 0), ("dropout", dropout, 0),
-                ("seed", seed, 0)):
+            ("latents", latents, 2),
+            ("width", width, 2),
+            ("beta", beta, 0),
+            ("beta_start", beta_start, 0),
+            ("gamma", gamma, 0),
+            ("capacity_nats", capacity_nats, 0),
+            ("anneal_steps", anneal_steps, 0),
+            ("free_nats", free_nats, 0),
+            ("phones", phones, 0),
+            ("dropout", dropout, 0),
+            ("seed", seed, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         if not sigma > 0:
@@ -298,10 +350,27 @@ class BetaVAE(StepModel):
         if dropout >= 1:
             raise ValueError(f"dropout: {dropout} must be below 1.")
         self._config = dict(
-            shape=shape, low=low, high=high, domain=domain, architecture=architecture,
-            latents=latents, width=width, likelihood=likelihood, sigma=sigma, objective=objective,
-            beta=beta, beta_start=beta_start, gamma=gamma, capacity_nats=capacity_nats,
-            anneal_steps=anneal_steps, free_nats=free_nats, kl=kl, phones=phones, dropout=dropout, seed=seed)
+            shape=shape,
+            low=low,
+            high=high,
+            domain=domain,
+            architecture=architecture,
+            latents=latents,
+            width=width,
+            likelihood=likelihood,
+            sigma=sigma,
+            objective=objective,
+            beta=beta,
+            beta_start=beta_start,
+            gamma=gamma,
+            capacity_nats=capacity_nats,
+            anneal_steps=anneal_steps,
+            free_nats=free_nats,
+            kl=kl,
+            phones=phones,
+            dropout=dropout,
+            seed=seed,
+        )
         self.shape, self.low, self.high, self.domain = shape, low, high, domain
         self.latents, self.phones = latents, phones
         self.likelihood, self.sigma, self.objective = likelihood, sigma, objective
@@ -314,9 +383,13 @@ class BetaVAE(StepModel):
         self.encoder, self.decoder = ARCHITECTURES[architecture](shape, latents, width, **more)
         if objective == "factorvae":
             self.discriminator = keras.Sequential(
-                [keras.Input((latents,)),
-                 *(layers.Dense(DISCRIMINATOR, activation="leaky_relu") for _ in range(4)),
-                 layers.Dense(1, dtype="float32")], name="discriminator")
+                [
+                    keras.Input((latents,)),
+                    *(layers.Dense(DISCRIMINATOR, activation="leaky_relu") for _ in range(4)),
+                    layers.Dense(1, dtype="float32"),
+                ],
+                name="discriminator",
+            )
         self._random = keras.random.SeedGenerator(seed)
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
         self.built = True
@@ -341,8 +414,12 @@ class BetaVAE(StepModel):
         noise = keras.random.normal(ops.shape(mean), seed=self._random)
         codes = mean + ops.exp(log_var / 2) * noise
         inputs = [codes, batch["phone"]] if self.phones else codes
-        return {"mean": mean, "log_var": log_var, "codes": codes,
-                "decoded": self.decoder(inputs, training=training)}
+        return {
+            "mean": mean,
+            "log_var": log_var,
+            "codes": codes,
+            "decoded": self.decoder(inputs, training=training),
+        }
 
     def _encoder_inputs(self, batch):
         items = self._scaled(batch[self.domain])
@@ -354,13 +431,17 @@ class BetaVAE(StepModel):
     # Verbs
 
     def encode(
-        self, items: np.ndarray, mask: np.ndarray | None = None, batch: int = 64,
+        self,
+        items: np.ndarray,
+        mask: np.ndarray | None = None,
+        batch: int = 64,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the posteriors of items as NumPy arrays.
 
         Utterances are padded to a multiple of 8 frames; what is outside of the mask does not count.
 
-        Shapes: `items` [n, *shape], mels [n, time, mels] in the unit of the Spec, `mask` [n, time], 1
+        Shapes: `items` [n, *shape], mels [n, time, mels] in the unit of the Spec, `mask` [n, time],
+            1
         inside (all if not given) -> mean and log-variance [n, latents].
         """
         x = np.clip((np.asarray(items, np.float32) - self.low) / (self.high - self.low), 0, 1)
@@ -373,7 +454,10 @@ class BetaVAE(StepModel):
         return mean, np.clip(log_var, *LOG_VAR)
 
     def decode(
-        self, codes: np.ndarray, phone: np.ndarray | None = None, batch: int = 64,
+        self,
+        codes: np.ndarray,
+        phone: np.ndarray | None = None,
+        batch: int = 64,
     ) -> np.ndarray:
         """Decodes codes to items in the unit of the data, a NumPy array.
 
@@ -384,9 +468,14 @@ class BetaVAE(StepModel):
             ValueError: If phones are missing, or given to a decoder that takes none.
         """
         if (phone is not None) != bool(self.phones):
-            raise ValueError("phone: " + (
-                "is missing: this decoder is conditioned on the phone of each frame."
-                if self.phones else "this decoder is not conditioned on phones."))
+            raise ValueError(
+                "phone: "
+                + (
+                    "is missing: this decoder is conditioned on the phone of each frame."
+                    if self.phones
+                    else "this decoder is not conditioned on phones."
+                )
+            )
         codes = np.asarray(codes, np.float32)
         given = [codes, np.asarray(phone, np.int32)] if self.phones else codes
         decoded = self.decoder.predict(given, batch_size=batch, verbose=0)
@@ -439,8 +528,12 @@ class BetaVAE(StepModel):
             penalty = charged + share * self.gamma * correlation
         active = ops.sum(ops.cast(ops.var(mean, axis=0) > ACTIVE, "float32"))
         return reconstruction + penalty, {
-            "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl),
-            "total_correlation": correlation, "active_units": active}
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "elbo": -(reconstruction + kl),
+            "total_correlation": correlation,
+            "active_units": active,
+        }
 
     def _discrimination(self, batch):
         """Returns the discriminator's cross-entropy in nats, without a gradient of the codes."""
@@ -459,7 +552,8 @@ class BetaVAE(StepModel):
         discriminator_loss = ops.zeros(())
         if self.objective == "factorvae":
             discriminator_loss, _ = self.update(
-                "discriminator", lambda: self._discrimination(second))
+                "discriminator", lambda: self._discrimination(second)
+            )
         self.step.assign(self.step + 1)
         return {"loss": loss, **terms, "loss_discriminator": discriminator_loss}
 

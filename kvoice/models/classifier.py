@@ -29,8 +29,10 @@ from kvoice.steps import StepModel
 
 def pooled(x, channels, kernel, pool, rank):
     """A convolution, then maximum pooling, batch normalisation and ReLU; rank 1 or 2."""
-    convolution, pooling = {1: (layers.Conv1D, layers.MaxPooling1D),
-                            2: (layers.Conv2D, layers.MaxPooling2D)}[rank]
+    convolution, pooling = {
+        1: (layers.Conv1D, layers.MaxPooling1D),
+        2: (layers.Conv2D, layers.MaxPooling2D),
+    }[rank]
     x = convolution(channels, kernel, padding="same")(x)
     x = pooling(pool)(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=0.98)(x))
@@ -38,8 +40,9 @@ def pooled(x, channels, kernel, pool, rank):
 
 def both_ways(x, depth, residual, gate, skip):
     """A causal and an anti-causal WaveNet, concatenated: [batch, time, 2 * skip]."""
-    return layers.Concatenate()([
-        WaveNet(depth, residual, gate, skip, backwards=way)(x) for way in (False, True)])
+    return layers.Concatenate()(
+        [WaveNet(depth, residual, gate, skip, backwards=way)(x) for way in (False, True)]
+    )
 
 
 def recurrent(x, depth, width, features):
@@ -106,8 +109,11 @@ def wave_lstm(x, width, depth, features):
 
 
 ARCHITECTURES = {
-    ("mel", "cnn"): mel_cnn, ("mel", "wavenet"): mel_wavenet, ("mel", "lstm"): mel_lstm,
-    ("wave", "wavenet"): wave_wavenet, ("wave", "lstm"): wave_lstm,
+    ("mel", "cnn"): mel_cnn,
+    ("mel", "wavenet"): mel_wavenet,
+    ("mel", "lstm"): mel_lstm,
+    ("wave", "wavenet"): wave_wavenet,
+    ("wave", "lstm"): wave_lstm,
 }
 
 
@@ -160,16 +166,29 @@ class Classifier(StepModel):
         return f"classifies {values['condition']} ({', '.join(names)})"
 
     def __init__(
-        self, *, shape: tuple[int, ...], low: float, high: float, labels: int,
-        condition: str = "emotion", domain: str = "mel", architecture: str = "cnn", width: int = 16,
-        depth: int = 3, wear: float = 0.0, warp: float = 0.0, seed: int = 0, **kwargs,
+        self,
+        *,
+        shape: tuple[int, ...],
+        low: float,
+        high: float,
+        labels: int,
+        condition: str = "emotion",
+        domain: str = "mel",
+        architecture: str = "cnn",
+        width: int = 16,
+        depth: int = 3,
+        wear: float = 0.0,
+        warp: float = 0.0,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         shape = tuple(shape)
         if (domain, architecture) not in ARCHITECTURES:
             known = ", ".join(f"{a} on {d}" for d, a in ARCHITECTURES)
-            raise ValueError(f"architecture: {architecture!r} on domain {domain!r} is none of "
-                             f"{known}.")
+            raise ValueError(
+                f"architecture: {architecture!r} on domain {domain!r} is none of {known}."
+            )
         if not condition:
             raise ValueError("condition: must name what to predict: emotion, gender or speaker.")
         if labels < 2:
@@ -177,19 +196,36 @@ class Classifier(StepModel):
         if not low < high:
             raise ValueError(f"low: {low} must be below high: {high}.")
         for name, value, least in (
-                ("width", width, 4), ("depth", depth, 1), ("wear", wear, 0), ("warp", warp, 0),
-                ("seed", seed, 0)):
+            ("width", width, 4),
+            ("depth", depth, 1),
+            ("wear", wear, 0),
+            ("warp", warp, 0),
+            ("seed", seed, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         smallest = smallest_crop(domain, architecture, depth)
         if len(shape) != len(smallest) or any(a < b for a, b in zip(shape, smallest)):
             sizes, wanted = (" x ".join(f"{n:,}" for n in each) for each in (shape, smallest))
             unit = {"mel": "frames x mels", "wave": "samples"}[domain]
-            raise ValueError(f"shape: {sizes} must be at least {wanted} {unit}, or pooling leaves "
-                             "nothing: set data.crop_frames so, or a smaller depth.")
+            raise ValueError(
+                f"shape: {sizes} must be at least {wanted} {unit}, or pooling leaves "
+                "nothing: set data.crop_frames so, or a smaller depth."
+            )
         self._config = dict(
-            shape=shape, low=low, high=high, labels=labels, condition=condition, domain=domain,
-            architecture=architecture, width=width, depth=depth, wear=wear, warp=warp, seed=seed)
+            shape=shape,
+            low=low,
+            high=high,
+            labels=labels,
+            condition=condition,
+            domain=domain,
+            architecture=architecture,
+            width=width,
+            depth=depth,
+            wear=wear,
+            warp=warp,
+            seed=seed,
+        )
         self.shape, self.low, self.high, self.labels = shape, low, high, labels
         self.condition, self.domain, self.architecture = condition, domain, architecture
         self.wear, self.warp = wear, warp
@@ -250,7 +286,8 @@ class Classifier(StepModel):
         """
         size = items.shape[-1]
         share = keras.random.uniform(
-            (ops.shape(items)[0], 1), -self.warp, self.warp, seed=self._random)
+            (ops.shape(items)[0], 1), -self.warp, self.warp, seed=self._random
+        )
         steps = ops.arange(size, dtype="float32")
         if self.domain == "mel":
             places = ops.clip(steps + share * size, 0, size - 1)  # [B, M]
@@ -262,14 +299,17 @@ class Classifier(StepModel):
         left = ops.cast(left, "int32")
         right = ops.minimum(left + 1, size - 1)
         return (1 - part) * ops.take_along_axis(items, left, axis=1) + part * ops.take_along_axis(
-            items, right, axis=1)
+            items, right, axis=1
+        )
 
     def _blurred_and_noisy(self, items):
         """Blurs a third of the crops, a third in part, a third not; adds noise likewise."""
         axes = tuple(range(1, len(items.shape)))
         shape = (ops.shape(items)[0],) + (1,) * len(axes)
-        share, level = (ops.clip(keras.random.uniform(shape, -1, 2, seed=self._random), 0.0, 1.0)
-                        for _ in range(2))
+        share, level = (
+            ops.clip(keras.random.uniform(shape, -1, 2, seed=self._random), 0.0, 1.0)
+            for _ in range(2)
+        )
         blurred = items[..., None]
         for _ in range(2):
             blurred = ops.average_pool(blurred, 5, 1, "same")
@@ -287,7 +327,9 @@ class Classifier(StepModel):
             items = self._blurred_and_noisy(items)
         logits = self.network(items, training=training)["logits"]
         label = batch[self.condition]
-        right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(label, "int32")), "float32")
+        right = ops.cast(
+            ops.equal(ops.argmax(logits, axis=-1), ops.cast(label, "int32")), "float32"
+        )
         return losses.label_cross_entropy(logits, label), {"accuracy": ops.mean(right)}
 
     def train_on(self, batch):

@@ -5,8 +5,8 @@ normalised to length 1, is the d-vector. The cosine of two d-vectors measures ho
 are.
 
 Sources:
-    Wan, Wang, Papir & Lopez Moreno 2018, arXiv:1710.10467 (GE2E): the loss, equations 5, 6, 8 and 9.
-    The sizes (40 mels, three LSTMs of 256, 160 frames, rectified before the norm) are those of
+    Wan, Wang, Papir & Lopez Moreno 2018, arXiv:1710.10467 (GE2E): the loss, equations 5, 6, 8 and
+    9. The sizes (40 mels, three LSTMs of 256, 160 frames, rectified before the norm) are those of
     Resemblyzer, whose published weights can be imported. Differs: the gradients of the two numbers
     that scale the cosines are not made smaller, a mean over the batch in place of the sum, one bias
     for each LSTM where PyTorch adds two, training clips of random loudness.
@@ -27,11 +27,11 @@ class SpeakerEncoder(StepModel):
     """Embeds recordings by speaker; trained by the GE2E softmax loss.
 
     With e an embedding and c_k the mean of those of speaker k in the batch, where e itself is left
-    out of the mean of its own speaker, the loss of e is the cross-entropy, in nats, of `scale * cos(e,
-    c_k) + offset` as the logits of who is speaking.
+    out of the mean of its own speaker, the loss of e is the cross-entropy, in nats, of
+    `scale * cos(e, c_k) + offset` as the logits of who is speaking.
 
-    Mels are standardised band by band with the mean and spread of the training data, which the model
-    keeps.
+    Mels are standardised band by band with the mean and spread of the training data, which the
+    model keeps.
 
     Args:
         mels: Number of mel bands of the Spec.
@@ -57,7 +57,11 @@ class SpeakerEncoder(StepModel):
     @classmethod
     def from_data(cls, values, facts):
         """As in `StepModel`."""
-        return {"mels": facts.mels, "partial_frames": facts.crop_frames, "per_speaker": facts.per_speaker}
+        return {
+            "mels": facts.mels,
+            "partial_frames": facts.crop_frames,
+            "per_speaker": facts.per_speaker,
+        }
 
     @classmethod
     def description(cls, values, names):
@@ -66,20 +70,44 @@ class SpeakerEncoder(StepModel):
         return f"embeddings of {values['embedding']} values, {window}"
 
     def __init__(
-        self, *, mels: int, partial_frames: int = 160, width: int = 256, depth: int = 3,
-        embedding: int = 256, per_speaker: int = 8, loudness: float = 0.0, wear: float = 0.0,
-        seed: int = 0, **kwargs,
+        self,
+        *,
+        mels: int,
+        partial_frames: int = 160,
+        width: int = 256,
+        depth: int = 3,
+        embedding: int = 256,
+        per_speaker: int = 8,
+        loudness: float = 0.0,
+        wear: float = 0.0,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         for name, value, least in (
-                ("mels", mels, 1), ("partial_frames", partial_frames, 2), ("width", width, 1),
-                ("depth", depth, 1), ("embedding", embedding, 2), ("per_speaker", per_speaker, 2),
-                ("loudness", loudness, 0), ("wear", wear, 0), ("seed", seed, 0)):
+            ("mels", mels, 1),
+            ("partial_frames", partial_frames, 2),
+            ("width", width, 1),
+            ("depth", depth, 1),
+            ("embedding", embedding, 2),
+            ("per_speaker", per_speaker, 2),
+            ("loudness", loudness, 0),
+            ("wear", wear, 0),
+            ("seed", seed, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         self._config = dict(
-            mels=mels, partial_frames=partial_frames, width=width, depth=depth,
-            embedding=embedding, per_speaker=per_speaker, loudness=loudness, wear=wear, seed=seed)
+            mels=mels,
+            partial_frames=partial_frames,
+            width=width,
+            depth=depth,
+            embedding=embedding,
+            per_speaker=per_speaker,
+            loudness=loudness,
+            wear=wear,
+            seed=seed,
+        )
         self.mels, self.bands = mels, Standardised(mels, dtype="float32")
         self.partial_frames, self.per_speaker = partial_frames, per_speaker
         self.loudness, self.wear = loudness, wear
@@ -92,7 +120,8 @@ class SpeakerEncoder(StepModel):
         self.network = keras.Model(mel, projected / length, name="network")
         self.scale, self.offset = (
             self.add_weight(shape=(), initializer=keras.initializers.Constant(value), name=name)
-            for name, value in (("scale", SCALE), ("offset", OFFSET)))
+            for name, value in (("scale", SCALE), ("offset", OFFSET))
+        )
         self._random = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -118,7 +147,10 @@ class SpeakerEncoder(StepModel):
         Shapes: `clips` [n, time, mels] in the unit of the Spec -> [n, embedding].
         """
         return self.network.predict(
-            ops.convert_to_numpy(self.bands(np.asarray(clips, np.float32))), batch_size=batch, verbose=0)
+            ops.convert_to_numpy(self.bands(np.asarray(clips, np.float32))),
+            batch_size=batch,
+            verbose=0,
+        )
 
     # Training
 
@@ -156,7 +188,8 @@ class SpeakerEncoder(StepModel):
 def similarities(embeddings, per_speaker: int):
     """Cosines of each embedding with the mean of every speaker, without itself in its own mean.
 
-    Shapes: `embeddings` [speakers * per_speaker, size], of length 1 and speaker by speaker -> cosines
+    Shapes: `embeddings` [speakers * per_speaker, size], of length 1 and speaker by speaker ->
+        cosines
     [speakers * per_speaker, speakers], and the number of its own speaker for each.
 
     Source: Wan et al. 2018, arXiv:1710.10467, equations 8 and 9.
@@ -169,7 +202,9 @@ def similarities(embeddings, per_speaker: int):
     own = ops.repeat(ops.arange(speakers, dtype="int32"), per_speaker)
     across = ops.matmul(embeddings, ops.transpose(_unit(sums)))  # [S * U, S]
     within = ops.sum(embeddings * _unit(others), axis=-1, keepdims=True)
-    mine = ops.cast(ops.equal(own[:, None], ops.arange(speakers, dtype="int32")[None]), across.dtype)
+    mine = ops.cast(
+        ops.equal(own[:, None], ops.arange(speakers, dtype="int32")[None]), across.dtype
+    )
     return across + mine * (within - across), own
 
 

@@ -151,7 +151,8 @@ def wave_critic(labels: int, shape: tuple[int, ...], width: int) -> keras.Model:
 def _fault_of_mel(shape):
     if len(shape) != 2 or any(size < 16 or size % 16 for size in shape):
         return (
-            f"{shape} (frames, mels) must be multiples of 16: set data.crop_frames and audio.mels so"
+            f"{shape} (frames, mels) must be multiples of 16: set data.crop_frames and audio.mels "
+            "so"
         )
     return ""
 
@@ -221,7 +222,12 @@ class VoiceGAN(StepModel):
 
     verbs = ("generate",)
     terms = (
-        "loss", "loss_generator", "wasserstein", "gradient_penalty", "class_real", "class_fake",
+        "loss",
+        "loss_generator",
+        "wasserstein",
+        "gradient_penalty",
+        "class_real",
+        "class_fake",
     )
 
     @classmethod
@@ -230,9 +236,20 @@ class VoiceGAN(StepModel):
         return facts.domains.get(values["domain"], {}) | {"labels": facts.labels}
 
     def __init__(
-        self, *, shape: tuple[int, ...], low: float, high: float, labels: int = 0,
-        condition: str = "", domain: str = "mel", noise: int = 512, width: int = 64,
-        n_critic: int = 5, penalty: float = 10.0, class_weight: float = 1.0, seed: int = 0,
+        self,
+        *,
+        shape: tuple[int, ...],
+        low: float,
+        high: float,
+        labels: int = 0,
+        condition: str = "",
+        domain: str = "mel",
+        noise: int = 512,
+        width: int = 64,
+        n_critic: int = 5,
+        penalty: float = 10.0,
+        class_weight: float = 1.0,
+        seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -252,9 +269,18 @@ class VoiceGAN(StepModel):
             if value < 0:
                 raise ValueError(f"{name}: {value} must not be negative.")
         self._config = dict(
-            shape=shape, low=low, high=high, labels=labels, condition=condition, domain=domain,
-            noise=noise, width=width, n_critic=n_critic, penalty=penalty,
-            class_weight=class_weight, seed=seed,
+            shape=shape,
+            low=low,
+            high=high,
+            labels=labels,
+            condition=condition,
+            domain=domain,
+            noise=noise,
+            width=width,
+            n_critic=n_critic,
+            penalty=penalty,
+            class_weight=class_weight,
+            seed=seed,
         )
         self.shape, self.domain, self.condition, self.labels = shape, domain, condition, labels
         self.low, self.high, self.noise_size = low, high, noise
@@ -294,7 +320,10 @@ class VoiceGAN(StepModel):
         return rng.standard_normal((count, self.noise_size)).astype("float32")
 
     def decode(
-        self, noise: np.ndarray, label: int | str | np.ndarray | None = None, batch: int = 64,
+        self,
+        noise: np.ndarray,
+        label: int | str | np.ndarray | None = None,
+        batch: int = 64,
     ) -> np.ndarray:
         """Generates items in the unit of the Spec, NumPy, from noise [n, noise] and labels.
 
@@ -325,7 +354,10 @@ class VoiceGAN(StepModel):
         return self.item(generated["image"])
 
     def generate(
-        self, count: int, label: int | str | np.ndarray | None = None, seed: int = 0,
+        self,
+        count: int,
+        label: int | str | np.ndarray | None = None,
+        seed: int = 0,
     ) -> np.ndarray:
         """Generates `count` items of a label (a name, an index, or [count] indices).
 
@@ -403,7 +435,8 @@ class VoiceGAN(StepModel):
             part = {k: v[i * count : (i + 1) * count] for k, v in batch.items()}
             loss, terms = self.update("critic", lambda: self.critic_loss(part))
         generator_loss, generator_terms = self.update(
-            "generator", lambda: self.generator_loss(part))
+            "generator", lambda: self.generator_loss(part)
+        )
         return {"loss": loss, "loss_generator": generator_loss, **terms, **generator_terms}
 
     def eval_on(self, batch):

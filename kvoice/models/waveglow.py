@@ -3,14 +3,16 @@
 Invertible steps, each conditioned on the mel, turn audio in groups of samples into noise; the
 inverse steps turn noise into audio. The model is trained with the likelihood alone.
 
-Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The network is that of the authors' public code,
-from which the paper differs in widths: 268,294,760 parameters with 512 channels, 87,879,272 with 256,
-34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples. Differs: `ln |det|` of the mixing
-where that code takes `ln det`; audio is dequantised in training, and padding does not count. The upsampler
-has four hops of taps, whatever the hop. Ours, for small networks: `upsample_to="groups"`, where the condition has
-the rate of the groups and as many channels as there are mels; and `prewhiten`, where the flow
-models the audio without the spectral envelope that the mel gives (see `layers.prewhitening`), so
-that it need not learn what is known.
+Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The network is that of the authors'
+    public code,
+from which the paper differs in widths: 268,294,760 parameters with 512 channels, 87,879,272 with
+    256,
+34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples. Differs: `ln |det|` of
+the mixing where that code takes `ln det`; audio is dequantised in training, and padding does not
+count. The upsampler has four hops of taps, whatever the hop. Ours, for small networks:
+`upsample_to="groups"`, where the condition has the rate of the groups and as many channels as there
+are mels; and `prewhiten`, where the flow models the audio without the spectral envelope that the
+mel gives (see `layers.prewhitening`), so that it need not learn what is known.
 """
 
 import math
@@ -50,17 +52,24 @@ class Upsampler(keras.layers.Layer):
         self.channels, self.rate = channels, rate
         bound = (channels * TAPS * rate) ** -0.5
         self.kernel, self.bias = (
-            self.add_weight(shape=shape, name=name,
-                            initializer=keras.initializers.RandomUniform(-bound, bound, seed + i))
+            self.add_weight(
+                shape=shape,
+                name=name,
+                initializer=keras.initializers.RandomUniform(-bound, bound, seed + i),
+            )
             for i, (name, shape) in enumerate(
-                (("kernel", (TAPS * rate, channels, channels)), ("bias", (channels,)))))
+                (("kernel", (TAPS * rate, channels, channels)), ("bias", (channels,)))
+            )
+        )
         self.built = True
 
     def call(self, mel):
         time, size = ops.shape(mel)[1], self.channels
         padded = ops.pad(mel, ((0, 0), (TAPS - 1, 0), (0, 0)))
         first = TAPS - 1
-        frames = ops.concatenate([padded[:, first - i : first - i + time] for i in range(TAPS)], axis=-1)
+        frames = ops.concatenate(
+            [padded[:, first - i : first - i + time] for i in range(TAPS)], axis=-1
+        )
         taps = ops.reshape(self.kernel.value, (TAPS, self.rate, size, size))  # [tap, step, out, in]
         taps = ops.reshape(ops.transpose(taps, (0, 3, 1, 2)), (1, TAPS * size, self.rate * size))
         steps = convolved(frames, taps, 0.0)  # [B, F, rate * C]
@@ -82,12 +91,13 @@ def channels_of(flows: int, group: int, early_every: int, early_size: int) -> li
 class WaveGlow(StepModel):
     """A flow between audio and noise, conditioned on the mel.
 
-    The loss is `(|z|^2 / (2 sigma^2) - sum of the logarithms of all scales) / samples`, in nats per sample:
-    minus the log-likelihood but for `ln(sigma) + ln(2 pi) / 2`. It may be negative. In evaluation audio is taken
+    The loss is `(|z|^2 / (2 sigma^2) - sum of the logarithms of all scales) / samples`, in nats per
+    sample: minus the log-likelihood but for `ln(sigma) + ln(2 pi) / 2`. It may be negative. In
+        evaluation audio is taken
     as it is, without the noise of training: its bits are those of the density there.
 
-    The sums of the coupling networks are in the dtype of the policy, such as bfloat16; the audio, the
-    condition and the determinants are float32 always.
+    The sums of the coupling networks are in the dtype of the policy, such as bfloat16; the audio,
+    the condition and the determinants are float32 always.
 
     Args:
         mels: Number of mel bands of the Spec.
@@ -101,7 +111,8 @@ class WaveGlow(StepModel):
         kernel: Kernel size of each layer, in steps of time; odd.
         alternate: Whether the halves of the channels swap roles from step to step, as in the first
             published weights (`waveglow_old.pt`).
-        upsample_to: "samples", as published, whose condition has `mels * group` channels; or "groups".
+        upsample_to: "samples", as published, whose condition has `mels * group` channels; or
+            "groups".
         prewhiten: Whether the audio is whitened by the envelope of the mel before the flow.
         bands: The return value of `audio.band_powers` for the mels; required with `prewhiten`.
         sigma: Standard deviation of the noise in training.
@@ -133,44 +144,91 @@ class WaveGlow(StepModel):
         return f"{values['flows']} steps of flow, {values['width']} channels"
 
     def __init__(
-        self, *, mels: int, hop: int, width: int, flows: int = 12, group: int = 8,
-        early_every: int = 4, early_size: int = 2, depth: int = 8, kernel: int = 3,
-        alternate: bool = False, upsample_to: str = "samples", prewhiten: bool = False,
-        bands: dict | None = None, sigma: float = 1.0, dequantise: bool = True, seed: int = 0,
+        self,
+        *,
+        mels: int,
+        hop: int,
+        width: int,
+        flows: int = 12,
+        group: int = 8,
+        early_every: int = 4,
+        early_size: int = 2,
+        depth: int = 8,
+        kernel: int = 3,
+        alternate: bool = False,
+        upsample_to: str = "samples",
+        prewhiten: bool = False,
+        bands: dict | None = None,
+        sigma: float = 1.0,
+        dequantise: bool = True,
+        seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         for name, value, least in (
-                ("mels", mels, 1), ("hop", hop, 1), ("width", width, 1), ("flows", flows, 1),
-                ("group", group, 2), ("early_every", early_every, 1), ("early_size", early_size, 2),
-                ("depth", depth, 1), ("kernel", kernel, 1), ("seed", seed, 0)):
+            ("mels", mels, 1),
+            ("hop", hop, 1),
+            ("width", width, 1),
+            ("flows", flows, 1),
+            ("group", group, 2),
+            ("early_every", early_every, 1),
+            ("early_size", early_size, 2),
+            ("depth", depth, 1),
+            ("kernel", kernel, 1),
+            ("seed", seed, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name}: {value} must be at least {least}.")
         for name, value in (("group", group), ("early_size", early_size)):
             if value % 2:
-                raise ValueError(f"{name}: {value} must be even, since one half of the channels "
-                                 "conditions the other.")
+                raise ValueError(
+                    f"{name}: {value} must be even, since one half of the channels "
+                    "conditions the other."
+                )
         if kernel % 2 == 0:
             raise ValueError(f"kernel: {kernel} must be odd.")
         if not sigma > 0:
             raise ValueError(f"sigma: {sigma} must be above 0.")
         if depth > 16:
-            raise ValueError(f"depth: {depth} must be at most 16: the last layer would reach {2**(depth - 1)} steps.")
+            raise ValueError(
+                f"depth: {depth} must be at most 16: the last layer would reach "
+                f"{2 ** (depth - 1)} steps."
+            )
         if upsample_to not in RATES:
             raise ValueError(f"upsample_to: {upsample_to!r} is none of {', '.join(RATES)}.")
         if upsample_to == "groups" and hop % group:
-            raise ValueError(f"group: {group} must divide the hop of {hop} samples; or set upsample_to=samples.")
+            raise ValueError(
+                f"group: {group} must divide the hop of {hop} samples; or set upsample_to=samples."
+            )
         if prewhiten and len((bands or {}).get("centres", [])) != mels:
-            raise ValueError(f"bands: those of the {mels} mels are required with prewhiten, from "
-                             "audio.band_powers.")
+            raise ValueError(
+                f"bands: those of the {mels} mels are required with prewhiten, from "
+                "audio.band_powers."
+            )
         channels = channels_of(flows, group, early_every, early_size)
         if channels[-1] < 2:
-            raise ValueError(f"early_size: {early_size} channels every {early_every} of {flows} steps leave "
-                             f"{channels[-1]} of {group}, at least 2 are needed; let fewer leave.")
+            raise ValueError(
+                f"early_size: {early_size} channels every {early_every} of {flows} steps leave "
+                f"{channels[-1]} of {group}, at least 2 are needed; let fewer leave."
+            )
         self._config = dict(
-            mels=mels, hop=hop, width=width, flows=flows, group=group, early_every=early_every,
-            early_size=early_size, depth=depth, kernel=kernel, alternate=alternate, upsample_to=upsample_to,
-            prewhiten=prewhiten, bands=bands, sigma=sigma, dequantise=dequantise, seed=seed)
+            mels=mels,
+            hop=hop,
+            width=width,
+            flows=flows,
+            group=group,
+            early_every=early_every,
+            early_size=early_size,
+            depth=depth,
+            kernel=kernel,
+            alternate=alternate,
+            upsample_to=upsample_to,
+            prewhiten=prewhiten,
+            bands=bands,
+            sigma=sigma,
+            dequantise=dequantise,
+            seed=seed,
+        )
         self.mels, self.hop, self.group, self.sigma = mels, hop, group, sigma
         self.early_every, self.early_size, self.dequantise = early_every, early_size, dequantise
         self.names = []  # the model is trained without labels
@@ -181,11 +239,22 @@ class WaveGlow(StepModel):
         self.reach = flows * (kernel // 2) * (2**depth - 1)
         self.prewhitening = Prewhitening(hop, bands) if prewhiten else None
         to_samples = upsample_to == "samples"
-        self.upsample = Upsampler(mels, hop if to_samples else hop // group, seed=10_000, dtype="float32")
+        self.upsample = Upsampler(
+            mels, hop if to_samples else hop // group, seed=10_000, dtype="float32"
+        )
         self.flows = [
-            FlowStep(size, swapped=alternate and k % 2 == 1, seed=seed + 1000 * k, name=f"flow_{k}",
-                     conditions=mels * group if to_samples else mels, width=width, depth=depth, kernel=kernel)
-            for k, size in enumerate(channels)]
+            FlowStep(
+                size,
+                swapped=alternate and k % 2 == 1,
+                seed=seed + 1000 * k,
+                name=f"flow_{k}",
+                conditions=mels * group if to_samples else mels,
+                width=width,
+                depth=depth,
+                kernel=kernel,
+            )
+            for k, size in enumerate(channels)
+        ]
         self._random = keras.random.SeedGenerator(seed)
         self._compiled = None
         self.built = True
@@ -198,7 +267,8 @@ class WaveGlow(StepModel):
     def conditions(self, mel):
         """Upsamples the mel to the rate of the groups.
 
-        Shapes: [batch, frames, mels] -> [batch, frames * hop / group, channels]; of the published one,
+        Shapes: [batch, frames, mels] -> [batch, frames * hop / group, channels]; of the published
+            one,
         channel `mel * group + sample`.
         """
         steps = self.upsample.call(mel)
@@ -206,22 +276,29 @@ class WaveGlow(StepModel):
             return steps
         count = ops.shape(mel)[1] * self.hop // self.group
         grouped = ops.reshape(steps, (-1, count, self.group, self.mels))
-        return ops.reshape(ops.transpose(grouped, (0, 1, 3, 2)), (-1, count, self.mels * self.group))
+        return ops.reshape(
+            ops.transpose(grouped, (0, 1, 3, 2)), (-1, count, self.mels * self.group)
+        )
 
     def forward(self, wave, mel, inside=None):
         """Maps audio to noise, and returns the logarithms of the determinants of the steps.
 
-        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], `inside` [batch, frames], from `counted`,
-        or None: all -> dict of `z` [batch, frames * hop / group, group], first what left the flow first;
-        `log_scale`, the sum of the logarithms of the scales of each step of time [batch, frames * hop / group];
-        `log_determinant`, the sum for the mixings, a scalar that holds for each step of time.
+        Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], `inside` [batch, frames],
+            from `counted`,
+        or None: all -> dict of `z` [batch, frames * hop / group, group], first what left the flow
+            first;
+        `log_scale`, the sum of the logarithms of the scales of each step of time [batch, frames *
+        hop / group]; `log_determinant`, the sum for the mixings, a scalar that holds for each step
+        of time.
         """
         conditions = self.conditions(mel)
         grouped = (-1, ops.shape(conditions)[1], self.group)
         left, log_scale, log_determinant = [], 0.0, 0.0
         if self.prewhitening:
             wave, space = self.prewhitening.whitened(wave, mel)
-            if inside is not None:  # else a wave that is cut off would be loud beside the silence of its padding
+            if (
+                inside is not None
+            ):  # else a wave that is cut off would be loud beside the silence of its padding
                 wave = wave * ops.repeat(inside, self.hop, axis=1)
             log_scale = ops.sum(ops.reshape(space, grouped), axis=-1)
         x = ops.reshape(wave, grouped)  # [B, T / 8, 8]
@@ -232,8 +309,11 @@ class WaveGlow(StepModel):
             x, scales, determinant = step.forward(x, conditions)
             log_scale = log_scale + ops.sum(scales, axis=-1)
             log_determinant = log_determinant + determinant
-        return {"z": ops.concatenate([*left, x], axis=-1), "log_scale": log_scale,
-                "log_determinant": log_determinant}
+        return {
+            "z": ops.concatenate([*left, x], axis=-1),
+            "log_scale": log_scale,
+            "log_determinant": log_determinant,
+        }
 
     def folded(self):
         """Returns the weights for `inverse`: kernels without weight norm, inverted matrices.
@@ -283,7 +363,8 @@ class WaveGlow(StepModel):
         wave = batch["wave"]
         if training and self.dequantise:
             wave = wave + keras.random.uniform(
-                ops.shape(wave), -0.5 / LEVELS, 0.5 / LEVELS, seed=self._random)
+                ops.shape(wave), -0.5 / LEVELS, 0.5 / LEVELS, seed=self._random
+            )
         return self.forward(wave, batch["mel"], self.counted(batch))
 
     def counted(self, batch):
@@ -294,14 +375,19 @@ class WaveGlow(StepModel):
     # Verbs
 
     def infer(
-        self, mel: np.ndarray, sigma: float = 0.6, seed: int = 0, frames: int = 400,
+        self,
+        mel: np.ndarray,
+        sigma: float = 0.6,
+        seed: int = 0,
+        frames: int = 400,
     ) -> np.ndarray:
         """Vocodes a mel to a NumPy array; the backends agree within 1e-4 for the same seed.
 
         Long mels are converted in chunks of `frames` with a context as long as the receptive field,
         so that the result does not depend on the chunks.
 
-        Shapes: `mel` [time, mels] in the unit of the Spec -> [time * hop]; or [batch, time, mels] ->
+        Shapes: `mel` [time, mels] in the unit of the Spec -> [time * hop]; or [batch, time, mels]
+            ->
         [batch, time * hop].
 
         Args:
@@ -314,8 +400,10 @@ class WaveGlow(StepModel):
         """
         mel = np.asarray(mel, np.float32)
         if mel.ndim not in (2, 3) or mel.shape[-1] != self.mels or not mel.shape[-2]:
-            raise ValueError(f"mel: has the shape {list(mel.shape)}, expected [time, {self.mels}] or "
-                             f"[batch, time, {self.mels}].")
+            raise ValueError(
+                f"mel: has the shape {list(mel.shape)}, expected [time, {self.mels}] or "
+                f"[batch, time, {self.mels}]."
+            )
         single, mel = mel.ndim == 2, mel if mel.ndim == 3 else mel[None]
         time, step = mel.shape[1], self.frames_step
         mel = np.pad(mel, ((0, 0), (0, -time % step), (0, 0)), mode="edge")
@@ -333,10 +421,16 @@ class WaveGlow(StepModel):
         for start in range(0, total, total if whole else frames):
             first = min(max(0, start - margin), total - size)
             groups = slice(round(first * per_frame), round((first + size) * per_frame))
-            wave = ops.convert_to_numpy(inverse(
-                ops.convert_to_tensor(noise[:, groups]), ops.convert_to_tensor(mel[:, first : first + size]),
-                weights))
-            waves.append(wave[:, (start - first) * self.hop :][:, : None if whole else frames * self.hop])
+            wave = ops.convert_to_numpy(
+                inverse(
+                    ops.convert_to_tensor(noise[:, groups]),
+                    ops.convert_to_tensor(mel[:, first : first + size]),
+                    weights,
+                )
+            )
+            waves.append(
+                wave[:, (start - first) * self.hop :][:, : None if whole else frames * self.hop]
+            )
         wave = np.concatenate(waves, axis=1)[:, : time * self.hop]
         return wave[0] if single else wave
 

@@ -49,8 +49,10 @@ class _Shown(Shown):
         self.path = run.path / "conversions" / FILE
         self.made = filled(self.path, _known) if self.path.exists() else None
         if not self.tables and not self.made:
-            raise KvoiceError(f"{run.path}: nothing to show yet: `kvoice evaluate --run={run.path}` "
-                              "measures it, and makes sounds and pictures")
+            raise KvoiceError(
+                f"{run.path}: nothing to show yet: `kvoice evaluate --run={run.path}` "
+                "measures it, and makes sounds and pictures"
+            )
         if self.made:
             self.waves = self.made["players"]
 
@@ -59,9 +61,12 @@ def _known(made):
     """The content of a conversions.json, with "titles" and the number of audio "players"."""
     check_format(made, FORMAT)
     judged = made.get("judged", {"said": "", "warning": ""})  # missing in older files
-    return made | {"command": str(made["command"]), "judged": judged,
-                   "titles": [group["title"] for group in made["groups"]],
-                   "players": len(PARTS) * sum(len(group["rows"]) for group in made["groups"])}
+    return made | {
+        "command": str(made["command"]),
+        "judged": judged,
+        "titles": [group["title"] for group in made["groups"]],
+        "players": len(PARTS) * sum(len(group["rows"]) for group in made["groups"]),
+    }
 
 
 # --- The content
@@ -70,15 +75,22 @@ def _known(made):
 def _page(found, copies):
     """The whole page: what runs have in common, then a section for each."""
     of = found[0].name if len(found) == 1 else f"{len(found)} runs"
-    return page(f"Conversions of {of}", LEAD, found, _places(found[0]), COMPARED,
-                [_section(k, shown, copies) for k, shown in enumerate(found)],
-                WRAPPED_TABLES + STYLE)
+    return page(
+        f"Conversions of {of}",
+        LEAD,
+        found,
+        _places(found[0]),
+        COMPARED,
+        [_section(k, shown, copies) for k, shown in enumerate(found)],
+        WRAPPED_TABLES + STYLE,
+    )
 
 
 LEAD = (
     "One-shot voice conversion makes a third recording from two: it has the words of the source "
     "and the voice of the target. One recording of a speaker is enough, who need not be among the "
-    "training speakers.")
+    "training speakers."
+)
 
 
 def _places(shown):
@@ -95,28 +107,41 @@ def _section(k, shown, copies):
     commands = [shown.run.config["command"]]
     if shown.made:
         file = copies.of(k, shown.path.parent, FILE, "conversions")
-        content += filled(shown.path, lambda made: _conversions(k, made, shown.made["judged"], file))
+        content += filled(
+            shown.path, lambda made: _conversions(k, made, shown.made["judged"], file)
+        )
         commands.append(shown.made["command"])
     return [*content, *training(k, shown, copies), *origin(*commands)]
 
 
 def _facts(shown):
     model = shown.run.config["model"]
-    voice = {"encoder": f"{model['embedding']} numbers of a speaker encoder",
-             "statistics": "means and standard deviations of the layers of the content encoder"}
-    return speech_facts(shown, [
-        ("Voice", voice.get(model["speaker"], model["speaker"])),
-        ("Content", f"{model['latents']} numbers per latent frame, " + (
-            "with instance normalisation" if model["content_norm"] else "not normalised"))])
+    voice = {
+        "encoder": f"{model['embedding']} numbers of a speaker encoder",
+        "statistics": "means and standard deviations of the layers of the content encoder",
+    }
+    return speech_facts(
+        shown,
+        [
+            ("Voice", voice.get(model["speaker"], model["speaker"])),
+            (
+                "Content",
+                f"{model['latents']} numbers per latent frame, "
+                + ("with instance normalisation" if model["content_norm"] else "not normalised"),
+            ),
+        ],
+    )
 
 
 def _conversions(k, made, judged, file):
     """All groups of conversions, and the picture of the voices."""
-    key = ("Unseen speakers are not among the training speakers. Below each conversion, the cosine "
-           "similarity of its speaker embedding to those of other recordings of the target and of "
-           f"the source (1 is the same; from {made['threshold']:.2f} on it passes for that voice). "
-           "Then the phone accuracy, which is the share of speech frames whose phone is predicted "
-           f"correctly, and the median F0. {judged['said']}")
+    key = (
+        "Unseen speakers are not among the training speakers. Below each conversion, the cosine "
+        "similarity of its speaker embedding to those of other recordings of the target and of "
+        f"the source (1 is the same; from {made['threshold']:.2f} on it passes for that voice). "
+        "Then the phone accuracy, which is the share of speech frames whose phone is predicted "
+        f"correctly, and the median F0. {judged['said']}"
+    )
     content = [tag("h2", "Conversions"), tag("p", key, class_="key")]
     if warning := judged["warning"]:
         content.append(tag("p", tag("strong", f"Mind that {warning}."), class_="notice"))
@@ -125,8 +150,10 @@ def _conversions(k, made, judged, file):
         for row in group["rows"]:
             content += _conversion(group["title"], row, made["threshold"], file)
     voices = made["embeddings"]
-    return [*content, *embeddings(
-        f"{anchor(k)}-voices", file, voices["picture"], voices["silhouette"])]
+    return [
+        *content,
+        *embeddings(f"{anchor(k)}-voices", file, voices["picture"], voices["silhouette"]),
+    ]
 
 
 def _conversion(group, row, threshold, file):
@@ -138,7 +165,11 @@ def _conversion(group, row, threshold, file):
         tag("h4", row["title"], *([" ", tag("small", row["note"])] if row["note"] else [])),
         tag("table", tag("thead", head), tag("tbody", cells), class_="trio"),
         tag("p", *_figures(row, threshold), class_="figures"),
-        wide(f"{name}, mels", file.image(row["picture"], f"Mels of source, target and conversion: {name}"))]
+        wide(
+            f"{name}, mels",
+            file.image(row["picture"], f"Mels of source, target and conversion: {name}"),
+        ),
+    ]
 
 
 def _figures(row, threshold):
@@ -148,12 +179,16 @@ def _figures(row, threshold):
         verdict = "nearer to the target" + (", and passes for it" if passes else "")
     else:
         verdict = "nearer to the source" + (", yet passes for the target" if passes else "")
-    lines = [tag("strong", f"converted: {verdict}"),
-             f"cosine {row['to_target']:.2f} to the target, {row['to_source']:.2f} to the source"]
+    lines = [
+        tag("strong", f"converted: {verdict}"),
+        f"cosine {row['to_target']:.2f} to the target, {row['to_source']:.2f} to the source",
+    ]
     if row["phones"]:
         shares = [or_dash(row["phones"][part], "{:.0%}") for part in ("converted", "source")]
         lines.append("phone accuracy {}, of the source {}".format(*shares))
-    heights = [or_dash(row["f0_hz"][part], "{:.0f} Hz") for part in ("converted", "source", "target")]
+    heights = [
+        or_dash(row["f0_hz"][part], "{:.0f} Hz") for part in ("converted", "source", "target")
+    ]
     lines.append("F0 {}, source {}, target {}".format(*heights))
     return [tag("span", line) for line in lines]
 

@@ -27,11 +27,13 @@ def filled(path, fill):
     try:
         return fill(made)
     except KeyError as error:
-        raise KvoiceError(f"{path}: {error} is missing; was it written by another "
-                          "version?") from error
+        raise KvoiceError(
+            f"{path}: {error} is missing; was it written by another version?"
+        ) from error
     except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise KvoiceError(f"{path}: cannot be understood ({error}); was it written by another "
-                          "version?") from error
+        raise KvoiceError(
+            f"{path}: cannot be understood ({error}); was it written by another version?"
+        ) from error
 
 
 def check_format(made, readable):
@@ -72,14 +74,22 @@ class Files:
     def _address(self, name):
         place = PurePosixPath(name)
         if place.is_absolute() or ".." in place.parts or "\\" in name:
-            raise KvoiceError(f"{self.folder / self.index}: names {name}, which is not in its folder")
+            raise KvoiceError(
+                f"{self.folder / self.index}: names {name}, which is not in its folder"
+            )
         if not (self.folder / place).is_file():
             raise KvoiceError(f"{self.folder / place}: named in {self.index}, but not there")
         return self._placed(self.folder / place)
 
     def audio(self, name, label, **attributes):
-        return tag("audio", controls="", preload=self.preload, src=self._address(name),
-                   aria_label=label, **attributes)
+        return tag(
+            "audio",
+            controls="",
+            preload=self.preload,
+            src=self._address(name),
+            aria_label=label,
+            **attributes,
+        )
 
     def image(self, name, text, **attributes):
         return tag("img", src=self._address(name), alt=text, **attributes)
@@ -94,10 +104,16 @@ class Html(str):
 
 def tag(element, /, *children, **attributes):
     """An element. What is put into it is escaped, unless it is an element itself."""
-    words = [element, *(f'{key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
-                     for key, value in attributes.items())]
-    inside = "".join(child if isinstance(child, Html) else html.escape(str(child))
-                     for child in children)
+    words = [
+        element,
+        *(
+            f'{key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+            for key, value in attributes.items()
+        ),
+    ]
+    inside = "".join(
+        child if isinstance(child, Html) else html.escape(str(child)) for child in children
+    )
     if element in ("meta", "img"):
         return Html(f"<{' '.join(words)}>")
     end = "\n" if element in BLOCKS else ""
@@ -105,6 +121,7 @@ def tag(element, /, *children, **attributes):
 
 
 def link(anchor, text):
+    """A link to a place on the same page."""
     return tag("a", text, href=f"#{anchor}")
 
 
@@ -112,16 +129,37 @@ def table(title, note, columns, rows, **attributes):
     """A table of texts under a heading; columns of numbers are aligned to the right."""
     if any(len(row) != len(columns) for row in rows):
         raise ValueError(f"{title}: a row has not the {len(columns)} cells of its columns")
-    numbers = [k > 0 and all(re.match(r"[-+−±]?[.\d]|[-–—]?$", str(row[k])) for row in rows)
-               for k in range(len(columns))]
+    numbers = [
+        k > 0 and all(re.match(r"[-+−±]?[.\d]|[-–—]?$", str(row[k])) for row in rows)
+        for k in range(len(columns))
+    ]
     kinds = [{"class_": "number"} if number else {} for number in numbers]
-    head = tag("thead", tag("tr", *(tag("th", column, scope="col", **kind)
-                                    for column, kind in zip(columns, kinds))))
-    body = tag("tbody", *(tag("tr", tag("th", row[0], scope="row"),
-                              *(tag("td", cell, **kind) for cell, kind in
-                                zip(row[1:], kinds[1:]))) for row in rows if row))
-    return tag("section", tag("h3", title), *([tag("p", note)] if note else []),
-               wide(title, tag("table", head, body)), class_="table", **attributes)
+    head = tag(
+        "thead",
+        tag(
+            "tr", *(tag("th", column, scope="col", **kind) for column, kind in zip(columns, kinds))
+        ),
+    )
+    body = tag(
+        "tbody",
+        *(
+            tag(
+                "tr",
+                tag("th", row[0], scope="row"),
+                *(tag("td", cell, **kind) for cell, kind in zip(row[1:], kinds[1:])),
+            )
+            for row in rows
+            if row
+        ),
+    )
+    return tag(
+        "section",
+        tag("h3", title),
+        *([tag("p", note)] if note else []),
+        wide(title, tag("table", head, body)),
+        class_="table",
+        **attributes,
+    )
 
 
 def facts(pairs):
@@ -139,24 +177,35 @@ def document(title, body, style=""):
     """A whole page of elements; `style` is CSS of this page alone."""
     return tag(
         "html",
-        tag("head", tag("meta", charset="utf-8"),
+        tag(
+            "head",
+            tag("meta", charset="utf-8"),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             tag("meta", name="color-scheme", content="light dark"),
             tag("meta", name="generator", content="kvoice"),
-            tag("title", title), tag("style", Html(STYLE + style))),
-        tag("body", tag("main", *body)), lang="en")
+            tag("title", title),
+            tag("style", Html(STYLE + style)),
+        ),
+        tag("body", tag("main", *body)),
+        lang="en",
+    )
 
 
 def contents(sections):
     """Links to places of the page, from pairs of an anchor and a name."""
-    return tag("nav", tag("ul", *(tag("li", link(anchor, name)) for anchor, name in sections)),
-               aria_label="Contents")
+    return tag(
+        "nav",
+        tag("ul", *(tag("li", link(anchor, name)) for anchor, name in sections)),
+        aria_label="Contents",
+    )
 
 
 def tables(evaluation):
     """The tables of an evaluation, one element each."""
-    return [table(each["title"], each["note"], each["columns"], each["rows"])
-            for each in evaluation["tables"]]
+    return [
+        table(each["title"], each["note"], each["columns"], each["rows"])
+        for each in evaluation["tables"]
+    ]
 
 
 def players(title, places, rows):
@@ -175,8 +224,30 @@ def wide(title, content):
     return tag("div", content, class_="wide", role="region", aria_label=title, tabindex="0")
 
 
-BLOCKS = {"head", "title", "style", "body", "main", "nav", "section", "h1", "h2", "h3", "p", "ul",
-          "li", "div", "figure", "table", "thead", "tbody", "tr", "dl", "pre", "details"}
+BLOCKS = {
+    "head",
+    "title",
+    "style",
+    "body",
+    "main",
+    "nav",
+    "section",
+    "h1",
+    "h2",
+    "h3",
+    "p",
+    "ul",
+    "li",
+    "div",
+    "figure",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "dl",
+    "pre",
+    "details",
+}
 
 STYLE = """
 :root { --ink: #1d2330; --soft: #5c6575; --paper: #fff; --sheet: #f4f6f9; --line: #dde2ea;
@@ -219,7 +290,8 @@ th, td { padding: .4rem .6rem; text-align: left; border-bottom: 1px solid var(--
 thead th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 tbody th { font-weight: 600; min-width: 9rem; }
 .number { text-align: right; white-space: nowrap; }
-.players th, .players td { min-width: 0; padding: .45rem .15rem; text-align: center; white-space: nowrap; }
+.players th, .players td { min-width: 0; padding: .45rem .15rem; text-align: center;
+  white-space: nowrap; }
 .players tbody th { position: sticky; left: 0; z-index: 1; background: var(--paper);
   padding: .6rem .75rem .45rem 0; text-align: left; }
 .players small { display: block; font-weight: 400; color: var(--soft); }

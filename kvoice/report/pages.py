@@ -78,7 +78,9 @@ def _refuse_others(output):
     there = {path.name for path in output.iterdir()}
     page = output / "index.html"
     ours = page.is_file() and b'name="generator" content="kvoice"' in page.read_bytes()[:1000]
-    if there and not (ours and all(name == "index.html" or name.startswith("run-") for name in there)):
+    if there and not (
+        ours and all(name == "index.html" or name.startswith("run-") for name in there)
+    ):
         raise KvoiceError(f"{output}: not empty, and not a report; choose another --output")
 
 
@@ -96,12 +98,19 @@ class Copies:
 
     def of(self, k, folder, index, name=""):
         """The `Files` of a folder of run number `k`, which are copied under a name."""
-        return Files(folder, index, self._waves, _address(
-            self._folder / anchor(k) / name, self._folder, self._single))
+        return Files(
+            folder,
+            index,
+            self._waves,
+            _address(self._folder / anchor(k) / name, self._folder, self._single),
+        )
 
 
 def _address(place, folder, single):
-    """A function that gives a file its address in the page: its content, or that of a copy of it."""
+    """A function that gives a file its address in the page: its content, or that of a copy of
+    it.
+    """
+
     def embedded(path):
         return f"data:{KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
@@ -131,16 +140,21 @@ class Shown:
 
     def __init__(self, run):
         self.run, self.name, self.waves = run, str(run.path), 0
-        self.settings = {f"{group}.{name}": value for group in ("data", "model", "train")
-                         for name, value in _flat(run.config[group]).items()}
+        self.settings = {
+            f"{group}.{name}": value
+            for group in ("data", "model", "train")
+            for name, value in _flat(run.config[group]).items()
+        }
         self.settings["data"] = run.config["data_spec"]
         self.versions = ", ".join(f"{name} {each}" for name, each in run.config["versions"].items())
         evaluation = run.path / "evaluation.json"
         self.tables, self.metrics = [], {}
         if evaluation.exists():
             self.tables = filled(evaluation, tables)
-            self.metrics = filled(evaluation, lambda made: {
-                name: float(value) for name, value in made["metrics"].items()})
+            self.metrics = filled(
+                evaluation,
+                lambda made: {name: float(value) for name, value in made["metrics"].items()},
+            )
 
 
 def _flat(group):
@@ -171,13 +185,20 @@ def page(title, lead, found, places, compared, sections, style=""):
     """
     body = [tag("h1", title), tag("p", lead, class_="lead")]
     if any(shown.waves for shown in found):
-        body.append(tag("p", tag("strong", "The voices are generated; say so when you share them."),
-                        class_="notice"))
+        body.append(
+            tag(
+                "p",
+                tag("strong", "The voices are generated; say so when you share them."),
+                class_="notice",
+            )
+        )
     if len(found) > 1:
         places = [(anchor(k), shown.name) for k, shown in enumerate(found)]
     body += [contents(places), *_comparison(found, compared)]
-    body += [tag("section", tag("h2", shown.name), *content, id=anchor(k))
-             for k, (shown, content) in enumerate(zip(found, sections, strict=True))]
+    body += [
+        tag("section", tag("h2", shown.name), *content, id=anchor(k))
+        for k, (shown, content) in enumerate(zip(found, sections, strict=True))
+    ]
     return document(title, body, style)
 
 
@@ -185,8 +206,15 @@ def training(k, shown, copies):
     """The loss curves of a training, folded; an empty list where there are none."""
     if not (shown.run.path / "curves.png").is_file():
         return []
-    return [tag("details", tag("summary", "Training"), copies.of(k, shown.run.path, "the run").image(
-        "curves.png", "Curves: the terms of the loss over the steps of the training"))]
+    return [
+        tag(
+            "details",
+            tag("summary", "Training"),
+            copies.of(k, shown.run.path, "the run").image(
+                "curves.png", "Curves: the terms of the loss over the steps of the training"
+            ),
+        )
+    ]
 
 
 def origin(*lines):
@@ -214,11 +242,19 @@ def speech_facts(shown, own):
     """
     config, spec = shown.run.config, shown.run.spec
     speakers = f"{len(config['speakers'])}" if config["speakers"] else "not known"
-    weights = ("Weights", config["imported"]["file"]) if "imported" in config else (
-        "Steps", config["train"]["steps"])
-    pairs = [("Trained on", config["data_spec"] or "not known"), ("Training speakers", speakers),
-             ("Mels", f"{spec.mels} bands of {spec.sample_rate_hz} Hz"), *own, weights,
-             ("Versions", shown.versions)]
+    weights = (
+        ("Weights", config["imported"]["file"])
+        if "imported" in config
+        else ("Steps", config["train"]["steps"])
+    )
+    pairs = [
+        ("Trained on", config["data_spec"] or "not known"),
+        ("Training speakers", speakers),
+        ("Mels", f"{spec.mels} bands of {spec.sample_rate_hz} Hz"),
+        *own,
+        weights,
+        ("Versions", shown.versions),
+    ]
     return facts((name, [value]) for name, value in pairs)
 
 
@@ -232,43 +268,84 @@ def embeddings(place, file, picture, silhouette=()):
         silhouette: Silhouette scores by kind of group, or pairs of these.
     """
     scores = ", ".join(
-        f"by {kind} {or_dash(value, '{:.2f}')}" for kind, value in dict(silhouette).items())
-    note = [tag("p", tag("strong", f"Silhouette {scores}."), " It says how much nearer a recording "
-                "lies to those of its own group than to those of the nearest other one, on "
-                "average: 1 where groups are tight and far apart, 0 where they overlap, below 0 "
-                "where others are nearer.")]
+        f"by {kind} {or_dash(value, '{:.2f}')}" for kind, value in dict(silhouette).items()
+    )
+    note = [
+        tag(
+            "p",
+            tag("strong", f"Silhouette {scores}."),
+            " It says how much nearer a recording "
+            "lies to those of its own group than to those of the nearest other one, on "
+            "average: 1 where groups are tight and far apart, 0 where they overlap, below 0 "
+            "where others are nearer.",
+        )
+    ]
     image = file.image(
-        picture, "Points: recordings, a colour for each speaker, a marker for each gender")
+        picture, "Points: recordings, a colour for each speaker, a marker for each gender"
+    )
     caption = tag(
-        "figcaption", "A point for the speaker embedding of each recording, projected to two "
-        "dimensions (t-SNE): neighbours are alike, long distances say little.")
-    return [tag("h2", "Speaker embeddings", id=place), *(note if scores else []),
-            tag("figure", wide("Speaker embeddings", image), caption)]
+        "figcaption",
+        "A point for the speaker embedding of each recording, projected to two "
+        "dimensions (t-SNE): neighbours are alike, long distances say little.",
+    )
+    return [
+        tag("h2", "Speaker embeddings", id=place),
+        *(note if scores else []),
+        tag("figure", wide("Speaker embeddings", image), caption),
+    ]
 
 
 def _comparison(found, compared):
     """The table of all runs, and the medians of those that differ in their seeds only."""
     shared = set.intersection(*(set(shown.settings) for shown in found))
-    differ = sorted(name for name in shared - {*SEEDS, *DERIVED}
-                    if len({str(shown.settings[name]) for shown in found}) > 1)
+    differ = sorted(
+        name
+        for name in shared - {*SEEDS, *DERIVED}
+        if len({str(shown.settings[name]) for shown in found}) > 1
+    )
     compared = list(dict.fromkeys((*compared[:-1], *differ, compared[-1])))
     metrics = list(dict.fromkeys(name for shown in found for name in shown.metrics))
     columns = [name.split(".", 1)[-1] for name in compared]
-    rows = [[link(anchor(k), shown.name), *(shown.settings[name] for name in compared),
-             *(_number(shown.metrics.get(name)) for name in metrics)]
-            for k, shown in enumerate(found)]
-    made = [table("Runs", "Each run with the settings in which they differ, and its metrics.",
-                  ["run", *columns, *metrics], rows)]
+    rows = [
+        [
+            link(anchor(k), shown.name),
+            *(shown.settings[name] for name in compared),
+            *(_number(shown.metrics.get(name)) for name in metrics),
+        ]
+        for k, shown in enumerate(found)
+    ]
+    made = [
+        table(
+            "Runs",
+            "Each run with the settings in which they differ, and its metrics.",
+            ["run", *columns, *metrics],
+            rows,
+        )
+    ]
     groups = {}  # of runs that differ in their seeds only
     for shown in found:
         key = tuple(str(shown.settings[name]) for name in compared[:-1])
         groups.setdefault(key, []).append(shown)
     if any(len(group) > 1 for group in groups.values()):
-        rows = [[", ".join(f"{column} {value}" for column, value in zip(columns, key)), len(group),
-                 *(_median([shown.metrics[name] for shown in group if name in shown.metrics])
-                   for name in metrics)] for key, group in groups.items()]
-        made.append(table("Over seeds", "Runs that differ in their seeds only: median, and range.",
-                          ["settings", "runs", *metrics], rows))
+        rows = [
+            [
+                ", ".join(f"{column} {value}" for column, value in zip(columns, key)),
+                len(group),
+                *(
+                    _median([shown.metrics[name] for shown in group if name in shown.metrics])
+                    for name in metrics
+                ),
+            ]
+            for key, group in groups.items()
+        ]
+        made.append(
+            table(
+                "Over seeds",
+                "Runs that differ in their seeds only: median, and range.",
+                ["settings", "runs", *metrics],
+                rows,
+            )
+        )
     return made
 
 
@@ -280,5 +357,8 @@ def _median(values):
     if not values:
         return "–"
     middle = _number(statistics.median(values))
-    return middle if len(values) == 1 else (
-        f"{middle} ({_number(min(values))}–{_number(max(values))})")
+    return (
+        middle
+        if len(values) == 1
+        else (f"{middle} ({_number(min(values))}–{_number(max(values))})")
+    )

@@ -44,8 +44,9 @@ class _Shown(Shown):
     def __init__(self, run):
         super().__init__(run)
         if not self.tables:
-            raise KvoiceError(f"{run.path}: nothing to show yet: `kvoice evaluate --run={run.path}` "
-                              "measures it")
+            raise KvoiceError(
+                f"{run.path}: nothing to show yet: `kvoice evaluate --run={run.path}` measures it"
+            )
 
 
 # --- The content
@@ -54,22 +55,37 @@ class _Shown(Shown):
 def _page(found, copies):
     """The whole page: what runs have in common, then a section for each."""
     of = found[0].name if len(found) == 1 else f"{len(found)} runs"
-    return page(f"Speaker verification by {of}", LEAD, found, [(anchor(0), found[0].name)], COMPARED,
-                [_section(k, shown, copies) for k, shown in enumerate(found)], WRAPPED_TABLES)
+    return page(
+        f"Speaker verification by {of}",
+        LEAD,
+        found,
+        [(anchor(0), found[0].name)],
+        COMPARED,
+        [_section(k, shown, copies) for k, shown in enumerate(found)],
+        WRAPPED_TABLES,
+    )
 
 
 LEAD = (
     "A speaker encoder maps a recording to an embedding, a unit vector, so that embeddings of one "
     "speaker have a high cosine similarity and those of two speakers a low one. Below, how well it "
-    "distinguishes unseen speakers.")
+    "distinguishes unseen speakers."
+)
 
 
 def _section(k, shown, copies):
     """The facts, tables and pictures of one run."""
     model = shown.run.config["model"]
-    content = [speech_facts(shown, [
-        ("Network", f"LSTM of {model['depth']} layers of {model['width']}"),
-        ("Embedding", f"{model['embedding']} numbers")]), *shown.tables]
+    content = [
+        speech_facts(
+            shown,
+            [
+                ("Network", f"LSTM of {model['depth']} layers of {model['width']}"),
+                ("Embedding", f"{model['embedding']} numbers"),
+            ],
+        ),
+        *shown.tables,
+    ]
     if (shown.run.path / PICTURE).is_file():
         file = copies.of(k, shown.run.path, "the run")
         content += embeddings(f"{anchor(k)}-voices", file, PICTURE)

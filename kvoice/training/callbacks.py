@@ -50,8 +50,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def _stop(self, what):
         raise KvoiceError(
-            f"{what} is not finite at step {self.step}: stopped; the last checkpoint is kept. Lower "
-            "train.rates, or set train.clip_norm."
+            f"{what} is not finite at step {self.step}: stopped; the last checkpoint is kept. "
+            f"Lower train.rates, or set train.clip_norm."
         )
 
 
@@ -74,7 +74,10 @@ class EpochLine(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         step = (epoch + 1) * self.params["steps"]
         values = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
-        print(f"step {step} of {self.steps}, {time.monotonic() - self.begin_s:.0f} s - {values}", flush=True)
+        print(
+            f"step {step} of {self.steps}, {time.monotonic() - self.begin_s:.0f} s - {values}",
+            flush=True,
+        )
 
 
 class TimeEstimate(keras.callbacks.Callback):
@@ -116,7 +119,10 @@ class CheckpointCallback(keras.callbacks.Callback):
     def __init__(self, run, steps_per_epoch: int, keep: int, validate):
         super().__init__()
         self.run, self.steps_per_epoch, self.keep, self.validate = (
-            run, steps_per_epoch, keep, validate,
+            run,
+            steps_per_epoch,
+            keep,
+            validate,
         )
         self.folder = run.path / "checkpoints"
         self.rows = []

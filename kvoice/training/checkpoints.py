@@ -41,8 +41,10 @@ def save_weights(built, path):
 
 def write_state(run, step: int, weights, best):
     """Writes the step that a run has reached, after all other files of the checkpoint."""
-    write_json(run.path / "state.json", {
-        "step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()})
+    write_json(
+        run.path / "state.json",
+        {"step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()},
+    )
 
 
 def load_weights(built, path):

@@ -52,28 +52,36 @@ class TrainConfig:
     def __post_init__(self):
         if self.precision not in ("float32", "mixed_bfloat16"):
             raise KvoiceError(
-                f"train.precision: {self.precision!r} must be float32 or mixed_bfloat16 (float16 would "
-                "need a loss scale for each parameter group)."
+                f"train.precision: {self.precision!r} must be float32 or mixed_bfloat16 (float16 "
+                f"would need a loss scale for each parameter group)."
             )
         for name in ("steps", "steps_per_epoch", "keep", "valid_steps"):
             if getattr(self, name) < 1:
                 raise KvoiceError(f"train.{name}: {getattr(self, name)} must be at least 1.")
         for name, value in {
-            "clip_norm": self.clip_norm, "seed": self.seed, "weight_decay": self.weight_decay,
+            "clip_norm": self.clip_norm,
+            "seed": self.seed,
+            "weight_decay": self.weight_decay,
             **{f"rates.{group}": rate for group, rate in self.rates.items()},
         }.items():
             if value < 0:
                 raise KvoiceError(f"train.{name}: {value} must not be negative.")
         if not 0 < self.decay <= 1:
             raise KvoiceError(
-                f"train.decay: {self.decay} must be above 0 and at most 1 (constant rates).")
+                f"train.decay: {self.decay} must be above 0 and at most 1 (constant rates)."
+            )
         if not 0 <= self.ema < 1:
             raise KvoiceError(f"train.ema: {self.ema} must be from 0 (no average) to below 1.")
         if self.steps % self.steps_per_epoch:
-            raise KvoiceError(f"train.steps: {self.steps} must be a multiple of train.steps_per_epoch: "
-                              f"{self.steps_per_epoch}.")
+            raise KvoiceError(
+                f"train.steps: {self.steps} must be a multiple of train.steps_per_epoch: "
+                f"{self.steps_per_epoch}."
+            )
 
 
 # The fields that have a default.
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainConfig)
-            if field.default is not dataclasses.MISSING}
+DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(TrainConfig)
+    if field.default is not dataclasses.MISSING
+}

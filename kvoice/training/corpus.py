@@ -50,10 +50,21 @@ class Corpus:
     def sources(self, splits, more=()) -> dict:
         """Returns a dict from split to source, with `more` arrays than the model is trained on."""
         if self.images:
-            return {split: FactorSource(self.directory, **self.group | {"split": split}) for split in splits}
+            return {
+                split: FactorSource(self.directory, **self.group | {"split": split})
+                for split in splits
+            }
         arrays = list(dict.fromkeys([*self.arrays, *more]))
-        return {split: Source(self.directory, spec=self.spec, condition=self.condition, arrays=arrays,
-                              **self._fitting(split)) for split in splits}
+        return {
+            split: Source(
+                self.directory,
+                spec=self.spec,
+                condition=self.condition,
+                arrays=arrays,
+                **self._fitting(split),
+            )
+            for split in splits
+        }
 
     def waves(self, splits) -> dict:
         """Returns a dict from split to a source of whole waves."""
@@ -70,7 +81,10 @@ class Corpus:
         if not each or split == self.group["split"]:
             return self.group | {"split": split}
         there = len(self.manifest.splits[split]["speakers"])
-        return self.group | {"split": split, "batch": each * max(2, min(self.group["batch"] // each, there))}
+        return self.group | {
+            "split": split,
+            "batch": each * max(2, min(self.group["batch"] // each, there)),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +116,22 @@ class Facts:
     def of(cls, source, spec: audio.Spec, condition: str = "") -> "Facts":
         """Returns the facts of a source of training data."""
         crop = getattr(source, "crop_frames", 0)
-        domains = {"mel": {"shape": [crop, spec.mels], "low": spec.low, "high": spec.high},
-                   "wave": {"shape": [spec.samples(crop)], "low": -1.0, "high": 1.0}}
+        domains = {
+            "mel": {"shape": [crop, spec.mels], "low": spec.low, "high": spec.high},
+            "wave": {"shape": [spec.samples(crop)], "low": -1.0, "high": 1.0},
+        }
         if hasattr(source, "shape"):
             domains = {"image": {"shape": list(source.shape), "low": 0.0, "high": 1.0}}
-        return cls(domains, spec.mels, spec.hop, audio.band_powers(spec), crop, getattr(source, "per_speaker", 0),
-                   len(source.labels[condition]) if condition else 0, len(source.labels.get("phone", ())))
+        return cls(
+            domains,
+            spec.mels,
+            spec.hop,
+            audio.band_powers(spec),
+            crop,
+            getattr(source, "per_speaker", 0),
+            len(source.labels[condition]) if condition else 0,
+            len(source.labels.get("phone", ())),
+        )
 
 
 def refuse_one_class(source, data: str, condition: str) -> None:
@@ -128,6 +152,25 @@ def refuse_one_class(source, data: str, condition: str) -> None:
     present = [name for name in names if counts is None or counts.get(name)]
     if len(present) == 1:
         where = "" if len(names) == 1 else f" in the split {source.split}"
-        raise KvoiceError(f"{data}: {condition} is {present[0]} everywhere{where}, so there is "
-                          "nothing to classify; use another --config.model.condition, or more "
-                          "speakers")
+        raise KvoiceError(
+            f"{data}: {condition} is {present[0]} everywhere{where}, so there is "
+            "nothing to classify; use another --config.model.condition, or more "
+            "speakers"
+        )
+
+
+def refuse_crop(built, group):
+    """Refuses crops that are too short for a model, or no multiple of the frames of its steps.
+
+    Args:
+        built: The model.
+        group: The group `data` of its config.
+
+    Raises:
+        KvoiceError: If the crops do not fit.
+    """
+    least, crop = getattr(built, "minimum_frames", 1), group.get("crop_frames", 1)
+    if crop < least:
+        raise KvoiceError(f"data.crop_frames: {crop} must be at least {least} for this model")
+    if crop % (step := getattr(built, "frames_step", 1)):
+        raise KvoiceError(f"data.crop_frames: {crop} must be a multiple of {step} for this model")

@@ -83,7 +83,14 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
 
 
 def train(
-    run: runs.Run, source, valid=None, *, built=None, validate=None, callbacks=(), init: str = "",
+    run: runs.Run,
+    source,
+    valid=None,
+    *,
+    built=None,
+    validate=None,
+    callbacks=(),
+    init: str = "",
     verbose: int = 1,
 ) -> keras.Model:
     """Trains a run to its last step, or resumes it where it stopped.
@@ -99,7 +106,8 @@ def train(
             checkpoint.
         callbacks: Further Keras callbacks (TensorBoard).
         init: The folder of a run whose weights are the initial ones, or "".
-        verbose: What is printed: 0 nothing, 1 Keras' progress bar with ETA, 2 a line for each epoch.
+        verbose: What is printed: 0 nothing, 1 Keras' progress bar with ETA, 2 a line for each
+            epoch.
 
     Returns:
         The model, with its last weights, not averaged.
@@ -198,7 +206,8 @@ def begin_from(built, directory: str | os.PathLike, spec) -> None:
         spec: The Spec of the data that the model will be trained on.
 
     Raises:
-        KvoiceError: If the folder is no run, was trained on another Spec, or its weights do not fit.
+        KvoiceError: If the folder is no run, was trained on another Spec, or its weights do not
+            fit.
     """
     if changed := runs.load(directory).spec.differences(spec):
         raise KvoiceError(
@@ -228,21 +237,34 @@ def _precision(policy):
 def _compile(built, config):
     groups = built.parameter_groups()
     if missing := sorted(set(groups) - set(config.rates)):
-        raise KvoiceError(f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
-                          f"{', '.join(sorted(config.rates))}.")
+        raise KvoiceError(
+            f"train.rates: the rate of {', '.join(missing)} is missing, got those of "
+            f"{', '.join(sorted(config.rates))}."
+        )
     average = dict(use_ema=True, ema_momentum=config.ema) if config.ema else {}
-    coupled = (dict(weight_decay=config.weight_decay, clip_norm=config.clip_norm)
-               if config.weight_decay else {})
+    coupled = (
+        dict(weight_decay=config.weight_decay, clip_norm=config.clip_norm)
+        if config.weight_decay
+        else {}
+    )
     own = {} if coupled else dict(global_clipnorm=config.clip_norm or None)
     optimizers = {
         group: keras.optimizers.Adam(
-            config.rates[group], beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon,
-            amsgrad=config.amsgrad, **own, **average)
+            config.rates[group],
+            beta_1=config.beta_1,
+            beta_2=config.beta_2,
+            epsilon=config.epsilon,
+            amsgrad=config.amsgrad,
+            **own,
+            **average,
+        )
         for group in groups
     }
     name = keras.backend.backend()
-    built.compile(OptimizerGroup(optimizers, **coupled),
-                  jit_compile=name == "jax" or (config.jit and name != "torch"))
+    built.compile(
+        OptimizerGroup(optimizers, **coupled),
+        jit_compile=name == "jax" or (config.jit and name != "torch"),
+    )
 
 
 def feed(source, start: int):

@@ -34,7 +34,12 @@ def reasons(data):
 
 def test_a_range_of_demo_has_the_speakers_of_these_numbers_and_no_others():
     named, some = by_name("demo"), by_name("demo:23-26")
-    assert {item.speaker for item in some.values()} == {"demo/lena", "demo/leo", "demo/f013", "demo/m013"}
+    assert {item.speaker for item in some.values()} == {
+        "demo/lena",
+        "demo/leo",
+        "demo/f013",
+        "demo/m013",
+    }
     assert not set(by_name("demo:25-224")) & set(named)
     assert len({item.speaker for item in by_name("demo:25-224").values()}) == 200
     assert {name: named[name] for name in named if name in some} == {
@@ -436,7 +441,9 @@ def test_vctk_takes_one_microphone_of_each_utterance(tmp_path):
         "p280/p280_002_mic1.flac",
     )
     (tmp_path / "speaker-info.txt").write_text(VCTK_TABLE)
-    paths = {name: os.path.relpath(item.path, root) for name, item in by_name(f"vctk:{tmp_path}").items()}
+    paths = {
+        name: os.path.relpath(item.path, root) for name, item in by_name(f"vctk:{tmp_path}").items()
+    }
     assert paths == {
         "vctk/p225_001": "p225/p225_001_mic1.flac",
         "vctk/p225_002": "p225/p225_002_mic2.flac",
@@ -458,7 +465,8 @@ def test_vctk_of_the_older_edition_has_a_table_without_p(tmp_path):
     texts(
         root,
         {
-            "speaker-info.txt": "ID  AGE  GENDER  ACCENTS  REGION\n225  23  F    English    Surrey\n"
+            "speaker-info.txt": "ID  AGE  GENDER  ACCENTS  REGION\n225  23  F    English    "
+            "Surrey\n"
             "376  22  M    Indian\n",
             "txt/p225/p225_001.txt": "Please call Stella.",
             "wav48/p376/p376_295.raw": "",
@@ -561,7 +569,9 @@ LIBRITTS = {
 )
 def test_libritts_reads_names_texts_and_genders_of_either_table(tmp_path, folder, table, content):
     libritts(tmp_path / folder, table, content)
-    assert {name: fields(item) for name, item in by_name(f"libritts:{tmp_path}").items()} == LIBRITTS
+    assert {
+        name: fields(item) for name, item in by_name(f"libritts:{tmp_path}").items()
+    } == LIBRITTS
     assert reasons(f"libritts:{tmp_path}") == {}
     alone = by_name(f"libritts:{tmp_path}/{folder}/dev-clean")
     assert {name: fields(i) for name, i in alone.items()} == dict(list(LIBRITTS.items())[:2])
@@ -578,8 +588,14 @@ def test_libritts_takes_each_utterance_once_and_of_the_speaker_whose_folder_it_i
     )
     _, skipped = corpora.items(f"libritts:{tmp_path}")
     assert count((os.path.basename(skip.file), skip.reason) for skip in skipped) == {
-        ("14_121550_000007_000000.wav", "the folder names another speaker or chapter than the file"): 1,
-        ("84_100_000007_000000.wav", "the folder names another speaker or chapter than the file"): 1,
+        (
+            "14_121550_000007_000000.wav",
+            "the folder names another speaker or chapter than the file",
+        ): 1,
+        (
+            "84_100_000007_000000.wav",
+            "the folder names another speaker or chapter than the file",
+        ): 1,
         ("84-121550-0000.flac", "not a name of LibriTTS"): 1,
         **{(f"{name.split('/')[1]}.wav", "a second copy"): 1 for name in LIBRITTS},
     }
@@ -593,14 +609,18 @@ def test_libritts_takes_each_utterance_once_and_of_the_speaker_whose_folder_it_i
         ("librispeech", "a/b/c/d/84/121550/84-121550-0000.flac", "SPEAKERS.txt"),
     ],
 )
-def test_a_corpus_without_its_table_of_speakers_says_that_no_gender_is_known(tmp_path, name, sound, table):
+def test_a_corpus_without_its_table_of_speakers_says_that_no_gender_is_known(
+    tmp_path, name, sound, table
+):
     place(tmp_path, sound)
     assert [item.gender for item in by_name(f"{name}:{tmp_path}").values()] == [""]
     assert reasons(f"{name}:{tmp_path}") == {table: "not there: of no speaker is the gender known"}
 
 
 def test_readers_of_librispeech_are_not_two_speakers(tmp_path):
-    with pytest.raises(KvoiceError, match="LibriTTS has readers of LibriSpeech.*choose one of the two"):
+    with pytest.raises(
+        KvoiceError, match="LibriTTS has readers of LibriSpeech.*choose one of the two"
+    ):
         corpora.items(f"librispeech:{tmp_path}+libritts:{tmp_path}")
 
 
@@ -629,7 +649,10 @@ def test_a_corpus_named_twice_is_refused(tmp_path):
         ("folder", "which directory"),
         ("folder:/nowhere/at/all", "there is no directory /nowhere/at/all"),
         ("demo:many", "'many' is not a number of speakers"),
-        ("demo:0", "'0' is not a number of speakers: say, for instance, demo, demo:100 or demo:25-224"),
+        (
+            "demo:0",
+            "'0' is not a number of speakers: say, for instance, demo, demo:100 or demo:25-224",
+        ),
         ("demo:0-5", "demo:0-5: speakers are numbered from 1"),
         ("demo:5-4", "demo:5-4: the last comes before the first"),
         ("demo:-5", "'-5' is not a number of speakers"),

@@ -47,8 +47,11 @@ def test_an_epoch_holds_each_item_once_in_an_order_of_its_own():
 
 
 def test_no_cell_is_in_two_splits_and_each_in_one():
-    cells = [tuple(row) for split in factors.SPLITS
-             for row in (lambda one: one.items(np.arange(len(one))))(source(split=split))["factors"]]
+    cells = [
+        tuple(row)
+        for split in factors.SPLITS
+        for row in (lambda one: one.items(np.arange(len(one))))(source(split=split))["factors"]
+    ]
     assert len(cells) == len(set(cells)) == 75
     assert len(source(split="valid")) == len(source(split="test")) == 7
 
@@ -63,7 +66,10 @@ def test_a_split_is_spread_over_the_whole_grid():
     values = space.values(np.arange(len(space)))
     split = factors._split(len(space), 0)
     assert {name: len(items) for name, items in split.items()} == {
-        "train": 14811, "valid": 1851, "test": 1851}
+        "train": 14811,
+        "valid": 1851,
+        "test": 1851,
+    }
     for items in split.values():
         off = np.abs(values[items].mean(axis=0) - values.mean(axis=0)) / values.std(axis=0)
         assert off.max() < 4 / np.sqrt(len(items))
@@ -75,7 +81,9 @@ def test_image_and_factors_of_an_item_belong_together():
     batch = steps.batch(2)
     assert batch["image"].shape == (7, *steps.shape) and batch["factors"].shape == (7, 3)
     assert batch["image"].dtype == batch["factors"].dtype == np.float32 and set(batch) == {
-        "image", "factors"}
+        "image",
+        "factors",
+    }
     f0_hz, slope, decay = batch["factors"].T
     waves = additive.tones(f0_hz, slope, 0, decay, 0)
     waves /= np.abs(waves).max(axis=1, keepdims=True)
@@ -103,8 +111,12 @@ def test_the_attributes_of_a_source():
 def test_the_fingerprint_is_that_of_items_and_representation():
     one = source().fingerprint
     assert one == source(split="test", seed=4, batch=1).fingerprint
-    others = {source(representation="stft").fingerprint, source(scale="amplitude").fingerprint,
-              source(range_db=50.0).fingerprint, source(SMALL + ",noise=0/1/1").fingerprint}
+    others = {
+        source(representation="stft").fingerprint,
+        source(scale="amplitude").fingerprint,
+        source(range_db=50.0).fingerprint,
+        source(SMALL + ",noise=0/1/1").fingerprint,
+    }
     assert len({one, *others}) == 5
 
 
@@ -123,24 +135,31 @@ def test_digits_have_their_labels():
 def test_mnist_is_tested_on_its_own_test_items(tmp_path):
     data = "mnist:" + mnist_file(tmp_path / "mnist.npz")
     splits = {name: source(data, name, representation="image") for name in factors.SPLITS}
-    assert {name: len(split) for name, split in splits.items()} == {"train": 27, "valid": 3, "test": 10}
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 27,
+        "valid": 3,
+        "test": 10,
+    }
     for name, split in splits.items():
         bright = split.items(np.arange(len(split)))["image"][:, 0, 0] > 0.3
         assert bright.all() if name == "test" else not bright.any()
 
 
-@pytest.mark.parametrize("arguments, said", [
-    ({"data": "additve"}, "did you mean additive?"),
-    ({"data": "demo"}, "there is no corpus 'demo'"),
-    ({"split": "judge"}, "data.split: 'judge' must be one of train, valid, test"),
-    ({"batch": 0}, "data.batch: 0"),
-    ({"seed": -1}, "data.seed: -1"),
-    ({"representation": "image"}, "must be one of cqt, mel, stft, waveform for additive"),
-    ({"data": "digits"}, "data.representation: 'mel' must be image for digits"),
-    ({"data": "digits:8", "representation": "image"}, "nothing can stand behind digits"),
-    ({"data": "additive:f0_hz=100/500/100"}, "5 items are too few"),
-    ({"data": "additive:decoy=0/1/1"}, "did you mean decay?"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ({"data": "additve"}, "did you mean additive?"),
+        ({"data": "demo"}, "there is no corpus 'demo'"),
+        ({"split": "judge"}, "data.split: 'judge' must be one of train, valid, test"),
+        ({"batch": 0}, "data.batch: 0"),
+        ({"seed": -1}, "data.seed: -1"),
+        ({"representation": "image"}, "must be one of cqt, mel, stft, waveform for additive"),
+        ({"data": "digits"}, "data.representation: 'mel' must be image for digits"),
+        ({"data": "digits:8", "representation": "image"}, "nothing can stand behind digits"),
+        ({"data": "additive:f0_hz=100/500/100"}, "5 items are too few"),
+        ({"data": "additive:decoy=0/1/1"}, "did you mean decay?"),
+    ],
+)
 def test_what_does_not_fit_is_refused_in_one_line(arguments, said, here):
     with pytest.raises(KvoiceError) as error:
         source(**arguments)
@@ -157,7 +176,9 @@ def test_sounds_of_items_are_those_of_their_images():
 
 
 def test_examples_have_their_sounds_and_factors(here):
-    rows, images = factors.examples("additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/some", 5, 2)
+    rows, images = factors.examples(
+        "additive:f0_hz=100/500/100,slope=-.1/-.9/-.2", "out/some", 5, 2
+    )
     with open("out/some/factors.csv", newline="") as file:
         assert list(csv.DictReader(file)) == rows
     assert len(rows) == 5 == len({row["item"] for row in rows})

@@ -205,8 +205,11 @@ def test_splits_of_the_corpus_itself_may_share_speakers_and_be_empty(tmp_path):
         + "".join(
             f"s{speaker}/{emotion}/{take}.wav,{split}\n"
             for speaker in (0, 1)
-            for take, emotion, split in
-            [(0, "happy", "train"), (1, "sad", "valid"), (2, "happy", "test")]
+            for take, emotion, split in [
+                (0, "happy", "train"),
+                (1, "sad", "valid"),
+                (2, "happy", "test"),
+            ]
         )
     )
     with pytest.raises(KvoiceError, match="speaker 'c/s0' into test and train.*--split=corpus"):

@@ -181,7 +181,9 @@ def rows_of(steps, batch):
 def by_speakers(directory, batch, per_speaker, **arguments):
     """A source of whole utterances: no utterance is as long as the crop."""
     arrays = ("mel", "mask")
-    return Source(directory, "train", SPEC, 60, batch, arrays=arrays, per_speaker=per_speaker, **arguments)
+    return Source(
+        directory, "train", SPEC, 60, batch, arrays=arrays, per_speaker=per_speaker, **arguments
+    )
 
 
 def test_a_batch_of_speakers_has_as_many_different_utterances_of_each_one_after_the_other(prepared):
@@ -214,7 +216,9 @@ def test_a_speaker_of_few_utterances_repeats_them_only_as_often_as_needed(prepar
     counts = np.bincount([few.utterance(i)["speaker"] for i in range(len(few))])
     steps = by_speakers(prepared, batch=2 * (max(counts) + 2), per_speaker=max(counts) + 2)
     batch = steps.batch(0)
-    for rows, speaker in zip(np.reshape(rows_of(steps, batch), (2, -1)), np.unique(batch["speaker"])):
+    for rows, speaker in zip(
+        np.reshape(rows_of(steps, batch), (2, -1)), np.unique(batch["speaker"])
+    ):
         times = np.bincount(rows, minlength=len(steps))
         assert set(times) <= {0, *np.array([0, 1]) + len(rows) // np.count_nonzero(times)}
         assert np.count_nonzero(times) in counts
@@ -243,7 +247,11 @@ def test_utterances_of_unknown_speakers_are_in_no_batch_of_speakers(copy):
         (3, 3, "data.batch: 3 must be .* of two speakers or more: set data.batch to 6"),
         (5, 1, "data.per_speaker: 1 must be 2 or more"),
         (6, -2, "data.per_speaker: -2 must be 2 or more.*; or 0"),
-        (10, 2, "data.per_speaker=2 of each speaker, want 5 speakers; .* has 4: set data.batch to 8 or"),
+        (
+            10,
+            2,
+            "data.per_speaker=2 of each speaker, want 5 speakers; .* has 4: set data.batch to 8 or",
+        ),
     ],
 )
 def test_a_batch_that_cannot_be_of_speakers_says_what_can(prepared, batch, per_speaker, line):

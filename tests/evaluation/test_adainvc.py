@@ -14,7 +14,11 @@ from kvoice.inference.voice import Voice
 
 SPEC = audio.SPECS["waveglow"]
 ENCODER_SPEC = audio.SPECS["speakerencoder"]
-VOICES = {"train": ("ada", "abel", "beth"), "judge": ("cora", "carl", "dina", "dean"), "test": ("elsa", "emil", "faye")}
+VOICES = {
+    "train": ("ada", "abel", "beth"),
+    "judge": ("cora", "carl", "dina", "dean"),
+    "test": ("elsa", "emil", "faye"),
+}
 NAMES = sorted(name for names in VOICES.values() for name in names)
 TEXTS = list(demo.SENTENCES)[:8]
 
@@ -23,14 +27,27 @@ TEXTS = list(demo.SENTENCES)[:8]
 def utterance(name, text):
     made = demo.render(demo.Utterance(name, "neutral", text), SPEC.sample_rate_hz, SPEC.hop)
     wave, mel = audio.paired(made.wave, SPEC)
-    return {"mel": mel, "wave": wave, "f0": made.f0[: len(mel)], "phone": made.phone[: len(mel)],
-            "speaker": NAMES.index(name), "gender": int(demo.voice(name).gender == "male"), "emotion": 0,
-            "text": text, "name": f"{name}-{text}"}
+    return {
+        "mel": mel,
+        "wave": wave,
+        "f0": made.f0[: len(mel)],
+        "phone": made.phone[: len(mel)],
+        "speaker": NAMES.index(name),
+        "gender": int(demo.voice(name).gender == "male"),
+        "emotion": 0,
+        "text": text,
+        "name": f"{name}-{text}",
+    }
 
 
 class Source:
     spec, arrays = SPEC, ("mel", "wave", "f0", "phone")
-    labels = {"speaker": NAMES, "gender": ["female", "male"], "emotion": ["neutral"], "phone": list(demo.PHONES)}
+    labels = {
+        "speaker": NAMES,
+        "gender": ["female", "male"],
+        "emotion": ["neutral"],
+        "phone": list(demo.PHONES),
+    }
 
     def __init__(self, split):
         self.speakers = list(VOICES[split])
@@ -68,12 +85,17 @@ JUDGED = adainvc.judged("folder:mine", "../ears", "demo:25-224")
 class Model:
     """Knows all utterances: says the words of one in the voice of another.
 
-    `perfect`: as the other speaker said them; else the source as it is. `leaky`: the content tells the voice.
+    `perfect`: as the other speaker said them; else the source as it is. `leaky`: the content tells
+        the voice.
     """
 
     def __init__(self, perfect=True, leaky=False):
         self.perfect, self.leaky = perfect, leaky
-        self.known = {utterance(*item)["mel"].tobytes(): item for split in VOICES for item in Source(split).items}
+        self.known = {
+            utterance(*item)["mel"].tobytes(): item
+            for split in VOICES
+            for item in Source(split).items
+        }
 
     def encode(self, mel):
         name, text = self.known.get(mel.tobytes(), ("elsa", TEXTS[0]))
@@ -81,7 +103,9 @@ class Model:
         content = rng.normal(size=(len(mel), 6)) * 0.1
         content[:, :2] = TEXTS.index(text), NAMES.index(name)
         content[:, 2:] += np.eye(4)[NAMES.index(name) % 4] * self.leaky
-        if not self.leaky:  # what is decoded needs the name; what leaks is looked at in other columns
+        if (
+            not self.leaky
+        ):  # what is decoded needs the name; what leaks is looked at in other columns
             content[:, 1] = 0
         self.last = name
         return {"content": content, "styles": np.eye(len(NAMES))[[NAMES.index(name)] * 2]}
@@ -100,8 +124,12 @@ def sources():
 def panel():
     global MEAN
     source = sources()["judge"]
-    every = [audio.mel(audio.resample(source.utterance(i)["wave"], SPEC.sample_rate_hz, 16000), ENCODER_SPEC)
-             for i in range(len(source))]
+    every = [
+        audio.mel(
+            audio.resample(source.utterance(i)["wave"], SPEC.sample_rate_hz, 16000), ENCODER_SPEC
+        )
+        for i in range(len(source))
+    ]
     spectra = np.stack([np.log(np.exp(mel).mean(axis=0)) for mel in every])
     MEAN = (spectra - spectra.mean(axis=1, keepdims=True)).mean(axis=0)
     encoder = Voice(Encoder(), ENCODER_SPEC)
@@ -118,7 +146,9 @@ def test_a_perfect_model_sounds_like_the_target_and_says_the_words_of_the_source
     voice, content, f0 = (found[name] for name in ("voice", "content", "f0"))
     assert voice["converted"]["nearer"]["share"] == 1 == voice["target's own"]["nearer"]["share"]
     assert voice["source unchanged"]["nearer"]["share"] == 0
-    assert voice["converted"]["to_target"] == pytest.approx(voice["target's own"]["to_target"], abs=0.1)
+    assert voice["converted"]["to_target"] == pytest.approx(
+        voice["target's own"]["to_target"], abs=0.1
+    )
     assert content["converted"]["mcd_db"] < 0.6 * content["source unchanged"]["mcd_db"]
     assert content["source unchanged"]["mcd_db"] < content["noise"]["mcd_db"]
     assert f0["converted"]["to_target_cents"] < f0["source unchanged"]["to_target_cents"]
@@ -133,7 +163,12 @@ def test_words_are_heard_in_speech_and_not_in_noise(panel):
 
 def test_a_model_that_changes_nothing_is_no_nearer_to_the_target_than_the_source_is(panel):
     scores = _scores(panel, False)
-    assert list(scores["kinds"]) == ["unseen to unseen", "unseen to seen", "seen to unseen", "seen to seen"]
+    assert list(scores["kinds"]) == [
+        "unseen to unseen",
+        "unseen to seen",
+        "seen to unseen",
+        "seen to seen",
+    ]
     for kind in scores["kinds"].values():
         assert kind["voice"]["converted"] == kind["voice"]["source unchanged"]
     assert scores["kinds"]["unseen to unseen"]["voice"]["converted"]["nearer"]["share"] == 0
@@ -166,12 +201,20 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
 
 
 def test_who_judged_what_stands_beside_the_numbers(panel):
-    said = "Judged on folder:mine by ../ears, which learned from demo:25-224 and knows none of these voices."
+    said = (
+        "Judged on folder:mine by ../ears, which learned from demo:25-224 "
+        "and knows none of these voices."
+    )
     scores = _scores(panel, True)
     assert JUDGED["said"] == scores["judged"]["said"] == said
-    assert scores["tables"][0]["note"].startswith(said) and " Mean cosines" in scores["tables"][0]["note"]
+    assert (
+        scores["tables"][0]["note"].startswith(said)
+        and " Mean cosines" in scores["tables"][0]["note"]
+    )
     assert adainvc.judged("demo", "ears", "")["said"] == (
-        "Judged on demo by ears, whose weights were imported: whether it knows these voices is not known.")
+        "Judged on demo by ears, whose weights were imported: whether it knows these voices is "
+        "not known."
+    )
 
 
 class Deaf(Encoder):
@@ -188,9 +231,13 @@ def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
     panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
     rate = panel.told["rate"]
     assert rate > 0.3
-    assert panel.judged["warning"] == (f"../ears hardly tells these voices apart (equal error rate {rate:.1%}): "
-                                       "its judgement means little")
-    (first, *_) = adainvc.tables(_scores_of_nothing() | {"judged": panel.judged, "encoder": panel.told})
+    assert panel.judged["warning"] == (
+        f"../ears hardly tells these voices apart (equal error rate {rate:.1%}): "
+        "its judgement means little"
+    )
+    (first, *_) = adainvc.tables(
+        _scores_of_nothing() | {"judged": panel.judged, "encoder": panel.told}
+    )
     assert f"Mind that {panel.judged['warning']}. Mean" in first["note"]
     monkeypatch.setattr(adainvc, "HARDLY", rate)
     panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
@@ -198,14 +245,25 @@ def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
 
 
 def _scores_of_nothing():
-    return {"kinds": {}, "genders": {}, "reconstruction": {"l1": 0, "error_db": 0},
-            "leak": {"speakers": 2, "accuracy": 1, "low": 1, "high": 1, "chance": 0.5}}
+    return {
+        "kinds": {},
+        "genders": {},
+        "reconstruction": {"l1": 0, "error_db": 0},
+        "leak": {"speakers": 2, "accuracy": 1, "low": 1, "high": 1, "chance": 0.5},
+    }
 
 
 def test_examples_are_as_long_and_as_loud_as_their_source(panel, tmp_path):
-    made = adainvc.examples(Model(), VOICES["train"], sources(), panel, tmp_path, {"command": "kvoice evaluate"})
+    made = adainvc.examples(
+        Model(), VOICES["train"], sources(), panel, tmp_path, {"command": "kvoice evaluate"}
+    )
     assert [group["title"] for group in made["groups"]] == [
-        "unseen to unseen", "unseen to seen", "seen to unseen", "seen to seen", "towards what is no voice"]
+        "unseen to unseen",
+        "unseen to seen",
+        "seen to unseen",
+        "seen to seen",
+        "towards what is no voice",
+    ]
     for row in (row for group in made["groups"] for row in group["rows"]):
         assert (tmp_path / row["picture"]).exists()
         source, said = (soundfile.read(tmp_path / row[part])[0] for part in ("source", "converted"))

@@ -13,9 +13,15 @@ from kvoice.inference import latents
 from kvoice.inference.latents import Utterances, chosen, decoded, edits, ends
 
 BANDS = 24
-SPEC = Spec(sample_rate_hz=16000, fft=512, window=512, hop=160, mels=BANDS, fmin_hz=100, fmax_hz=8000)
-NAMES = {"gender": ["female", "male"], "emotion": ["calm", "sad", "wild"],
-         "speaker": [f"s{k}" for k in range(12)], "phone": ["sil", "A", "O", "S"]}
+SPEC = Spec(
+    sample_rate_hz=16000, fft=512, window=512, hop=160, mels=BANDS, fmin_hz=100, fmax_hz=8000
+)
+NAMES = {
+    "gender": ["female", "male"],
+    "emotion": ["calm", "sad", "wild"],
+    "speaker": [f"s{k}" for k in range(12)],
+    "phone": ["sil", "A", "O", "S"],
+}
 # Shapes over the bands: the columns of a cosine transform, so that none is part of another.
 SHAPES = np.cos(np.pi * (np.arange(BANDS)[:, None] + 0.5) * np.arange(BANDS) / BANDS)
 LATENTS = SHAPES[:, [2, 3, 5]].T / BANDS * 2  # gender, emotion, the voice; [3, bands]
@@ -38,10 +44,21 @@ class Corpus:
             phone = np.repeat(rng.integers(0, 4, 18), 5)[:frames].astype("int32")
             code = [2 * gender - 1, emotion - 1, voice[speaker]] + rng.normal(0, 0.1, 3)
             mel = -5 + code @ LATENTS * BANDS / 2 + 0.8 * PHONES[phone]
-            known = {"mel": (mel + rng.normal(0, 0.05, mel.shape)).astype("float32"),
-                     "f0": np.full(frames, 120, "float32"), "phone": phone}
-            self.rows.append({name: known[name] for name in arrays} | {
-                "gender": gender, "emotion": emotion, "speaker": speaker, "name": f"u{i}", "text": ""})
+            known = {
+                "mel": (mel + rng.normal(0, 0.05, mel.shape)).astype("float32"),
+                "f0": np.full(frames, 120, "float32"),
+                "phone": phone,
+            }
+            self.rows.append(
+                {name: known[name] for name in arrays}
+                | {
+                    "gender": gender,
+                    "emotion": emotion,
+                    "speaker": speaker,
+                    "name": f"u{i}",
+                    "text": "",
+                }
+            )
 
     def __len__(self):
         return len(self.rows)
@@ -78,8 +95,10 @@ class Model:
 
 
 SPEAKERS = {"train": (0, 1, 2, 3), "valid": (4, 5), "judge": (6, 7, 8, 9), "test": (10, 11)}
-SOURCES = {split: Corpus(speakers, 24 if split == "valid" else 48, k)
-           for k, (split, speakers) in enumerate(SPEAKERS.items())}
+SOURCES = {
+    split: Corpus(speakers, 24 if split == "valid" else 48, k)
+    for k, (split, speakers) in enumerate(SPEAKERS.items())
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +109,12 @@ def panel():
 @pytest.fixture(scope="module")
 def found():
     model = Model()
-    return latents.discovered(model, Utterances(model, SOURCES["train"], SOURCES["valid"]),
-                              Utterances(model, SOURCES["test"]), np.random.default_rng(0))
+    return latents.discovered(
+        model,
+        Utterances(model, SOURCES["train"], SOURCES["valid"]),
+        Utterances(model, SOURCES["test"]),
+        np.random.default_rng(0),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +154,9 @@ def test_what_is_decoded_is_as_long_as_its_utterance_and_says_its_phones(phones)
     for mel, each, code in zip(mels, spoken, codes):
         assert mel.shape == each["mel"].shape
         if phones:
-            np.testing.assert_allclose(mel, model.decode(code[None], each["phone"][None])[0], atol=1e-6)
+            np.testing.assert_allclose(
+                mel, model.decode(code[None], each["phone"][None])[0], atol=1e-6
+            )
         else:
             np.testing.assert_allclose(mel, model.decode(code[None])[0][: len(mel)], atol=1e-6)
 
@@ -175,8 +200,10 @@ def test_the_control_moves_as_far_in_its_own_spread_and_nothing_else_moves(found
     away = moved["flip"] - moved["none"], moved["control"] - moved["none"]
     assert np.flatnonzero(away[0].any(axis=0)).tolist() == [0]
     assert np.flatnonzero(away[1].any(axis=0)).tolist() == [3]
-    reached = [np.ptp(moved[edit][:, latent]) / spread[latent] for edit, latent in (
-        ("flip", 0), ("control", 3))]
+    reached = [
+        np.ptp(moved[edit][:, latent]) / spread[latent]
+        for edit, latent in (("flip", 0), ("control", 3))
+    ]
     assert reached[0] == pytest.approx(reached[1], rel=1e-5)
     genders = found["unseen"]["labels"]["gender"]
     np.testing.assert_array_equal(moved["up"], genders == 0)
@@ -194,7 +221,9 @@ def test_a_flip_changes_the_gender_that_is_heard_and_nothing_else(found, panel):
     assert "arrived" not in control
     assert [base[row]["right"]["gender"]["share"] for row in ("real", "reconstruction")] == [1, 1]
     assert min(base["real"]["phones"], flip["phones"], control["phones"]) > 0.95
-    assert control["loudness_db"]["change"] == 0 and control["voice"]["similarity"] == pytest.approx(1)
+    assert control["loudness_db"]["change"] == 0 and control["voice"][
+        "similarity"
+    ] == pytest.approx(1)
     assert flip["voice"]["similarity"] < 0.9
     assert base["reconstruction"]["error_db"] < 1.5
     assert result["to"] == ["female", "male"]
@@ -221,10 +250,13 @@ def test_the_gain_in_loudness_is_that_of_the_edit(found, panel):
     result = flipped(found, panel, model, "emotion", 1)
     moved = edits(found, "emotion", 1, 3, np.arange(48))
     spoken = [SOURCES["test"].utterance(i) for i in range(48)]
-    levels = [[latents.loudness_db(mel, SPEC) for mel in decoded(model, moved[edit], spoken)]
-              for edit in ("none", "flip")]
+    levels = [
+        [latents.loudness_db(mel, SPEC) for mel in decoded(model, moved[edit], spoken)]
+        for edit in ("none", "flip")
+    ]
     assert result["edits"]["flip"]["loudness_db"]["change"] == pytest.approx(
-        np.median(np.subtract(levels[1], levels[0])))
+        np.median(np.subtract(levels[1], levels[0]))
+    )
 
 
 def test_a_voice_of_known_pitch_is_measured():
@@ -239,8 +271,13 @@ def test_without_phones_words_and_rate_are_left_out(found):
     model, arrays = Model(phones=0), ("mel",)
     judge = Panel(Utterances(model, Corpus(SPEAKERS["judge"], arrays=arrays)))
     test = Utterances(model, Corpus(SPEAKERS["test"], arrays=arrays))
-    held = latents.discovered(model, Utterances(model, Corpus(SPEAKERS["train"], arrays=arrays)), test,
-                              np.random.default_rng(0), names=["gender"])
+    held = latents.discovered(
+        model,
+        Utterances(model, Corpus(SPEAKERS["train"], arrays=arrays)),
+        test,
+        np.random.default_rng(0),
+        names=["gender"],
+    )
     assert list(held["rankings"]) == ["gender"]
     result = flips(model, held, judge, test, "gender", 0, 3, rows=[0, 1, 2, 3])
     flip = result["edits"]["flip"]
@@ -257,7 +294,9 @@ def test_the_scores_hold_what_is_compared_between_runs_and_tables_of_texts():
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     numbers = made["metrics"]
     assert numbers["gender AUC"] == numbers["gender AUC (test)"] == 1
-    assert numbers["flip changes"] == 1 and numbers["control changes"] == 0 and numbers["active"] == 4
+    assert (
+        numbers["flip changes"] == 1 and numbers["control changes"] == 0 and numbers["active"] == 4
+    )
     assert made["flips"]["count"] == 12
     for table in made["tables"]:
         assert {len(row) for row in table["rows"]} == {len(table["columns"])}

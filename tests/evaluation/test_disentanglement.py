@@ -25,15 +25,21 @@ class Grid:
 
     def items(self, rows):
         values = self.values[rows].astype(np.float32)
-        return {"image": np.repeat((values / np.array(LEVELS))[:, :, None], 4, axis=2).astype(np.float32),
-                "factors": values}
+        return {
+            "image": np.repeat((values / np.array(LEVELS))[:, :, None], 4, axis=2).astype(
+                np.float32
+            ),
+            "factors": values,
+        }
 
     def level(self, factors):
         return factors.astype(np.int32)
 
 
 class Reader:
-    """A model that reads the factors off the image, each into a latent of its own, and one for nothing."""
+    """A model that reads the factors off the image, each into a latent of its own, and one for
+    nothing.
+    """
 
     domain = "image"
 
@@ -83,19 +89,25 @@ def test_the_tables_hold_the_numbers(scores):
     metrics, told = scores["tables"]
     assert metrics["columns"][:2] == ["codes", "MIG"]
     assert metrics["rows"][1][:2] == ["draws", f"{scores['metrics']['MIG']:.3f}"]
-    assert all(len(row) == len(table["columns"]) for table in scores["tables"] for row in table["rows"])
+    assert all(
+        len(row) == len(table["columns"]) for table in scores["tables"] for row in table["rows"]
+    )
     assert [row[0] for row in told["rows"]] == ["latent 0", "latent 1", "latent 2"]
 
 
 def test_without_references_only_the_model_is_scored():
     from kvoice.evaluation import disentanglement
 
-    found = disentanglement.factor_scores(Reader(), Grid(200, 0), Grid(20, 1), 150, 0, references=False)
+    found = disentanglement.factor_scores(
+        Reader(), Grid(200, 0), Grid(20, 1), 150, 0, references=False
+    )
     assert [row["name"] for row in found["rows"]] == ["means", "draws"]
 
 
 def logged(path, first, step):
-    """What `LatentLog` writes at the end of an epoch that ends at `step`, of a run that was at `first`."""
+    """What `LatentLog` writes at the end of an epoch that ends at `step`, of a run that was at
+    `first`.
+    """
     from kvoice.evaluation import disentanglement
 
     run = types.SimpleNamespace(path=path, state={"step": first} if first else {})
@@ -115,6 +127,8 @@ def test_the_kl_of_each_latent_is_logged_and_a_resumed_run_repeats_no_row(tmp_pa
     images = np.concatenate([Grid(8, i).items(np.arange(8))["image"] for i in range(2)])
     mean, log_var = Reader().encode(images)
     expected = np.mean((mean**2 + np.exp(log_var) - 1 - log_var) / 2, axis=0)
-    np.testing.assert_allclose([float(row[f"kl_{k}"]) for k in range(4)], expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        [float(row[f"kl_{k}"]) for k in range(4)], expected, rtol=1e-3, atol=1e-6
+    )
     assert [row["step"] for row in logged(tmp_path, 10, 20)] == ["10", "20"]
     assert [row["step"] for row in logged(tmp_path, 10, 20)] == ["10", "20"]  # begun again at 10

@@ -59,8 +59,13 @@ def voiced(speakers, seed):
     """Clips of different lengths: the speaker sets the shape of the spectrum, chance the rest."""
     shapes = np.cos(np.pi * np.outer([1, 2, 3, 4, 5], np.arange(SPEC.mels)) / SPEC.mels)
     rng = np.random.default_rng(seed)
-    return [-5 + shapes[speaker] + rng.normal(0, 1) * np.cos(np.arange(SPEC.mels) / 4)
-            + rng.normal(0, 0.3, (12 + k % 9, SPEC.mels)) for k, speaker in enumerate(speakers)]
+    return [
+        -5
+        + shapes[speaker]
+        + rng.normal(0, 1) * np.cos(np.arange(SPEC.mels) / 4)
+        + rng.normal(0, 0.3, (12 + k % 9, SPEC.mels))
+        for k, speaker in enumerate(speakers)
+    ]
 
 
 def test_clips_of_one_voice_lie_in_one_direction_and_of_two_in_two():
@@ -79,9 +84,13 @@ def spoken(count, seed):
     """Utterances of four phones, each a shape of the spectrum, in a loud or a soft voice."""
     rng = np.random.default_rng(seed)
     shapes = np.cos(np.pi * np.outer([2, 3, 4, 5], np.arange(SPEC.mels)) / SPEC.mels)
-    phones = [np.repeat(rng.integers(0, 4, 8), 6)[: int(rng.integers(30, 48))] for _ in range(count)]
-    return [-5 + rng.normal(0, 1) + shapes[phone] + rng.normal(0, 0.3, (len(phone), SPEC.mels))
-            for phone in phones], phones
+    phones = [
+        np.repeat(rng.integers(0, 4, 8), 6)[: int(rng.integers(30, 48))] for _ in range(count)
+    ]
+    return [
+        -5 + rng.normal(0, 1) + shapes[phone] + rng.normal(0, 0.3, (len(phone), SPEC.mels))
+        for phone in phones
+    ], phones
 
 
 def test_a_probe_hears_the_phone_of_each_frame_and_not_in_noise():
@@ -90,7 +99,9 @@ def test_a_probe_hears_the_phone_of_each_frame_and_not_in_noise():
     right = np.concatenate([probe(mel) == phone for mel, phone in zip(mels, phones)])
     assert right.mean() > 0.95
     rng = np.random.default_rng(2)
-    lost = [np.mean(probe(rng.normal(-5, 1, mel.shape)) == phone) for mel, phone in zip(mels, phones)]
+    lost = [
+        np.mean(probe(rng.normal(-5, 1, mel.shape)) == phone) for mel, phone in zip(mels, phones)
+    ]
     assert np.mean(lost) < 0.5
 
 

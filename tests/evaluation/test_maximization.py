@@ -31,8 +31,12 @@ class Source:
     def batch(self, step):
         emotion = np.random.default_rng([self.seed, step]).permutation(np.arange(30) % 3)
         unknown = np.full(30, -1)
-        return {"mel": clips(emotion, [self.seed, step, 1])[:, :16], "emotion": emotion,
-                "speaker": unknown, "gender": unknown}
+        return {
+            "mel": clips(emotion, [self.seed, step, 1])[:, :16],
+            "emotion": emotion,
+            "speaker": unknown,
+            "gender": unknown,
+        }
 
 
 SOURCES = {"train": Source(0), "judge": Source(1), "test": Source(2)}
@@ -41,8 +45,9 @@ SOURCES = {"train": Source(0), "judge": Source(1), "test": Source(2)}
 @pytest.fixture(scope="module")
 def scores():
     path = ascent.Path(gan(), classifier(), SPEC)
-    return maximization.compare(path, classifier(seed=1, width=5), SOURCES, [2, 0], path.generator.noise(8),
-                          steps=6)
+    return maximization.compare(
+        path, classifier(seed=1, width=5), SOURCES, [2, 0], path.generator.noise(8), steps=6
+    )
 
 
 def test_there_is_a_row_for_each_prior_and_one_without_a_generator(scores):
@@ -99,7 +104,9 @@ def tone(f0_hz, level, seconds=0.6, silent=0.0):
 
 
 def test_prosody_is_in_semitones_decibels_and_points():
-    found = maximization.prosody(np.stack([tone(150, 0.1), tone(300, 0.2), tone(150, 0.1, silent=0.5)]), SPEC)
+    found = maximization.prosody(
+        np.stack([tone(150, 0.1), tone(300, 0.2), tone(150, 0.1, silent=0.5)]), SPEC
+    )
     assert found["f0_semitones"][1] - found["f0_semitones"][0] == pytest.approx(12, abs=0.1)
     assert found["f0_semitones"][0] == pytest.approx(12 * np.log2(1.5), abs=0.1)
     assert found["loudness_db"][1] - found["loudness_db"][0] == pytest.approx(6.02, abs=0.1)

@@ -17,7 +17,9 @@ def cloud(speakers, each, spread, seed=0, size=16):
     rng = np.random.default_rng(seed)
     centres = np.repeat(rng.normal(size=(speakers, size)), each, axis=0)
     points = centres + spread * rng.normal(size=centres.shape)
-    return points / np.linalg.norm(points, axis=1, keepdims=True), np.repeat(np.arange(speakers), each)
+    return points / np.linalg.norm(points, axis=1, keepdims=True), np.repeat(
+        np.arange(speakers), each
+    )
 
 
 class Source:
@@ -26,7 +28,10 @@ class Source:
     spec, labels = SPEC, {"speaker": [f"s{k}" for k in range(4)], "gender": ["female", "male"]}
 
     def __init__(self, each=5, rate_hz=16000):
-        self.spec, self.rows = Spec(sample_rate_hz=rate_hz), [k for k in range(4) for _ in range(each)]
+        self.spec, self.rows = (
+            Spec(sample_rate_hz=rate_hz),
+            [k for k in range(4) for _ in range(each)],
+        )
 
     def speaker_of(self):
         return np.array(self.rows)
@@ -66,8 +71,12 @@ def test_voices_far_apart_are_never_taken_for_each_other_and_noise_always_half_t
 
 
 def test_the_interval_holds_the_rate_and_narrows_with_the_number_of_speakers():
-    few, many = (speakerencoder.told_apart(*cloud(count, 8, 1.6, seed=3), np.zeros(8 * count, int),
-                                         np.random.default_rng(0)) for count in (5, 40))
+    few, many = (
+        speakerencoder.told_apart(
+            *cloud(count, 8, 1.6, seed=3), np.zeros(8 * count, int), np.random.default_rng(0)
+        )
+        for count in (5, 40)
+    )
     for told in (few, many):
         assert told["low"] <= told["rate"] <= told["high"]
     assert many["high"] - many["low"] < few["high"] - few["low"]
@@ -75,18 +84,30 @@ def test_the_interval_holds_the_rate_and_narrows_with_the_number_of_speakers():
 
 
 @pytest.mark.parametrize("speakers", [5, 12])
-def test_the_interval_holds_the_estimate_and_mostly_the_rate_of_all_speakers_that_there_are(speakers, monkeypatch):
+def test_the_interval_holds_the_estimate_and_mostly_the_rate_of_all_speakers_that_there_are(
+    speakers, monkeypatch
+):
     monkeypatch.setattr(speakerencoder, "RESAMPLED", 100)
-    true = speakerencoder.speech.equal_error_rate(*speakerencoder.trials(*cloud(300, 6, 1.6, seed=99)))[0]
-    told = [speakerencoder.told_apart(*cloud(speakers, 6, 1.6, seed=k), np.zeros(6 * speakers, int),
-                                    np.random.default_rng(k)) for k in range(40)]
+    true = speakerencoder.speech.equal_error_rate(
+        *speakerencoder.trials(*cloud(300, 6, 1.6, seed=99))
+    )[0]
+    told = [
+        speakerencoder.told_apart(
+            *cloud(speakers, 6, 1.6, seed=k), np.zeros(6 * speakers, int), np.random.default_rng(k)
+        )
+        for k in range(40)
+    ]
     assert np.mean([each["low"] <= each["rate"] <= each["high"] for each in told]) >= 0.9
     assert np.mean([each["low"] <= true <= each["high"] for each in told]) >= 0.8
     widths = [each["high"] - each["low"] for each in told]
-    assert np.median(widths) < 5 * np.std([each["rate"] for each in told])  # 3.9 of a normal distribution
+    assert np.median(widths) < 5 * np.std(
+        [each["rate"] for each in told]
+    )  # 3.9 of a normal distribution
 
 
-@pytest.mark.parametrize("picked", [[0, 0, 2, 3, 3], [4, 4, 4, 1, 0], [1, 2, 2, 2, 2], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize(
+    "picked", [[0, 0, 2, 3, 3], [4, 4, 4, 1, 0], [1, 2, 2, 2, 2], [0, 1, 2, 3, 4]]
+)
 def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(monkeypatch, picked):
     class Drawn:
         def integers(self, *_, **__):
@@ -114,7 +135,10 @@ def test_of_fewer_than_five_speakers_there_is_no_interval():
     told = speakerencoder.told_apart(*cloud(4, 8, 1.6), np.zeros(32, int), np.random.default_rng(0))
     assert told["low"] is None is told["high"]
     assert speakerencoder.with_interval(told) == f"{told['rate']:.1%}"
-    assert speakerencoder.with_interval({"rate": 0.034, "low": 0.01, "high": 0.098}) == "3.4% (1.0%-9.8%)"
+    assert (
+        speakerencoder.with_interval({"rate": 0.034, "low": 0.01, "high": 0.098})
+        == "3.4% (1.0%-9.8%)"
+    )
 
 
 def test_speakers_of_one_gender_are_harder_where_the_gender_is_half_of_the_voice():
@@ -124,14 +148,20 @@ def test_speakers_of_one_gender_are_harder_where_the_gender_is_half_of_the_voice
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     told = speakerencoder.told_apart(points, np.repeat(np.arange(8), 10), genders, rng)
     assert told["same_gender"] > told["rate"] + 0.02
-    assert speakerencoder.told_apart(points, np.repeat(np.arange(8), 10), genders * 0 - 1, rng)["same_gender"] is None
+    assert (
+        speakerencoder.told_apart(points, np.repeat(np.arange(8), 10), genders * 0 - 1, rng)[
+            "same_gender"
+        ]
+        is None
+    )
 
 
-@pytest.mark.parametrize(("points", "speakers"), [
-    (np.eye(3), [0, 0, 0]), (np.eye(3), [0, 1, 2])])
+@pytest.mark.parametrize(("points", "speakers"), [(np.eye(3), [0, 0, 0]), (np.eye(3), [0, 1, 2])])
 def test_one_speaker_or_one_recording_of_each_is_refused(points, speakers):
     with pytest.raises(KvoiceError, match="an equal error rate wants two speakers"):
-        speakerencoder.told_apart(points, np.array(speakers), np.zeros(3, int), np.random.default_rng(0))
+        speakerencoder.told_apart(
+            points, np.array(speakers), np.zeros(3, int), np.random.default_rng(0)
+        )
 
 
 def test_of_each_speaker_some_utterances_are_chosen_from_first_to_last():
@@ -153,16 +183,25 @@ def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
 
 def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
     scores = speakerencoder.encoder_scores(
-        Voice(Encoder(), SPEC), {"train": Source(), "test": Source(3)}, ["train"],
+        Voice(Encoder(), SPEC),
+        {"train": Source(), "test": Source(3)},
+        ["train"],
         tmp_path / "voices.png",
-        "folder:mine")
+        "folder:mine",
+    )
     assert (tmp_path / scores["embeddings"]["picture"]).exists()
-    assert scores["embeddings"]["silhouette"]["speaker"] > 0.9 > scores["embeddings"]["silhouette"]["gender"]
+    assert (
+        scores["embeddings"]["silhouette"]["speaker"]
+        > 0.9
+        > scores["embeddings"]["silhouette"]["gender"]
+    )
     assert scores["metrics"] == {"equal error rate (test)": 0}
     (table,) = scores["tables"]
     assert scores["corpus"] == "folder:mine" and "recordings of folder:mine" in table["note"]
-    assert [row[:4] for row in table["rows"]] == [["train, learned from", "4", "20", "0.0%"],
-                                                  ["test", "4", "12", "0.0%"]]
+    assert [row[:4] for row in table["rows"]] == [
+        ["train, learned from", "4", "20", "0.0%"],
+        ["test", "4", "12", "0.0%"],
+    ]
     assert all(len(row) == len(table["columns"]) for row in table["rows"])
 
 
@@ -172,4 +211,5 @@ def test_the_rate_of_two_normal_distributions_is_the_one_they_have():
 
     rng = np.random.default_rng(0)
     assert equal_error_rate(rng.normal(2, 1, 20000), rng.normal(0, 1, 20000))[0] == pytest.approx(
-        norm.cdf(-1), abs=0.01)
+        norm.cdf(-1), abs=0.01
+    )

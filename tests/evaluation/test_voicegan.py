@@ -50,13 +50,15 @@ TRAIN, VALID, JUDGE, TEST = (Source(seed) for seed in range(4))
 
 def model(made=clips, condition="emotion"):
     """`made(labels, seed) -> mels` as a model."""
+
     def generate(count, labels=None, seed=0):
         assert (labels is None) == (condition == "")
         return made(np.arange(count) % 3 if labels is None else labels, seed + 100)
 
     labels = 3 if condition else 0
     return types.SimpleNamespace(
-        condition=condition, labels=labels, domain="mel", generate=generate)
+        condition=condition, labels=labels, domain="mel", generate=generate
+    )
 
 
 def collapsed(labels, seed):
@@ -186,7 +188,9 @@ def test_the_score_of_an_epoch_tells_good_from_bad_and_is_the_same_each_time():
 
 def test_the_diversity_of_an_epoch_is_unknown_where_the_real_clips_are_all_alike():
     alike = Source(1)
-    alike.batch = lambda step: VALID.batch(0) | {"mel": np.repeat(VALID.batch(0)["mel"][:1], 20, axis=0)}
+    alike.batch = lambda step: (
+        VALID.batch(0) | {"mel": np.repeat(VALID.batch(0)["mel"][:1], 20, axis=0)}
+    )
     assert np.isnan(quality(TRAIN, alike, count=20)(model())["diversity"])
 
 

@@ -16,7 +16,9 @@ SPEC = audio.SPECS["waveglow"]
 
 @pytest.fixture(scope="module")
 def wave():
-    return demo.render(demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz).wave
+    return demo.render(
+        demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz
+    ).wave
 
 
 def test_a_spectral_distance_is_the_difference_in_level():
@@ -55,9 +57,14 @@ def test_the_same_wave_differs_in_nothing(wave):
 
 def test_what_is_worse_is_called_worse(wave):
     rng = np.random.default_rng(0)
-    noisy = [differences(wave, (wave + rng.normal(0, level, len(wave))).astype("float32"), SPEC)
-             for level in (0.001, 0.03)]
-    assert noisy[0]["spectral_db"] < noisy[1]["spectral_db"] and noisy[0]["mel_db"] < noisy[1]["mel_db"]
+    noisy = [
+        differences(wave, (wave + rng.normal(0, level, len(wave))).astype("float32"), SPEC)
+        for level in (0.001, 0.03)
+    ]
+    assert (
+        noisy[0]["spectral_db"] < noisy[1]["spectral_db"]
+        and noisy[0]["mel_db"] < noisy[1]["mel_db"]
+    )
     higher = audio.resample(wave, SPEC.sample_rate_hz, SPEC.sample_rate_hz * 0.97)[: len(wave)]
     short = min(len(wave), len(higher))
     assert differences(wave[:short], higher[:short], SPEC)["f0_cents"] > 40
@@ -80,20 +87,39 @@ class Spoken:
     def infer(self, mel, sigma, seed=0):
         if mel.ndim == 3:
             return np.stack([self.infer(each, sigma, seed) for each in mel])
-        return self.wave if len(mel) == len(self.wave) // SPEC.hop else np.zeros(len(mel) * SPEC.hop, "float32")
+        return (
+            self.wave
+            if len(mel) == len(self.wave) // SPEC.hop
+            else np.zeros(len(mel) * SPEC.hop, "float32")
+        )
 
 
 @pytest.mark.parametrize("prewhitening", [None, object()])
-def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(wave, tmp_path, monkeypatch, prewhitening):
-    monkeypatch.setattr(waveglow, "likelihood", lambda *args: {"log_likelihood": 4.5, "bits_per_sample": 8.5})
+def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(
+    wave, tmp_path, monkeypatch, prewhitening
+):
+    monkeypatch.setattr(
+        waveglow, "likelihood", lambda *args: {"log_likelihood": 4.5, "bits_per_sample": 8.5}
+    )
     spoken = Spoken(wave, prewhitening)
     scores = vocoder_scores(
-        Voice(spoken, SPEC), {"test": spoken}, ["bob"], 5, 0, tmp_path / "sounds")
+        Voice(spoken, SPEC), {"test": spoken}, ["bob"], 5, 0, tmp_path / "sounds"
+    )
     rows = scores["rows"]
-    assert list(rows) == ["the vocoder", *["the vocoder, denoised by 0.1"] * (not prewhitening), "Griffin-Lim, 60 iterations"]
+    assert list(rows) == [
+        "the vocoder",
+        *["the vocoder, denoised by 0.1"] * (not prewhitening),
+        "Griffin-Lim, 60 iterations",
+    ]
     said = [rows["the vocoder"][key] for key in ("spectral_db", "mel_db", "f0_cents", "voicing")]
-    assert (np.array(said) < [0.1, 0.6, 1, 0.01]).all()  # what lies below 20 Hz is in the lowest band
-    assert 0.1 < rows["Griffin-Lim, 60 iterations"]["mel_db"] < 6 and scores["count"] == 1 and scores["unheard"]
+    assert (
+        np.array(said) < [0.1, 0.6, 1, 0.01]
+    ).all()  # what lies below 20 Hz is in the lowest band
+    assert (
+        0.1 < rows["Griffin-Lim, 60 iterations"]["mel_db"] < 6
+        and scores["count"] == 1
+        and scores["unheard"]
+    )
     again, rate_hz = audio.read(tmp_path / "sounds" / "0_vocoder.wav")
     assert rate_hz == SPEC.sample_rate_hz
     np.testing.assert_allclose(again, spoken.wave, atol=2e-3)

@@ -1,4 +1,6 @@
-"""Published networks, written here in plain PyTorch from their description, beside what is imported."""
+"""Published networks, written here in plain PyTorch from their description, beside what is
+imported.
+"""
 
 import collections
 import hashlib
@@ -24,11 +26,33 @@ pytestmark = pytest.mark.backend
 torch = pytest.importorskip("torch", reason="torch is not installed, whose files are imported")
 F = torch.nn.functional
 
-SMALL = dict(mels=16, bank=3, speaker=6, content=5, decoder=4, latents=3, embedding=7, kernels=4, kernel=5,
-             stages=3, dense_blocks=2)
+SMALL = dict(
+    mels=16,
+    bank=3,
+    speaker=6,
+    content=5,
+    decoder=4,
+    latents=3,
+    embedding=7,
+    kernels=4,
+    kernel=5,
+    stages=3,
+    dense_blocks=2,
+)
 TINY = SMALL | dict(kernels=1, stages=1, dense_blocks=0)  # where the numbers do not matter
-PUBLISHED = dict(mels=512, bank=128, speaker=128, content=128, decoder=128, latents=128, embedding=128,
-                 kernels=8, kernel=5, stages=3, dense_blocks=6)
+PUBLISHED = dict(
+    mels=512,
+    bank=128,
+    speaker=128,
+    content=128,
+    decoder=128,
+    latents=128,
+    embedding=128,
+    kernels=8,
+    kernel=5,
+    stages=3,
+    dense_blocks=6,
+)
 MARKER = "it-was-run"
 
 
@@ -41,12 +65,26 @@ def random_state(shapes, seed):
     for name, shape in shapes.items():
         inputs = int(np.prod(shape[1:]))
         for field, size in (("weight", shape), ("bias", shape[:1])):
-            state[f"{name}.{field}"] = (2 * torch.rand(size, generator=generator) - 1) * inputs**-0.5
+            state[f"{name}.{field}"] = (
+                2 * torch.rand(size, generator=generator) - 1
+            ) * inputs**-0.5
     return state
 
 
-def adainvc_state(mels, bank, speaker, content, decoder, latents, embedding, kernels, kernel, stages,
-                  dense_blocks, seed=0):
+def adainvc_state(
+    mels,
+    bank,
+    speaker,
+    content,
+    decoder,
+    latents,
+    embedding,
+    kernels,
+    kernel,
+    stages,
+    dense_blocks,
+    seed=0,
+):
     shapes = {}
     for part, width in (("speaker_encoder", speaker), ("content_encoder", content)):
         for k in range(kernels):
@@ -83,12 +121,16 @@ def dense(x, state, name):
 
 
 def numbered(state, prefix):
-    return len({name for name in state if name.startswith(f"{prefix}.") and name.endswith(".weight")})
+    return len(
+        {name for name in state if name.startswith(f"{prefix}.") and name.endswith(".weight")}
+    )
 
 
 def bank_of(x, state, part):
-    features = [F.relu(conv(x, state, f"{part}.conv_bank.{k}"))
-             for k in range(numbered(state, f"{part}.conv_bank"))]
+    features = [
+        F.relu(conv(x, state, f"{part}.conv_bank.{k}"))
+        for k in range(numbered(state, f"{part}.conv_bank"))
+    ]
     return torch.cat([*features, x], dim=1)
 
 
@@ -130,8 +172,11 @@ def adaptive(x, state, name, voice):
 
 def shuffled(x, up):
     batch, channels, time = x.shape
-    return x.view(batch, channels // up, up, time).permute(0, 1, 3, 2).reshape(
-        batch, channels // up, time * up)
+    return (
+        x.view(batch, channels // up, up, time)
+        .permute(0, 1, 3, 2)
+        .reshape(batch, channels // up, time * up)
+    )
 
 
 def decoder(x, voice, state, part="decoder"):
@@ -149,7 +194,10 @@ def decoder(x, voice, state, part="decoder"):
 
 def resemblyzer_state(mels=5, width=4, depth=3, embedding=6, seed=0):
     torch.manual_seed(seed)
-    lstm, linear = torch.nn.LSTM(mels, width, depth, batch_first=True), torch.nn.Linear(width, embedding)
+    lstm, linear = (
+        torch.nn.LSTM(mels, width, depth, batch_first=True),
+        torch.nn.Linear(width, embedding),
+    )
     state = {f"lstm.{name}": value for name, value in lstm.state_dict().items()}
     return state | {f"linear.{name}": value for name, value in linear.state_dict().items()}
 
@@ -182,8 +230,12 @@ def refused(place, content, name="adainvc", **changes):
 
 def small(**changes):
     """A small state dict with some tensors replaced; None leaves one out."""
-    state = adainvc_state(**SMALL) | {name.replace("__", "."): value for name, value in changes.items()}
-    return collections.OrderedDict((name, value) for name, value in state.items() if value is not None)
+    state = adainvc_state(**SMALL) | {
+        name.replace("__", "."): value for name, value in changes.items()
+    }
+    return collections.OrderedDict(
+        (name, value) for name, value in state.items() if value is not None
+    )
 
 
 def assert_close(ours, theirs):
@@ -195,8 +247,10 @@ def assert_close(ours, theirs):
 
 def stats_of(mels, seed=1):
     rng = np.random.default_rng(seed)
-    return {"mean": rng.normal(0, 1, mels).astype("float32"),
-            "std": rng.uniform(0.5, 2, mels).astype("float32")}
+    return {
+        "mean": rng.normal(0, 1, mels).astype("float32"),
+        "std": rng.uniform(0.5, 2, mels).astype("float32"),
+    }
 
 
 def assert_sounds_as_published(model, state, mean, std):
@@ -207,14 +261,17 @@ def assert_sounds_as_published(model, state, mean, std):
         with torch.no_grad():
             (content, log_var), voice = content_encoder(x, state), speaker_encoder(x, state)
             other = speaker_encoder(-x, state)
-            decoded = decoder(content, other, state)[0] * torch.from_numpy(std)[:, None] + torch.from_numpy(
-                mean)[:, None]
+            decoded = (
+                decoder(content, other, state)[0] * torch.from_numpy(std)[:, None]
+                + torch.from_numpy(mean)[:, None]
+            )
         encoded = model.encode(mel)
         assert_close(encoded["content"], content[0])
         assert_close(encoded["embedding"], voice[0])
         out = model({"mel": mel[None]})
         assert_close(keras.ops.convert_to_numpy(out["log_var"])[0], log_var[0])
-        # From the same content: over 3 frames a normalisation makes the last digits ten times as large.
+        # From the same content: over 3 frames a normalisation makes the last digits ten times as
+        # large.
         ours = model.decode(content[0].numpy().T, model.encode(2 * mean - mel)["styles"])
         assert ours.shape == (8 * -(-length // 8), len(mean))
         assert_close(ours, decoded)
@@ -229,8 +286,14 @@ def test_an_imported_adainvc_does_what_the_published_one_does(tmp_path):
     run, model = imported(tmp_path, state, stats=tmp_path / "attr.pkl")
     assert_sounds_as_published(model, state, stats["mean"], stats["std"])
     assert run.config["model"] | {"seed": 0} == {
-        **configs.configuration("adainvc")["model"], "mels": 16, "latents": 3, "embedding": 7, "bank": 4,
-        "width": {"bank": 3, "speaker": 6, "content": 5, "decoder": 4}, "dense_blocks": 2}
+        **configs.configuration("adainvc")["model"],
+        "mels": 16,
+        "latents": 3,
+        "embedding": 7,
+        "bank": 4,
+        "width": {"bank": 3, "speaker": 6, "content": 5, "decoder": 4},
+        "dense_blocks": 2,
+    }
 
 
 def test_the_published_sizes_are_imported_as_they_are(tmp_path, capsys, monkeypatch):
@@ -239,8 +302,18 @@ def test_the_published_sizes_are_imported_as_they_are(tmp_path, capsys, monkeypa
     path = saved(tmp_path, state)
     (tmp_path / "attr.pkl").write_bytes(pickle.dumps(stats))
     run = tmp_path / "run"
-    assert main(["import", "--model=adainvc", f"--checkpoint={path}", f"--stats={tmp_path / 'attr.pkl'}",
-                     f"--run={run}"]) == 0
+    assert (
+        main(
+            [
+                "import",
+                "--model=adainvc",
+                f"--checkpoint={path}",
+                f"--stats={tmp_path / 'attr.pkl'}",
+                f"--run={run}",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "166 tensors" in shown and "9,040,512" in shown and "--stats" not in shown
     assert f"--model=adainvc:official --init={run}" in shown
@@ -256,23 +329,29 @@ def test_a_run_of_published_weights_records_their_origin(tmp_path):
     run, _ = imported(tmp_path, adainvc_state(**TINY))
     file = tmp_path / "published.ckpt"
     assert run.config["imported"] == {
-        "file": "published.ckpt", "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        "file": "published.ckpt",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
     assert run.labels == {} and run.config["speakers"] == [] and run.config["data_spec"] == ""
-    assert run.state == {"step": 0, "weights": "step-0000000.weights.h5", "best": None,
-                         "backend": keras.backend.backend()}
+    assert run.state == {
+        "step": 0,
+        "weights": "step-0000000.weights.h5",
+        "best": None,
+        "backend": keras.backend.backend(),
+    }
     assert run.spec == audio.Spec(mels=16)  # WaveGlow's, with the mels of the network
     assert {path.name for path in tmp_path.iterdir()} == {"run", "published.ckpt"}
     model = keras.models.load_model(run.path / "model.keras")
     mel = np.random.default_rng(0).normal(size=(20, 16))
     np.testing.assert_allclose(
-        model.encode(mel)["content"], kvoice.load(run.path).model.encode(mel)["content"], atol=1e-6)
+        model.encode(mel)["content"], kvoice.load(run.path).model.encode(mel)["content"], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_both_of_pytorchs_formats_are_read(tmp_path, zipped):
     state = small()
-    found = published.read("adainvc", saved(
-        tmp_path, state, _use_new_zipfile_serialization=zipped))
+    found = published.read("adainvc", saved(tmp_path, state, _use_new_zipfile_serialization=zipped))
     assert found.tensors.keys() == state.keys()
     for name, tensor in state.items():
         np.testing.assert_array_equal(found.tensors[name], tensor.numpy())
@@ -314,9 +393,16 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
     stats = stats_of(16)
     (tmp_path / "attr.pkl").write_bytes(pickle.dumps(stats))
     run, model = imported(tmp_path, adainvc_state(**TINY), stats=tmp_path / "attr.pkl")
-    config = configs.configuration("adainvc", "tiny", [
-        "--config.train.steps=1", "--config.train.steps_per_epoch=1", "--config.train.rates.vae=0",
-        "--config.train.ema=0"])
+    config = configs.configuration(
+        "adainvc",
+        "tiny",
+        [
+            "--config.train.steps=1",
+            "--config.train.steps_per_epoch=1",
+            "--config.train.rates.vae=0",
+            "--config.train.ema=0",
+        ],
+    )
     asked = {**run.config, "train": config["train"], "init": str(run.path)}
     del asked["imported"]
     tuned = runs.create(tmp_path / "tuned", asked, run.spec, {})
@@ -353,7 +439,9 @@ def test_an_imported_speakerencoder_does_what_the_published_one_does(tmp_path, w
     run, model = imported(tmp_path, whole if wrapped else state, "speakerencoder")
     mel = torch.rand(2, 6, 5, generator=torch.Generator().manual_seed(3))
     lstm = torch.nn.LSTM(5, 4, 3, batch_first=True)
-    lstm.load_state_dict({name[5:]: value for name, value in state.items() if name.startswith("lstm.")})
+    lstm.load_state_dict(
+        {name[5:]: value for name, value in state.items() if name.startswith("lstm.")}
+    )
     with torch.no_grad():
         _, (hidden, _) = lstm(mel)
         raw = F.relu(dense(hidden[-1], state, "linear"))
@@ -363,8 +451,9 @@ def test_an_imported_speakerencoder_does_what_the_published_one_does(tmp_path, w
     cosines = [float(keras.ops.convert_to_numpy(each)) for each in (model.scale, model.offset)]
     assert cosines == ([7.0, -3.0] if wrapped else [10.0, -5.0])
     values = run.config["model"]
-    assert {name: values[name] for name in ("mels", "width", "depth", "embedding", "partial_frames")} == {
-        "mels": 5, "width": 4, "depth": 3, "embedding": 6, "partial_frames": 160}
+    assert {
+        name: values[name] for name in ("mels", "width", "depth", "embedding", "partial_frames")
+    } == {"mels": 5, "width": 4, "depth": 3, "embedding": 6, "partial_frames": 160}
 
 
 def test_40_mels_are_resemblyzers(tmp_path):
@@ -386,8 +475,15 @@ def test_a_missing_tensor_is_named(tmp_path):
     assert "(missing: decoder.in_conv_layer.bias);" in line and "vctk_model.ckpt" in line
 
 
-@pytest.mark.parametrize("name", ["speaker_encoder.conv_bank.1.weight", "decoder.first_conv_layers.0.weight",
-                                  "content_encoder.mean_layer.weight", "decoder.second_conv_layers.5.bias"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "speaker_encoder.conv_bank.1.weight",
+        "decoder.first_conv_layers.0.weight",
+        "content_encoder.mean_layer.weight",
+        "decoder.second_conv_layers.5.bias",
+    ],
+)
 def test_a_size_is_known_without_the_tensor_that_is_missing(tmp_path, name):
     assert f"(missing: {name});" in refused(tmp_path, small(**{name: None}))
 
@@ -397,7 +493,9 @@ def test_a_surplus_tensor_is_named(tmp_path):
     assert "(surplus: postnet.weight);" in line
 
 
-@pytest.mark.parametrize("name", ["speaker_encoder.conv_bank.0.weight", "decoder.in_conv_layer.weight"])
+@pytest.mark.parametrize(
+    "name", ["speaker_encoder.conv_bank.0.weight", "decoder.in_conv_layer.weight"]
+)
 def test_a_tensor_of_another_shape_is_named_with_both(tmp_path, name):
     shape = tuple(small()[name].shape)
     other = (shape[0] + 1, *shape[1:])
@@ -454,8 +552,12 @@ def test_upsampling_elsewhere_is_of_another_shape(tmp_path):
 
 
 def test_a_size_that_the_model_refuses_is_named(tmp_path):
-    state = {name: value[:, :, :4] if name.split(".")[1] in ("first_conv_layers", "second_conv_layers")
-             and value.ndim == 3 else value for name, value in small().items()}
+    state = {
+        name: value[:, :, :4]
+        if name.split(".")[1] in ("first_conv_layers", "second_conv_layers") and value.ndim == 3
+        else value
+        for name, value in small().items()
+    }
     assert "kernel: 4 must be odd" in refused(tmp_path, state)
 
 
@@ -463,14 +565,22 @@ def test_a_size_that_the_model_refuses_is_named(tmp_path):
 def test_weights_that_are_not_finite_are_refused(tmp_path, value):
     bias = torch.tensor([1.0, value, 2.0], dtype=torch.float64)
     assert "content_encoder.mean_layer.bias holds numbers that are not finite" in refused(
-        tmp_path, small(content_encoder__mean_layer__bias=bias))
+        tmp_path, small(content_encoder__mean_layer__bias=bias)
+    )
 
 
-@pytest.mark.parametrize(("tensor", "words"), [
-    (torch.zeros(3, dtype=torch.int64), "content_encoder.mean_layer.bias is of type int64"),
-    (torch.zeros(3, dtype=torch.complex64), "content_encoder.mean_layer.bias is of type complex64"),
-    (torch.zeros(3).to_sparse(), "holds a sparse tensor"),
-    (torch.empty(3, device="meta"), "holds a tensor without values")])
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.zeros(3, dtype=torch.int64), "content_encoder.mean_layer.bias is of type int64"),
+        (
+            torch.zeros(3, dtype=torch.complex64),
+            "content_encoder.mean_layer.bias is of type complex64",
+        ),
+        (torch.zeros(3).to_sparse(), "holds a sparse tensor"),
+        (torch.empty(3, device="meta"), "holds a tensor without values"),
+    ],
+)
 def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path, tensor, words):
     assert words in refused(tmp_path, small(content_encoder__mean_layer__bias=tensor))
 
@@ -503,18 +613,29 @@ class Net(torch.nn.Module):
 
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")  # of the class in this file
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_whole_module_of_an_unknown_class_is_refused_with_the_way_out(tmp_path, monkeypatch, zipped):
+def test_a_whole_module_of_an_unknown_class_is_refused_with_the_way_out(
+    tmp_path, monkeypatch, zipped
+):
     monkeypatch.setitem(sys.modules, "somebodys", types.SimpleNamespace(Net=Net))
     monkeypatch.setattr(Net, "__module__", "somebodys")
     line = refused(tmp_path, Net(), _use_new_zipfile_serialization=zipped)
     assert "asks for somebodys.Net" in line and "module.state_dict()" in line
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    ([torch.zeros(3)], "a list"), (torch.zeros(3), "a tensor"), ({}, "a dict of nothing"),
-    ({"epoch": 3, "model": {}}, "a dict of epoch, model"), ({"a": torch.zeros(2), "b": 1}, "a dict of a, b"),
-    (torch.optim.Adam([torch.nn.Parameter(torch.zeros(3))]).state_dict(), "the state of an optimizer"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([torch.zeros(3)], "a list"),
+        (torch.zeros(3), "a tensor"),
+        ({}, "a dict of nothing"),
+        ({"epoch": 3, "model": {}}, "a dict of epoch, model"),
+        ({"a": torch.zeros(2), "b": 1}, "a dict of a, b"),
+        (
+            torch.optim.Adam([torch.nn.Parameter(torch.zeros(3))]).state_dict(),
+            "the state of an optimizer",
+        ),
+    ],
+)
 def test_what_is_no_state_dict_is_named(tmp_path, content, words):
     assert f"holds {words}, expected a state dict" in refused(tmp_path, content)
 
@@ -545,10 +666,12 @@ def test_what_is_no_pytorch_file_is_named(tmp_path):
 @pytest.fixture
 def attr(tmp_path):
     """Writes a file of statistics and reads it, for 4 mels."""
+
     def read(content, **how):
         path = tmp_path / "attr.pkl"
         path.write_bytes(content if isinstance(content, bytes) else pickle.dumps(content, **how))
         return published.moments(path, 4)
+
     return read
 
 
@@ -572,9 +695,13 @@ def test_statistics_of_numpy_1_and_2_are_read(attr, protocol):
     if protocol == 2:  # ends of lines
         other = written.replace(here, there)
     else:  # a length before each text, and frames with theirs
-        other = pickle.PROTO + bytes([protocol]) + _unframed(written).replace(
-            _short(here + b"multiarray"), _short(there + b"multiarray")).replace(
-            _short(here + b"numeric"), _short(there + b"numeric"))
+        other = (
+            pickle.PROTO
+            + bytes([protocol])
+            + _unframed(written)
+            .replace(_short(here + b"multiarray"), _short(there + b"multiarray"))
+            .replace(_short(here + b"numeric"), _short(there + b"numeric"))
+        )
     assert there in other and here not in other
     np.testing.assert_array_equal(attr(other), [wanted["mean"], wanted["std"]])
 
@@ -598,25 +725,36 @@ def test_statistics_that_would_run_something_are_refused_unrun(attr, tmp_path, p
     assert (tmp_path / MARKER).exists()
 
 
-@pytest.mark.parametrize("hidden", [
-    np.array([1, "text"], dtype=object), np.zeros(4).view(np.recarray), np.datetime64("2019"), len, np.load])
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        np.array([1, "text"], dtype=object),
+        np.zeros(4).view(np.recarray),
+        np.datetime64("2019"),
+        len,
+        np.load,
+    ],
+)
 def test_other_objects_are_refused(attr, hidden):
     with pytest.raises(KvoiceError, match="attr.pkl: "):
         attr(stats_of(4) | {"mean": hidden})
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"mean": np.zeros(5)}, r"mean has the shape \(5,\), expected \(4,\)"),
-    ({"std": np.ones((4, 1))}, r"std has the shape \(4, 1\), expected \(4,\)"),
-    ({"std": np.float32(1)}, r"std has the shape \(\)"),
-    ({"std": np.array([1, 1, 0, 1.0])}, "std must be above 0, that of band 2 is 0"),
-    ({"std": np.array([1, -2, 0, 1.0])}, "std must be above 0, that of band 1 is -2"),
-    ({"std": np.array([1, 1, np.nan, 1])}, "std holds numbers that are not finite"),
-    ({"mean": np.full(4, -np.inf)}, "mean holds numbers that are not finite"),
-    ({"mean": np.arange(4)}, "mean is of type i8, expected floating-point"),
-    ({"mean": [0.0] * 4}, "mean is a list, expected an array of 4"),
-    ({"var": np.zeros(4)}, "holds mean, std, var, expected the arrays mean and std"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mean": np.zeros(5)}, r"mean has the shape \(5,\), expected \(4,\)"),
+        ({"std": np.ones((4, 1))}, r"std has the shape \(4, 1\), expected \(4,\)"),
+        ({"std": np.float32(1)}, r"std has the shape \(\)"),
+        ({"std": np.array([1, 1, 0, 1.0])}, "std must be above 0, that of band 2 is 0"),
+        ({"std": np.array([1, -2, 0, 1.0])}, "std must be above 0, that of band 1 is -2"),
+        ({"std": np.array([1, 1, np.nan, 1])}, "std holds numbers that are not finite"),
+        ({"mean": np.full(4, -np.inf)}, "mean holds numbers that are not finite"),
+        ({"mean": np.arange(4)}, "mean is of type i8, expected floating-point"),
+        ({"mean": [0.0] * 4}, "mean is a list, expected an array of 4"),
+        ({"var": np.zeros(4)}, "holds mean, std, var, expected the arrays mean and std"),
+    ],
+)
 def test_wrong_statistics_are_named(attr, change, words):
     with pytest.raises(KvoiceError, match=f"attr.pkl: {words}"):
         attr(stats_of(4) | change)
@@ -673,7 +811,9 @@ def test_the_command_prints_its_results_and_what_is_missing(tmp_path, capsys, mo
     words = ["import", "--model=adainvc", f"--checkpoint={path}", f"--run={run}"]
     assert main(words) == 0
     shown = capsys.readouterr().out
-    assert f"{len(state)} tensors" in shown and "16 of 22050 Hz" in shown and "--stats=FILE" in shown
+    assert (
+        f"{len(state)} tensors" in shown and "16 of 22050 Hz" in shown and "--stats=FILE" in shown
+    )
     assert main(words) == 1
     assert "is there already" in capsys.readouterr().err
     for missing in ("model", "checkpoint", "run"):

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.backend
 torch = pytest.importorskip("torch", reason="torch is not installed, whose files are imported")
 nn = torch.nn
 
-SMALL = dict(mels=3, hop=8, width=4, flows=3, group=8, early_every=2, early_size=2, depth=3, kernel=3)
+SMALL = dict(
+    mels=3, hop=8, width=4, flows=3, group=8, early_every=2, early_size=2, depth=3, kernel=3
+)
 FORMS = ("separate", "fused", "new")  # of 2018, of early 2019, since August 2019
 
 
@@ -46,13 +48,15 @@ class WN(nn.Module):
         self.start = normed(half, width, 1)
         self.in_layers = nn.ModuleList(
             normed(width, 2 * width, kernel, dilation=2**i, padding=2**i * (kernel // 2))
-            for i in range(depth))
+            for i in range(depth)
+        )
         if form == "separate":
             self.res_layers = nn.ModuleList(normed(width, width, 1) for _ in range(depth - 1))
             self.skip_layers = nn.ModuleList(normed(width, width, 1) for _ in range(depth))
         else:
             self.res_skip_layers = nn.ModuleList(
-                normed(width, width * (2 if i < depth - 1 else 1), 1) for i in range(depth))
+                normed(width, width * (2 if i < depth - 1 else 1), 1) for i in range(depth)
+            )
         if form == "new":
             self.cond_layer = normed(conditions, 2 * width * depth, 1)
         else:
@@ -73,21 +77,44 @@ class WN(nn.Module):
                 x = x + self.res_layers[i](gated) if i < self.depth - 1 else x
             else:
                 out = self.res_skip_layers[i](gated)
-                x, total = (x + out[:, :width], total + out[:, width:]) if i < self.depth - 1 else (
-                    x, total + out)
+                x, total = (
+                    (x + out[:, :width], total + out[:, width:])
+                    if i < self.depth - 1
+                    else (x, total + out)
+                )
         return self.end(total)
 
 
 class WaveGlow(nn.Module):
     """As published; `alternate` as its first version was."""
 
-    def __init__(self, form, alternate, *, mels, hop, width, flows, group, early_every, early_size, depth,
-                 kernel):
+    def __init__(
+        self,
+        form,
+        alternate,
+        *,
+        mels,
+        hop,
+        width,
+        flows,
+        group,
+        early_every,
+        early_size,
+        depth,
+        kernel,
+    ):
         super().__init__()
-        self.alternate, self.group, self.every, self.early = alternate, group, early_every, early_size
+        self.alternate, self.group, self.every, self.early = (
+            alternate,
+            group,
+            early_every,
+            early_size,
+        )
         self.upsample = nn.ConvTranspose1d(mels, mels, 4 * hop, stride=hop)
         channels = [group - early_size * (k // early_every) for k in range(flows)]
-        self.WN = nn.ModuleList(WN(size // 2, mels * group, width, depth, kernel, form) for size in channels)
+        self.WN = nn.ModuleList(
+            WN(size // 2, mels * group, width, depth, kernel, form) for size in channels
+        )
         self.convinv = nn.ModuleList(Mixing(size) for size in channels)
 
     def conditions(self, mel, time):
@@ -129,7 +156,9 @@ class WaveGlow(nn.Module):
 
 
 def published(form="new", alternate=False, seed=0, **sizes):
-    """One network, whatever the form, with weights that matter: no lengths or ends as they are at first."""
+    """One network, whatever the form, with weights that matter: no lengths or ends as they are at
+    first.
+    """
     torch.manual_seed(seed)
     separate = WaveGlow("separate", alternate, **SMALL | sizes)
     with torch.no_grad():
@@ -177,15 +206,22 @@ def folded(state):
 
 
 def parametrised(state):
-    parts = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
-    return {f"{name.rpartition('.')[0]}.{parts.get(name.rpartition('.')[2], name.rpartition('.')[2])}": value
-            for name, value in state.items()}
+    parts = {
+        "weight_g": "parametrizations.weight.original0",
+        "weight_v": "parametrizations.weight.original1",
+    }
+    return {
+        f"{name.rpartition('.')[0]}.{parts.get(name.rpartition('.')[2], name.rpartition('.')[2])}": value
+        for name, value in state.items()
+    }
 
 
 def nemos(state):
     found = {f"waveglow.{name.replace('WN.', 'wavenet.')}": value for name, value in state.items()}
-    return found | {"audio_to_melspec_precessor.featurizer.fb": torch.ones(1, 2, 3),
-                    "waveglow.convinv.0.inv_conv.weight": torch.ones(8, 8, 1)}
+    return found | {
+        "audio_to_melspec_precessor.featurizer.fb": torch.ones(1, 2, 3),
+        "waveglow.convinv.0.inv_conv.weight": torch.ones(8, 8, 1),
+    }
 
 
 WRITTEN = {form: lambda model: dict(model.state_dict()) for form in FORMS} | {
@@ -196,13 +232,18 @@ WRITTEN = {form: lambda model: dict(model.state_dict()) for form in FORMS} | {
     "NeMo": lambda model: nemos(model.state_dict()),
     "NeMo folded": lambda model: nemos(folded(model.state_dict())),
     "DeepLearningExamples": lambda model: {
-        "state_dict": {f"module.{name}": value for name, value in model.state_dict().items()}, "epoch": 3,
-        "config": {"n_flows": 3}, "optimizer": {"state": {}, "param_groups": []}},
+        "state_dict": {f"module.{name}": value for name, value in model.state_dict().items()},
+        "epoch": 3,
+        "config": {"n_flows": 3},
+        "optimizer": {"state": {}, "param_groups": []},
+    },
 }
 
 
 def form_of(written):
-    return next((form for form in FORMS if form in written), "fused" if "Deep" in written else "new")
+    return next(
+        (form for form in FORMS if form in written), "fused" if "Deep" in written else "new"
+    )
 
 
 # What is done with it
@@ -244,14 +285,20 @@ def assert_does_as(ours, theirs, frames=10):
     assert (z.std(dim=(0, 2)) > 0.01).all() and log_scale.std() > 0.01
 
     def close(one, other):
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(one), other.numpy(), atol=1e-4, rtol=0)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(one), other.numpy(), atol=1e-4, rtol=0
+        )
 
     out = ours.forward(keras.ops.convert_to_tensor(wave), keras.ops.convert_to_tensor(mel))
     close(out["z"], z.permute(0, 2, 1))
     close(out["log_scale"], log_scale)
     close(out["log_determinant"], log_determinant)
-    close(ours.inverse(keras.ops.convert_to_tensor(noise), keras.ops.convert_to_tensor(mel), ours.folded()),
-          sound)
+    close(
+        ours.inverse(
+            keras.ops.convert_to_tensor(noise), keras.ops.convert_to_tensor(mel), ours.folded()
+        ),
+        sound,
+    )
 
 
 # The forms
@@ -260,8 +307,10 @@ def assert_does_as(ours, theirs, frames=10):
 @pytest.mark.parametrize("written", WRITTEN)
 def test_every_form_leads_to_the_same_tensors(written):
     content = WRITTEN[written](published(form_of(written)))
-    content = {name.removeprefix("module."): value
-               for name, value in content.get("state_dict", content).items()}
+    content = {
+        name.removeprefix("module."): value
+        for name, value in content.get("state_dict", content).items()
+    }
     given = arrays(content)
     found, wanted = checkpoints._waveglow_names(given), arrays(published("new").state_dict())
     assert found.keys() == wanted.keys() and given.keys() == content.keys()
@@ -282,23 +331,33 @@ def test_an_imported_waveglow_does_what_the_published_one_does(tmp_path, written
     theirs = published(form_of(written))
     run, ours = imported(tmp_path, WRITTEN[written](theirs))
     assert_does_as(ours, theirs)
-    assert run.config["model"].items() >= (SMALL | {"alternate": False, "upsample_to": "samples", "prewhiten": False}).items()
+    assert (
+        run.config["model"].items()
+        >= (SMALL | {"alternate": False, "upsample_to": "samples", "prewhiten": False}).items()
+    )
     assert run.spec == audio.Spec(mels=3, hop=8)
 
 
 @pytest.mark.parametrize(("place", "alternate"), [("glow", False), ("glow_old", True)])
 @pytest.mark.parametrize("spread", [True, False])
 @pytest.mark.filterwarnings("ignore")  # of sources that cannot be found
-def test_a_whole_module_is_imported_without_its_program(tmp_path, monkeypatch, place, alternate, spread):
+def test_a_whole_module_is_imported_without_its_program(
+    tmp_path, monkeypatch, place, alternate, spread
+):
     theirs = published("fused", alternate)
-    monkeypatch.setitem(sys.modules, place, types.SimpleNamespace(WaveGlow=WaveGlow, WN=WN, Mixing=Mixing))
+    monkeypatch.setitem(
+        sys.modules, place, types.SimpleNamespace(WaveGlow=WaveGlow, WN=WN, Mixing=Mixing)
+    )
     with monkeypatch.context() as named:
         for each in (WaveGlow, WN, Mixing):
             named.setattr(each, "__module__", place)
         path = tmp_path / "published.pt"
         model = nn.DataParallel(theirs) if spread else theirs
-        torch.save({"model": model, "iteration": 3, "optimizer": None, "learning_rate": 1e-4}, path,
-                   _use_new_zipfile_serialization=False)
+        torch.save(
+            {"model": model, "iteration": 3, "optimizer": None, "learning_rate": 1e-4},
+            path,
+            _use_new_zipfile_serialization=False,
+        )
     monkeypatch.delitem(sys.modules, place)
     found = checkpoints.read("waveglow", path)
     assert found.sizes["alternate"] == alternate
@@ -317,20 +376,38 @@ def test_alternating_halves_can_be_asked_for(tmp_path):
 
 @pytest.mark.parametrize(("form", "count"), [("separate", 1190), ("fused", 938), ("new", 686)])
 def test_the_published_sizes_are_known_by_their_names(form, count):
-    sizes = dict(mels=4, hop=256, width=2, flows=12, group=8, early_every=4, early_size=2, depth=8, kernel=3)
+    sizes = dict(
+        mels=4, hop=256, width=2, flows=12, group=8, early_every=4, early_size=2, depth=8, kernel=3
+    )
     given = arrays(published(form, **sizes).state_dict())
     found = checkpoints._waveglow_names(given)
     assert len(given) == count and len(found) == 686
-    assert checkpoints._waveglow_sizes(found) == sizes | {"alternate": False, "upsample_to": "samples", "prewhiten": False}
+    assert checkpoints._waveglow_sizes(found) == sizes | {
+        "alternate": False,
+        "upsample_to": "samples",
+        "prewhiten": False,
+    }
 
 
 # Sizes
 
 
-@pytest.mark.parametrize("changes", [
-    {}, {"flows": 2}, {"flows": 1}, {"early_every": 1, "flows": 3}, {"early_size": 4, "flows": 4},
-    {"group": 12, "early_size": 4, "flows": 5}, {"depth": 1}, {"kernel": 5}, {"width": 6}, {"mels": 5},
-    {"group": 2, "flows": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"flows": 2},
+        {"flows": 1},
+        {"early_every": 1, "flows": 3},
+        {"early_size": 4, "flows": 4},
+        {"group": 12, "early_size": 4, "flows": 5},
+        {"depth": 1},
+        {"kernel": 5},
+        {"width": 6},
+        {"mels": 5},
+        {"group": 2, "flows": 2},
+    ],
+)
 def test_sizes_are_read_from_the_tensors(changes):
     sizes = SMALL | changes
     found = checkpoints._waveglow_sizes(arrays(published("new", **sizes).state_dict()))
@@ -339,10 +416,19 @@ def test_sizes_are_read_from_the_tensors(changes):
     assert found == sizes | {"alternate": False, "upsample_to": "samples", "prewhiten": False}
 
 
-@pytest.mark.parametrize("name", [
-    "upsample.weight", "upsample.bias", "convinv.0.conv.weight", "convinv.2.conv.weight",
-    "WN.0.start.weight_v", "WN.2.end.weight", "WN.2.in_layers.2.weight_v",
-    "WN.1.cond_layer.weight_v"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "upsample.weight",
+        "upsample.bias",
+        "convinv.0.conv.weight",
+        "convinv.2.conv.weight",
+        "WN.0.start.weight_v",
+        "WN.2.end.weight",
+        "WN.2.in_layers.2.weight_v",
+        "WN.1.cond_layer.weight_v",
+    ],
+)
 def test_a_size_is_known_without_the_tensor_that_is_missing_or_wrong(tmp_path, name):
     state = dict(published().state_dict())
     wrong = torch.zeros([size + 1 for size in state[name].shape])
@@ -361,10 +447,15 @@ def test_the_hop_is_the_network_s(tmp_path):
     assert checkpoints.read("waveglow", path, "speechsplit").spec == audio.SPECS["speechsplit"]
     path = saved(tmp_path, state | {"upsample.weight": torch.ones(80, 80, 800)})
     assert checkpoints.read("waveglow", path).spec == audio.Spec(hop=200)
-    with pytest.raises(KvoiceError, match="--spec=waveglow: has 80 mels and a hop of 256 samples, the "
-                       "network in .* 80 mels and a hop of 200 samples"):
+    with pytest.raises(
+        KvoiceError,
+        match="--spec=waveglow: has 80 mels and a hop of 256 samples, the "
+        "network in .* 80 mels and a hop of 200 samples",
+    ):
         checkpoints.read("waveglow", path, "waveglow")
-    with pytest.raises(KvoiceError, match="80 mels and a hop of 2000 samples: Spec.hop must be from 1"):
+    with pytest.raises(
+        KvoiceError, match="80 mels and a hop of 2000 samples: Spec.hop must be from 1"
+    ):
         checkpoints.read("waveglow", saved(tmp_path, {"upsample.weight": torch.ones(80, 80, 8000)}))
 
 
@@ -375,7 +466,9 @@ def test_an_upsampler_that_is_not_of_four_hops_is_refused(tmp_path):
 
 
 def test_tensors_without_numbers_are_refused(tmp_path):
-    line = refused(tmp_path, published().state_dict() | {"WN.0.start.weight_v": torch.zeros(10**9, 0, 1)})
+    line = refused(
+        tmp_path, published().state_dict() | {"WN.0.start.weight_v": torch.zeros(10**9, 0, 1)}
+    )
     assert "WN.0.start.weight_v holds no numbers" in line
 
 
@@ -386,12 +479,25 @@ def without(state, *names):
     return {name: value for name, value in state.items() if name not in names}
 
 
-@pytest.mark.parametrize(("form", "gone", "missing", "surplus"), [
-    ("fused", "WN.1.cond_layers.1.bias", "WN.1.cond_layer.bias", "WN.1.cond_layers.0.bias"),
-    ("separate", "WN.1.res_layers.0.bias", "WN.1.res_skip_layers.0.bias", "WN.1.skip_layers.0.bias"),
-    ("separate", "WN.0.skip_layers.1.weight_v", "WN.0.res_skip_layers.1.weight_v",
-     "WN.0.res_layers.1.weight_v"),
-    ("separate", "WN.0.skip_layers.2.bias", "WN.0.res_skip_layers.2.bias", "")])
+@pytest.mark.parametrize(
+    ("form", "gone", "missing", "surplus"),
+    [
+        ("fused", "WN.1.cond_layers.1.bias", "WN.1.cond_layer.bias", "WN.1.cond_layers.0.bias"),
+        (
+            "separate",
+            "WN.1.res_layers.0.bias",
+            "WN.1.res_skip_layers.0.bias",
+            "WN.1.skip_layers.0.bias",
+        ),
+        (
+            "separate",
+            "WN.0.skip_layers.1.weight_v",
+            "WN.0.res_skip_layers.1.weight_v",
+            "WN.0.res_layers.1.weight_v",
+        ),
+        ("separate", "WN.0.skip_layers.2.bias", "WN.0.res_skip_layers.2.bias", ""),
+    ],
+)
 def test_a_gap_in_separate_layers_is_named(tmp_path, form, gone, missing, surplus):
     line = refused(tmp_path, without(published(form).state_dict(), gone))
     assert f"missing: {missing}" in line
@@ -401,12 +507,13 @@ def test_a_gap_in_separate_layers_is_named(tmp_path, form, gone, missing, surplu
 def test_what_cannot_be_joined_or_folded_keeps_its_name():
     state = arrays(published("fused").state_dict())
     for name, value in (
-            ("WN.0.cond_layers.1.weight_v", np.ones((8, 5, 1), "float32")),  # another shape
-            ("WN.1.cond_layers.000001.bias", np.ones(8, "float32")),  # no number of theirs
-            ("WN.2.start.weight", np.ones((4, 4, 1), "float32")),  # beside weight_g and weight_v
-            ("WN.0.cond_layer.bias", np.ones(24, "float32")),  # joined and separate
-            ("WN.1.cond_layer.weight", np.ones(24, "float32")),  # no kernel
-            ("WN.0.start.parametrizations.weight.original0", np.ones(4, "float32"))):  # twice
+        ("WN.0.cond_layers.1.weight_v", np.ones((8, 5, 1), "float32")),  # another shape
+        ("WN.1.cond_layers.000001.bias", np.ones(8, "float32")),  # no number of theirs
+        ("WN.2.start.weight", np.ones((4, 4, 1), "float32")),  # beside weight_g and weight_v
+        ("WN.0.cond_layer.bias", np.ones(24, "float32")),  # joined and separate
+        ("WN.1.cond_layer.weight", np.ones(24, "float32")),  # no kernel
+        ("WN.0.start.parametrizations.weight.original0", np.ones(4, "float32")),
+    ):  # twice
         found = checkpoints._waveglow_names(state | {name: value})
         assert found[name] is value
 
@@ -424,7 +531,9 @@ def test_what_is_not_of_nemo_s_network_is_surplus(tmp_path):
 
 
 def test_a_mixture_of_networks_is_named(tmp_path):
-    line = refused(tmp_path, {f"decoder.{name}": value for name, value in published().state_dict().items()})
+    line = refused(
+        tmp_path, {f"decoder.{name}": value for name, value in published().state_dict().items()}
+    )
     assert "missing: upsample.weight, " in line and "surplus: decoder." in line
 
 

@@ -23,9 +23,22 @@ torch = pytest.importorskip("torch", reason="torch is not installed, which write
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False])
 MARKER = "it-was-run"
-DTYPES = [torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int16,
-          torch.int32, torch.int64, torch.float16, torch.float32, torch.float64, torch.complex64,
-          torch.complex128]
+DTYPES = [
+    torch.bool,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.complex128,
+]
 
 
 def saved(place, content, zipped, name="some.pt"):
@@ -53,7 +66,9 @@ def assert_same(ours, theirs):
         for key, value in theirs.items():
             assert_same(ours[key], value)
     elif isinstance(theirs, (list, tuple)):
-        assert isinstance(ours, tuple if isinstance(theirs, tuple) else list) and len(ours) == len(theirs)
+        assert isinstance(ours, tuple if isinstance(theirs, tuple) else list) and len(ours) == len(
+            theirs
+        )
         for one, other in zip(ours, theirs):
             assert_same(one, other)
     else:
@@ -74,7 +89,11 @@ def test_numbers_of_every_type_are_read(tmp_path, zipped, dtype):
     content = {"a": tensor, "b": tensor[0, 0], "none": tensor[:0]}
     path = saved(tmp_path, content, zipped)
     assert_same(torchfiles.read(path), content)
-    if zipped or str(dtype) not in ("torch.uint16", "torch.uint32", "torch.uint64"):  # PyTorch 2.13 cannot
+    if zipped or str(dtype) not in (
+        "torch.uint16",
+        "torch.uint32",
+        "torch.uint64",
+    ):  # PyTorch 2.13 cannot
         assert_same(torchfiles.read(path), torch.load(path))
 
 
@@ -84,10 +103,24 @@ def test_a_checkpoint_of_all_kinds_of_values_is_read(tmp_path, zipped):
     adam = torch.optim.Adam(layer.parameters())
     layer(numbers(4, 3)).sum().backward()
     adam.step()
-    path = saved(tmp_path, {
-        "state_dict": layer.state_dict(), "optimizer": adam.state_dict(), "iteration": 7, "rate": 1e-4,
-        "on": True, "no": None, "name": "WaveGlow", "list": [1, (2, "three"), {}], "set": {1, 2},
-        "size": torch.Size([2, 3]), "random": torch.get_rng_state(), "parameter": layer.weight}, zipped)
+    path = saved(
+        tmp_path,
+        {
+            "state_dict": layer.state_dict(),
+            "optimizer": adam.state_dict(),
+            "iteration": 7,
+            "rate": 1e-4,
+            "on": True,
+            "no": None,
+            "name": "WaveGlow",
+            "list": [1, (2, "three"), {}],
+            "set": {1, 2},
+            "size": torch.Size([2, 3]),
+            "random": torch.get_rng_state(),
+            "parameter": layer.weight,
+        },
+        zipped,
+    )
     theirs = torch.load(path)
     assert_same(torchfiles.read(path), {**theirs, "size": (2, 3)})
     assert len(theirs["optimizer"]["state"]) == 2
@@ -103,11 +136,22 @@ def test_devices_and_types_are_texts(tmp_path, zipped):
 @FORMATS
 def test_views_of_one_storage_are_distinguished(tmp_path, zipped):
     whole = numbers(6, 5)
-    path = saved(tmp_path, {
-        "whole": whole, "transposed": whole.T, "slice": whole[1:4, ::2], "column": whole[:, 3],
-        "one": whole[5, 4], "windows": whole.flatten().unfold(0, 3, 7), "empty": whole[6:],
-        "nothing": torch.zeros(0, 3, 0), "diagonal": whole.diagonal(), "halves": whole.bfloat16().T[1:]},
-        zipped)
+    path = saved(
+        tmp_path,
+        {
+            "whole": whole,
+            "transposed": whole.T,
+            "slice": whole[1:4, ::2],
+            "column": whole[:, 3],
+            "one": whole[5, 4],
+            "windows": whole.flatten().unfold(0, 3, 7),
+            "empty": whole[6:],
+            "nothing": torch.zeros(0, 3, 0),
+            "diagonal": whole.diagonal(),
+            "halves": whole.bfloat16().T[1:],
+        },
+        zipped,
+    )
     ours = torchfiles.read(path)
     assert_same(ours, torch.load(path))
     assert np.shares_memory(ours["whole"], ours["slice"])
@@ -184,7 +228,9 @@ def test_modules_in_modules_without_end_are_refused(tmp_path, zipped):
     endless.add_module("me", endless)
     for module in (endless, within(101, "inner"), within(14, "one", "two")):
         ours = torchfiles.read(saved(tmp_path, module, zipped))
-        with pytest.raises(KvoiceError, match="a torch.nn.modules.linear.Identity of modules in modules"):
+        with pytest.raises(
+            KvoiceError, match="a torch.nn.modules.linear.Identity of modules in modules"
+        ):
             ours.tensors()
     assert torchfiles.read(saved(tmp_path, within(100, "inner"), zipped)).tensors() == {}
 
@@ -192,8 +238,15 @@ def test_modules_in_modules_without_end_are_refused(tmp_path, zipped):
 def test_nothing_of_pytorch_is_imported(tmp_path):
     path = saved(tmp_path, {"a": numbers(3), "layer": torch.nn.Linear(1, 1)}, True)
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.modules['torch'] = None\nfrom kvoice.exchange import torchfiles\n"
-         f"print(torchfiles.read({str(path)!r})['layer'].kind)"], capture_output=True, text=True)
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.modules['torch'] = None\nfrom kvoice.exchange import torchfiles\n"
+            f"print(torchfiles.read({str(path)!r})['layer'].kind)",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == "torch.nn.modules.linear.Linear", done.stderr
 
 
@@ -242,8 +295,11 @@ def written(place, content, zipped, storages=(), **members):
     else:
         head = [torchfiles.MAGIC, torchfiles.VERSION, {"little_endian": True}]
         path.write_bytes(
-            b"".join(map(pickled, head)) + program + pickled([str(key) for key in range(len(values))])
-            + b"".join(struct.pack("<q", each.size) + each.tobytes() for each in values))
+            b"".join(map(pickled, head))
+            + program
+            + pickled([str(key) for key in range(len(values))])
+            + b"".join(struct.pack("<q", each.size) + each.tobytes() for each in values)
+        )
     return path
 
 
@@ -256,13 +312,22 @@ def rebuilt(*arguments):
 
 
 def test_what_pytorch_0_4_wrote_is_read(tmp_path, glow):
-    """Modules with their source, parameters by their class, the older function, parts of storages."""
+    """Modules with their source, parameters by their class, the older function, parts of
+    storages.
+    """
     kind = glow.WaveGlow
     weight = Call(torch._utils._rebuild_tensor, storage(6, False), 1, (2, 2), (2, 1))
     part = Call(torch._utils._rebuild_tensor, storage(6, False, part=("9", 4, 2)), 0, (2,), (1,))
-    path = written(tmp_path, {
-        "model": [PersistentId("module", kind, "glow.py", "class WaveGlow: pass"), kind],
-        "weight": Call(torch.nn.Parameter, weight, True), "part": part}, False, [range(6)])
+    path = written(
+        tmp_path,
+        {
+            "model": [PersistentId("module", kind, "glow.py", "class WaveGlow: pass"), kind],
+            "weight": Call(torch.nn.Parameter, weight, True),
+            "part": part,
+        },
+        False,
+        [range(6)],
+    )
     ours = torchfiles.read(path)
     assert_same(ours["weight"], torch.tensor([[1.0, 2], [3, 4]]))
     assert_same(ours["part"], torch.tensor([4.0, 5]))
@@ -270,7 +335,9 @@ def test_what_pytorch_0_4_wrote_is_read(tmp_path, glow):
 
 
 def test_cuda_s_storages_are_read_as_any(tmp_path):
-    text = pickled(rebuilt(storage(2, True), 0, (2,), (1,))).replace(b"ctorch\nFloat", b"ctorch.cuda\nFloat")
+    text = pickled(rebuilt(storage(2, True), 0, (2,), (1,))).replace(
+        b"ctorch\nFloat", b"ctorch.cuda\nFloat"
+    )
     assert b"torch.cuda" in text
     assert_same(torchfiles.read(written(tmp_path, text, True, [[1, 2]])), torch.tensor([1.0, 2]))
 
@@ -291,25 +358,44 @@ class Evil:
 @FORMATS
 def test_a_program_is_not_run(tmp_path, zipped):
     path = saved(tmp_path, {"a": numbers(2), "b": Evil(tmp_path)}, zipped)
-    assert "asks for posix.mkdir, and only tensors are read, so nothing of it was run" in refused(path)
+    assert "asks for posix.mkdir, and only tensors are read, so nothing of it was run" in refused(
+        path
+    )
     assert not (tmp_path / MARKER).exists()
     torch.load(path, weights_only=False)
     assert (tmp_path / MARKER).exists()  # it does run where it is let
 
 
 @FORMATS
-@pytest.mark.parametrize("asked", [
-    eval, os.system, getattr, np.zeros(1).__reduce__()[0], collections.defaultdict, torch.load,
-    torch.hub.load, np.dtype, subprocess.Popen])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        eval,
+        os.system,
+        getattr,
+        np.zeros(1).__reduce__()[0],
+        collections.defaultdict,
+        torch.load,
+        torch.hub.load,
+        np.dtype,
+        subprocess.Popen,
+    ],
+)
 def test_nothing_else_is_looked_up(tmp_path, zipped, asked):
     assert "asks for " in refused(written(tmp_path, {"a": [asked]}, zipped))
 
 
-@pytest.mark.parametrize("asked", ["torch.nn.modules.linear os.system", "glow sys", "torch.nn eval"])
+@pytest.mark.parametrize(
+    "asked", ["torch.nn.modules.linear os.system", "glow sys", "torch.nn eval"]
+)
 def test_names_below_the_layers_of_pytorch_are_inert(tmp_path, asked):
     module, name = (part.encode() for part in asked.split(" "))
-    path = written(tmp_path, b"\x80\x02c" + module + b"\n" + name + b"\n(X\x04\x00\x00\x00exittR.", True)
-    assert torchfiles.read(path).kind == asked.replace(" ", ".") and torchfiles.read(path).state == {}
+    path = written(
+        tmp_path, b"\x80\x02c" + module + b"\n" + name + b"\n(X\x04\x00\x00\x00exittR.", True
+    )
+    assert (
+        torchfiles.read(path).kind == asked.replace(" ", ".") and torchfiles.read(path).state == {}
+    )
 
 
 @FORMATS
@@ -323,22 +409,50 @@ def test_registered_extensions_are_not_looked_up(tmp_path, monkeypatch, zipped):
 
 
 @FORMATS
-@pytest.mark.parametrize("asked", ["torch._utils _rebuild_tensor_v2", "collections OrderedDict",
-                                   "torch.nn Linear", "torch FloatStorage"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "torch._utils _rebuild_tensor_v2",
+        "collections OrderedDict",
+        "torch.nn Linear",
+        "torch FloatStorage",
+    ],
+)
 def test_what_is_looked_up_cannot_be_changed(tmp_path, zipped, asked):
     place, name = (part.encode() for part in asked.split())
-    state = b"(N}X\x04\x00\x00\x00kindK\x05st"  # (None, {"kind": 5}), whose second part is for attributes
+    # (None, {"kind": 5}), whose second part is for attributes
+    state = b"(N}X\x04\x00\x00\x00kindK\x05st"
     path = written(tmp_path, b"\x80\x02c" + place + b"\n" + name + b"\n" + state + b"b.", zipped)
     assert "no PyTorch file" in refused(path)
     assert torchfiles.Module.kind == "" and not hasattr(torchfiles._tensor, "kind")
 
 
 @FORMATS
-@pytest.mark.parametrize(("offset", "size", "stride"), [
-    (4, (1,), (1,)), (0, (5,), (1,)), (3, (2,), (1,)), (0, (2,), (4,)), (0, (2, 2), (3, 1)),
-    (-1, (2,), (1,)), (3, (2,), (-1,)), (0, (-2,), (1,)), (0, (-2, -2), (1, 1)), (0, (2**62,), (1,)),
-    (0, (2**62, 4), (1, 1)), (0, (2,), (2**63,)), (0, (2,), (1, 1)), (0, (2.0,), (1,)), (0.0, (2,), (1,)),
-    (0, ("2",), (1,)), (0, (1,) * 70, (1,) * 70), (0, 2, 1), (None, (1,), (1,)), (0, (0, 2**70), (1, 1))])
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [
+        (4, (1,), (1,)),
+        (0, (5,), (1,)),
+        (3, (2,), (1,)),
+        (0, (2,), (4,)),
+        (0, (2, 2), (3, 1)),
+        (-1, (2,), (1,)),
+        (3, (2,), (-1,)),
+        (0, (-2,), (1,)),
+        (0, (-2, -2), (1, 1)),
+        (0, (2**62,), (1,)),
+        (0, (2**62, 4), (1, 1)),
+        (0, (2,), (2**63,)),
+        (0, (2,), (1, 1)),
+        (0, (2.0,), (1,)),
+        (0.0, (2,), (1,)),
+        (0, ("2",), (1,)),
+        (0, (1,) * 70, (1,) * 70),
+        (0, 2, 1),
+        (None, (1,), (1,)),
+        (0, (0, 2**70), (1, 1)),
+    ],
+)
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path, zipped, offset, size, stride):
     path = written(tmp_path, rebuilt(storage(4, zipped), offset, size, stride), zipped, [range(4)])
     assert "no PyTorch file, or a damaged one" in refused(path)
@@ -352,9 +466,19 @@ def test_a_tensor_that_repeats_numbers_without_end_is_refused(tmp_path, zipped):
 
 @FORMATS
 def test_a_tensor_is_no_storage(tmp_path, zipped):
-    repeated = rebuilt(storage(4, zipped), 3, (4,), (0,))  # whose length says nothing of what is behind it
-    assert_same(torchfiles.read(written(tmp_path, repeated, zipped, [range(4)])), torch.full((4,), 3.0))
-    for inner in (repeated, rebuilt(storage(4, zipped), 0, (2, 2), (2, 1)), [0.0] * 4, "float32", {}):
+    repeated = rebuilt(
+        storage(4, zipped), 3, (4,), (0,)
+    )  # whose length says nothing of what is behind it
+    assert_same(
+        torchfiles.read(written(tmp_path, repeated, zipped, [range(4)])), torch.full((4,), 3.0)
+    )
+    for inner in (
+        repeated,
+        rebuilt(storage(4, zipped), 0, (2, 2), (2, 1)),
+        [0.0] * 4,
+        "float32",
+        {},
+    ):
         path = written(tmp_path, rebuilt(inner, 0, (2,), (1,)), zipped, [range(4)])
         assert "no PyTorch file, or a damaged one" in refused(path)
 
@@ -377,7 +501,9 @@ def test_a_storage_of_another_length_in_the_file_is_refused(tmp_path):
 @FORMATS
 @pytest.mark.parametrize("kind", ["object", "S4", "float32,float32", "datetime64[s]"])
 def test_other_types_of_numbers_are_refused(tmp_path, zipped, kind):
-    path = written(tmp_path, rebuilt(storage(4, zipped, kind=kind), 0, (1,), (1,)), zipped, [range(4)])
+    path = written(
+        tmp_path, rebuilt(storage(4, zipped, kind=kind), 0, (1,), (1,)), zipped, [range(4)]
+    )
     assert f"holds a tensor of type {kind}, which is not read" in refused(path)
 
 
@@ -387,17 +513,30 @@ def test_a_device_of_other_things_is_refused(tmp_path, zipped):
     assert "no PyTorch file, or a damaged one" in refused(written(tmp_path, program, zipped))
 
 
-@pytest.mark.parametrize("part", [("1", 3, 2), ("1", -1, 2), ("1", 0, 2**40), ("1", 2, -1), ("1", 0)])
+@pytest.mark.parametrize(
+    "part", [("1", 3, 2), ("1", -1, 2), ("1", 0, 2**40), ("1", 2, -1), ("1", 0)]
+)
 def test_a_part_beyond_its_storage_is_refused(tmp_path, part):
-    path = written(tmp_path, rebuilt(storage(4, False, part=part), 0, (1,), (1,)), False, [range(4)])
+    path = written(
+        tmp_path, rebuilt(storage(4, False, part=part), 0, (1,), (1,)), False, [range(4)]
+    )
     assert "no PyTorch file, or a damaged one" in refused(path)
 
 
 @FORMATS
-@pytest.mark.parametrize("pid", [
-    ("storage", torch.FloatStorage, "7", "cpu", 4), ("storage", "float32"), ("other", 1), (), 5,
-    ("storage", 5, "0", "cpu", 4), ("storage", torch.FloatStorage, [], "cpu", 4),
-    ("storage", torch.FloatStorage, 0, "cpu", 4)])
+@pytest.mark.parametrize(
+    "pid",
+    [
+        ("storage", torch.FloatStorage, "7", "cpu", 4),
+        ("storage", "float32"),
+        ("other", 1),
+        (),
+        5,
+        ("storage", 5, "0", "cpu", 4),
+        ("storage", torch.FloatStorage, [], "cpu", 4),
+        ("storage", torch.FloatStorage, 0, "cpu", 4),
+    ],
+)
 def test_other_persistent_ids_are_refused(tmp_path, zipped, pid):
     program = PersistentId(*pid) if isinstance(pid, tuple) else b"\x80\x02K\x05Q."
     path = written(tmp_path, program, zipped, [range(4)])
@@ -405,9 +544,20 @@ def test_other_persistent_ids_are_refused(tmp_path, zipped, pid):
 
 
 @FORMATS
-@pytest.mark.parametrize("program", [
-    b"", b".", b"\x80\x02", b"\x80\x02(.", b"\x80\xff}.", b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".",
-    b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x.", b"\x80\x02}h\x09.", b"I" + b"9" * 5000 + b"\n."])
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"",
+        b".",
+        b"\x80\x02",
+        b"\x80\x02(.",
+        b"\x80\xff}.",
+        b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".",
+        b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x.",
+        b"\x80\x02}h\x09.",
+        b"I" + b"9" * 5000 + b"\n.",
+    ],
+)
 def test_broken_pickles_are_refused(tmp_path, zipped, program):
     assert "no PyTorch file, or a damaged one" in refused(written(tmp_path, program, zipped))
 
@@ -420,9 +570,16 @@ def test_a_name_in_a_message_is_one_line(tmp_path, zipped):
 
 
 @FORMATS
-@pytest.mark.parametrize("state", [
-    {"_parameters": 5}, {"_buffers": [1]}, {"_modules": {5: 1}}, {"_non_persistent_buffers_set": 5},
-    {"_parameters": None}])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"_parameters": 5},
+        {"_buffers": [1]},
+        {"_modules": {5: 1}},
+        {"_non_persistent_buffers_set": 5},
+        {"_parameters": None},
+    ],
+)
 def test_a_damaged_module_is_refused(tmp_path, zipped, state):
     module = torch.nn.Identity()
     module.__dict__.update(state)
@@ -433,16 +590,23 @@ def test_a_damaged_module_is_refused(tmp_path, zipped, state):
 
 @FORMATS
 def test_a_file_that_ends_early_is_refused(tmp_path, zipped):
-    path = saved(tmp_path, {"a": numbers(40), "b": torch.nn.Linear(2, 2), "c": numbers(3).double()}, zipped)
+    path = saved(
+        tmp_path, {"a": numbers(40), "b": torch.nn.Linear(2, 2), "c": numbers(3).double()}, zipped
+    )
     whole = path.read_bytes()
-    for end in {*range(0, len(whole), max(1, len(whole) // 200)), *range(len(whole) - 20, len(whole))}:
+    for end in {
+        *range(0, len(whole), max(1, len(whole) // 200)),
+        *range(len(whole) - 20, len(whole)),
+    }:
         path.write_bytes(whole[:end])
         refused(path)
 
 
 @FORMATS
 def test_a_damaged_file_is_read_or_refused(tmp_path, zipped):
-    path = saved(tmp_path, {"a": numbers(4).bfloat16(), "b": torch.nn.Linear(2, 2), "c": {1}}, zipped)
+    path = saved(
+        tmp_path, {"a": numbers(4).bfloat16(), "b": torch.nn.Linear(2, 2), "c": {1}}, zipped
+    )
     whole, rng, refusals = path.read_bytes(), random.Random(0), 0
     for _ in range(600):
         broken = bytearray(whole)
@@ -465,7 +629,12 @@ def test_what_is_no_pytorch_file_is_named(tmp_path):
     path = tmp_path / "some.pt"
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("folder/readme", b"text")
-    for content in (b"", b"text\n" * 99, pickle.dumps({"a": 1}), (tmp_path / "other.zip").read_bytes()):
+    for content in (
+        b"",
+        b"text\n" * 99,
+        pickle.dumps({"a": 1}),
+        (tmp_path / "other.zip").read_bytes(),
+    ):
         path.write_bytes(content)
         assert "no PyTorch file, or a damaged one" in refused(path)
     assert "no such file" in refused(tmp_path / "gone.pt")
@@ -479,8 +648,13 @@ def test_a_torchscript_archive_is_named(tmp_path):
     assert "is a TorchScript archive, a program" in refused(path)
 
 
-@pytest.mark.parametrize(("member", "words"), [
-    ("sys_info", "before 0.1.10, which is too old"), ("model_config.yaml", "is an archive; unpack it")])
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        ("sys_info", "before 0.1.10, which is too old"),
+        ("model_config.yaml", "is an archive; unpack it"),
+    ],
+)
 def test_tar_files_are_named(tmp_path, member, words):
     with tarfile.open(tmp_path / "some.pt", "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo(member), io.BytesIO())
@@ -497,10 +671,15 @@ def test_a_zip_whose_members_share_their_bytes_is_refused(tmp_path):
     entry = whole.rindex(second) - 46  # in the list at the end, which says where each begins
     with zipfile.ZipFile(path) as archive:
         first = archive.getinfo("archive/data/0").header_offset
-    shared = whole[:entry] + whole[entry : entry + 42] + struct.pack("<I", first) + whole[entry + 46 :]
+    shared = (
+        whole[:entry] + whole[entry : entry + 42] + struct.pack("<I", first) + whole[entry + 46 :]
+    )
     begins = shared.index(b"PK\1\2")
-    path.write_bytes(shared[: shared.index(b"PK\3\4", first + 1)] + shared[begins:-6]
-                     + struct.pack("<IH", shared.index(b"PK\3\4", first + 1), 0))
+    path.write_bytes(
+        shared[: shared.index(b"PK\3\4", first + 1)]
+        + shared[begins:-6]
+        + struct.pack("<IH", shared.index(b"PK\3\4", first + 1), 0)
+    )
     with zipfile.ZipFile(path) as archive:
         assert [member.header_offset for member in archive.infolist()][2:] == [first, first]
     assert "no PyTorch file, or a damaged one" in refused(path)
@@ -515,12 +694,19 @@ def test_zips_of_another_kind_are_named(tmp_path):
 
 
 @FORMATS
-@pytest.mark.parametrize(("tensor", "words"), [
-    (lambda: torch.eye(3).to_sparse(), "a sparse tensor"),
-    (lambda: torch.eye(3).to_sparse_csr(), "a sparse tensor"),
-    (lambda: torch.empty(3, device="meta"), "a tensor without values"),
-    (lambda: torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8), "a quantised tensor"),
-    (lambda: torch.eye(3).to(torch.float8_e4m3fn), "asks for torch.float8_e4m3fn")])
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (lambda: torch.eye(3).to_sparse(), "a sparse tensor"),
+        (lambda: torch.eye(3).to_sparse_csr(), "a sparse tensor"),
+        (lambda: torch.empty(3, device="meta"), "a tensor without values"),
+        (
+            lambda: torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8),
+            "a quantised tensor",
+        ),
+        (lambda: torch.eye(3).to(torch.float8_e4m3fn), "asks for torch.float8_e4m3fn"),
+    ],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_that_are_not_plain_are_named(tmp_path, zipped, tensor, words):
     assert words in refused(saved(tmp_path, {"a": tensor()}, zipped))

@@ -27,13 +27,21 @@ NAMES = ["angry", "happy", "sad"]
 def gan(labels=0, noise=8, **changes):
     """A generator whose items differ: one that is made anew gives grey for every noise."""
     keras.utils.set_random_seed(1)
-    values = dict(shape=(16, 80), low=SPEC.low, high=SPEC.high, labels=labels, noise=noise, width=4,
-                  condition="emotion" if labels else "")
+    values = dict(
+        shape=(16, 80),
+        low=SPEC.low,
+        high=SPEC.high,
+        labels=labels,
+        noise=noise,
+        width=4,
+        condition="emotion" if labels else "",
+    )
     model = VoiceGAN(**values | changes)
     model.names = NAMES[:labels]
     scale(model.generator, 3)
     inputs = {"noise": model.noise(64)} | (
-        {"label": np.eye(3, dtype="float32")[np.arange(64) % 3]} if labels else {})
+        {"label": np.eye(3, dtype="float32")[np.arange(64) % 3]} if labels else {}
+    )
     for _ in range(20):
         model.generator(inputs, training=True)  # statistics of the normalisations
     return model
@@ -90,8 +98,9 @@ def test_each_start_climbs_to_its_own_target(path):
     found = ascend(path, noise, targets, steps=30, rate=0.1, sure=2)
     assert found.values.shape == (len(found.steps), 6, 8)
     np.testing.assert_array_equal(found.values[0], noise)
-    before, after = (margin(path, path.generator.decode(each), targets)
-                     for each in found.values[[0, -1]])
+    before, after = (
+        margin(path, path.generator.decode(each), targets) for each in found.values[[0, -1]]
+    )
     assert (after > before).all()
 
 
@@ -212,8 +221,10 @@ def wave_gan():
 def check_gradient(path, noise, target):
     """That the gradient of the objective by the noise is what finite differences tell.
 
-    The objective is a float32 sum of many, and has bends: a short step is lost in its rounding, a long one goes
-    around a bend. So the one of two steps that agrees better is looked at, and directions are compared first.
+    The objective is a float32 sum of many, and has bends: a short step is lost in its rounding, a
+        long one goes
+    around a bend. So the one of two steps that agrees better is looked at, and directions are
+    compared first.
     """
     told = path.told(None, 1)
 
@@ -226,13 +237,18 @@ def check_gradient(path, noise, target):
     agreements = []
     for epsilon in (5e-4, 2e-3):
         steps = epsilon * np.eye(noise.shape[1], dtype="float32")
-        differences = np.array([float(gradient(noise + step)[0][0]) - float(gradient(noise - step)[0][0])
-                                for step in steps]) / (2 * epsilon)
+        differences = np.array(
+            [
+                float(gradient(noise + step)[0][0]) - float(gradient(noise - step)[0][0])
+                for step in steps
+            ]
+        ) / (2 * epsilon)
         lengths = np.linalg.norm(slope), np.linalg.norm(differences)
         assert min(lengths) > 0
         agreements.append((slope @ differences / np.prod(lengths), lengths[0] / lengths[1]))
     cosine, ratio = max(agreements)
-    # Of 21 noises over these paths, on PyTorch and JAX, the worst cosine is 0.9985, and the worst ratio 1.03.
+    # Of 21 noises over these paths, on PyTorch and JAX, the worst cosine is 0.9985, and the worst
+    # ratio 1.03.
     assert cosine > 0.99
     assert 0.8 < ratio < 1.25
 
@@ -250,9 +266,21 @@ def test_mels_reach_a_classifier_of_waves_through_a_vocoder_only():
 
 @pytest.mark.parametrize("prewhiten", [False, True])
 def test_the_gradient_goes_through_a_vocoder(prewhiten):
-    flow = WaveGlow(mels=80, hop=256, width=4, flows=2, depth=2, upsample_to="groups", prewhiten=prewhiten,
-                    bands=audio.band_powers(SPEC) if prewhiten else None)
+    flow = WaveGlow(
+        mels=80,
+        hop=256,
+        width=4,
+        flows=2,
+        depth=2,
+        upsample_to="groups",
+        prewhiten=prewhiten,
+        bands=audio.band_powers(SPEC) if prewhiten else None,
+    )
     for step in flow.flows:  # that it does something
-        step.network.end.kernel.assign(np.random.default_rng(0).normal(0, 0.3, step.network.end.kernel.shape))
-    path = Path(gan(low=-4.0), classifier("wave"), SPEC, Vocoder(flow, SPEC))  # loud enough to be heard
+        step.network.end.kernel.assign(
+            np.random.default_rng(0).normal(0, 0.3, step.network.end.kernel.shape)
+        )
+    path = Path(
+        gan(low=-4.0), classifier("wave"), SPEC, Vocoder(flow, SPEC)
+    )  # loud enough to be heard
     check_gradient(path, path.generator.noise(1), np.array([1]))

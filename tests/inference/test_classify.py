@@ -37,7 +37,9 @@ class Model:
 class Source:
     """Utterances of one band: (values over time, emotion, speaker)."""
 
-    def __init__(self, *utterances, split="test", names=("no", "yes"), speakers=("a/1", "a/2", "b/3")):
+    def __init__(
+        self, *utterances, split="test", names=("no", "yes"), speakers=("a/1", "a/2", "b/3")
+    ):
         self.rows, self.split = utterances, split
         # Silence of this Spec is 0, what `Model` hears as "no".
         self.spec = dataclasses.replace(SPEC, scale="db", ref_db=0.0, low=0.0, high=1.0, clip=True)
@@ -49,7 +51,13 @@ class Source:
     def utterance(self, i):
         values, emotion, speaker = self.rows[i]
         mel = np.asarray(values, "float32")[:, None]
-        return {"mel": mel, "wave": mel[:, 0], "emotion": emotion, "speaker": speaker, "name": f"{i}"}
+        return {
+            "mel": mel,
+            "wave": mel[:, 0],
+            "emotion": emotion,
+            "speaker": speaker,
+            "name": f"{i}",
+        }
 
 
 def constant(value, frames=8):
@@ -102,8 +110,10 @@ def test_a_short_mel_is_padded_with_the_silence_of_its_spec_and_a_short_wave_wit
 
 def test_every_utterance_of_a_source_is_heard_in_its_order_whatever_is_heard_at_a_time():
     rng = np.random.default_rng(0)
-    rows = [(rng.uniform(0, 1, rng.integers(3, 40)), int(rng.integers(2)), int(rng.integers(3)))
-            for _ in range(11)]
+    rows = [
+        (rng.uniform(0, 1, rng.integers(3, 40)), int(rng.integers(2)), int(rng.integers(3)))
+        for _ in range(11)
+    ]
     source = Source(*rows)
     whole = heard(Model(), source)
     for group in (1, 4, 11):
@@ -141,8 +151,14 @@ def test_validation_is_by_the_log_loss_of_whole_files():
 
 def rows():
     """Five of six are right; the wrong one is of the unseen speaker b/3."""
-    return [(constant(0.9), 1, 0), (constant(0.2, 20), 0, 0), (constant(0.6), 1, 1),
-            (constant(0.1), 0, 1), (constant(0.7), 1, 2), (constant(0.9, 30), 0, 2)]
+    return [
+        (constant(0.9), 1, 0),
+        (constant(0.2, 20), 0, 0),
+        (constant(0.6), 1, 1),
+        (constant(0.1), 0, 1),
+        (constant(0.7), 1, 2),
+        (constant(0.9, 30), 0, 2),
+    ]
 
 
 def test_scores_tell_speakers_that_were_trained_on_from_those_that_were_not():
@@ -150,12 +166,16 @@ def test_scores_tell_speakers_that_were_trained_on_from_those_that_were_not():
     assert found["files"] == 6 and found["accuracy"] == pytest.approx(5 / 6)
     assert found["low"] < 5 / 6 < found["high"]
     assert found["confusion"] == [[2, 1], [0, 3]]
-    assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.6, 0.9, 0.7, 0.1]).mean(), rel=1e-5)
+    assert found["log_loss"] == pytest.approx(
+        -np.log([0.9, 0.8, 0.6, 0.9, 0.7, 0.1]).mean(), rel=1e-5
+    )
     assert found["groups"] == {
         "seen speakers": {"files": 4, "accuracy": 1.0},
         "unseen speakers": {"files": 2, "accuracy": 0.5},
-        "corpus a": {"files": 4, "accuracy": 1.0}, "corpus b": {"files": 2, "accuracy": 0.5},
-        "speaker a/1": {"files": 2, "accuracy": 1.0}, "speaker a/2": {"files": 2, "accuracy": 1.0},
+        "corpus a": {"files": 4, "accuracy": 1.0},
+        "corpus b": {"files": 2, "accuracy": 0.5},
+        "speaker a/1": {"files": 2, "accuracy": 1.0},
+        "speaker a/2": {"files": 2, "accuracy": 1.0},
         "speaker b/3": {"files": 2, "accuracy": 0.5},
     }
 
@@ -167,16 +187,22 @@ def test_where_no_speaker_is_known_there_is_no_group_of_known_ones():
 
 
 def test_single_crops_are_scored_in_the_test_split_only():
-    found = scores(Model(), {split: Source(*rows(), split=split) for split in ("train", "test")}, [])
+    found = scores(
+        Model(), {split: Source(*rows(), split=split) for split in ("train", "test")}, []
+    )
     assert found["splits"]["train"]["crop_accuracy"] is None
     crops = found["splits"]["test"]["crop_accuracy"]
-    assert crops == {"mean": pytest.approx(5 / 6), "std": pytest.approx(0, abs=1e-9),
-                     "repeats": classifier.REPEATS}
+    assert crops == {
+        "mean": pytest.approx(5 / 6),
+        "std": pytest.approx(0, abs=1e-9),
+        "repeats": classifier.REPEATS,
+    }
 
 
 def test_scores_are_json_and_the_table_shows_them():
-    found = scores(Model(), {split: Source(*rows(), split=split) for split in ("valid", "test")},
-                   ["a/1"])
+    found = scores(
+        Model(), {split: Source(*rows(), split=split) for split in ("valid", "test")}, ["a/1"]
+    )
     assert json.loads(json.dumps(found)) == found
     assert found["condition"] == "emotion" and found["names"] == ["no", "yes"]
     lines = classifier.table(found).splitlines()
@@ -186,7 +212,10 @@ def test_scores_are_json_and_the_table_shows_them():
     assert unseen == [["unseen", "speakers", "4", "75.0%"]] * 2
     where = lines.index("test: rows are true, columns heard")
     assert [line.split() for line in lines[where + 1 : where + 4]] == [
-        ["no", "yes"], ["no", "2", "1"], ["yes", "0", "3"]]
+        ["no", "yes"],
+        ["no", "2", "1"],
+        ["yes", "0", "3"],
+    ]
 
 
 def test_a_corpus_with_other_labels_is_refused():
@@ -199,7 +228,9 @@ def test_a_corpus_with_other_labels_is_refused():
 
 
 def tone(rate_hz, seconds=0.6, level=0.3):
-    return (level * np.sin(2 * np.pi * 500 * np.arange(int(rate_hz * seconds)) / rate_hz)).astype("float32")
+    return (level * np.sin(2 * np.pi * 500 * np.arange(int(rate_hz * seconds)) / rate_hz)).astype(
+        "float32"
+    )
 
 
 class Loudness(Model):
@@ -227,8 +258,14 @@ def recordings(tmp_path):
 
 def test_a_folder_names_all_its_sound_files_and_a_file_itself(recordings):
     names = [os.path.relpath(path, recordings) for path in files(str(recordings))]
-    assert names == ["broken.wav", "deep/22050.wav", "deep/44100.wav", "deep/8000.wav", "short.wav",
-                     "silent.wav"]
+    assert names == [
+        "broken.wav",
+        "deep/22050.wav",
+        "deep/44100.wav",
+        "deep/8000.wav",
+        "short.wav",
+        "silent.wav",
+    ]
     one = str(recordings / "silent.wav")
     assert files(one) == [one]
 
@@ -244,7 +281,11 @@ def test_a_path_without_sound_is_named(tmp_path):
 @pytest.mark.parametrize(("domain", "size"), [("mel", 16), ("wave", 4096)])
 def test_files_of_any_rate_are_heard_alike_and_those_of_no_use_are_named(recordings, domain, size):
     found, left_out = classify(Voice(Loudness(size, domain), SPEC, NAMES), files(str(recordings)))
-    assert [os.path.basename(row["file"]) for row in found] == ["22050.wav", "44100.wav", "8000.wav"]
+    assert [os.path.basename(row["file"]) for row in found] == [
+        "22050.wav",
+        "44100.wav",
+        "8000.wav",
+    ]
     assert {row["label"] for row in found} == {"yes"}
     yes = [float(row["yes"]) for row in found]
     assert min(yes) > 0.9 and np.ptp(yes) < 0.05
@@ -253,7 +294,9 @@ def test_files_of_any_rate_are_heard_alike_and_those_of_no_use_are_named(recordi
         assert float(row["no"]) + float(row["yes"]) == pytest.approx(1, abs=2e-4)
     assert [line.removeprefix(f"{recordings}/") for line in left_out] == [
         "broken.wav: is not a sound file that can be read (corrupt, or of another kind)",
-        "short.wav: shorter than 0.1 s", "silent.wav: silent"]
+        "short.wav: shorter than 0.1 s",
+        "silent.wav: silent",
+    ]
 
 
 def test_a_file_is_conditioned_as_those_of_the_training(tmp_path):
@@ -303,7 +346,9 @@ def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["nowhere/heard.csv", "wavs"])
-def test_a_table_that_cannot_be_written_is_named_before_anything_is_heard(recordings, tmp_path, name):
+def test_a_table_that_cannot_be_written_is_named_before_anything_is_heard(
+    recordings, tmp_path, name
+):
     model = Loudness(16)
     with pytest.raises(KvoiceError, match=f"{name}: "):
         classify(Voice(model, SPEC, NAMES), files(str(recordings)), str(tmp_path / name))

@@ -1,4 +1,6 @@
-"""Conversions have the words, timing and loudness of their source, and leave every recording as it was."""
+"""Conversions have the words, timing and loudness of their source, and leave every recording as it
+was.
+"""
 
 import dataclasses
 import errno
@@ -33,7 +35,8 @@ OFFICIAL = audio.SPECS["adainvc"]
 
 
 class Model:
-    """Its content is the mel, standardised over time; its voice, in each of 3 layers, mean and spread.
+    """Its content is the mel, standardised over time; its voice, in each of 3 layers, mean and
+    spread.
 
     Like an AdaIN-VC it decodes whole groups of 8 frames.
     """
@@ -57,7 +60,9 @@ class Model:
 def tone(rate_hz, seconds=0.5, level=0.3, hz=300.0):
     time = np.arange(round(rate_hz * seconds)) / rate_hz
     wave = sum(np.sin(2 * np.pi * k * hz * time) / k for k in range(1, 6))
-    return (level * wave / np.abs(wave).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 6 * time))).astype("float32")
+    return (level * wave / np.abs(wave).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 6 * time))).astype(
+        "float32"
+    )
 
 
 def speech(rate_hz, who="ada"):
@@ -77,7 +82,9 @@ def run(name, spec=SPEC):
 
 def test_only_what_converts_converts():
     models.check(run("adainvc"), "convert")
-    with pytest.raises(KvoiceError, match="runs/voicegan: is a run of voicegan, expected one of adainvc"):
+    with pytest.raises(
+        KvoiceError, match="runs/voicegan: is a run of voicegan, expected one of adainvc"
+    ):
         models.check(run("voicegan"), "convert")
 
 
@@ -113,16 +120,27 @@ def test_a_layer_that_is_not_there_is_refused(layers):
         mixed(styles(0), styles(1), 1.0, layers)
 
 
-@pytest.mark.parametrize(("text", "numbers"), [
-    ("0", [0]), ("0-3,8", [0, 1, 2, 3, 8]), ("8, 0 - 2", [0, 1, 2, 8]), ("3-3,3", [3]),
-    ("0-11", list(range(12)))])
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("0", [0]),
+        ("0-3,8", [0, 1, 2, 3, 8]),
+        ("8, 0 - 2", [0, 1, 2, 8]),
+        ("3-3,3", [3]),
+        ("0-11", list(range(12))),
+    ],
+)
 def test_layers_are_named_by_numbers_and_ranges(text, numbers):
     assert layer_numbers(text, 12) == numbers
 
 
-@pytest.mark.parametrize("text", ["12", "0-12", "3-1", "a", "1,,2", "-1", "1-2-3", "", "1.5", "0-", "٣"])
+@pytest.mark.parametrize(
+    "text", ["12", "0-12", "3-1", "a", "1,,2", "-1", "1-2-3", "", "1.5", "0-", "٣"]
+)
 def test_layers_that_make_no_sense_are_told_what_there_is(text):
-    with pytest.raises(KvoiceError, match=f"--layers={text}: expected numbers from 0 to 11 .* as in 0-3,11"):
+    with pytest.raises(
+        KvoiceError, match=f"--layers={text}: expected numbers from 0 to 11 .* as in 0-3,11"
+    ):
         layer_numbers(text, 12)
 
 
@@ -130,8 +148,13 @@ def test_the_voice_of_several_recordings_is_the_mean_of_theirs():
     waves = [tone(22050), tone(22050, hz=200.0, level=0.1)]
     one, two = (style(Voice(Model(), SPEC), [wave]) for wave in waves)
     assert one.shape == (3, 160)
-    np.testing.assert_allclose(one[1], np.concatenate([f(axis=0) for f in (
-        audio.mel(waves[0], SPEC).mean, audio.mel(waves[0], SPEC).std)]), atol=2e-3)
+    np.testing.assert_allclose(
+        one[1],
+        np.concatenate(
+            [f(axis=0) for f in (audio.mel(waves[0], SPEC).mean, audio.mel(waves[0], SPEC).std)]
+        ),
+        atol=2e-3,
+    )
     np.testing.assert_allclose(style(Voice(Model(), SPEC), waves), (one + two) / 2, rtol=1e-5)
 
 
@@ -164,9 +187,14 @@ def test_what_is_too_short_is_told_how_long_it_has_to_be():
         heard(Voice(Model(), OFFICIAL), click, trim=True)
 
 
-@pytest.mark.parametrize(("wave", "reason"), [
-    (np.zeros(22050, "float32"), "silent"), (np.full(22050, 0.5, "float32"), "silent"),
-    (np.sign(tone(22050)), "clipped")])
+@pytest.mark.parametrize(
+    ("wave", "reason"),
+    [
+        (np.zeros(22050, "float32"), "silent"),
+        (np.full(22050, 0.5, "float32"), "silent"),
+        (np.sign(tone(22050)), "clipped"),
+    ],
+)
 def test_what_is_of_no_use_is_told_so(wave, reason):
     with pytest.raises(KvoiceError, match=reason):
         heard(Voice(Model(), SPEC), wave)
@@ -182,14 +210,19 @@ def test_a_conversion_is_as_long_as_its_source_and_with_mix_0_the_source_itself(
     np.testing.assert_allclose(converted(Model(), mel, target, mix=0.0), mel, atol=1e-4)
     other = converted(Model(), mel, target)
     assert other.shape == mel.shape
-    np.testing.assert_allclose(other, (mel - mel.mean(axis=0)) / (mel.std(axis=0) + 1e-3)
-                               * target[0, 80:] + target[0, :80], atol=1e-4)
+    np.testing.assert_allclose(
+        other,
+        (mel - mel.mean(axis=0)) / (mel.std(axis=0) + 1e-3) * target[0, 80:] + target[0, :80],
+        atol=1e-4,
+    )
     assert np.abs(other - mel).max() > 1
 
 
 def test_of_some_layers_a_conversion_goes_a_part_of_the_way():
     mel, target = audio.mel(tone(22050), SPEC), styles(1, 3).repeat(27, axis=1)[:, :160]
-    none, some, every = (converted(Model(), mel, target, layers=each) for each in ([], [1], [0, 1, 2]))
+    none, some, every = (
+        converted(Model(), mel, target, layers=each) for each in ([], [1], [0, 1, 2])
+    )
     np.testing.assert_allclose(none, mel, atol=1e-4)
     np.testing.assert_allclose(every, converted(Model(), mel, target), atol=1e-4)
     assert 0.1 < np.abs(some - none).mean() < np.abs(every - none).mean()
@@ -225,7 +258,9 @@ def test_without_another_voice_speech_comes_back_as_it_was(preset):
     assert len(made) == len(wave) and made.dtype == np.float32
     assert rms(made) == pytest.approx(rms(wave), rel=1e-3)
     again = audio.mel(audio.condition(made, spec, trim=False), spec)
-    level_db = [20 * np.log10(np.maximum(audio.magnitude(each, spec), 1e-3)) for each in (again, mel)]
+    level_db = [
+        20 * np.log10(np.maximum(audio.magnitude(each, spec), 1e-3)) for each in (again, mel)
+    ]
     assert np.abs(level_db[0] - level_db[1])[3:-3].mean() < 1.5
     sizes = [np.abs(np.fft.rfft(each)) for each in (wave, made)]
     low = [size[: len(size) // 4].sum() / size.sum() for size in sizes]
@@ -263,11 +298,21 @@ def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
     before = content(recordings)
     source, target, output = paths(recordings, "me", "you_0.wav", "new/out")
     rows, left_out = convert(Voice(Model(), SPEC), source, [target], output)
-    assert [os.path.relpath(row["output"], output) for row in rows] == ["a.flac.wav", "a.wav", "deep/b.wav"]
-    assert [os.path.relpath(row["file"], source) for row in rows] == ["a.flac", "a.wav", "deep/b.wav"]
+    assert [os.path.relpath(row["output"], output) for row in rows] == [
+        "a.flac.wav",
+        "a.wav",
+        "deep/b.wav",
+    ]
+    assert [os.path.relpath(row["file"], source) for row in rows] == [
+        "a.flac",
+        "a.wav",
+        "deep/b.wav",
+    ]
     assert [line.removeprefix(f"{source}/") for line in left_out] == [
         "broken.wav: is not a sound file that can be read (corrupt, or of another kind)",
-        "deep/silent.wav: silent", "short.wav: 0.12 s of sound, at least 0.19 s are needed"]
+        "deep/silent.wav: silent",
+        "short.wav: 0.12 s of sound, at least 0.19 s are needed",
+    ]
     for row in rows:
         original, own_hz = audio.read(row["file"])
         made, rate_hz = audio.read(row["output"])
@@ -291,18 +336,25 @@ def test_of_what_is_recorded_hot_it_is_told_how_much_quieter_it_came_out(recordi
     assert np.abs(made).max() == pytest.approx(0.99, abs=1e-3)
     assert hot["quieter_db"] == pytest.approx(20 * np.log10(rms(original) / rms(made)), abs=0.01)
     assert hot["quieter_db"] > 1 > 0 == by_name["deep/b.wav"]["quieter_db"]
-    assert quieter(rows) == [f"{source}/a.wav: comes out {hot['quieter_db']:.1f} dB quieter, so that no sample "
-                             "passes full scale"]
+    assert quieter(rows) == [
+        f"{source}/a.wav: comes out {hot['quieter_db']:.1f} dB quieter, so that no sample "
+        "passes full scale"
+    ]
     by_name["deep/b.wav"]["quieter_db"], by_name["a.flac"]["quieter_db"] = 23.45, 0.04
-    assert quieter(rows) == [f"2 files come out quieter, so that no sample passes full scale; the most "
-                             f"{source}/deep/b.wav, by 23.4 dB"]
+    assert quieter(rows) == [
+        f"2 files come out quieter, so that no sample passes full scale; the most "
+        f"{source}/deep/b.wav, by 23.4 dB"
+    ]
     assert quieter([by_name["a.flac"]]) == []
 
 
-@pytest.mark.parametrize(("own_hz", "samples", "rate_hz"), [
-    (22050, 11111, None), (16000, 8001, 16000), (44100, 20011, 16000), (8000, 4001, 48000)])
+@pytest.mark.parametrize(
+    ("own_hz", "samples", "rate_hz"),
+    [(22050, 11111, None), (16000, 8001, 16000), (44100, 20011, 16000), (8000, 4001, 48000)],
+)
 def test_a_conversion_has_the_samples_of_its_source_at_the_rate_that_is_asked_for(
-        recordings, own_hz, samples, rate_hz):
+    recordings, own_hz, samples, rate_hz
+):
     source, target, output = paths(recordings, "c.wav", "you_0.wav", "out.wav")
     audio.write(source, tone(own_hz, 1.0)[:samples], own_hz)
     convert(Voice(Model(), SPEC), source, [target], output, rate_hz=rate_hz)
@@ -341,15 +393,19 @@ def test_mix_and_layers_and_vocoder_reach_the_conversion(recordings):
     assert 0.1 * whole < half < 0.5 * whole
 
 
-@pytest.mark.parametrize(("names", "wanted"), [
-    (["a.wav", "b.flac"], ["a.wav", "b.wav"]),
-    (["a.flac", "a.wav"], ["a.flac.wav", "a.wav"]),
-    (["a.flac", "a.mp3"], ["a.wav", "a.mp3.wav"]),
-    (["a.flac", "a.flac.wav", "a.wav"], ["a.flac.wav.wav", "a.flac.wav", "a.wav"]),
-    (["x/a.flac", "a.wav"], ["x/a.wav", "a.wav"]),
-    (["A.flac", "a.wav"], ["A.flac.wav", "a.wav"]),
-    (["a.WAV", "a.wav"], ["a.WAV.wav", "a.wav"]),
-    (["a.b.ogg"], ["a.b.wav"])])
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["a.wav", "b.flac"], ["a.wav", "b.wav"]),
+        (["a.flac", "a.wav"], ["a.flac.wav", "a.wav"]),
+        (["a.flac", "a.mp3"], ["a.wav", "a.mp3.wav"]),
+        (["a.flac", "a.flac.wav", "a.wav"], ["a.flac.wav.wav", "a.flac.wav", "a.wav"]),
+        (["x/a.flac", "a.wav"], ["x/a.wav", "a.wav"]),
+        (["A.flac", "a.wav"], ["A.flac.wav", "a.wav"]),
+        (["a.WAV", "a.wav"], ["a.WAV.wav", "a.wav"]),
+        (["a.b.ogg"], ["a.b.wav"]),
+    ],
+)
 def test_no_two_outputs_have_one_name(names, wanted):
     assert outputs(names) == wanted
     assert len({name.lower() for name in wanted}) == len(names)
@@ -360,7 +416,10 @@ def test_a_target_in_the_folder_is_left_out_whatever_it_is_called(recordings):
     os.symlink(recordings / "me" / "a.wav", target)
     planned, left_out = plan(source, [target], output)
     assert left_out == [f"{source}/a.wav: is a target itself"]
-    assert f"{source}/a.wav" not in dict(planned) and dict(planned)[f"{source}/a.flac"] == f"{output}/a.wav"
+    assert (
+        f"{source}/a.wav" not in dict(planned)
+        and dict(planned)[f"{source}/a.flac"] == f"{output}/a.wav"
+    )
 
 
 def test_what_was_converted_into_the_folder_is_not_converted_again(recordings):
@@ -384,9 +443,17 @@ REFUSED = {
     "me/a.wav: is a recording that would be overwritten": ("me/a.wav", ["you_0.wav"], "me/a.wav"),
     "you_0.wav: is a recording that would be overwritten": ("me/a.wav", ["you_0.wav"], "you_0.wav"),
     "folder/a.wav: is a recording that would be overwritten": ("me", ["you_0.wav"], "folder"),
-    "--output=.*out.WAV: is the name of a file, and .*me is a directory": ("me", ["you_0.wav"], "out.WAV"),
+    "--output=.*out.WAV: is the name of a file, and .*me is a directory": (
+        "me",
+        ["you_0.wav"],
+        "out.WAV",
+    ),
     "you_0.wav: is a file, expected a directory": ("me", ["you_0.wav"], "you_0.wav"),
-    r"out: cannot be written to .*notes \(Not a directory\)": ("me", ["you_0.wav"], "notes/deep/out"),
+    r"out: cannot be written to .*notes \(Not a directory\)": (
+        "me",
+        ["you_0.wav"],
+        "notes/deep/out",
+    ),
     "me/short.wav: 0.12 s of sound, at least 0.19": ("me/short.wav", ["you_0.wav"], "out.wav"),
     "me/short.wav: 0.12 s of sound": ("me/a.wav", ["you_0.wav", "me/short.wav"], "out.wav"),
     "me/deep/silent.wav: silent": ("me/deep/silent.wav", ["you_0.wav"], "out.wav"),
@@ -405,15 +472,24 @@ def test_a_request_that_cannot_be_met_is_one_line_and_leaves_everything_as_it_wa
     model.decode = None  # not reached
     source, targets, output = REFUSED[line]
     with pytest.raises(KvoiceError, match=line) as error:
-        convert(Voice(model, SPEC), str(recordings / source), paths(recordings, *targets),
-                str(recordings / output))
+        convert(
+            Voice(model, SPEC),
+            str(recordings / source),
+            paths(recordings, *targets),
+            str(recordings / output),
+        )
     assert "\n" not in str(error.value)
     assert content(recordings) == before
 
 
-@pytest.mark.parametrize(("how", "line"), [
-    ({"mix": 1.5}, "mix: 1.5"), ({"layers": [3]}, "no layer 3, only 0 to 2"),
-    ({"rate_hz": 10}, "--rate=10: must be at least 1000")])
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ({"mix": 1.5}, "mix: 1.5"),
+        ({"layers": [3]}, "no layer 3, only 0 to 2"),
+        ({"rate_hz": 10}, "--rate=10: must be at least 1000"),
+    ],
+)
 def test_a_number_out_of_range_is_refused_before_anything_is_converted(recordings, how, line):
     source, target, output = paths(recordings, "me", "you_0.wav", "out")
     model = Model()
@@ -476,26 +552,35 @@ def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     np.testing.assert_allclose(converted(adainvc, mel, target, mix=0.0), own, atol=1e-5)
     whole = adainvc.decode(found["content"], target)[: len(mel)]
     np.testing.assert_allclose(converted(adainvc, mel, target), whole, atol=1e-5)
-    away = [np.abs(converted(adainvc, mel, target, layers=layers) - own).mean()
-            for layers in ([], range(0, 12, 2), None)]
+    away = [
+        np.abs(converted(adainvc, mel, target, layers=layers) - own).mean()
+        for layers in ([], range(0, 12, 2), None)
+    ]
     assert away[0] < 1e-5 and away[1] > 1e-5 and away[2] > 1e-5
     made_mel, made = convert_wave(Voice(adainvc, SPEC), wave, target)
     np.testing.assert_allclose(made_mel, whole, atol=1e-5)
     assert len(made) == 6000
-    assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(0.99)
+    assert rms(made) == pytest.approx(rms(wave), rel=1e-3) or np.abs(made).max() == pytest.approx(
+        0.99
+    )
 
 
 @pytest.fixture
 def vc(recordings, monkeypatch):
-    """The folder of recordings, with a run of an untrained adainvc and two that do not go with it."""
+    """The folder of recordings, with a run of an untrained adainvc and two that do not go with
+    it.
+    """
     from kvoice import runs
     from kvoice.cli import configs
     from kvoice.training import loop
 
     monkeypatch.chdir(recordings)
     config = configs.configuration("adainvc", "tiny")
-    for name, values, spec in (("adainvc", config["model"] | {"mels": 80}, SPEC), ("voicegan", {}, SPEC),
-                               ("waveglow", {}, dataclasses.replace(SPEC, hop=300))):
+    for name, values, spec in (
+        ("adainvc", config["model"] | {"mels": 80}, SPEC),
+        ("voicegan", {}, SPEC),
+        ("waveglow", {}, dataclasses.replace(SPEC, hop=300)),
+    ):
         about = {"model_name": name, "data_spec": "", "model": values, "train": config["train"]}
         made = runs.create(name, about, spec, {})
         if name == "adainvc":
@@ -514,7 +599,10 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert shown.count("ask them, and say that it is converted") == 1
     assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out: ") == 3
-    assert "3 files, 3 left out, 1.5 s of sound, in out: the network at" in shown and "Griffin-Lim at" in shown
+    assert (
+        "3 files, 3 left out, 1.5 s of sound, in out: the network at" in shown
+        and "Griffin-Lim at" in shown
+    )
     assert sorted(os.listdir("out")) == ["a.flac.wav", "a.wav", "deep"]
     assert soundfile.info("out/a.wav").samplerate == 16000
 
@@ -538,6 +626,7 @@ def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
     assert "is a run of voicegan, expected one of waveglow" in line(1, *usual, "--vocoder=voicegan")
     assert "hop: 300 here, 256 there" in line(1, *usual, "--vocoder=waveglow")
     assert "me/short.wav: 0.12 s of sound" in line(1, *usual, "--source=me/short.wav")
-    assert "me/deep: no file of it could be used" in line(1, "--source=me/deep", "--target=me/deep/b.wav",
-                                                          "--output=new")
+    assert "me/deep: no file of it could be used" in line(
+        1, "--source=me/deep", "--target=me/deep/b.wav", "--output=new"
+    )
     assert not os.path.exists("c.wav") and not os.path.exists("new")

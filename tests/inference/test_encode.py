@@ -28,11 +28,15 @@ class Encoder:
 
 
 def noise(seconds, seed=0, level=0.1):
-    return (level * np.random.default_rng(seed).normal(size=round(seconds * 16000))).astype("float32")
+    return (level * np.random.default_rng(seed).normal(size=round(seconds * 16000))).astype(
+        "float32"
+    )
 
 
-@pytest.mark.parametrize(("frames", "starts"), [
-    (10, [0]), (40, [0]), (48, [0]), (50, [0, 19]), (85, [0, 19, 38]), (100, [0, 19, 38, 57])])
+@pytest.mark.parametrize(
+    ("frames", "starts"),
+    [(10, [0]), (40, [0]), (48, [0]), (50, [0, 19]), (85, [0, 19, 38]), (100, [0, 19, 38, 57])],
+)
 def test_partials_overlap_by_half_and_none_is_mostly_padding(frames, starts):
     mel = np.arange(frames * 2, dtype="float32").reshape(frames, 2)
     found = embeddings.partials(mel, 40, -9.0)
@@ -91,12 +95,15 @@ class Converter:
         self.heard.append(mel)
         mean = mel.mean(axis=0)
         return {"content": mel, "styles": np.stack([mean, -mean])} | (
-            {"embedding": mean} if self.speaker else {})
+            {"embedding": mean} if self.speaker else {}
+        )
 
 
 def test_an_adainvc_says_its_embedding_or_where_it_has_none_its_styles():
     waves = [noise(0.5), noise(0.8, 1, 0.01)]
-    means = np.stack([audio.mel(wave, SPEC).mean(axis=0) for wave in waves])  # each as loud as it is
+    means = np.stack(
+        [audio.mel(wave, SPEC).mean(axis=0) for wave in waves]
+    )  # each as loud as it is
     found = embeddings.of_waves(Voice(Converter(), SPEC), waves)
     np.testing.assert_allclose(found, means, rtol=1e-5)
     styles = embeddings.of_waves(Voice(Converter(speaker=False), SPEC), waves)
@@ -137,16 +144,24 @@ def recordings(tmp_path):
 @pytest.mark.parametrize("ending", ["npz", "csv", "NPZ"])
 @pytest.mark.parametrize("together", [2, 5, 32])
 def test_a_file_holds_the_voice_of_each_recording_that_could_be_used(
-        recordings, tmp_path, monkeypatch, ending, together):
+    recordings, tmp_path, monkeypatch, ending, together
+):
     monkeypatch.setattr(embeddings, "TOGETHER", together)
     output = str(tmp_path / f"voices.{ending}")
     voice = Voice(Converter(), SPEC)
     used, points, left_out = embeddings.encode(voice, files(str(recordings)), output)
     assert [path.removeprefix(f"{recordings}/") for path in used] == [
-        "0.wav", "1.wav", "2.wav", "3.wav", "deep/a, b.wav"]
+        "0.wav",
+        "1.wav",
+        "2.wav",
+        "3.wav",
+        "deep/a, b.wav",
+    ]
     assert [line.removeprefix(f"{recordings}/") for line in left_out] == [
         "broken.wav: is not a sound file that can be read (corrupt, or of another kind)",
-        "short.wav: 0.12 s of sound, at least 0.16 s are needed", "silent.wav: silent"]
+        "short.wav: 0.12 s of sound, at least 0.16 s are needed",
+        "silent.wav: silent",
+    ]
     waves = [audio.read(path, 16000)[0] for path in used]
     np.testing.assert_allclose(points, embeddings.of_waves(voice, waves), rtol=1e-6)
     if ending == "csv":
@@ -168,11 +183,18 @@ def test_a_speaker_encoder_hears_short_files_too(recordings):
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "line"), [
-    ("voices.txt", "voices.txt: expected a file whose name ends in .npz or .csv"),
-    ("voices", "voices: expected"), ("wavs", "wavs: expected"),
-    ("nowhere/voices.npz", "nowhere/voices.npz: its directory is missing")])
-def test_a_file_that_cannot_be_written_is_named_before_anything_is_heard(recordings, tmp_path, name, line):
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("voices.txt", "voices.txt: expected a file whose name ends in .npz or .csv"),
+        ("voices", "voices: expected"),
+        ("wavs", "wavs: expected"),
+        ("nowhere/voices.npz", "nowhere/voices.npz: its directory is missing"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_heard(
+    recordings, tmp_path, name, line
+):
     model = Converter()
     with pytest.raises(KvoiceError, match=line):
         embeddings.encode(Voice(model, SPEC), files(str(recordings)), str(tmp_path / name))
@@ -192,13 +214,22 @@ def test_the_models_say_points_of_their_size():
     from kvoice.models import AdaINVC, SpeakerEncoder
 
     waves = [noise(0.2), noise(0.35, 1)]
-    encoder = SpeakerEncoder(mels=40, partial_frames=8, width=4, depth=1, embedding=64)  # some of it alive
+    encoder = SpeakerEncoder(
+        mels=40, partial_frames=8, width=4, depth=1, embedding=64
+    )  # some of it alive
     points = embeddings.of_waves(Voice(encoder, SPEC), waves)
     assert points.shape == (2, 64)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-4)
     parts = dict.fromkeys(("bank", "speaker", "content", "decoder"), 4)
-    small = {"mels": 40, "width": parts, "latents": 4, "embedding": 5, "dense_blocks": 1, "encoder_stages": 1,
-             "decoder_stages": 1}
+    small = {
+        "mels": 40,
+        "width": parts,
+        "latents": 4,
+        "embedding": 5,
+        "dense_blocks": 1,
+        "encoder_stages": 1,
+        "decoder_stages": 1,
+    }
     assert embeddings.of_waves(Voice(AdaINVC(**small), SPEC), waves).shape == (2, 5)
     statistics = Voice(AdaINVC(**small, speaker="statistics"), SPEC)
     assert embeddings.of_waves(statistics, waves).shape == (2, 4 * 8)

@@ -53,7 +53,11 @@ def test_the_listing_names_every_wave_and_is_what_was_returned(written):
     assert listed == {path.name for path in directory.glob("*.wav")}
     assert made["files"][1] == {"file": "angry_1.wav", "label": "angry", "noise": 1}
     assert made["files"][-1] == {
-        "file": "interpolation_sad.wav", "label": "sad", "noises": [0, 1], "steps": 3}
+        "file": "interpolation_sad.wav",
+        "label": "sad",
+        "noises": [0, 1],
+        "steps": 3,
+    }
     assert made["seed"] == 3 and made["sample_rate_hz"] == 22050
 
 
@@ -100,11 +104,14 @@ def test_names_that_are_paths_stay_in_the_directory(tmp_path):
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"labels": ["sad", "glad"]}, "--label=glad: .*it knows angry, sad"),
-    ({"count": 0}, "--count=0: must be at least 1"),
-    ({"steps": 1}, "--steps=1: must be at least 2"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"labels": ["sad", "glad"]}, "--label=glad: .*it knows angry, sad"),
+        ({"count": 0}, "--count=0: must be at least 1"),
+        ({"steps": 1}, "--steps=1: must be at least 2"),
+    ],
+)
 def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path, arguments, message):
     with pytest.raises(KvoiceError, match=message):
         generate(Voice(Model(), SPEC, NAMES), tmp_path / "a", **arguments)
@@ -128,8 +135,15 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, name):
 def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
     from kvoice.models.voicegan import VoiceGAN
 
-    gan = VoiceGAN(shape=(32, 80), low=SPEC.low, high=SPEC.high, labels=2, condition="emotion",
-                   noise=8, width=2)
+    gan = VoiceGAN(
+        shape=(32, 80),
+        low=SPEC.low,
+        high=SPEC.high,
+        labels=2,
+        condition="emotion",
+        noise=8,
+        width=2,
+    )
     for name in "ab":
         generate(Voice(gan, SPEC, NAMES), tmp_path / name, count=1, labels=["sad"], steps=2)
     assert content(tmp_path / "a") == content(tmp_path / "b")
@@ -173,12 +187,17 @@ def test_a_model_of_waves_is_heard_as_it_is_without_a_vocoder(tmp_path):
         way, _ = audio.read(tmp_path / f"interpolation_{name}.wav")
         assert len(way) == 3 * len(wave) - 2 * round(0.05 * 22050)
     assert [each["file"] for each in made["files"]][:3] == [
-        "angry_0.wav", "angry_1.wav", "interpolation_angry.wav"]
+        "angry_0.wav",
+        "angry_1.wav",
+        "interpolation_angry.wav",
+    ]
 
 
 def test_the_figures_of_a_model_of_waves_are_their_mels(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("kvoice.plots.mel_image", lambda path, rows, *_: drawn.update({path.name: rows}))
+    monkeypatch.setattr(
+        "kvoice.plots.mel_image", lambda path, rows, *_: drawn.update({path.name: rows})
+    )
     generate(Voice(Tone(), SPEC, NAMES), tmp_path, count=2, seed=3, steps=3)
     for name, count in (("samples.png", 2), ("interpolation.png", 3)):
         low, high = drawn[name]
@@ -202,7 +221,10 @@ def test_names_that_differ_in_punctuation_keep_files_of_their_own(tmp_path):
     made = generate(Voice(Model(), SPEC, names), tmp_path, count=1, steps=2)
     listed = [each["file"] for each in made["files"]]
     assert len(set(listed)) == 4 == len(list(tmp_path.glob("*.wav")))
-    again = generate(Voice(Model(), SPEC, names), tmp_path / "one", count=1, steps=2,
-                     labels=["a-b"])
+    again = generate(
+        Voice(Model(), SPEC, names), tmp_path / "one", count=1, steps=2, labels=["a-b"]
+    )
     for each in again["files"]:  # the same names when asked for alone, by the speaker's name
-        assert (tmp_path / "one" / each["file"]).read_bytes() == (tmp_path / each["file"]).read_bytes()
+        assert (tmp_path / "one" / each["file"]).read_bytes() == (
+            tmp_path / each["file"]
+        ).read_bytes()

@@ -30,8 +30,12 @@ from kvoice.inference.latents import (
 from kvoice.metrics.classification import wilson
 
 SPEC = Spec(sample_rate_hz=16000, fft=512, window=512, hop=160, mels=6, fmin_hz=100, fmax_hz=8000)
-NAMES = {"gender": ["female", "male"], "emotion": ["calm", "sad"], "speaker": ["a", "b", "c"],
-         "phone": ["sil", "AA", "S"]}
+NAMES = {
+    "gender": ["female", "male"],
+    "emotion": ["calm", "sad"],
+    "speaker": ["a", "b", "c"],
+    "phone": ["sil", "AA", "S"],
+}
 
 
 class Utterances:
@@ -44,12 +48,21 @@ class Utterances:
         self.rows = []
         for i in range(count):
             frames = int(rng.integers(20, 90))
-            known = {"mel": rng.normal(-5, 1, (frames, 6)).astype("float32"),
-                     "f0": np.where(np.arange(frames) % 4, 100 + 10 * i, 0).astype("float32"),
-                     "phone": (np.arange(frames) // 10 % 3).astype("int32")}
-            self.rows.append({name: known[name] for name in arrays} | {
-                "gender": i % 2, "emotion": -1, "speaker": -1 if i > 5 else i % 3, "name": f"u{i}",
-                "text": ""})
+            known = {
+                "mel": rng.normal(-5, 1, (frames, 6)).astype("float32"),
+                "f0": np.where(np.arange(frames) % 4, 100 + 10 * i, 0).astype("float32"),
+                "phone": (np.arange(frames) // 10 % 3).astype("int32"),
+            }
+            self.rows.append(
+                {name: known[name] for name in arrays}
+                | {
+                    "gender": i % 2,
+                    "emotion": -1,
+                    "speaker": -1 if i > 5 else i % 3,
+                    "name": f"u{i}",
+                    "text": "",
+                }
+            )
 
     def __len__(self):
         return len(self.rows)
@@ -165,7 +178,7 @@ class Images:
     def __init__(self, factors, labels):
         self.factors, self.labels = factors, labels
         self.images = np.random.default_rng(0).random((70, 5, 4)).astype("float32")
-        self.values = np.stack([np.arange(70) % 7, np.arange(70) / 2], 1)[:, :len(factors)]
+        self.values = np.stack([np.arange(70) % 7, np.arange(70) / 2], 1)[:, : len(factors)]
 
     def __len__(self):
         return 70
@@ -217,7 +230,9 @@ def voices(speakers=24, each=8, latents=12, seed=0):
     rng = np.random.default_rng(seed)
     speaker = np.repeat(np.arange(speakers), each)
     gender = speaker % 2
-    mean = (rng.normal(size=(speakers, latents))[speaker] + rng.normal(size=(len(speaker), latents))) / 2
+    mean = (
+        rng.normal(size=(speakers, latents))[speaker] + rng.normal(size=(len(speaker), latents))
+    ) / 2
     mean[:, 5] = (gender - 0.5) * 1.2 + 0.15 * mean[:, 5]
     mean[:, 9:] *= 0.01
     log_var = np.full(mean.shape, -1.0)
@@ -257,7 +272,10 @@ def test_continuous_labels_and_more_classes_are_ranked_likewise():
     assert best["d_prime"] is best["mutual_information"] is best["share"] is None
     accent = np.where(gender, 2 + (mean[:, 2] > 0), 1)
     best = ranking(mean, accent, np.random.default_rng(0))[0]
-    assert (best["latent"], best["statistic"]) == (5, "pairwise_auc") and best["direction"] in (2, 3)
+    assert (best["latent"], best["statistic"]) == (5, "pairwise_auc") and best["direction"] in (
+        2,
+        3,
+    )
     assert best["share"] > 0.3 and best["d_prime"] is None
 
 
@@ -266,7 +284,8 @@ def test_items_of_unknown_label_do_not_count():
     known = np.arange(len(mean)) % 3 > 0
     label = np.where(known, gender, -1)
     assert ranking(mean, label, np.random.default_rng(0), speaker) == ranking(
-        mean[known], gender[known], np.random.default_rng(0), speaker[known])
+        mean[known], gender[known], np.random.default_rng(0), speaker[known]
+    )
     with pytest.raises(KvoiceError, match="known of some of the 192 codes .* of which 0 are known"):
         ranking(mean, np.full(192, -1), np.random.default_rng(0))
     with pytest.raises(KvoiceError, match="192 codes is wanted, got 5"):
@@ -286,8 +305,15 @@ def row(latent, value, low=None, p=1.0, statistic="auc"):
 
 def test_the_control_is_the_most_active_of_the_weaker_half_that_chance_accounts_for():
     units = {"kl": np.array([9, 3, 8, 2, 5, 9, 9]), "active": [0, 1, 2, 3, 4, 5]}
-    rows = [row(0, 0.99, 0.9), row(5, 0.8, 0.6), row(2, 0.7, 0.45), row(4, 0.65, 0.4),
-            row(1, 0.55, 0.4), row(3, 0.52, 0.45), row(6, 0.5, 0.4)]
+    rows = [
+        row(0, 0.99, 0.9),
+        row(5, 0.8, 0.6),
+        row(2, 0.7, 0.45),
+        row(4, 0.65, 0.4),
+        row(1, 0.55, 0.4),
+        row(3, 0.52, 0.45),
+        row(6, 0.5, 0.4),
+    ]
     assert found(rows, units)["control"]["latent"] == 1  # of 2, 4 | 1, 3
     for each in rows:
         each["low"] = None  # no interval: p decides, and lets 5 in
@@ -308,9 +334,14 @@ def others(edited):
     return np.delete(edited, 2, axis=1)
 
 
-@pytest.mark.parametrize("edit", [
-    lambda: put(CODES, 2, 1.0), lambda: shifted(CODES, 2, -1.5, 0.4),
-    lambda: flipped(CODES, 2, (-0.5, 0.6))])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda: put(CODES, 2, 1.0),
+        lambda: shifted(CODES, 2, -1.5, 0.4),
+        lambda: flipped(CODES, 2, (-0.5, 0.6)),
+    ],
+)
 def test_an_edit_changes_one_latent_of_a_copy(edit):
     before, edited = CODES.copy(), edit()
     np.testing.assert_array_equal(CODES, before)
@@ -348,7 +379,9 @@ def test_the_control_is_flipped_as_far_in_its_own_spreads():
     pair = modes(mean, gender, 5)
     low, high = control_modes(pair, 5, 3, units)
     assert (low + high) / 2 == pytest.approx(units["centre"][3])
-    assert (high - low) / units["spread"][3] == pytest.approx((pair[1] - pair[0]) / units["spread"][5])
+    assert (high - low) / units["spread"][3] == pytest.approx(
+        (pair[1] - pair[0]) / units["spread"][5]
+    )
     moved = np.abs(flipped(mean, 3, (low, high)) - mean)[:, 3]
     assert moved.min() > (high - low) / 2 - 1e-6  # to the far one
 
@@ -357,12 +390,16 @@ def test_a_sweep_takes_one_code_through_the_values():
     values = np.linspace(-1, 1, 11)
     way = swept(CODES[0], 2, values)
     np.testing.assert_allclose(way[:, 2], values, rtol=1e-6)
-    np.testing.assert_array_equal(others(way), np.tile(others(CODES[:1]), (11, 1)).astype("float32"))
+    np.testing.assert_array_equal(
+        others(way), np.tile(others(CODES[:1]), (11, 1)).astype("float32")
+    )
 
 
 def test_a_way_from_one_code_to_another_has_equal_steps_and_both_ends():
     way = interpolated(CODES[0], CODES[1], 5)
-    np.testing.assert_allclose(way[[0, 2, 4]], [CODES[0], CODES[:2].mean(axis=0), CODES[1]], rtol=1e-6)
+    np.testing.assert_allclose(
+        way[[0, 2, 4]], [CODES[0], CODES[:2].mean(axis=0), CODES[1]], rtol=1e-6
+    )
     step = (CODES[1] - CODES[0]) / 4
     np.testing.assert_allclose(np.diff(way, axis=0), np.tile(step, (4, 1)), rtol=1e-5)
 
@@ -383,9 +420,12 @@ def test_the_prior_is_a_standard_normal_and_a_posterior_has_its_own_mean_and_spr
 def test_judged_counts_what_changed_beside_the_control():
     before = np.array([[-1.0, 2], [-2, 2], [3, 2], [4, 2]])
     edits = {"factor": before * [-1, 3], "control": before + [0.5, 1]}
-    sizes = {"gender": lambda items: (items[:, 0] > 0).astype(int),
-             "f0_semitones": lambda items: np.where(items[:, 0] == 4, np.nan, items[:, 1]),
-             "speaker": lambda items: items / 7, "word": lambda items: np.array(["a"] * len(items))}
+    sizes = {
+        "gender": lambda items: (items[:, 0] > 0).astype(int),
+        "f0_semitones": lambda items: np.where(items[:, 0] == 4, np.nan, items[:, 1]),
+        "speaker": lambda items: items / 7,
+        "word": lambda items: np.array(["a"] * len(items)),
+    }
     found = judged(before, edits, sizes)
     low, high = wilson(4, 4)
     assert found["factor"]["gender"] == {"count": 4, "changed": 1, "low": low, "high": high}
@@ -393,9 +433,16 @@ def test_judged_counts_what_changed_beside_the_control():
     assert found["control"]["gender"]["high"] == wilson(0, 4)[1]
     assert found["factor"]["f0_semitones"] == {"count": 3, "change": 4}
     assert found["control"]["f0_semitones"] == {"count": 3, "change": 1}
-    cosines = [(-1 + 12) / 5**0.5 / 37**0.5, (-4 + 12) / 8**0.5 / 40**0.5,
-               (-9 + 12) / 13**0.5 / 45**0.5, (-16 + 12) / 20**0.5 / 52**0.5]
-    assert found["factor"]["speaker"] == {"count": 4, "similarity": pytest.approx(np.median(cosines))}
+    cosines = [
+        (-1 + 12) / 5**0.5 / 37**0.5,
+        (-4 + 12) / 8**0.5 / 40**0.5,
+        (-9 + 12) / 13**0.5 / 45**0.5,
+        (-16 + 12) / 20**0.5 / 52**0.5,
+    ]
+    assert found["factor"]["speaker"] == {
+        "count": 4,
+        "similarity": pytest.approx(np.median(cosines)),
+    }
     assert found["factor"]["word"]["changed"] == 0
     assert json.loads(json.dumps(found)) == found
     nothing = judged(before, edits, {"f0": lambda items: np.full(4, np.nan)})
@@ -426,7 +473,8 @@ class Told:
 
     def items(self, rows):
         return {"image": self.codes[rows], "factors": np.zeros((len(rows), 0))} | {
-            name: values[rows] for name, values in self.given.items()}
+            name: values[rows] for name, values in self.given.items()
+        }
 
     def encode(self, items):
         return items, np.full_like(items, -4.0)

@@ -11,14 +11,16 @@ from kvoice.inference import render
 from kvoice.inference.listener import Listener
 
 SPEC = dataclasses.replace(
-    audio.SPECS["waveglow"], preemphasis=0.97, highpass_hz=50.0, trim_db=20.0)
+    audio.SPECS["waveglow"], preemphasis=0.97, highpass_hz=50.0, trim_db=20.0
+)
 
 
 def ears(domain):
     """A classifier that keeps what it was asked about."""
     heard = []
     return types.SimpleNamespace(
-        domain=domain, heard=heard, probabilities=lambda items: heard.append(items) or items)
+        domain=domain, heard=heard, probabilities=lambda items: heard.append(items) or items
+    )
 
 
 def items(domain):

@@ -21,19 +21,32 @@ SPEC = SPECS["waveglow"]
 
 
 def run(tmp_path, name, model, spec=SPEC, names=NAMES, condition="emotion", **config):
-    values = {"model_name": model, "variant": "", "data_spec": "demo", "init": "", "corpus": "c",
-              "speakers": ["demo/ada", "demo/carl"], "data": {"split": "train"}, "train": {},
-              "model": {"condition": condition}}
-    return runs.create(tmp_path / name, values | config, spec, {condition: names} if condition else {})
+    values = {
+        "model_name": model,
+        "variant": "",
+        "data_spec": "demo",
+        "init": "",
+        "corpus": "c",
+        "speakers": ["demo/ada", "demo/carl"],
+        "data": {"split": "train"},
+        "train": {},
+        "model": {"condition": condition},
+    }
+    return runs.create(
+        tmp_path / name, values | config, spec, {condition: names} if condition else {}
+    )
 
 
 @pytest.fixture
 def fit(tmp_path):
     """Runs that go together."""
-    return {"generator": run(tmp_path, "gan", "voicegan"),
-            "classifier": run(tmp_path, "classifier", "classifier"),
-            "judge": run(tmp_path, "judge", "classifier", speakers=["demo/eve"],
-                         data={"split": "judge"})}
+    return {
+        "generator": run(tmp_path, "gan", "voicegan"),
+        "classifier": run(tmp_path, "classifier", "classifier"),
+        "judge": run(
+            tmp_path, "judge", "classifier", speakers=["demo/eve"], data={"split": "judge"}
+        ),
+    }
 
 
 def test_runs_that_fit_are_let_pass(fit):
@@ -72,10 +85,22 @@ def test_a_judge_shares_no_speaker_with_what_it_judges(fit, tmp_path):
 
 def test_a_judge_of_speakers_knows_the_voices_from_other_sentences(tmp_path):
     voices = ["demo/ada", "demo/carl"]
-    made = {name: run(tmp_path, name, model, names=voices, condition="speaker",
-                      data={"split": "judge" if name == "judge" else "train"})
-            for name, model in (("gan", "voicegan"), ("classifier", "classifier"),
-                                ("judge", "classifier"), ("twin", "classifier"))}
+    made = {
+        name: run(
+            tmp_path,
+            name,
+            model,
+            names=voices,
+            condition="speaker",
+            data={"split": "judge" if name == "judge" else "train"},
+        )
+        for name, model in (
+            ("gan", "voicegan"),
+            ("classifier", "classifier"),
+            ("judge", "classifier"),
+            ("twin", "classifier"),
+        )
+    }
     maximize.check(made["gan"], made["classifier"], made["judge"])
     with pytest.raises(KvoiceError, match="learned from"):
         maximize.check(made["gan"], made["classifier"], made["twin"])
@@ -131,8 +156,13 @@ def test_the_window_of_a_recording_is_where_it_is_loudest(tmp_path, rate_hz):
     np.testing.assert_allclose(item, audio.mel(wave, SPEC)[:-1], atol=1e-5)
 
 
-@pytest.mark.parametrize("seconds, text", [(0.15, "0.15 s is shorter than the generator's window "
-                                            "of 0.19 s"), (0.05, "shorter than 0.1 s")])
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0.15, "0.15 s is shorter than the generator's window of 0.19 s"),
+        (0.05, "shorter than 0.1 s"),
+    ],
+)
 def test_a_recording_shorter_than_the_window_is_refused(tmp_path, seconds, text):
     clip = recording(tmp_path / "me.wav", seconds)
     with pytest.raises(KvoiceError, match=f"me.wav: {text}"):
@@ -147,14 +177,23 @@ def test_levels_that_differ_by_six_decibels_are_six_decibels_apart():
 # The folder
 
 
-SETTINGS = {"generator": {"run": "g", "domain": "mel", "condition": ""}, "judge": None,
-            "classifier": {"run": "c", "domain": "mel", "condition": "emotion", "names": NAMES},
-            "command": "kvoice maximize"}
+SETTINGS = {
+    "generator": {"run": "g", "domain": "mel", "condition": ""},
+    "judge": None,
+    "classifier": {"run": "c", "domain": "mel", "condition": "emotion", "names": NAMES},
+    "command": "kvoice maximize",
+}
 
 
 def made(folder, generator=None, **changes):
-    values = dict(targets=["sad"], judge=classifier(seed=1, width=5), count=3, steps=4, strength=0.5,
-                  page=report.maximization)
+    values = dict(
+        targets=["sad"],
+        judge=classifier(seed=1, width=5),
+        count=3,
+        steps=4,
+        strength=0.5,
+        page=report.maximization,
+    )
     values |= changes
     about = SETTINGS | {"judge": values["judge"] and SETTINGS["classifier"]}
     return maximize.maximize(generator or gan(), classifier(), SPEC, folder, about, **values)
@@ -182,7 +221,10 @@ def test_probabilities_are_those_of_the_noises_that_are_kept(folder):
     noise = np.load(folder / "noise.npz")["sad"]
     assert noise.shape == (len(target["steps"]), 3, 8)
     np.testing.assert_array_equal(noise[0], gan().noise(3, 0))
-    for model, name in ((classifier(), "probability"), (classifier(seed=1, width=5), "judge_probability")):
+    for model, name in (
+        (classifier(), "probability"),
+        (classifier(seed=1, width=5), "judge_probability"),
+    ):
         heard = [model.probabilities(gan().decode(each))[:, 2] for each in noise]
         np.testing.assert_allclose(target[name], heard, atol=2e-3)
     climbed = [np.log(classifier().probabilities(gan().decode(each))) for each in noise[[0, -1]]]
@@ -202,7 +244,9 @@ def test_the_dial_goes_from_the_start_to_the_end(folder):
     ends = [row[0] for row in target["probability"]]
     assert dial["probability"][0] == pytest.approx(ends[0], abs=1e-3)
     assert dial["probability"][-1] == pytest.approx(ends[-1], abs=1e-3)
-    assert (folder / dial["files"][0]).read_bytes() == (folder / target["waves"][0]["files"][0]).read_bytes()
+    assert (folder / dial["files"][0]).read_bytes() == (
+        folder / target["waves"][0]["files"][0]
+    ).read_bytes()
     # What was asked for is half of the way.
     assert (folder / target["results"][0]).read_bytes() == (folder / dial["files"][2]).read_bytes()
 
@@ -226,8 +270,9 @@ def test_labels_that_are_no_names_of_files_are_written_too(tmp_path):
     voices = classifier.__wrapped__()
     voices.names = ["demo/ada", "demo/bea", "a:b"]
     about = SETTINGS | {"classifier": SETTINGS["classifier"] | {"names": voices.names}}
-    content = maximize.maximize(gan(), voices, SPEC, tmp_path / "run", about, ["demo/bea"], count=1,
-                                steps=1)
+    content = maximize.maximize(
+        gan(), voices, SPEC, tmp_path / "run", about, ["demo/bea"], count=1, steps=1
+    )
     (target,) = content["targets"]
     assert target["target"] == "demo/bea" and target["figure"] == "demo-bea.png"
     assert (tmp_path / "run" / target["results"][0]).exists()

@@ -1,4 +1,6 @@
-"""What is heard of a mel lasts as long as it shall, begins and ends in silence, and is as loud as it shall be."""
+"""What is heard of a mel lasts as long as it shall, begins and ends in silence, and is as loud as
+it shall be.
+"""
 
 import dataclasses
 
@@ -26,7 +28,9 @@ def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
     made = sound(mel, SPEC, samples, vocoder)
     np.testing.assert_array_equal(vocoder.mels[0], [*mel, mel[-1]])
     inner = np.s_[300:-300]
-    np.testing.assert_allclose(made[inner], np.repeat(mel[:, 0], SPEC.hop)[:samples][inner], rtol=1e-6)
+    np.testing.assert_allclose(
+        made[inner], np.repeat(mel[:, 0], SPEC.hop)[:samples][inner], rtol=1e-6
+    )
 
 
 def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale():
@@ -34,7 +38,9 @@ def test_a_conversion_is_as_loud_as_its_source_unless_it_would_pass_full_scale()
     made, quieter_db = levelled(wave, like)
     np.testing.assert_allclose(made, [0.4, -0.4, 0.4, -0.4], rtol=1e-6)
     assert quieter_db == 0
-    np.testing.assert_allclose(levelled(wave, like + 3)[0], made, rtol=1e-6)  # an offset is not loud
+    np.testing.assert_allclose(
+        levelled(wave, like + 3)[0], made, rtol=1e-6
+    )  # an offset is not loud
     peaky = np.array([0.5, -0.5, *[0] * 14])
     made, quieter_db = levelled(peaky, like)  # 1.2 would pass
     np.testing.assert_allclose(made, 1.98 * peaky, rtol=1e-6)
@@ -86,8 +92,11 @@ def test_mels_of_a_batch_sound_as_each_alone_and_as_long_as_griffin_lim_or_the_v
 
 def test_a_mel_of_any_length_takes_the_memory_of_a_piece(monkeypatch):
     lengths, found = [], audio.linear_magnitude
-    monkeypatch.setattr(audio, "linear_magnitude", lambda mel, spec: (
-        lengths.append(len(mel)), found(mel, spec, 1))[1])
+    monkeypatch.setattr(
+        audio,
+        "linear_magnitude",
+        lambda mel, spec: (lengths.append(len(mel)), found(mel, spec, 1))[1],
+    )
     monkeypatch.setattr("kvoice.inference.render.ROUNDS", 1)
     assert waves(np.full((1, 2500, 80), SPEC.low), SPEC).shape == (1, 2499 * SPEC.hop)
     assert len(lengths) == 3 and max(lengths) == 1024
@@ -103,5 +112,7 @@ def test_a_pre_emphasis_is_not_heard_of_a_model_of_waves_either():
 def test_a_mel_beyond_the_bounds_is_brought_back_to_them_with_or_without_a_vocoder(vocoder):
     mel = np.linspace(-30, 30, 20 * 80).reshape(20, 80).astype("float32")
     for samples in (None, 19 * SPEC.hop):
-        np.testing.assert_array_equal(sound(mel, SPEC, samples, vocoder), sound(
-            mel.clip(SPEC.low, SPEC.high), SPEC, samples, vocoder))
+        np.testing.assert_array_equal(
+            sound(mel, SPEC, samples, vocoder),
+            sound(mel.clip(SPEC.low, SPEC.high), SPEC, samples, vocoder),
+        )

@@ -56,11 +56,13 @@ def test_rows_of_noises_walk_by_themselves_each_by_its_share():
     for row, start, end, part in zip(rows, starts, ends, share):
         np.testing.assert_allclose(row, between(start, end, part), rtol=1e-6)
     np.testing.assert_allclose(  # one share for all
-        between(starts, ends, 0.3), [between(a, b, 0.3) for a, b in zip(starts, ends)], rtol=1e-6)
+        between(starts, ends, 0.3), [between(a, b, 0.3) for a, b in zip(starts, ends)], rtol=1e-6
+    )
 
 
-@pytest.mark.parametrize(("end", "angle"), [
-    ([3.0, 0.0], 0), ([1.0, 1.0], 45), ([0.0, 0.1], 90), ([-2.0, 0.0], 180)])
+@pytest.mark.parametrize(
+    ("end", "angle"), [([3.0, 0.0], 0), ([1.0, 1.0], 45), ([0.0, 0.1], 90), ([-2.0, 0.0], 180)]
+)
 def test_degrees_are_those_between_the_directions_whatever_the_lengths(end, angle):
     assert degrees([5.0, 0.0], end) == pytest.approx(angle, abs=1e-6)
 

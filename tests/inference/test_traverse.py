@@ -33,8 +33,9 @@ def few():
 def traversed(folder, label="gender", model=None, **changes):
     model, values = model or Model(), {"count": 2, **changes}
     panel = betavae.Panel(latents.Utterances(model, SOURCES["judge"]))
-    return traverse.traverse(Voice(model, SPEC), SOURCES, folder, ABOUT, label,
-                             panel=panel, **values)
+    return traverse.traverse(
+        Voice(model, SPEC), SOURCES, folder, ABOUT, label, panel=panel, **values
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +82,15 @@ def test_the_factor_and_its_control_are_named_and_shown_first(content):
 
 def test_a_sound_is_that_of_its_cell_and_the_judge_hears_it(folder, content):
     grids = {grid["name"]: grid for grid in content["grids"]}
-    assert list(grids) == ["flips", "published", "shifts", "sweep", "interpolation", "prior",
-                           "resamples"]
+    assert list(grids) == [
+        "flips",
+        "published",
+        "shifts",
+        "sweep",
+        "interpolation",
+        "prior",
+        "resamples",
+    ]
     for grid in grids.values():
         assert len(grid["waves"]) == len(grid["heard"]) == len(grid["rows"])
         assert all(len(row) == len(grid["columns"]) for row in (*grid["waves"], *grid["heard"]))
@@ -94,18 +102,28 @@ def test_a_sound_is_that_of_its_cell_and_the_judge_hears_it(folder, content):
     sweep = [cell.split(",")[0] for cell in grids["sweep"]["heard"][0]]
     assert sweep[0] == "female" and sweep[-1] == "male"
     wave, rate = audio.read(folder / grids["flips"]["waves"][0][0])
-    original = next(each for each in SOURCES["test"].rows
-                    if (len(each["mel"]) - 1) * SPEC.hop == len(wave))
+    original = next(
+        each for each in SOURCES["test"].rows if (len(each["mel"]) - 1) * SPEC.hop == len(wave)
+    )
     assert rate == SPEC.sample_rate_hz and original["gender"] == (genders[0][0] == "male")
 
 
 def test_examples_are_of_every_class_and_speaker_in_turn():
-    held = {"mean": np.zeros((40, 2)), "labels": {
-        "speaker": np.repeat([0, 1, 2, 3, 4], 8), "gender": np.repeat([0, 1, 0, 1, 1], 8)}}
+    held = {
+        "mean": np.zeros((40, 2)),
+        "labels": {
+            "speaker": np.repeat([0, 1, 2, 3, 4], 8),
+            "gender": np.repeat([0, 1, 0, 1, 1], 8),
+        },
+    }
     for seed in range(5):
         rows = traverse.examples(held, "gender", 4, np.random.default_rng(seed))
-        assert held["labels"]["gender"][rows].tolist() in ([0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 1, 0],
-                                                           [1, 0, 0, 1])
+        assert held["labels"]["gender"][rows].tolist() in (
+            [0, 1, 0, 1],
+            [1, 0, 1, 0],
+            [0, 1, 1, 0],
+            [1, 0, 0, 1],
+        )
         assert len(set(held["labels"]["speaker"][rows])) == 4
     assert len(traverse.examples(held, "", 99, np.random.default_rng(0))) == 40
 
@@ -155,8 +173,10 @@ class Pixels:
 
 @pytest.mark.parametrize("label", ["digit", ""])
 def test_images_are_walked_through_without_sounds(tmp_path, label):
-    sources = {split: FactorSource("digits", split, 8, representation="image")
-               for split in ("train", "test")}
+    sources = {
+        split: FactorSource("digits", split, 8, representation="image")
+        for split in ("train", "test")
+    }
     folder = tmp_path / (label or "factors")
     made = traverse.traverse(Voice(Pixels(), None), sources, folder, ABOUT, label, count=3)
     assert made["kind"] == "images" and made["flips"] is None
@@ -172,12 +192,18 @@ def test_images_are_walked_through_without_sounds(tmp_path, label):
 def test_a_walk_is_decoded_from_its_own_values(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(traverse, "STEPS", (-0.5, 0, 0.5))  # within the range of a pixel
-    monkeypatch.setattr(traverse.plots, "image_grid", lambda path, items, *_: drawn.setdefault(
-        path.name, np.array(items)))
-    sources = {split: FactorSource("digits", split, 8, representation="image")
-               for split in ("train", "test")}
+    monkeypatch.setattr(
+        traverse.plots,
+        "image_grid",
+        lambda path, items, *_: drawn.setdefault(path.name, np.array(items)),
+    )
+    sources = {
+        split: FactorSource("digits", split, 8, representation="image")
+        for split in ("train", "test")
+    }
     made = traverse.traverse(
-        Voice(Pixels(), None), sources, tmp_path / "t", ABOUT, "digit", count=2)
+        Voice(Pixels(), None), sources, tmp_path / "t", ABOUT, "digit", count=2
+    )
     d = made["factor"]
     row, column = Pixels.places[d]
     centre, spread = (made["activity"][name][d] for name in ("centre", "spread"))

@@ -47,7 +47,9 @@ def hum(samples):
 
 @pytest.fixture(scope="module")
 def speech():
-    return demo.render(demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz).wave
+    return demo.render(
+        demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz
+    ).wave
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,9 @@ def heard(wave):
 
 def level(wave, hz):
     """Of a frequency, as an amplitude."""
-    return 2 * abs(np.mean(wave * np.exp(-2j * np.pi * hz * np.arange(len(wave)) / SPEC.sample_rate_hz)))
+    return 2 * abs(
+        np.mean(wave * np.exp(-2j * np.pi * hz * np.arange(len(wave)) / SPEC.sample_rate_hz))
+    )
 
 
 # The vocoder
@@ -79,7 +83,11 @@ def test_what_the_mel_does_not_tell_is_not_heard(mel):
     class Rumbling(Model):
         def infer(self, mel, sigma=1.0, seed=0):
             wave = super().infer(mel, sigma, seed)
-            return wave + 0.2 + 0.1 * np.sin(2 * np.pi * 7 * np.arange(len(wave)) / SPEC.sample_rate_hz)
+            return (
+                wave
+                + 0.2
+                + 0.1 * np.sin(2 * np.pi * 7 * np.arange(len(wave)) / SPEC.sample_rate_hz)
+            )
 
     made, plain = Vocoder(Rumbling(), SPEC)(mel), Model().infer(mel, 0.6)
     inside = np.s_[5000:-5000]
@@ -90,7 +98,9 @@ def test_what_the_mel_does_not_tell_is_not_heard(mel):
 def test_a_pre_emphasis_of_the_spec_is_undone(mel):
     emphasised = dataclasses.replace(SPEC, preemphasis=0.9)
     made, plain = Vocoder(Model(), emphasised)(mel), Vocoder(Model(), SPEC)(mel)
-    np.testing.assert_allclose((made[1:] - 0.9 * made[:-1])[4000:-4000], plain[1:][4000:-4000], atol=1e-4)
+    np.testing.assert_allclose(
+        (made[1:] - 0.9 * made[:-1])[4000:-4000], plain[1:][4000:-4000], atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("values", [dict(sigma=-0.1), dict(denoise=-1.0), dict(sigma=float("nan"))])
@@ -160,22 +170,29 @@ def test_a_mel_comes_back_as_it_was(tmp_path, mel):
     np.testing.assert_array_equal(read_mel(saved(tmp_path, mel[None].astype("float64")), SPEC), mel)
 
 
-@pytest.mark.parametrize(("change", "line"), [
-    (lambda mel: mel.T[None], r"save its transpose, np.save\(PATH, mel\[0\].T\)"),
-    (lambda mel: np.stack([mel, mel]), r"expected \[time, 80\]: save each mel in a file of its own"),
-    (lambda mel: (mel - mel.mean()) / mel.std() * 4, "no sound of full scale passes 3.0"),
-    (lambda mel: np.log1p(np.exp(mel)), r"nowhere negative.*log\(1 \+ x\)"),
-    (lambda mel: mel.T, r"\[80, .*\[mels, time\].*np.save\(PATH, mel.T\)"),
-    (lambda mel: mel[:, :40], r"\[.*, 40\], expected \[time, 80\]"),
-    (lambda mel: mel[:0], r"expected \[time, 80\]"),
-    (lambda mel: np.where(mel > 0, np.nan, mel), "not finite.*np.maximum\\(-11.5129, mel\\)"),
-    (lambda mel: mel.astype(str), "no real numbers"),
-    (lambda mel: mel * 20 / np.log(10), "decibels.*np.log\\(10\\) / 20"),
-    (lambda mel: np.maximum(mel * 20 / np.log(10), -80), "decibels"),
-    (lambda mel: mel / np.log(10), "base-10 logarithm.*mel \\* np.log\\(10\\)"),
-    (lambda mel: np.exp(mel), "magnitudes.*np.log\\(np.maximum\\(1e-05"),
-    (lambda mel: np.exp(2 * mel), r"of powers np.maximum\(-11.5129, np.log\(mel\) / 2\)"),
-    (lambda mel: (mel - mel.min()) / np.ptp(mel), "scale from 0 to 1")])
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda mel: mel.T[None], r"save its transpose, np.save\(PATH, mel\[0\].T\)"),
+        (
+            lambda mel: np.stack([mel, mel]),
+            r"expected \[time, 80\]: save each mel in a file of its own",
+        ),
+        (lambda mel: (mel - mel.mean()) / mel.std() * 4, "no sound of full scale passes 3.0"),
+        (lambda mel: np.log1p(np.exp(mel)), r"nowhere negative.*log\(1 \+ x\)"),
+        (lambda mel: mel.T, r"\[80, .*\[mels, time\].*np.save\(PATH, mel.T\)"),
+        (lambda mel: mel[:, :40], r"\[.*, 40\], expected \[time, 80\]"),
+        (lambda mel: mel[:0], r"expected \[time, 80\]"),
+        (lambda mel: np.where(mel > 0, np.nan, mel), "not finite.*np.maximum\\(-11.5129, mel\\)"),
+        (lambda mel: mel.astype(str), "no real numbers"),
+        (lambda mel: mel * 20 / np.log(10), "decibels.*np.log\\(10\\) / 20"),
+        (lambda mel: np.maximum(mel * 20 / np.log(10), -80), "decibels"),
+        (lambda mel: mel / np.log(10), "base-10 logarithm.*mel \\* np.log\\(10\\)"),
+        (lambda mel: np.exp(mel), "magnitudes.*np.log\\(np.maximum\\(1e-05"),
+        (lambda mel: np.exp(2 * mel), r"of powers np.maximum\(-11.5129, np.log\(mel\) / 2\)"),
+        (lambda mel: (mel - mel.min()) / np.ptp(mel), "scale from 0 to 1"),
+    ],
+)
 def test_what_is_no_mel_of_the_spec_is_refused_with_its_conversion(tmp_path, mel, change, line):
     with pytest.raises(KvoiceError, match=line) as caught:
         read_mel(saved(tmp_path, change(mel)), SPEC)
@@ -228,8 +245,11 @@ def test_a_recording_is_said_again_as_loud_as_it_was_and_a_mel_as_it_is_said(tmp
 @pytest.mark.parametrize("power", [1, 2])
 def test_no_sound_of_full_scale_passes_the_bound(power):
     spec = dataclasses.replace(SPEC, power=power)
-    squares = [np.sign(np.sin(2 * np.pi * hz * np.arange(9000) / spec.sample_rate_hz) + offset)
-               for hz in (30, 50, 150, 160, 170, 1000) for offset in (0, 0.5)]
+    squares = [
+        np.sign(np.sin(2 * np.pi * hz * np.arange(9000) / spec.sample_rate_hz) + offset)
+        for hz in (30, 50, 150, 160, 170, 1000)
+        for offset in (0, 0.5)
+    ]
     reached = max(audio.mel(np.float32(wave), spec).max() for wave in squares)
     assert highest(spec) - 1.5 < reached < highest(spec)
 
@@ -240,23 +260,33 @@ def test_an_offset_of_a_recording_is_not_said_again(tmp_path, speech):
         audio.write(tmp_path / "a.wav", 0.5 * speech + np.float32(offset), SPEC.sample_rate_hz)
         vocode(Vocoder(Model(), SPEC), str(tmp_path / "a.wav"), str(tmp_path / "out.wav"))
         made.append(audio.read(tmp_path / "out.wav")[0])
-    assert np.corrcoef(*made)[0, 1] > 0.99 and np.std(made[0]) == pytest.approx(np.std(made[1]), rel=0.01)
+    assert np.corrcoef(*made)[0, 1] > 0.99 and np.std(made[0]) == pytest.approx(
+        np.std(made[1]), rel=0.01
+    )
 
 
 def test_the_conversions_that_are_named_are_right(mel):
-    np.testing.assert_allclose(np.maximum(-11.5129, np.log(np.exp(2 * mel.astype(float))) / 2), mel, atol=1e-4)
-    np.testing.assert_allclose(np.maximum(np.log(1e-5), (mel * 20 / np.log(10)) * np.log(10) / 20), mel, atol=1e-4)
+    np.testing.assert_allclose(
+        np.maximum(-11.5129, np.log(np.exp(2 * mel.astype(float))) / 2), mel, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        np.maximum(np.log(1e-5), (mel * 20 / np.log(10)) * np.log(10) / 20), mel, atol=1e-4
+    )
     assert other_scale(mel / np.log(10) * np.log(10), SPEC) == ""
 
 
 @pytest.mark.parametrize("name", ["quiet", "loud", "silence", "tone", "noise", "noisy", "drowned"])
 def test_no_sound_is_taken_for_another_scale(speech, name):
     time = np.arange(20000) / SPEC.sample_rate_hz
-    wave = {"quiet": 0.02 * speech, "loud": speech / np.abs(speech).max(), "silence": np.zeros(20000),
-            "tone": 0.5 * np.sin(2 * np.pi * 440 * time),
-            "noise": np.random.default_rng(0).normal(0, 0.2, 20000),
-            "noisy": speech + np.random.default_rng(1).normal(0, 0.01, len(speech)),
-            "drowned": speech + np.random.default_rng(1).normal(0, 0.1, len(speech))}[name]
+    wave = {
+        "quiet": 0.02 * speech,
+        "loud": speech / np.abs(speech).max(),
+        "silence": np.zeros(20000),
+        "tone": 0.5 * np.sin(2 * np.pi * 440 * time),
+        "noise": np.random.default_rng(0).normal(0, 0.2, 20000),
+        "noisy": speech + np.random.default_rng(1).normal(0, 0.01, len(speech)),
+        "drowned": speech + np.random.default_rng(1).normal(0, 0.1, len(speech)),
+    }[name]
     assert other_scale(audio.mel(np.float32(wave), SPEC), SPEC) == ""
 
 
@@ -278,7 +308,9 @@ def test_a_pickle_in_an_array_is_not_opened(tmp_path):
 
 def test_a_recording_is_said_again_as_long_as_it_was(tmp_path, speech):
     audio.write(tmp_path / "me.wav", audio.resample(speech, SPEC.sample_rate_hz, 16000), 16000)
-    rows, left_out = vocode(Vocoder(Model(), SPEC), str(tmp_path / "me.wav"), str(tmp_path / "again.wav"))
+    rows, left_out = vocode(
+        Vocoder(Model(), SPEC), str(tmp_path / "me.wav"), str(tmp_path / "again.wav")
+    )
     made, rate_hz = audio.read(tmp_path / "again.wav")
     original, _ = audio.read(tmp_path / "me.wav", SPEC.sample_rate_hz)
     assert not left_out and rate_hz == SPEC.sample_rate_hz and len(made) == len(original)
@@ -296,7 +328,9 @@ def test_a_folder_of_recordings_and_mels(tmp_path, speech, mel, capsys):
     np.save(tmp_path / "in" / "wrong.npy", mel / np.log(10))
     (tmp_path / "in" / "notes.txt").write_text("no sound")
     rows, left_out = vocode(Vocoder(Model(), SPEC), str(tmp_path / "in"), str(tmp_path / "out"))
-    there = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.wav")}
+    there = {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.wav")
+    }
     assert there == {"deep/a.wav", "deep/a.npy.wav", "b.wav"}
     assert len(rows) == 3 and len(left_out) == 1 and "wrong.npy" in left_out[0]
     assert soundfile.info(tmp_path / "out" / "b.wav").frames == 20 * SPEC.hop

@@ -1,4 +1,6 @@
-"""A loaded run takes samples of any rate and gives samples, and says in one line what it cannot use."""
+"""A loaded run takes samples of any rate and gives samples, and says in one line what it cannot
+use.
+"""
 
 import dataclasses
 
@@ -30,10 +32,19 @@ def create(folder, name, spec=None, **changes):
     frames = 16 if name in ("voicegan", "classifier") else 64
     bounds = {"low": spec.low, "high": spec.high}
     facts = Facts(
-        {"mel": {"shape": (frames, spec.mels), **bounds}, "image": {"shape": (16, 16), **bounds},
-         "wave": {"shape": (16384,), "low": -1.0, "high": 1.0}},
-        spec.mels, spec.hop, audio.band_powers(spec), 20, 2,
-        len(NAMES) if values.get("condition") else 0, 5)
+        {
+            "mel": {"shape": (frames, spec.mels), **bounds},
+            "image": {"shape": (16, 16), **bounds},
+            "wave": {"shape": (16384,), "low": -1.0, "high": 1.0},
+        },
+        spec.mels,
+        spec.hop,
+        audio.band_powers(spec),
+        20,
+        2,
+        len(NAMES) if values.get("condition") else 0,
+        5,
+    )
     values |= MODELS[name].from_data(values, facts)
     labels = {values["condition"]: NAMES} if values.get("condition") else {}
     train = config["train"] | {"ema": 0.0}  # of what never moved there is no average
@@ -60,7 +71,9 @@ def voices(tmp_path_factory):
 def tone(rate_hz=RATE_HZ, seconds=0.6, level=0.3, hz=200.0):
     time = np.arange(round(rate_hz * seconds)) / rate_hz
     wave = sum(np.sin(2 * np.pi * k * hz * time) / k for k in range(1, 6))
-    return (level * wave / np.abs(wave).max() * (0.6 + 0.4 * np.sin(12 * np.pi * time))).astype("float32")
+    return (level * wave / np.abs(wave).max() * (0.6 + 0.4 * np.sin(12 * np.pi * time))).astype(
+        "float32"
+    )
 
 
 def at(voice, wave):
@@ -125,8 +138,10 @@ def test_a_conversion_has_the_length_and_loudness_of_its_source_at_its_rate(voic
     several = voice.convert(source, [target, other], RATE_HZ)
     assert several.shape == source.shape and not np.array_equal(several, made)
     np.testing.assert_array_equal(voice.convert(source, [target], RATE_HZ), made)
-    kept, own = (voice.convert(source, target, RATE_HZ, layers=[]),
-                 voice.convert(source, target, RATE_HZ, mix=0.0))
+    kept, own = (
+        voice.convert(source, target, RATE_HZ, layers=[]),
+        voice.convert(source, target, RATE_HZ, mix=0.0),
+    )
     np.testing.assert_allclose(kept, own, atol=1e-4)
     assert not np.allclose(own, made, atol=1e-4)
 
@@ -204,9 +219,18 @@ def test_a_mel_is_that_of_the_spec_and_becomes_a_wave_again(voices):
     assert voices["voicegan"].to_wave(mel[:1]).shape == (voices["voicegan"].spec.hop,)
 
 
-@pytest.mark.parametrize(("kind", "scale"), [
-    ("int16", 2**15), ("int32", 2**31), ("int8", 2**7), ("uint8", 2**7), ("uint16", 2**15),
-    ("float64", 1), ("float16", 1)])
+@pytest.mark.parametrize(
+    ("kind", "scale"),
+    [
+        ("int16", 2**15),
+        ("int32", 2**31),
+        ("int8", 2**7),
+        ("uint8", 2**7),
+        ("uint16", 2**15),
+        ("float64", 1),
+        ("float16", 1),
+    ],
+)
 def test_whole_numbers_are_scaled_by_their_width(voices, kind, scale):
     wave = 0.5 * tone().astype("float64") * scale
     if kind.startswith("u"):
@@ -214,8 +238,10 @@ def test_whole_numbers_are_scaled_by_their_width(voices, kind, scale):
     given = (np.round(wave) if scale > 1 else wave).astype(kind)
     voice = voices["voicegan"]
     floor = 1e-3  # 8 bits are rough
-    found, wanted = (np.maximum(audio.magnitude(mel, voice.spec), floor) for mel in (
-        voice.mel(given, RATE_HZ), voice.mel(0.5 * tone(), RATE_HZ)))
+    found, wanted = (
+        np.maximum(audio.magnitude(mel, voice.spec), floor)
+        for mel in (voice.mel(given, RATE_HZ), voice.mel(0.5 * tone(), RATE_HZ))
+    )
     loud = wanted > 0.05
     assert loud.any()
     np.testing.assert_allclose(found[loud], wanted[loud], rtol=0.15 if "8" in kind else 0.01)
@@ -230,14 +256,24 @@ def test_lists_are_arrays_and_nothing_given_is_changed(voices):
 # What cannot be used
 
 
-MISSING = {"generate": "voicegan", "convert": "adainvc", "encode": "adainvc or betavae or speakerencoder",
-           "classify": "classifier", "vocode": "waveglow"}
+MISSING = {
+    "generate": "voicegan",
+    "convert": "adainvc",
+    "encode": "adainvc or betavae or speakerencoder",
+    "classify": "classifier",
+    "vocode": "waveglow",
+}
 
 
 @pytest.mark.parametrize("verb", MISSING)
 def test_a_verb_that_a_model_does_not_have_names_those_that_have_it(voices, verb):
-    given = {"generate": (), "convert": (tone(), tone(), RATE_HZ), "encode": (tone(), RATE_HZ),
-             "classify": (tone(), RATE_HZ), "vocode": (np.zeros((20, 80)),)}
+    given = {
+        "generate": (),
+        "convert": (tone(), tone(), RATE_HZ),
+        "encode": (tone(), RATE_HZ),
+        "classify": (tone(), RATE_HZ),
+        "vocode": (np.zeros((20, 80)),),
+    }
     voice = voices["voicegan" if verb != "generate" else "classifier"]
     name = type(voice.model).__name__
     with pytest.raises(KvoiceError, match=f"^{verb}: {name} has no such verb; .* {MISSING[verb]}$"):
@@ -275,7 +311,8 @@ def test_a_wave_that_cannot_be_used_is_one_line_that_names_the_argument(voices, 
         r"target\[1\]": lambda: converter.convert(good, [good, wave], RATE_HZ),
         "wave": lambda: voices["classifier"].classify(wave, RATE_HZ),
         " ?wave": lambda: voices["speakerencoder"].encode(wave, RATE_HZ),
-        "(?:wave)": lambda: voices["betavae"].encode(wave, RATE_HZ)}
+        "(?:wave)": lambda: voices["betavae"].encode(wave, RATE_HZ),
+    }
     if what in BAD_WAVES:
         asked["wave(?=:)"] = lambda: voices["waveglow"].mel(wave, RATE_HZ)
     if what == "ragged":
@@ -286,10 +323,14 @@ def test_a_wave_that_cannot_be_used_is_one_line_that_names_the_argument(voices, 
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("rate", [0, -16000, 22.05, float("nan"), float("inf"), "16000", None, True])
+@pytest.mark.parametrize(
+    "rate", [0, -16000, 22.05, float("nan"), float("inf"), "16000", None, True]
+)
 def test_a_rate_that_is_none_is_refused(voices, rate):
-    for ask in (lambda: voices["adainvc"].convert(tone(), tone(), rate),
-                lambda: voices["voicegan"].mel(tone(), rate)):
+    for ask in (
+        lambda: voices["adainvc"].convert(tone(), tone(), rate),
+        lambda: voices["voicegan"].mel(tone(), rate),
+    ):
         with pytest.raises(KvoiceError, match="^rate: .* must be the sampling rate"):
             ask()
 
@@ -299,38 +340,56 @@ def test_less_than_a_sample_is_too_short(voices):
         voices["adainvc"].mel(np.ones(1), 192000)
 
 
-@pytest.mark.parametrize(("values", "line"), [
-    (dict(mix=1.5), "^mix: 1.5 must be from 0"), (dict(mix=float("nan")), "^mix: nan must be from 0"),
-    (dict(layers=[12]), "^layers: there is no layer 12, only 0 to 11"),
-    (dict(layers=[0.5]), "^layers: there is no layer 0.5")])
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (dict(mix=1.5), "^mix: 1.5 must be from 0"),
+        (dict(mix=float("nan")), "^mix: nan must be from 0"),
+        (dict(layers=[12]), "^layers: there is no layer 12, only 0 to 11"),
+        (dict(layers=[0.5]), "^layers: there is no layer 0.5"),
+    ],
+)
 def test_a_mix_or_layer_out_of_range_is_refused(voices, values, line):
     with pytest.raises(KvoiceError, match=line):
         voices["adainvc"].convert(tone(), tone(), RATE_HZ, **values)
 
 
-@pytest.mark.parametrize(("values", "line"), [
-    (dict(), "^label: is missing; give one of calm, a/angry"),
-    (dict(label="clam"), "^label: 'clam' is none of this model; did you mean calm"),
-    (dict(label=2), "^label: 2 must be from 0 to 1"), (dict(label=-1), "^label: -1 must be from 0 to 1"),
-    (dict(label=["calm", 1]), "^label: 2 of them for count=1"),
-    (dict(label=[1.5]), "^label: 1.5 is none of this model"),
-    (dict(label=1.5), "^label: 1.5 is none of this model"),
-    (dict(label=True), "^label: True is none of this model"),
-    (dict(label="calm", count=0), "^count: 0 must be a whole number of at least 1"),
-    (dict(label="calm", count=1.5), "^count: 1.5 must be"),
-    (dict(label="calm", seed=-1), "^seed: -1 must be a whole number of at least 0")])
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (dict(), "^label: is missing; give one of calm, a/angry"),
+        (dict(label="clam"), "^label: 'clam' is none of this model; did you mean calm"),
+        (dict(label=2), "^label: 2 must be from 0 to 1"),
+        (dict(label=-1), "^label: -1 must be from 0 to 1"),
+        (dict(label=["calm", 1]), "^label: 2 of them for count=1"),
+        (dict(label=[1.5]), "^label: 1.5 is none of this model"),
+        (dict(label=1.5), "^label: 1.5 is none of this model"),
+        (dict(label=True), "^label: True is none of this model"),
+        (dict(label="calm", count=0), "^count: 0 must be a whole number of at least 1"),
+        (dict(label="calm", count=1.5), "^count: 1.5 must be"),
+        (dict(label="calm", seed=-1), "^seed: -1 must be a whole number of at least 0"),
+    ],
+)
 def test_what_a_generator_cannot_be_told_is_refused(voices, values, line):
     with pytest.raises(KvoiceError, match=line):
         voices["voicegan"].generate(**values)
 
 
-@pytest.mark.parametrize(("mel", "line"), [
-    (np.zeros((80, 20)), r"has the shape \[80, 20\], \[mels, time\], .*; give mel.T"),
-    (np.zeros((1, 20, 80)), "give one at a time"), (np.zeros(80), r"\[80\], expected \[time, 80\]"),
-    (np.zeros((0, 80)), r"\[0, 80\], expected"), (np.zeros((20, 40)), r"\[20, 40\], expected"),
-    (np.full((20, 80), np.nan), "not finite"), (np.full((20, 80), -np.inf), "not finite.*makes silence"),
-    ([["a"]], "holds no real numbers"), (np.zeros((20, 80), complex), "holds no real numbers"),
-    ([[1.0], [1.0, 2.0]], "is no array")])
+@pytest.mark.parametrize(
+    ("mel", "line"),
+    [
+        (np.zeros((80, 20)), r"has the shape \[80, 20\], \[mels, time\], .*; give mel.T"),
+        (np.zeros((1, 20, 80)), "give one at a time"),
+        (np.zeros(80), r"\[80\], expected \[time, 80\]"),
+        (np.zeros((0, 80)), r"\[0, 80\], expected"),
+        (np.zeros((20, 40)), r"\[20, 40\], expected"),
+        (np.full((20, 80), np.nan), "not finite"),
+        (np.full((20, 80), -np.inf), "not finite.*makes silence"),
+        ([["a"]], "holds no real numbers"),
+        (np.zeros((20, 80), complex), "holds no real numbers"),
+        ([[1.0], [1.0, 2.0]], "is no array"),
+    ],
+)
 def test_a_mel_that_cannot_be_used_is_refused(voices, mel, line):
     for ask in (voices["waveglow"].vocode, voices["voicegan"].to_wave):
         with pytest.raises(KvoiceError, match=f"^mel: .*{line}"):
@@ -345,11 +404,15 @@ def test_a_mel_on_another_scale_is_told_how_to_convert_it(voices):
 
 def test_a_vocoder_of_another_spec_or_none_is_refused(voices, tmp_path):
     mel = voices["voicegan"].mel(tone(), RATE_HZ)
-    with pytest.raises(KvoiceError, match="^vocoder: vocode: Classifier has no such verb; .*waveglow"):
+    with pytest.raises(
+        KvoiceError, match="^vocoder: vocode: Classifier has no such verb; .*waveglow"
+    ):
         voices["voicegan"].to_wave(mel, voices["classifier"])
     with pytest.raises(KvoiceError, match=r"^vocoder: is no Voice; kvoice.load"):
         voices["voicegan"].to_wave(mel, "runs/waveglow/default")
     other = dataclasses.replace(voices["waveglow"].spec, fmax_hz=7000.0)
     vocoder = dataclasses.replace(voices["waveglow"], spec=other)
-    with pytest.raises(KvoiceError, match="^vocoder: has another Spec .fmax_hz: 7000.0 here, 8000.0 there"):
+    with pytest.raises(
+        KvoiceError, match="^vocoder: has another Spec .fmax_hz: 7000.0 here, 8000.0 there"
+    ):
         voices["voicegan"].to_wave(mel, vocoder)

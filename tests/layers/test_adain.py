@@ -14,8 +14,9 @@ def sounds(batch=2, time=16, channels=4, seed=0):
 
 def style(batch=2, channels=4, seed=1):
     rng = np.random.default_rng(seed)
-    return np.concatenate([rng.normal(0, 2, (batch, channels)), rng.uniform(0.5, 2, (batch, channels))],
-                          axis=1).astype("float32")
+    return np.concatenate(
+        [rng.normal(0, 2, (batch, channels)), rng.uniform(0.5, 2, (batch, channels))], axis=1
+    ).astype("float32")
 
 
 def numpy(tensor):
@@ -36,8 +37,9 @@ def test_instance_norm_is_that_of_the_formula():
 
 def test_instance_norm_ignores_the_gain_and_offset_of_each_channel():
     gain, offset = np.float32([1, 2, 5, 0.5]), np.float32([0, -3, 1, 10])
-    np.testing.assert_allclose(numpy(InstanceNorm()(gain * sounds() + offset)), numpy(InstanceNorm()(sounds())),
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        numpy(InstanceNorm()(gain * sounds() + offset)), numpy(InstanceNorm()(sounds())), atol=1e-3
+    )
 
 
 def test_adain_with_the_statistics_of_instance_norm_inverts_it():

@@ -1,4 +1,6 @@
-"""What holds for every layer that maps tensors to one tensor: its shape, its config, its file, its precision."""
+"""What holds for every layer that maps tensors to one tensor: its shape, its config, its file, its
+precision.
+"""
 
 import importlib
 import inspect
@@ -42,10 +44,16 @@ def tensors(name):
 
 
 def test_no_layer_is_left_out():
-    modules = [importlib.import_module(f"kvoice.layers.{module.name}")
-               for module in pkgutil.iter_modules([pathlib.Path(kvoice.layers.__file__).parent])]
-    found = {name for module in modules for name, kind in inspect.getmembers(module, inspect.isclass)
-             if issubclass(kind, keras.layers.Layer) and kind.__module__ == module.__name__}
+    modules = [
+        importlib.import_module(f"kvoice.layers.{module.name}")
+        for module in pkgutil.iter_modules([pathlib.Path(kvoice.layers.__file__).parent])
+    ]
+    found = {
+        name
+        for module in modules
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, keras.layers.Layer) and kind.__module__ == module.__name__
+    }
     assert found == set(LAYERS) | ELSEWHERE
 
 
@@ -75,17 +83,24 @@ def test_a_saved_one_says_the_same(name, tmp_path):
         variable.assign(variable + 0.1)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(*(ops.convert_to_numpy(m(tensors(name))) for m in (model, loaded)))
+    np.testing.assert_array_equal(
+        *(ops.convert_to_numpy(m(tensors(name))) for m in (model, loaded))
+    )
 
 
 @each
 def test_in_mixed_precision_its_variables_stay_whole(name):
     layer = LAYERS[name][0](dtype="mixed_bfloat16")
     found = layer(*tensors(name))
-    assert all(keras.backend.standardize_dtype(v.dtype) in ("float32", "uint32", "int32") for v in layer.variables)
+    assert all(
+        keras.backend.standardize_dtype(v.dtype) in ("float32", "uint32", "int32")
+        for v in layer.variables
+    )
     exact = LAYERS[name][0](dtype="float32")
     exact(*tensors(name))
     exact.set_weights(layer.get_weights())
     # bfloat16 keeps 8 bits: 1/256 of the largest value, some of which add up.
     wanted = ops.convert_to_numpy(exact(*tensors(name)))
-    np.testing.assert_allclose(ops.convert_to_numpy(ops.cast(found, "float32")), wanted, atol=0.05 * np.abs(wanted).max())
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(found, "float32")), wanted, atol=0.05 * np.abs(wanted).max()
+    )

@@ -19,7 +19,9 @@ def tensor(array):
 
 
 def settled(step, seed=0):
-    """A step as training may leave it: a matrix that is no rotation, scales and offsets that are not 0."""
+    """A step as training may leave it: a matrix that is no rotation, scales and offsets that are
+    not 0.
+    """
     rng = np.random.default_rng(seed)
     size = step.mixing.matrix.shape[1]
     rotation, _ = np.linalg.qr(rng.normal(size=(size, size)))
@@ -50,7 +52,9 @@ def test_a_kernel_is_a_direction_and_a_length():
     layer.v.assign(7 * numpy(layer.v))
     kernel, _ = (numpy(each) for each in layer.folded())
     np.testing.assert_allclose(np.sqrt((kernel**2).sum(axis=(1, 2))), 2.0, rtol=1e-5)
-    np.testing.assert_allclose(kernel, first * 2 / np.sqrt((first**2).sum(axis=(1, 2), keepdims=True)), rtol=1e-4)
+    np.testing.assert_allclose(
+        kernel, first * 2 / np.sqrt((first**2).sum(axis=(1, 2), keepdims=True)), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -58,7 +62,9 @@ def test_the_sign_of_a_determinant_does_not_matter(sign):
     matrix = np.random.default_rng(3).normal(size=(6, 6))
     matrix[0] *= sign * np.sign(np.linalg.det(matrix))
     assert np.sign(np.linalg.det(matrix)) == sign
-    assert float(log_abs_determinant(tensor(matrix))) == pytest.approx(np.linalg.slogdet(matrix)[1], abs=1e-4)
+    assert float(log_abs_determinant(tensor(matrix))) == pytest.approx(
+        np.linalg.slogdet(matrix)[1], abs=1e-4
+    )
 
 
 def test_a_mixing_begins_as_a_rotation():
@@ -76,8 +82,11 @@ def test_a_step_and_its_inverse(swapped):
     y, log_scale, determinant = step.forward(x, conditions)
     assert np.abs(numpy(y) - numpy(x)).max() > 0.5 and np.abs(numpy(log_scale)).max() > 0.1
     assert float(numpy(determinant)) == pytest.approx(
-        np.linalg.slogdet(numpy(step.mixing.matrix)[0].astype(np.float64))[1], abs=1e-4)
-    np.testing.assert_allclose(numpy(step.inverse(y, conditions, step.folded())), numpy(x), atol=1e-4)
+        np.linalg.slogdet(numpy(step.mixing.matrix)[0].astype(np.float64))[1], abs=1e-4
+    )
+    np.testing.assert_allclose(
+        numpy(step.inverse(y, conditions, step.folded())), numpy(x), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -101,4 +110,6 @@ def test_a_new_step_only_mixes():
     x, conditions = rng.normal(size=(1, 9, 6)), tensor(rng.normal(size=(1, 9, 3)))
     y, log_scale, determinant = step.forward(tensor(x), conditions)
     np.testing.assert_allclose(numpy(y), x @ numpy(step.mixing.matrix)[0], atol=1e-5)
-    assert np.abs(numpy(log_scale)).max() == 0 and float(numpy(determinant)) == pytest.approx(0, abs=1e-5)
+    assert np.abs(numpy(log_scale)).max() == 0 and float(numpy(determinant)) == pytest.approx(
+        0, abs=1e-5
+    )

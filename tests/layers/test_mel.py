@@ -17,6 +17,7 @@ SPEC = audio.SPECS["waveglow"]
 
 def slope(wave, spec, weight=1.0):
     """The gradient of the weighted sum of the mel by the wave, and the mel."""
+
     def total(wave):
         made = mel(wave, **audio.numbers(spec))
         return ops.sum(ops.multiply(made, weight)), made

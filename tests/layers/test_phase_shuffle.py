@@ -29,8 +29,9 @@ def reflected(item, shift):
 
 def drawn(x, y):
     """The shift of each item, found by comparing with all that are allowed: exactly one fits."""
-    fits = [[s for s in range(-N, N + 1) if np.array_equal(b, reflected(a, s))]
-            for a, b in zip(x, y)]
+    fits = [
+        [s for s in range(-N, N + 1) if np.array_equal(b, reflected(a, s))] for a, b in zip(x, y)
+    ]
     assert {len(fit) for fit in fits} == {1}
     return np.array([fit[0] for fit in fits])
 
@@ -100,8 +101,9 @@ def test_the_gradient_of_the_input_and_its_own_derivative_pass_exactly():
     # squared norm N(s) grows with s^6, so that dN/ds = 6 N at s = 1, and is known from the shift.
     x = items(count=8)
     model = Shuffler()
-    model.compile(OptimizerGroup({"one": keras.optimizers.SGD(0.0)}),
-                  jit_compile=backend.BACKEND == "jax")
+    model.compile(
+        OptimizerGroup({"one": keras.optimizers.SGD(0.0)}), jit_compile=backend.BACKEND == "jax"
+    )
     logs = model.train_on_batch({"x": x}, return_dict=True)
     want = 0.0
     for item, shift in zip(x, drawn(x, shuffled(PhaseShuffle(N, seed=1), x))):

@@ -30,7 +30,9 @@ def numpy(tensor):
 @pytest.fixture(scope="module")
 def speech():
     """Some speech as [samples] and its mel [frames, mels]."""
-    wave = demo.render(demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz).wave
+    wave = demo.render(
+        demo.Utterance("ada", "happy", list(demo.SENTENCES)[0]), SPEC.sample_rate_hz
+    ).wave
     wave = wave[20 * SPEC.hop : (20 + FRAMES) * SPEC.hop]
     return np.float32(wave), audio.mel(wave, SPEC)[:FRAMES]
 
@@ -39,7 +41,9 @@ def test_speech_is_whitened_by_its_mel_and_restored(speech):
     wave, mel = (each[None] for each in speech)
     prewhitening = whitening(SPEC)
     white, _ = map(numpy, prewhitening.whitened(tensor(wave), tensor(mel)))
-    np.testing.assert_allclose(numpy(prewhitening.coloured(tensor(white), tensor(mel))), wave, atol=1e-5)
+    np.testing.assert_allclose(
+        numpy(prewhitening.coloured(tensor(white), tensor(mel))), wave, atol=1e-5
+    )
 
     def flatness(sound):  # of the power below the highest band: its geometric mean over its mean
         power = np.mean(np.abs(audio.stft(sound[0], SPEC)[:, 1:371]) ** 2, axis=0)
@@ -56,25 +60,38 @@ def test_noise_gets_the_spectrum_of_the_mel(speech):
     waves = numpy(whitening(SPEC).coloured(tensor(noise), mels))
     errors = (audio.mel(waves, SPEC)[:, 1:FRAMES].mean(axis=0) - speech[1][1:]) * 20 / np.log(10)
     bands = errors.mean(axis=0)  # in decibels; the lowest are as narrow as one coefficient
-    assert np.abs(bands).max() < 10 and np.abs(bands[30:]).max() < 5 and abs(bands[50:].mean()) < 2.5
+    assert (
+        np.abs(bands).max() < 10 and np.abs(bands[30:]).max() < 5 and abs(bands[50:].mean()) < 2.5
+    )
 
 
 @pytest.mark.parametrize("frames", [2, 4, 8])
 def test_the_log_determinant_is_that_of_the_jacobian(frames):
     prewhitening, samples = whitening(SMALL), frames * SMALL.hop
     mel = np.random.default_rng(0).normal(-4, 1, (1, frames, SMALL.mels))
-    columns, scales = prewhitening.whitened(tensor(np.eye(samples)), tensor(np.repeat(mel, samples, axis=0)))
+    columns, scales = prewhitening.whitened(
+        tensor(np.eye(samples)), tensor(np.repeat(mel, samples, axis=0))
+    )
     _, expected = np.linalg.slogdet(np.float64(numpy(columns)))
     assert numpy(scales)[0].sum() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("changes", [
-    dict(scale="linear"), dict(scale="db", low=0.0, high=1.0, ref_db=20.0), dict(power=2, floor=1e-10),
-    dict(power=2, scale="linear", floor=1e-10)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(scale="linear"),
+        dict(scale="db", low=0.0, high=1.0, ref_db=20.0),
+        dict(power=2, floor=1e-10),
+        dict(power=2, scale="linear", floor=1e-10),
+    ],
+)
 def test_every_scale_of_mels_gives_the_same_envelope(speech, changes):
     wave, mel = speech
     spec = dataclasses.replace(SPEC, **changes)
-    sizes, found = (numpy(whitening(each).log_sizes(tensor(audio.mel(wave, each)[None]))) for each in (SPEC, spec))
+    sizes, found = (
+        numpy(whitening(each).log_sizes(tensor(audio.mel(wave, each)[None])))
+        for each in (SPEC, spec)
+    )
     errors = (found - sizes) * 20 / np.log(10)
     # The mean of magnitudes and that of energies differ in bands of a tone and of noise.
     assert np.sqrt(np.mean(errors**2)) < (1.5 if spec.power == 2 else 1e-3)
@@ -92,10 +109,13 @@ def test_no_mel_is_too_faint_or_too_loud(level):
 
 def test_a_gradient_goes_through_to_the_mel():
     prewhitening, rng = whitening(SMALL), np.random.default_rng(0)
-    white, mel = (np.float32(each) for each in (
-        rng.normal(size=(1, 4 * SMALL.hop)), rng.normal(-2, 1, (1, 4, SMALL.mels))))
+    white, mel = (
+        np.float32(each)
+        for each in (rng.normal(size=(1, 4 * SMALL.hop)), rng.normal(-2, 1, (1, 4, SMALL.mels)))
+    )
     loud = backend.input_value_and_grad(
-        lambda x: (ops.sum(ops.square(prewhitening.coloured(tensor(white), x))), ()), [])
+        lambda x: (ops.sum(ops.square(prewhitening.coloured(tensor(white), x))), ()), []
+    )
     gradient, step = numpy(loud(mel)[1]), 1e-2
     for place in ((0, 1, 1), (0, 3, 4)):
         moved = [mel.copy(), mel.copy()]

@@ -19,7 +19,10 @@ def convolved(x, layer):
     after = size // 2 if size % 2 else size // 2 - 1
     padded = np.pad(x, ((0, 0), (size // 2, after), (0, 0)), mode="reflect")
     starts = range(0, padded.shape[1] - size + 1, stride)
-    return np.stack([np.einsum("bkc,kcf->bf", padded[:, s : s + size], kernel) for s in starts], 1) + bias
+    return (
+        np.stack([np.einsum("bkc,kcf->bf", padded[:, s : s + size], kernel) for s in starts], 1)
+        + bias
+    )
 
 
 @pytest.mark.parametrize("kernel", range(1, 9))

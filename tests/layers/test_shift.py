@@ -37,10 +37,16 @@ def waves(layer, z):
     return found.reshape(len(z), layer.bins, layer.heads, -1)
 
 
-@pytest.mark.parametrize("bins, turns", [
-    (4, [0.5, 1]), (7, [0.5, 1]), (8, [0.5, 1, 2]), (64, [0.5, 1, 2, 4, 8, 16]),
-    (100, [0.5, 1, 2, 4, 8, 16]),
-])
+@pytest.mark.parametrize(
+    "bins, turns",
+    [
+        (4, [0.5, 1]),
+        (7, [0.5, 1]),
+        (8, [0.5, 1, 2]),
+        (64, [0.5, 1, 2, 4, 8, 16]),
+        (100, [0.5, 1, 2, 4, 8, 16]),
+    ],
+)
 def test_the_waves_have_from_half_a_turn_to_one_in_four_bins(bins, turns):
     np.testing.assert_array_equal(ShiftedBasis(bins).turns, turns)
 
@@ -51,8 +57,10 @@ def test_a_wave_has_its_number_of_turns_from_end_to_end():
     sines, cosines = np.split(found, 2, axis=-1)
     angle = np.unwrap(np.arctan2(sines, cosines), axis=1)
     np.testing.assert_allclose(
-        angle[:, -1] - angle[:, 0], np.broadcast_to(2 * np.pi * layer.turns, angle[:, 0].shape),
-        rtol=1e-4)
+        angle[:, -1] - angle[:, 0],
+        np.broadcast_to(2 * np.pi * layer.turns, angle[:, 0].shape),
+        rtol=1e-4,
+    )
     np.testing.assert_allclose(sines**2 + cosines**2, 1, rtol=1e-5)
 
 
@@ -69,8 +77,10 @@ def test_each_head_has_waves_of_its_own_shift():
 def test_the_shifts_are_linear_in_the_code():
     layer = basis()
     a, b = codes(seed=1), codes(seed=2)
-    at = {name: numpy(layer.shifts(ops.convert_to_tensor(np.float32(z)))) for name, z in {
-        "a": a, "b": b, "none": 0 * a, "both": 2 * a - 3 * b}.items()}
+    at = {
+        name: numpy(layer.shifts(ops.convert_to_tensor(np.float32(z))))
+        for name, z in {"a": a, "b": b, "none": 0 * a, "both": 2 * a - 3 * b}.items()
+    }
     moved = {name: value - at["none"] for name, value in at.items()}
     np.testing.assert_allclose(moved["both"], 2 * moved["a"] - 3 * moved["b"], atol=1e-5)
     assert np.abs(moved["a"]).max() > 0.1
@@ -83,13 +93,17 @@ def test_a_shift_by_whole_bins_is_the_same_picture_further_along(bins):
     kernel.assign(np.concatenate([np.full((1, HEADS), 2 / (BINS - 1)), numpy(kernel)[1:]]))
     z = codes()
     found, moved = waves(layer, z), waves(layer, z + np.float32([bins, 0]))
-    there, here = slice(max(bins, 0), BINS + min(bins, 0)), slice(max(-bins, 0), BINS + min(-bins, 0))
+    there, here = (
+        slice(max(bins, 0), BINS + min(bins, 0)),
+        slice(max(-bins, 0), BINS + min(-bins, 0)),
+    )
     np.testing.assert_allclose(moved[:, there], found[:, here], atol=1e-4)
     assert np.abs(moved - found).max() > 0.5
 
 
 def test_an_unsure_shift_blurs_the_short_waves_and_leaves_the_long_ones():
-    # The mean of a wave of k turns over a shift from N(0, sigma) is exp(-(pi k sigma)^2 / 2) as high.
+    # The mean of a wave of k turns over a shift from N(0, sigma) is exp(-(pi k sigma)^2 / 2) as
+    # high.
     sigma, layer = 0.1, basis(heads=1)
     kernel, bias = layer.trainable_variables
     kernel.assign([[sigma], [0]])
@@ -109,7 +123,8 @@ def test_a_picture_pulls_its_code_to_where_it_is():
     bias.assign([0])
     target = waves(layer, np.float32([[0.05, 0]])).reshape(1, BINS, -1)
     graded = backend.input_value_and_grad(
-        lambda z: (ops.sum(ops.multiply(layer(z), target)), ()), [layer])
+        lambda z: (ops.sum(ops.multiply(layer(z), target)), ()), [layer]
+    )
     z = np.float32([[0.0, 0.3]])
     slope = BINS * np.sum(np.pi * layer.turns * np.sin(np.pi * layer.turns * 0.05))
     np.testing.assert_allclose(numpy(graded(z)[1]), [[slope, 0]], rtol=1e-3, atol=1e-3)

@@ -28,8 +28,10 @@ def items(count=2, time=40, channels=3, seed=0):
 
 def reference(layer, x, dilations):
     """The output at one time after the other, from the formula alone."""
-    weights = {id(part): (numpy(part.kernel).astype("float64"), numpy(part.bias))
-               for part in (layer.project, *layer.gated, *layer.residuals, *layer.skips)}
+    weights = {
+        id(part): (numpy(part.kernel).astype("float64"), numpy(part.bias))
+        for part in (layer.project, *layer.gated, *layer.residuals, *layer.skips)
+    }
 
     def dense(x, part):
         kernel, bias = weights[id(part)]
@@ -52,14 +54,19 @@ def reference(layer, x, dilations):
     return output
 
 
-@pytest.mark.parametrize(("changes", "dilations"), [
-    (dict(depth=4), (1, 2, 4, 8)),
-    (dict(depth=5, cycle=2), (1, 2, 1, 2, 1)),
-    (dict(depth=1), (1,)),
-])
+@pytest.mark.parametrize(
+    ("changes", "dilations"),
+    [
+        (dict(depth=4), (1, 2, 4, 8)),
+        (dict(depth=5, cycle=2), (1, 2, 1, 2, 1)),
+        (dict(depth=1), (1,)),
+    ],
+)
 def test_it_is_the_published_formula(changes, dilations):
     layer, x = wavenet(**changes), items()
-    np.testing.assert_allclose(numpy(layer(x)), reference(layer, x, dilations), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        numpy(layer(x)), reference(layer, x, dilations), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_backwards_is_the_same_on_time_reversed():
@@ -116,5 +123,14 @@ def test_a_saved_layer_gives_the_same_output(tmp_path, backwards):
     again = keras.saving.load_model(tmp_path / "wavenet.keras")
     np.testing.assert_allclose(numpy(again(x)), want, atol=1e-6)
     assert again.layers[0].get_config() == layer.get_config()
-    assert layer.get_config().items() >= {"depth": 4, "residual": 5, "gate": 4, "skip": 6,
-                                          "cycle": 3, "backwards": backwards}.items()
+    assert (
+        layer.get_config().items()
+        >= {
+            "depth": 4,
+            "residual": 5,
+            "gate": 4,
+            "skip": 6,
+            "cycle": 3,
+            "backwards": backwards,
+        }.items()
+    )

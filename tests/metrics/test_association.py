@@ -68,9 +68,14 @@ def test_the_area_is_that_of_scikit_learn_with_ties_and_without():
 
 def test_the_area_of_more_classes_is_the_mean_over_their_pairs_each_its_own_way_round():
     codes, label = drawn(classes=4)
-    areas = [[sklearn.metrics.roc_auc_score(label[of] == b, codes[of, d])
-              for a, b in itertools.combinations(range(4), 2) for of in [(label == a) | (label == b)]]
-             for d in range(5)]
+    areas = [
+        [
+            sklearn.metrics.roc_auc_score(label[of] == b, codes[of, d])
+            for a, b in itertools.combinations(range(4), 2)
+            for of in [(label == a) | (label == b)]
+        ]
+        for d in range(5)
+    ]
     found = pairwise_auc(codes, label)
     np.testing.assert_allclose(found, np.maximum(areas, 1 - np.array(areas)).mean(axis=1))
     assert pairwise_auc(codes[:, 2], label) == pytest.approx(found[2])
@@ -89,7 +94,8 @@ def test_d_prime_and_the_area_of_two_gaussians_are_equivalent():
     label = np.repeat([1, 0], [500, 2000])
     assert d_prime(codes, label) == pytest.approx(1.5 / math.sqrt((4 + 0.49) / 2), abs=0.01)
     assert auc(codes, label) == pytest.approx(
-        scipy.stats.norm.cdf(d_prime(codes, label) / math.sqrt(2)), abs=2e-3)
+        scipy.stats.norm.cdf(d_prime(codes, label) / math.sqrt(2)), abs=2e-3
+    )
 
 
 def test_a_code_equal_to_the_label_has_all_of_its_information_and_an_independent_one_none():
@@ -104,8 +110,10 @@ def test_the_information_is_that_of_scikit_learn_of_twenty_bins():
     codes, label = drawn(classes=3)
     codes[:, 1] = np.round(codes[:, 1])  # on the edges of bins
     edges = [np.histogram(column, BINS)[1][:-1] for column in codes.T]
-    expected = [sklearn.metrics.mutual_info_score(label, np.digitize(column, edge))
-                for column, edge in zip(codes.T, edges)]
+    expected = [
+        sklearn.metrics.mutual_info_score(label, np.digitize(column, edge))
+        for column, edge in zip(codes.T, edges)
+    ]
     np.testing.assert_allclose(mutual_information(codes, label), expected)
     assert mutual_information(codes[:, 0], label) == pytest.approx(expected[0])
     np.testing.assert_allclose(entropy(label), sklearn.metrics.mutual_info_score(label, label))
@@ -129,8 +137,10 @@ def test_eta2_is_that_of_the_analysis_of_variance():
     assert eta2([1, 1, 5, 5, 2], [0, 0, 1, 1, 2]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("measure, classes", [
-    (auc, 2), (d_prime, 2), (pairwise_auc, 3), (eta2, 3), (mutual_information, 3), (r2, 0)])
+@pytest.mark.parametrize(
+    "measure, classes",
+    [(auc, 2), (d_prime, 2), (pairwise_auc, 3), (eta2, 3), (mutual_information, 3), (r2, 0)],
+)
 def test_scores_ignore_unit_and_offset_of_a_code_and_a_constant_has_none(measure, classes):
     codes, label = drawn(classes=classes or 3)
     label = label if classes else label + generator(2).random(200)
@@ -179,7 +189,9 @@ def test_the_interval_is_that_of_resamples_drawn_one_by_one(classes):
     counts = generator(4).multinomial(8, np.full(8, 1 / 8), 50)
     scores = []
     for count in counts:
-        rows = np.concatenate([np.tile(np.flatnonzero(speaker == i), n) for i, n in enumerate(count)])
+        rows = np.concatenate(
+            [np.tile(np.flatnonzero(speaker == i), n) for i, n in enumerate(count)]
+        )
         if classes == 2:  # the way round of the whole
             areas = auc(codes[rows], label[rows])
             scores.append(np.where(auc(codes, label) >= 0.5, areas, 1 - areas))
@@ -206,14 +218,21 @@ def test_an_interval_of_utterances_has_its_nominal_coverage():
     truth, held = scipy.stats.norm.cdf(1 / math.sqrt(2)), 0
     for seed in range(100):
         label = np.arange(100) % 2
-        low, high = interval(generator(seed).normal(size=100) + label, label, generator(seed), None, 200)
+        low, high = interval(
+            generator(seed).normal(size=100) + label, label, generator(seed), None, 200
+        )
         held += low < truth < high
     assert 88 <= held <= 99
 
 
-@pytest.mark.parametrize("label, speaker", [
-    ([0, 0, 1, 1], ["a", "a", "b", "b"]), ([0, 0, 1, 1], ["a", "c", "b", "b"]),
-    ([0.1, 0.2, 0.3, 0.5], ["a", "a", "a", "a"])])
+@pytest.mark.parametrize(
+    "label, speaker",
+    [
+        ([0, 0, 1, 1], ["a", "a", "b", "b"]),
+        ([0, 0, 1, 1], ["a", "c", "b", "b"]),
+        ([0.1, 0.2, 0.3, 0.5], ["a", "a", "a", "a"]),
+    ],
+)
 def test_there_is_no_interval_where_a_class_is_one_speaker(label, speaker):
     codes = np.arange(2.0 * len(label)).reshape(-1, 2)
     assert np.isnan(interval(codes, label, generator(), speaker)).all()
@@ -227,8 +246,10 @@ def test_p_is_the_share_of_all_permutations_that_do_as_well():
     codes = np.array([[3, 1], [4, 1], [5, 9], [2, 6], [8, 5], [7, 3.5]])
     label = np.array([0, 0, 0, 1, 1, 1])
     found = score(codes, label)
-    all_best = [score(codes, np.isin(np.arange(6), ones)).max()
-                for ones in itertools.combinations(range(6), 3)]
+    all_best = [
+        score(codes, np.isin(np.arange(6), ones)).max()
+        for ones in itertools.combinations(range(6), 3)
+    ]
     exact = [np.mean(np.array(all_best) >= each - 1e-9) for each in found]
     p, least = permutation(codes, label, generator(), permutations=20_000)
     np.testing.assert_allclose(p, exact, atol=0.012)
@@ -243,7 +264,9 @@ def test_a_label_that_a_code_follows_is_no_chance_and_a_permuted_one_is(classes)
     p, least = permutation(codes, label, generator(), permutations=200)
     assert p[0] == pytest.approx(1 / 201) and least == pytest.approx(1 / 201)
     assert p[1:].min() > 0.05
-    assert permutation(codes, generator(7).permutation(label), generator(), None, 200)[0].min() > 0.05
+    assert (
+        permutation(codes, generator(7).permutation(label), generator(), None, 200)[0].min() > 0.05
+    )
 
 
 def test_p_holds_for_the_search_over_all_codes():
@@ -267,15 +290,25 @@ def share_found(label_of, draws=60, **groups):
     return 100 * hits / draws
 
 
-@pytest.mark.parametrize("label_of", [
-    pytest.param(lambda speaker, gender, rng: gender, id="gender"),
-    pytest.param(lambda speaker, gender, rng: rng.normal(size=10)[speaker], id="age"),
-    pytest.param(lambda speaker, gender, rng: rng.normal(size=10)[speaker]
-                 + 0.3 * rng.normal(size=len(speaker)), id="pitch"),
-    pytest.param(lambda speaker, gender, rng:  # each speaker has an emotion that is frequent
-                 (rng.random(len(speaker)) < rng.choice([0.2, 0.8], 10)[speaker]).astype(int),
-                 id="emotion"),
-])
+@pytest.mark.parametrize(
+    "label_of",
+    [
+        pytest.param(lambda speaker, gender, rng: gender, id="gender"),
+        pytest.param(lambda speaker, gender, rng: rng.normal(size=10)[speaker], id="age"),
+        pytest.param(
+            lambda speaker, gender, rng: (
+                rng.normal(size=10)[speaker] + 0.3 * rng.normal(size=len(speaker))
+            ),
+            id="pitch",
+        ),
+        pytest.param(
+            lambda speaker, gender, rng: (  # each speaker has an emotion that is frequent
+                (rng.random(len(speaker)) < rng.choice([0.2, 0.8], 10)[speaker]).astype(int)
+            ),
+            id="emotion",
+        ),
+    ],
+)
 def test_what_knows_the_speaker_passes_for_the_label_only_if_utterances_are_permuted(label_of):
     assert share_found(label_of, by_speaker=True) <= 15
     assert share_found(label_of, by_speaker=False) >= 50
@@ -292,8 +325,10 @@ def test_what_varies_within_speakers_is_found_within_them_and_between_them():
     assert permutation(voice, own[::-1] + 0.1 * noise, generator(), speaker, 200)[0] > 0.05
 
 
-@pytest.mark.parametrize("genders, least", [
-    ([0, 0, 1, 1], 1 / 3), ([0, 0, 1, 1, 1], 1 / 10), ([0, 1], 1), ([0, 0, 1, 1, 2, 2], 1 / 15)])
+@pytest.mark.parametrize(
+    "genders, least",
+    [([0, 0, 1, 1], 1 / 3), ([0, 0, 1, 1, 1], 1 / 10), ([0, 1], 1), ([0, 0, 1, 1, 2, 2], 1 / 15)],
+)
 def test_few_speakers_allow_no_small_p_and_its_lower_bound_is_returned(genders, least):
     speaker = np.repeat(np.arange(len(genders)), 12)
     gender = np.array(genders)[speaker]
@@ -312,14 +347,17 @@ def test_blocks_give_what_all_at_once_gives(monkeypatch):
 # What is refused
 
 
-@pytest.mark.parametrize("codes, label, line", [
-    (np.zeros((3, 2)), [0, 1], r"label \[items\] are wanted, got \[3, 2\] and \[2\]"),
-    (np.zeros((2, 1, 1)), [0, 1], r"got \[2, 1, 1\]"),
-    ([], [], r"got \[0\]"),
-    ([0, np.nan], [0, 1], "NaN or infinite: leave those items out"),
-    ([0, 1], [0.5, np.nan], "NaN or infinite"),
-    ([0, 1], [3, 3], "the label is 3 for all 2 items"),
-])
+@pytest.mark.parametrize(
+    "codes, label, line",
+    [
+        (np.zeros((3, 2)), [0, 1], r"label \[items\] are wanted, got \[3, 2\] and \[2\]"),
+        (np.zeros((2, 1, 1)), [0, 1], r"got \[2, 1, 1\]"),
+        ([], [], r"got \[0\]"),
+        ([0, np.nan], [0, 1], "NaN or infinite: leave those items out"),
+        ([0, 1], [0.5, np.nan], "NaN or infinite"),
+        ([0, 1], [3, 3], "the label is 3 for all 2 items"),
+    ],
+)
 def test_what_is_no_code_or_label_is_refused(codes, label, line):
     with pytest.raises(KvoiceError, match=line):
         score(codes, label)

@@ -55,7 +55,8 @@ def test_confusion_and_shares_are_those_of_scikit_learn():
     assert 0.5 < accuracy(matrix) < 0.9
     assert accuracy(matrix) == pytest.approx(sklearn.metrics.accuracy_score(truth, predicted))
     assert balanced_accuracy(matrix) == pytest.approx(
-        sklearn.metrics.balanced_accuracy_score(truth, predicted))
+        sklearn.metrics.balanced_accuracy_score(truth, predicted)
+    )
     assert f1(matrix) == pytest.approx(sklearn.metrics.f1_score(truth, predicted, average="macro"))
 
 
@@ -108,10 +109,12 @@ def test_log_loss_and_brier_by_hand():
 def test_log_loss_is_that_of_scikit_learn_and_brier_for_two_labels_twice():
     probabilities, truth = clips()
     assert log_loss(probabilities, truth) == pytest.approx(
-        sklearn.metrics.log_loss(truth, probabilities))
+        sklearn.metrics.log_loss(truth, probabilities)
+    )
     probabilities, truth = clips(labels=2)
     assert brier(probabilities, truth) == pytest.approx(
-        2 * sklearn.metrics.brier_score_loss(truth, probabilities[:, 1]))
+        2 * sklearn.metrics.brier_score_loss(truth, probabilities[:, 1])
+    )
 
 
 def test_probabilities_of_half_precision_are_taken():
@@ -124,8 +127,14 @@ def test_probabilities_of_half_precision_are_taken():
 def test_the_true_probabilities_are_the_best_to_say(score):
     odds = np.array([0.6, 0.3, 0.1])
     truth = np.repeat([0, 1, 2], (600 * odds / 0.6).astype(int))  # in exactly these shares
-    costs = {name: score(np.tile(given, (len(truth), 1)), truth) for name, given in {
-        "true": odds, "bolder": [0.8, 0.15, 0.05], "shyer": [0.4, 0.35, 0.25]}.items()}
+    costs = {
+        name: score(np.tile(given, (len(truth), 1)), truth)
+        for name, given in {
+            "true": odds,
+            "bolder": [0.8, 0.15, 0.05],
+            "shyer": [0.4, 0.35, 0.25],
+        }.items()
+    }
     assert costs["true"] < min(costs["bolder"], costs["shyer"])
 
 
@@ -140,11 +149,11 @@ def test_bins_hold_the_predictions_by_their_probability():
     assert [each["count"] for each in bins] == [0, 0, 0, 0, 1, 2, 0, 0, 0, 2]  # 0.5 and 0.6 below
     assert bins[9]["confidence"] == pytest.approx(0.93) and bins[9]["accuracy"] == 0.5
     assert bins[5]["confidence"] == pytest.approx(0.575) and bins[5]["accuracy"] == 1
-    assert bins[7] == {
-        "low": 0.7, "high": 0.8, "confidence": None, "accuracy": None, "count": 0}
+    assert bins[7] == {"low": 0.7, "high": 0.8, "confidence": None, "accuracy": None, "count": 0}
     assert json.loads(json.dumps(bins)) == bins
     assert expected_calibration_error(bins) == pytest.approx(
-        (1 * abs(1 - 0.5) + 2 * abs(1 - 0.575) + 2 * abs(0.5 - 0.93)) / 5)
+        (1 * abs(1 - 0.5) + 2 * abs(1 - 0.575) + 2 * abs(0.5 - 0.93)) / 5
+    )
 
 
 def test_the_bins_are_the_reliability_diagram_of_scikit_learn():
@@ -176,49 +185,59 @@ def test_one_bin_compares_mean_confidence_and_accuracy():
     probabilities, truth = clips()
     matrix = confusion(truth, probabilities.argmax(axis=1), 4)
     assert expected_calibration_error(calibration(probabilities, truth, bins=1)) == pytest.approx(
-        abs(accuracy(matrix) - probabilities.max(axis=1).mean()))
+        abs(accuracy(matrix) - probabilities.max(axis=1).mean())
+    )
 
 
 # What is refused
 
 
-@pytest.mark.parametrize("truth, predicted, line", [
-    ([0, 1], [0], "same clips, got 2 and 1"),
-    ([], [], r"truth has to be \[clips\] whole numbers"),
-    ([[0]], [0], r"truth has to be \[clips\].*got \[1, 1\]"),
-    ([0], [0.0], r"predicted has to be .*got \[1\] float64"),
-    ([0, 3], [0, 0], "truth has to hold labels from 0 to 2, got 3 for clip 1"),
-    ([0, 1], [-1, 0], "predicted has to hold labels from 0 to 2, got -1 for clip 0"),
-])
+@pytest.mark.parametrize(
+    "truth, predicted, line",
+    [
+        ([0, 1], [0], "same clips, got 2 and 1"),
+        ([], [], r"truth has to be \[clips\] whole numbers"),
+        ([[0]], [0], r"truth has to be \[clips\].*got \[1, 1\]"),
+        ([0], [0.0], r"predicted has to be .*got \[1\] float64"),
+        ([0, 3], [0, 0], "truth has to hold labels from 0 to 2, got 3 for clip 1"),
+        ([0, 1], [-1, 0], "predicted has to hold labels from 0 to 2, got -1 for clip 0"),
+    ],
+)
 def test_labels_that_are_none_are_refused(truth, predicted, line):
     with pytest.raises(KvoiceError, match=line):
         confusion(truth, predicted, 3)
 
 
 @pytest.mark.parametrize("share", [accuracy, balanced_accuracy, f1])
-@pytest.mark.parametrize("matrix, line", [
-    ([1, 2], r"\[labels, labels\] is wanted, got \[2\]"),
-    ([[1, 2, 3]], r"got \[1, 3\]"),
-    ([[1, -1], [0, 2]], "none below 0"),
-    ([[0, 0], [0, 0]], "one above"),
-    ([[np.nan, 0], [0, 1]], "of counts"),
-])
+@pytest.mark.parametrize(
+    "matrix, line",
+    [
+        ([1, 2], r"\[labels, labels\] is wanted, got \[2\]"),
+        ([[1, 2, 3]], r"got \[1, 3\]"),
+        ([[1, -1], [0, 2]], "none below 0"),
+        ([[0, 0], [0, 0]], "one above"),
+        ([[np.nan, 0], [0, 1]], "of counts"),
+    ],
+)
 def test_a_matrix_that_is_no_confusion_is_refused(share, matrix, line):
     with pytest.raises(KvoiceError, match=line):
         share(matrix)
 
 
 @pytest.mark.parametrize("score", [log_loss, brier, calibration])
-@pytest.mark.parametrize("probabilities, truth, line", [
-    ([0.5, 0.5], [0], r"\[clips, labels\] are wanted, got \[2\]"),
-    (np.zeros((0, 2)), [], r"are wanted, got \[0, 2\]"),
-    ([[0.5, 0.5]], [0, 1], "same clips, got 1 and 2"),
-    ([[0.5, 0.5]], [2], "labels from 0 to 1, got 2"),
-    ([[0.5, np.nan]], [0], "NaN or infinite"),
-    ([[0.5, 0.5], [3.0, -1.0]], [0, 1], "sum 1, got .*for clip 1: logits go through a softmax"),
-    ([[2.0, -1.0]], [0], ">= 0 with sum 1"),
-    ([[0.5, 0.4]], [0], ">= 0 with sum 1"),
-])
+@pytest.mark.parametrize(
+    "probabilities, truth, line",
+    [
+        ([0.5, 0.5], [0], r"\[clips, labels\] are wanted, got \[2\]"),
+        (np.zeros((0, 2)), [], r"are wanted, got \[0, 2\]"),
+        ([[0.5, 0.5]], [0, 1], "same clips, got 1 and 2"),
+        ([[0.5, 0.5]], [2], "labels from 0 to 1, got 2"),
+        ([[0.5, np.nan]], [0], "NaN or infinite"),
+        ([[0.5, 0.5], [3.0, -1.0]], [0, 1], "sum 1, got .*for clip 1: logits go through a softmax"),
+        ([[2.0, -1.0]], [0], ">= 0 with sum 1"),
+        ([[0.5, 0.4]], [0], ">= 0 with sum 1"),
+    ],
+)
 def test_what_is_no_probability_is_refused(score, probabilities, truth, line):
     with pytest.raises(KvoiceError, match=line):
         score(probabilities, truth)
@@ -232,8 +251,9 @@ def test_bins_that_are_none_are_refused(bins):
 
 def test_bins_without_a_clip_are_refused():
     with pytest.raises(KvoiceError, match="bins that hold clips"):
-        expected_calibration_error([{"low": 0, "high": 1, "confidence": None, "accuracy": None,
-                                     "count": 0}])
+        expected_calibration_error(
+            [{"low": 0, "high": 1, "confidence": None, "accuracy": None, "count": 0}]
+        )
 
 
 @pytest.mark.parametrize("hits, count", [(0, 10), (7, 10), (512, 512), (130, 512)])

@@ -43,8 +43,13 @@ def rng(seed=0):
 
 def table(rows, levels=LEVELS, seed=0):
     """Random rows of independent factors."""
-    return np.stack([rng(seed).spawn(len(levels))[k].integers(count, size=rows)
-                     for k, count in enumerate(levels)], axis=1)
+    return np.stack(
+        [
+            rng(seed).spawn(len(levels))[k].integers(count, size=rows)
+            for k, count in enumerate(levels)
+        ],
+        axis=1,
+    )
 
 
 def grid(*levels):
@@ -56,20 +61,28 @@ def gaussian(rows=400, codes=4, levels=(2, 3), seed=0):
     """Codes of continuous values that know something of each factor, and the factors."""
     factors = table(rows, levels, seed)
     mixing = rng(seed).normal(size=(len(levels), codes))
-    return identity(factors)[:, :len(levels)] @ mixing + noise(rows, codes, rng(seed + 1)), factors
+    return identity(factors)[:, : len(levels)] @ mixing + noise(rows, codes, rng(seed + 1)), factors
 
 
 # The anchors of the reference's own tests
 
 
-@pytest.mark.parametrize("matrix, d, c, m", [
-    (DIAGONAL, 1, 1, 1),
-    ([[1, 0], [0, 1], [0, 0]], 1, 1, 2 / 3),  # a code that serves nothing
-    (np.zeros((10, 10)), 0, 0, 0),
-    (np.vstack([DIAGONAL, DIAGONAL]), 1, 1 - math.log(2) / math.log(10), 1),  # two codes a factor
-    (DIAGONAL[:2], 1, 1, 1),  # factors in no code
-    (np.hstack([DIAGONAL, DIAGONAL]), 1 - math.log(2) / math.log(10), 1, 1 - 1 / 9),
-])
+@pytest.mark.parametrize(
+    "matrix, d, c, m",
+    [
+        (DIAGONAL, 1, 1, 1),
+        ([[1, 0], [0, 1], [0, 0]], 1, 1, 2 / 3),  # a code that serves nothing
+        (np.zeros((10, 10)), 0, 0, 0),
+        (
+            np.vstack([DIAGONAL, DIAGONAL]),
+            1,
+            1 - math.log(2) / math.log(10),
+            1,
+        ),  # two codes a factor
+        (DIAGONAL[:2], 1, 1, 1),  # factors in no code
+        (np.hstack([DIAGONAL, DIAGONAL]), 1 - math.log(2) / math.log(10), 1, 1 - 1 / 9),
+    ],
+)
 def test_disentanglement_completeness_and_modularity_of_known_matrices(matrix, d, c, m):
     assert disentanglement(matrix) == pytest.approx(d, abs=1e-8)
     assert completeness(matrix) == pytest.approx(c, abs=1e-8)
@@ -98,19 +111,20 @@ def test_ten_factors_as_codes_are_perfectly_disentangled():
 
 
 # The golden table: what the reference code says of the same kinds of codes. Random draws differ, so
-# the tolerances are what draws differ by. Trees learn from 200 rows for 1000, for the time it takes.
+# the tolerances are what draws differ by. Trees learn from 200 rows for 1000, for the time it
+# takes.
 
 GOLDEN = {  # mig, SAP by lines, by classes, DCI, factor_vae, beta_vae, modularity, explicitness
-    "identity": (.999, .999, .231, 1, 1, 1, 1, 1, 1, 1),
-    "identity and noise": (.996, .999, .229, 1, 1, 1, 1, 1, .727, 1),
-    "identity twice": (0, 0, 0, 1, .701, 1, 1, 1, 1, 1),
-    "noise": (0, 0, .007, .002, .002, .182, .209, .210, .468, .505),
+    "identity": (0.999, 0.999, 0.231, 1, 1, 1, 1, 1, 1, 1),
+    "identity and noise": (0.996, 0.999, 0.229, 1, 1, 1, 1, 1, 0.727, 1),
+    "identity twice": (0, 0, 0, 1, 0.701, 1, 1, 1, 1, 1),
+    "noise": (0, 0, 0.007, 0.002, 0.002, 0.182, 0.209, 0.210, 0.468, 0.505),
 }
 NEAR = {
-    "identity": (.002, .002, .03, .001, .001, .001, .001, .001, .001, .001),
-    "identity and noise": (.003, .002, .03, .01, .01, .01, .001, .001, .06, .001),
-    "identity twice": (1e-9, 1e-9, 1e-9, .001, .015, .001, .001, .001, .001, .001),
-    "noise": (.002, .002, .015, .015, .015, .05, .05, .06, .12, .02),
+    "identity": (0.002, 0.002, 0.03, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001),
+    "identity and noise": (0.003, 0.002, 0.03, 0.01, 0.01, 0.01, 0.001, 0.001, 0.06, 0.001),
+    "identity twice": (1e-9, 1e-9, 1e-9, 0.001, 0.015, 0.001, 0.001, 0.001, 0.001, 0.001),
+    "noise": (0.002, 0.002, 0.015, 0.015, 0.015, 0.05, 0.05, 0.06, 0.12, 0.02),
 }
 
 
@@ -118,17 +132,27 @@ NEAR = {
 def golden_row(name):
     factors = table(10_000)
     codes = identity(factors)
-    codes = {"identity": lambda: codes,
-             "identity and noise": lambda: np.hstack([codes, noise(10_000, 5, rng(1))]),
-             "identity twice": lambda: np.hstack([codes, codes]),
-             "rotation": lambda: codes @ np.linalg.qr(rng(2).normal(size=(5, 5)))[0],
-             "noise": lambda: noise(10_000, 5, rng(1))}[name]()
+    codes = {
+        "identity": lambda: codes,
+        "identity and noise": lambda: np.hstack([codes, noise(10_000, 5, rng(1))]),
+        "identity twice": lambda: np.hstack([codes, codes]),
+        "rotation": lambda: codes @ np.linalg.qr(rng(2).normal(size=(5, 5)))[0],
+        "noise": lambda: noise(10_000, 5, rng(1)),
+    }[name]()
     trees = dci(codes, factors, rng(3), train=200, test=200)
     assert trees["importance"].shape == (codes.shape[1], 5)
-    return (mig(codes, factors), sap_continuous(codes, factors), sap_discrete(codes, factors, rng(3)),
-            trees["disentanglement"], trees["completeness"], trees["informativeness"],
-            factor_vae(codes, factors, rng(3)), beta_vae(codes, factors, rng(3)),
-            modularity(codes, factors), explicitness(codes, factors, rng(3)))
+    return (
+        mig(codes, factors),
+        sap_continuous(codes, factors),
+        sap_discrete(codes, factors, rng(3)),
+        trees["disentanglement"],
+        trees["completeness"],
+        trees["informativeness"],
+        factor_vae(codes, factors, rng(3)),
+        beta_vae(codes, factors, rng(3)),
+        modularity(codes, factors),
+        explicitness(codes, factors, rng(3)),
+    )
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -138,14 +162,16 @@ def test_scores_are_those_of_the_reference(name):
 
 
 def test_a_rotation_is_between_noise_and_the_factors_themselves():
-    # Which rotation the golden row is of isn't known, and scores differ among them: only wide bounds.
-    # Without the gap by classes, which hardly rises above chance for a rotation.
-    low, mid, high = (np.delete(golden_row(name)[:8], 2) for name in ("noise", "rotation", "identity"))
-    assert (low + .02 < mid).all() and (mid < high - .05).all()
+    # Which rotation the golden row is of isn't known, and scores differ among them: only wide
+    # bounds. Without the gap by classes, which hardly rises above chance for a rotation.
+    low, mid, high = (
+        np.delete(golden_row(name)[:8], 2) for name in ("noise", "rotation", "identity")
+    )
+    assert (low + 0.02 < mid).all() and (mid < high - 0.05).all()
     found = dict(zip(SCORES, golden_row("rotation")))
-    assert found["mig"] < .4 and found["dci_disentanglement"] < .5  # these discriminate
-    assert found["factor_vae"] > .5 and found["modularity"] > .7  # these are lenient
-    assert found["explicitness"] > .99  # this is invariant
+    assert found["mig"] < 0.4 and found["dci_disentanglement"] < 0.5  # these discriminate
+    assert found["factor_vae"] > 0.5 and found["modularity"] > 0.7  # these are lenient
+    assert found["explicitness"] > 0.99  # this is invariant
 
 
 # Closed forms, in a table where factors are exactly independent
@@ -174,7 +200,9 @@ def test_a_code_with_half_of_a_factor_has_half_of_its_information():
 def test_modularity_is_lost_to_a_code_of_two_factors_and_to_one_of_none():
     factors = grid(3, 3, 2)
     both = factors[:, 0] + 3 * factors[:, 1]  # all of two factors
-    assert modularity(np.stack([both, factors[:, 2]], axis=1), factors) == pytest.approx((1 / 2 + 1) / 2)
+    assert modularity(np.stack([both, factors[:, 2]], axis=1), factors) == pytest.approx(
+        (1 / 2 + 1) / 2
+    )
     none = np.zeros(len(factors))
     assert modularity(np.stack([none, factors[:, 2]], axis=1), factors) == pytest.approx(1 / 2)
 
@@ -185,7 +213,9 @@ def test_total_correlation_of_two_codes_is_that_of_their_correlation(r):
     codes = np.stack([3 * a + 7, 0.1 * (r * a + math.sqrt(1 - r * r) * b)], axis=1)
     assert total_correlation(codes) == pytest.approx(-0.5 * math.log(1 - r * r), abs=1e-9)
     dead = np.full(50, 0.1)
-    assert total_correlation(np.column_stack([codes, dead])) == pytest.approx(total_correlation(codes))
+    assert total_correlation(np.column_stack([codes, dead])) == pytest.approx(
+        total_correlation(codes)
+    )
 
 
 def test_total_correlation_of_a_code_that_is_the_sum_of_others_is_infinite():
@@ -207,9 +237,15 @@ def test_a_machine_with_one_code_that_knows_nothing_guesses():
 def test_information_is_that_of_scikit_learn_between_bins_of_a_histogram():
     codes, factors = gaussian()
     for bins in (20, 5):
-        expected = [[sklearn.metrics.mutual_info_score(
-            np.digitize(code, np.histogram(code, bins)[1][:-1]), factor) for factor in factors.T]
-            for code in codes.T]
+        expected = [
+            [
+                sklearn.metrics.mutual_info_score(
+                    np.digitize(code, np.histogram(code, bins)[1][:-1]), factor
+                )
+                for factor in factors.T
+            ]
+            for code in codes.T
+        ]
         np.testing.assert_allclose(mutual_information(codes, factors, bins), expected, atol=1e-12)
 
 
@@ -217,7 +253,8 @@ def test_a_number_on_the_edge_of_a_bin_is_in_the_upper_one_as_in_numpy():
     codes = table(500, (21, 21))
     factors = codes // 5  # edges of 5 bins of 0 to 20 are at 4, 8, ...
     expected = sklearn.metrics.mutual_info_score(
-        np.digitize(codes[:, 0], np.histogram(codes[:, 0], 5)[1][:-1]), factors[:, 0])
+        np.digitize(codes[:, 0], np.histogram(codes[:, 0], 5)[1][:-1]), factors[:, 0]
+    )
     assert mutual_information(codes, factors, bins=5)[0, 0] == pytest.approx(expected)
 
 
@@ -236,7 +273,8 @@ def test_explicitness_is_the_area_of_scikit_learn(levels):
     line = LogisticRegression().fit(scaled.transform(codes[learn]), factors[learn, 0])
     odds = line.predict_proba(scaled.transform(codes[judge]))
     expected = sklearn.metrics.roc_auc_score(
-        factors[judge, 0], odds if levels > 2 else odds[:, 1], multi_class="ovr")
+        factors[judge, 0], odds if levels > 2 else odds[:, 1], multi_class="ovr"
+    )
     assert 0.6 < expected < 0.99
     assert explicitness(codes, factors, rng(7), train=250, test=150) == pytest.approx(expected)
 
@@ -265,15 +303,19 @@ def test_the_names_of_the_levels_do_not_matter_where_they_are_no_numbers():
     codes, factors = gaussian()
     renamed = np.array([90, 5, -4])[factors]
     assert mig(codes, renamed) == pytest.approx(mig(codes, factors))
-    assert factor_vae(codes, renamed, rng(), test=200) == factor_vae(codes, factors, rng(), test=200)
+    assert factor_vae(codes, renamed, rng(), test=200) == factor_vae(
+        codes, factors, rng(), test=200
+    )
     assert sap_continuous(codes, renamed) != pytest.approx(sap_continuous(codes, factors))
 
 
 def test_trees_lines_and_votes_do_not_mind_the_scale():
     codes, factors = gaussian()
-    for score in (lambda codes: dci(codes, factors, rng(), 100, 100)["disentanglement"],
-                  lambda codes: explicitness(codes, factors, rng(), 200, 100),
-                  lambda codes: factor_vae(codes, factors, rng(), test=200)):
+    for score in (
+        lambda codes: dci(codes, factors, rng(), 100, 100)["disentanglement"],
+        lambda codes: explicitness(codes, factors, rng(), 200, 100),
+        lambda codes: factor_vae(codes, factors, rng(), test=200),
+    ):
         assert score(codes * [1, 4, 0.5, 8]) == pytest.approx(score(codes))
 
 
@@ -283,7 +325,8 @@ def test_a_code_that_does_not_vary_changes_no_gap_and_no_line():
     assert mig(with_dead, factors) == pytest.approx(mig(codes, factors))
     assert sap_continuous(with_dead, factors) == pytest.approx(sap_continuous(codes, factors))
     assert explicitness(with_dead, factors, rng(), 200, 100) == pytest.approx(
-        explicitness(codes, factors, rng(), 200, 100))
+        explicitness(codes, factors, rng(), 200, 100)
+    )
 
 
 def test_the_number_of_processes_does_not_matter():
@@ -292,7 +335,9 @@ def test_the_number_of_processes_does_not_matter():
     with joblib.parallel_config("threading"):
         two = dci(codes, factors, rng(), 60, 60, jobs=2)
     assert {**one, "importance": one["importance"].tolist()} == {
-        **two, "importance": two["importance"].tolist()}
+        **two,
+        "importance": two["importance"].tolist(),
+    }
 
 
 # Which factor is kept
@@ -321,7 +366,9 @@ def test_correlated_factors_cannot_be_separated():
 
 def test_a_line_that_is_cut_short_warns_nobody():
     factors = table(2000, (3, 8))
-    codes = np.hstack([identity(factors)] * 8) @ rng().normal(size=(16, 16))  # not settled in 100 steps
+    codes = np.hstack([identity(factors)] * 8) @ rng().normal(
+        size=(16, 16)
+    )  # not settled in 100 steps
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         explicitness(codes, factors, rng(), 1000, 100)
@@ -336,24 +383,38 @@ def test_all_scores_are_those_of_the_functions_at_the_returned_sizes():
     assert json.loads(json.dumps(found)) == found
     assert set(found) == {*SCORES, "importance", "sizes"}
     assert found["sizes"] == {
-        "rows": 240, "sap_continuous": [100, 0], "sap_discrete": [100, 70], "dci": [100, 70],
-        "factor_vae": [100, 70], "beta_vae": [100, 70], "modularity": [100, 0],
-        "explicitness": [100, 70]}
+        "rows": 240,
+        "sap_continuous": [100, 0],
+        "sap_discrete": [100, 70],
+        "dci": [100, 70],
+        "factor_vae": [100, 70],
+        "beta_vae": [100, 70],
+        "modularity": [100, 0],
+        "explicitness": [100, 70],
+    }
     assert found["mig"] == mig(codes, factors)
     assert found["total_correlation"] == total_correlation(codes)
     trees = dci(codes, factors, rng(), 100, 70)  # the first that draws
     assert found["importance"] == trees["importance"].tolist()
-    assert [found[f"dci_{name}"] for name in ("disentanglement", "completeness", "informativeness")] == [
-        trees[name] for name in ("disentanglement", "completeness", "informativeness")]
+    assert [
+        found[f"dci_{name}"] for name in ("disentanglement", "completeness", "informativeness")
+    ] == [trees[name] for name in ("disentanglement", "completeness", "informativeness")]
     assert found == scores(codes, factors, rng(), train=100, test=70)
 
 
 def test_few_rows_are_shared_as_the_settings_are():
     codes, factors = gaussian(rows=60)
     sizes = scores(codes, factors, rng(), train=2000, test=500)["sizes"]
-    assert sizes == {"rows": 60, "sap_continuous": [60, 0], "sap_discrete": [48, 12], "dci": [40, 20],
-                     "factor_vae": [1000, 500], "beta_vae": [1000, 500], "modularity": [60, 0],
-                     "explicitness": [48, 12]}
+    assert sizes == {
+        "rows": 60,
+        "sap_continuous": [60, 0],
+        "sap_discrete": [48, 12],
+        "dci": [40, 20],
+        "factor_vae": [1000, 500],
+        "beta_vae": [1000, 500],
+        "modularity": [60, 0],
+        "explicitness": [48, 12],
+    }
 
 
 def test_some_row_is_left_to_judge_by():
@@ -379,7 +440,9 @@ def test_the_factors_as_codes_have_mean_zero_and_spread_one():
     factors = table(500)
     codes = identity(factors)
     assert codes.shape == (500, 5)
-    np.testing.assert_allclose([codes.mean(axis=0), codes.std(axis=0)], [[0] * 5, [1] * 5], atol=1e-12)
+    np.testing.assert_allclose(
+        [codes.mean(axis=0), codes.std(axis=0)], [[0] * 5, [1] * 5], atol=1e-12
+    )
     np.testing.assert_allclose(np.corrcoef(codes[:, 2], factors[:, 2]), 1)
     alone = identity(factors[:, :1])
     assert alone.shape == (500, 2) and not alone[:, 1].any()
@@ -403,37 +466,62 @@ def test_principal_components_are_those_of_the_singular_values():
 
 # What is refused
 
-TABLES = [mutual_information, mig, sap_continuous, modularity,
-          *(functools.wraps(score)(lambda codes, factors, score=score: score(codes, factors, rng()))
-            for score in (sap_discrete, dci, explicitness, factor_vae, beta_vae, scores))]
+TABLES = [
+    mutual_information,
+    mig,
+    sap_continuous,
+    modularity,
+    *(
+        functools.wraps(score)(lambda codes, factors, score=score: score(codes, factors, rng()))
+        for score in (sap_discrete, dci, explicitness, factor_vae, beta_vae, scores)
+    ),
+]
 FACTORS = [[0, 1], [1, 0], [1, 1], [0, 0]]
 
 
 @pytest.mark.parametrize("score", TABLES)
-@pytest.mark.parametrize("codes, factors, line", [
-    (np.zeros((4, 3)), FACTORS[:3], "codes and factors have to be of the same rows, got 4 and 3"),
-    (np.zeros(4), FACTORS, r"codes has to be .*got \[4\] float64"),
-    (np.zeros((4, 1)), FACTORS, r"2 rows and 2 codes or more, got \[4, 1\]"),
-    (np.zeros((0, 2)), np.zeros((0, 2), int), r"2 rows and 2 codes or more, got \[0, 2\]"),
-    ([["a", "b"]] * 4, FACTORS, r"codes has to be \[rows, codes\] numbers"),
-    ([[0, 0], [0, np.nan], [0, 0], [0, 0]], FACTORS, "codes has to be finite.*in row 1"),
-    ([[0, 0], [0, 0], [np.inf, 0], [0, 0]], FACTORS, "codes has to be finite.*in row 2"),
-    (np.zeros((4, 2)), np.zeros((4, 2)), r"factors has to be .*whole numbers.*got \[4, 2\] float64"),
-    (np.zeros((4, 2)), [0, 1, 0, 1], r"factors has to be \[rows, factors\]"),
-    (np.zeros((4, 2)), [[0, 3], [1, 3], [1, 3], [0, 3]], "factors: factor 1 has one level only, 3"),
-])
+@pytest.mark.parametrize(
+    "codes, factors, line",
+    [
+        (
+            np.zeros((4, 3)),
+            FACTORS[:3],
+            "codes and factors have to be of the same rows, got 4 and 3",
+        ),
+        (np.zeros(4), FACTORS, r"codes has to be .*got \[4\] float64"),
+        (np.zeros((4, 1)), FACTORS, r"2 rows and 2 codes or more, got \[4, 1\]"),
+        (np.zeros((0, 2)), np.zeros((0, 2), int), r"2 rows and 2 codes or more, got \[0, 2\]"),
+        ([["a", "b"]] * 4, FACTORS, r"codes has to be \[rows, codes\] numbers"),
+        ([[0, 0], [0, np.nan], [0, 0], [0, 0]], FACTORS, "codes has to be finite.*in row 1"),
+        ([[0, 0], [0, 0], [np.inf, 0], [0, 0]], FACTORS, "codes has to be finite.*in row 2"),
+        (
+            np.zeros((4, 2)),
+            np.zeros((4, 2)),
+            r"factors has to be .*whole numbers.*got \[4, 2\] float64",
+        ),
+        (np.zeros((4, 2)), [0, 1, 0, 1], r"factors has to be \[rows, factors\]"),
+        (
+            np.zeros((4, 2)),
+            [[0, 3], [1, 3], [1, 3], [0, 3]],
+            "factors: factor 1 has one level only, 3",
+        ),
+    ],
+)
 def test_a_table_that_is_none_is_refused(score, codes, factors, line):
     with pytest.raises(KvoiceError, match=line):
         score(codes, factors)
 
 
 @pytest.mark.parametrize("score", [sap_discrete, dci, explicitness])
-@pytest.mark.parametrize("train, test, line", [
-    (300, 101, "codes: train=300 and test=101 want 401 rows, got 400"),
-    (0, 10, "train has to be a whole number from 1 on, got 0"),
-    (10, 2.5, "test has to be a whole number from 1 on, got 2.5"),
-    (1, 100, "train=1 rows show one level only of factor 0: take more"),
-])
+@pytest.mark.parametrize(
+    "train, test, line",
+    [
+        (300, 101, "codes: train=300 and test=101 want 401 rows, got 400"),
+        (0, 10, "train has to be a whole number from 1 on, got 0"),
+        (10, 2.5, "test has to be a whole number from 1 on, got 2.5"),
+        (1, 100, "train=1 rows show one level only of factor 0: take more"),
+    ],
+)
 def test_rows_that_are_too_few_are_refused(score, train, test, line):
     with pytest.raises(KvoiceError, match=line):
         score(*gaussian(), rng(), train=train, test=test)
@@ -464,12 +552,15 @@ def test_batches_of_one_factor_are_refused():
 
 
 @pytest.mark.parametrize("score", [disentanglement, completeness, modularity_of])
-@pytest.mark.parametrize("matrix, line", [
-    ([1, 2], r"got \[2\]"),
-    ([[1, 2]], r"2 or more by . or more, got \[1, 2\]"),
-    ([[1, -1], [0, 1]], "not below 0"),
-    ([[1, np.nan], [0, 1]], "finite"),
-])
+@pytest.mark.parametrize(
+    "matrix, line",
+    [
+        ([1, 2], r"got \[2\]"),
+        ([[1, 2]], r"2 or more by . or more, got \[1, 2\]"),
+        ([[1, -1], [0, 1]], "not below 0"),
+        ([[1, np.nan], [0, 1]], "finite"),
+    ],
+)
 def test_a_matrix_of_nothing_is_refused(score, matrix, line):
     with pytest.raises(KvoiceError, match=line):
         score(matrix)

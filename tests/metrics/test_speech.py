@@ -158,8 +158,11 @@ def test_real_clips_are_near_and_noise_shuffled_frames_and_one_pattern_are_far()
     held_out = space.points(clips(seed=2))
     near = frechet(space.points(clips(seed=1)), held_out)
     assert near < 0.1
-    for far in (rng.normal(-6, 1, clips().shape), rng.permuted(clips(seed=3), axis=1),
-                np.repeat(clips(1), 200, axis=0)):
+    for far in (
+        rng.normal(-6, 1, clips().shape),
+        rng.permuted(clips(seed=3), axis=1),
+        np.repeat(clips(1), 200, axis=0),
+    ):
         assert frechet(space.points(far), held_out) > 5 * near
 
 
@@ -350,7 +353,9 @@ def test_f0_counts_where_both_are_voiced_and_voicing_everywhere():
     one = np.array([100, 100, 200, 300, 0, 0, 0, 150.0])
     other = np.array([200, 100, 100, 0, 77, 0, 0, 150.0])
     errors = f0_errors(one, other)
-    assert errors["rmse_cents"] == pytest.approx(1200 * np.sqrt(2 / 4))  # an octave off, twice of four
+    assert errors["rmse_cents"] == pytest.approx(
+        1200 * np.sqrt(2 / 4)
+    )  # an octave off, twice of four
     logarithms = np.log([[100, 100, 200, 150], [200, 100, 100, 150]])
     assert errors["correlation"] == pytest.approx(stats.pearsonr(*logarithms).statistic)
     assert errors["voicing"] == 6 / 8
@@ -427,10 +432,14 @@ def test_a_trial_counts_as_often_as_its_weight():
         expected = equal_error_rate(np.repeat(same, pair[0]), np.repeat(different, pair[1]))
         assert found == pytest.approx(expected, abs=1e-12)
         assert found == equal_error_rate(same, different, pair)
-        assert equal_error_rate(same, different, (pair[0] * 0.3, pair[1] * 7)) == pytest.approx(expected, abs=1e-12)
+        assert equal_error_rate(same, different, (pair[0] * 0.3, pair[1] * 7)) == pytest.approx(
+            expected, abs=1e-12
+        )
     with_none = [0, 2, 1, 0, 1, 1, 3, 0, 1], np.arange(14) % 3
     rate, _ = equal_error_rate(same, different, with_none)
-    assert rate == pytest.approx(equal_error_rate(*map(np.repeat, (same, different), with_none))[0], abs=1e-12)
+    assert rate == pytest.approx(
+        equal_error_rate(*map(np.repeat, (same, different), with_none))[0], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -458,7 +467,9 @@ def voices(speakers=5, each=8, spread=0.5, seed=0):
     """Points of speakers of unequal many utterances, and their names."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(speakers), each + np.arange(speakers))
-    return rng.normal(size=(speakers, 6))[labels] + spread * rng.normal(size=(len(labels), 6)), labels
+    return rng.normal(size=(speakers, 6))[labels] + spread * rng.normal(
+        size=(len(labels), 6)
+    ), labels
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.5, 3])

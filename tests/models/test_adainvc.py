@@ -15,11 +15,18 @@ MELS = 6
 PUBLISHED = dict.fromkeys(("bank", "speaker", "content", "decoder"), 128)
 SMALL = {"bank": 3, "speaker": 4, "content": 5, "decoder": 5}
 SHALLOW = dict(encoder_stages=1, decoder_stages=1)  # what XLA compiles soon
-OTHERS = [dict(decoder_stages=5), dict(decoder_stages=7), dict(content_norm=False), dict(speaker="statistics")]
+OTHERS = [
+    dict(decoder_stages=5),
+    dict(decoder_stages=7),
+    dict(content_norm=False),
+    dict(speaker="statistics"),
+]
 
 
 def vc(compiled=False, **changes):
-    values = dict(mels=MELS, width=SMALL, latents=4, embedding=4, bank=4, dense_blocks=1, anneal_steps=10)
+    values = dict(
+        mels=MELS, width=SMALL, latents=4, embedding=4, bank=4, dense_blocks=1, anneal_steps=10
+    )
     keras.utils.set_random_seed(1)
     model = AdaINVC(**values | changes)
     if compiled:
@@ -32,7 +39,9 @@ def mels(count=2, time=32, seed=0):
     """Smooth noise, of a level and a spread of its own for each item, as voices have."""
     rng = np.random.default_rng(seed)
     x = np.cumsum(rng.normal(size=(count, time, MELS)), axis=1)
-    return (x * rng.uniform(0.2, 1, (count, 1, MELS)) + rng.normal(0, 2, (count, 1, MELS))).astype("float32")
+    return (x * rng.uniform(0.2, 1, (count, 1, MELS)) + rng.normal(0, 2, (count, 1, MELS))).astype(
+        "float32"
+    )
 
 
 def numpy(tensor):
@@ -43,13 +52,22 @@ def count(model):
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
-@pytest.mark.parametrize(("bands", "total", "parts"), [
-    (512, 9_040_512, (3_756_288, 3_574_656, 1_709_568)), (80, 4_892_880, (1_710_336, 1_528_704, 1_653_840))])
+@pytest.mark.parametrize(
+    ("bands", "total", "parts"),
+    [
+        (512, 9_040_512, (3_756_288, 3_574_656, 1_709_568)),
+        (80, 4_892_880, (1_710_336, 1_528_704, 1_653_840)),
+    ],
+)
 def test_the_published_networks_have_the_published_numbers_of_parameters(bands, total, parts):
     model = AdaINVC(mels=bands, width=PUBLISHED)
     assert count(model) == total
     decoder = model.decoder.count_params() + model.styles.count_params()  # its affine layers
-    assert (model.speaker_encoder.count_params(), model.content_encoder.count_params(), decoder) == parts
+    assert (
+        model.speaker_encoder.count_params(),
+        model.content_encoder.count_params(),
+        decoder,
+    ) == parts
 
 
 def test_a_deeper_decoder_has_two_residual_blocks_and_their_styles_more_for_each_stage():
@@ -72,7 +90,10 @@ def test_every_variant_reconstructs_the_length_of_its_input(changes, time):
 
 
 def test_the_content_ignores_gain_and_offset_only_with_instance_normalisation():
-    """What is constant along time in the first normalised layer, the voice, does not get through."""
+    """What is constant along time in the first normalised layer, the voice, does not get
+    through.
+    """
+
     def content(model, gain):
         for layer in model.content_encoder.layers:  # so that the first layer sees the mel as it is
             if layer.name.startswith("conv_bank"):
@@ -92,16 +113,24 @@ def test_the_voice_of_a_recording_is_that_of_the_same_recording_twice_over():
     model = vc()
     # Bank and convolutions see the boundary, so that a recording is taken that is constant there.
     mel = np.repeat(mels(1, 1)[0], 64, axis=0)
-    np.testing.assert_allclose(model.encode(mel)["embedding"], model.encode(np.concatenate([mel, mel]))["embedding"],
-                               atol=1e-4)
+    np.testing.assert_allclose(
+        model.encode(mel)["embedding"],
+        model.encode(np.concatenate([mel, mel]))["embedding"],
+        atol=1e-4,
+    )
 
 
 def test_statistics_of_the_last_layer_of_the_encoder_are_the_style_of_the_first_of_the_decoder():
     model = vc(speaker="statistics")
     out = model.call({"mel": ops.convert_to_tensor(mels())})
-    inner = keras.Model(model.content_encoder.input, [
-        layer.output for layer in model.content_encoder.layers
-        if layer.name in ("first_conv_layers_0", "second_conv_layers_5")])
+    inner = keras.Model(
+        model.content_encoder.input,
+        [
+            layer.output
+            for layer in model.content_encoder.layers
+            if layer.name in ("first_conv_layers_0", "second_conv_layers_5")
+        ],
+    )
     first, last = (numpy(each) for each in inner(model.bands(mels())))
     for place, found in ((-1, first), (0, last)):
         wanted = np.concatenate([found.mean(axis=1), np.sqrt(found.var(axis=1) + 1e-5)], axis=1)
@@ -120,8 +149,11 @@ def test_the_loss_is_ten_times_the_error_and_the_divergence_by_its_weight():
     error = np.abs(out["decoded"] - (mels() - 0.5) / 2).mean()
     kl = 0.5 * np.mean(np.exp(out["log_var"]) + out["mean"] ** 2 - 1 - out["log_var"])
     np.testing.assert_allclose(float(numpy(loss)), 10 * error + 0.5 * kl, rtol=1e-4)
-    np.testing.assert_allclose([float(numpy(terms[name])) for name in ("reconstruction", "kl", "kl_weight")],
-                               [error, kl, 0.5], rtol=1e-4)
+    np.testing.assert_allclose(
+        [float(numpy(terms[name])) for name in ("reconstruction", "kl", "kl_weight")],
+        [error, kl, 0.5],
+        rtol=1e-4,
+    )
 
 
 def test_content_is_sampled_in_training_and_the_mean_in_inference():
@@ -157,7 +189,9 @@ def test_mean_and_spread_are_taken_from_the_source_kept_and_undone(tmp_path):
     again.bands.set(np.zeros(MELS), np.ones(MELS))  # the standardised output of the decoder
     standardised = again.decode(encoded["content"], encoded["styles"])
     assert np.abs(decoded - standardised).max() > 1
-    np.testing.assert_allclose(decoded, standardised * (np.arange(MELS) + 1) + np.arange(MELS), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        decoded, standardised * (np.arange(MELS) + 1) + np.arange(MELS), rtol=1e-5, atol=1e-5
+    )
 
 
 @functools.cache
@@ -171,17 +205,20 @@ def test_a_recording_below_the_minimum_length_is_refused():
         started().encode(mels(time=16)[0])
 
 
-@pytest.mark.parametrize(("changes", "line"), [
-    (dict(kernel=4), "kernel: 4 must be odd"),
-    (dict(decoder_stages=2), "decoder_stages: 2 must be at least the 3"),
-    (dict(speaker="nobody"), "speaker: 'nobody' is none of encoder, statistics"),
-    (dict(speaker="statistics", content_norm=False), "content_norm: must be true"),
-    (dict(speaker="statistics", decoder_stages=5), "must be those of the content encoder"),
-    (dict(width={"bank": 4}), "width: bank must be bank, speaker, content, decoder"),
-    (dict(width=SMALL | {"bank": 0}), "width.bank: 0 must be at least 1"),
-    (dict(latents=0), "latents: 0 must be at least 1"),
-    (dict(anneal_steps=-1), "anneal_steps: -1 must be at least 0"),
-])
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (dict(kernel=4), "kernel: 4 must be odd"),
+        (dict(decoder_stages=2), "decoder_stages: 2 must be at least the 3"),
+        (dict(speaker="nobody"), "speaker: 'nobody' is none of encoder, statistics"),
+        (dict(speaker="statistics", content_norm=False), "content_norm: must be true"),
+        (dict(speaker="statistics", decoder_stages=5), "must be those of the content encoder"),
+        (dict(width={"bank": 4}), "width: bank must be bank, speaker, content, decoder"),
+        (dict(width=SMALL | {"bank": 0}), "width.bank: 0 must be at least 1"),
+        (dict(latents=0), "latents: 0 must be at least 1"),
+        (dict(anneal_steps=-1), "anneal_steps: -1 must be at least 0"),
+    ],
+)
 def test_a_wrong_argument_is_named(changes, line):
     with pytest.raises(ValueError, match=line):
         vc(**changes)

@@ -33,13 +33,18 @@ def vae(architecture="dense", rate=None, jit=False, **changes):
     model = BetaVAE(**{**values, **TINY.get(architecture, {}), **changes})
     if rate is not None:
         adam = {p: keras.optimizers.Adam(rate) for p in model.parameter_groups()}
-        model.compile(OptimizerGroup(adam), jit_compile=jit and backend.BACKEND == "jax",
-                      run_eagerly=not jit and backend.BACKEND == "tensorflow")
+        model.compile(
+            OptimizerGroup(adam),
+            jit_compile=jit and backend.BACKEND == "jax",
+            run_eagerly=not jit and backend.BACKEND == "tensorflow",
+        )
     return model
 
 
 def batch(model, count=8, seed=0):
-    """Bars at two places of two heights, in the unit of the model; of mels also masks and phones."""
+    """Bars at two places of two heights, in the unit of the model; of mels also masks and
+    phones.
+    """
     rng = np.random.default_rng(seed)
     rows, columns = model.shape
     place, height = rng.integers(0, 2, (2, count, 1, 1))
@@ -49,8 +54,11 @@ def batch(model, count=8, seed=0):
     if model.domain == "image":
         return {"image": items}
     ends = rng.integers(rows // 2, rows + 1, (count, 1))
-    return {"mel": items, "mask": (np.arange(rows) < ends).astype("float32"),
-            "phone": rng.integers(0, PHONES, (count, rows)).astype("int32")}
+    return {
+        "mel": items,
+        "mask": (np.arange(rows) < ends).astype("float32"),
+        "phone": rng.integers(0, PHONES, (count, rows)).astype("int32"),
+    }
 
 
 def numpy(tensor):
@@ -72,8 +80,11 @@ def seen(model, values, training=False):
     model._random.state.assign(state)
     loss, terms = model.loss_and_terms(tensors(values), training=training)
     model._random.state.assign(state)
-    return ({k: numpy(v).astype("float64") for k, v in out.items()}, float(numpy(loss)),
-            {k: float(numpy(v)) for k, v in terms.items()})
+    return (
+        {k: numpy(v).astype("float64") for k, v in out.items()},
+        float(numpy(loss)),
+        {k: float(numpy(v)) for k, v in terms.items()},
+    )
 
 
 def stepped(model, seed=0):
@@ -101,16 +112,21 @@ def test_the_published_convolutions_have_their_parameters():
     small = 7 * 7 * 32
     assert model.encoder.count_params() == affine((25, 16), (25 * 16, 32), (small, 500), (500, 20))
     assert model.decoder.count_params() == affine(
-        (10, 500), (500, small), (25 * 32, 16), (25 * 16, 1))
+        (10, 500), (500, small), (25 * 32, 16), (25 * 16, 1)
+    )
 
 
 @pytest.mark.parametrize("mels, inputs", [(63, 512), (64, 512), (80, 640)])
 def test_the_published_layers_of_the_utterance_encoder_have_their_parameters(mels, inputs):
     model = vae("utterance", shape=(160, mels), width=32, latents=64)
-    published = [layer for layer in model.encoder.layers
-                 if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))]
+    published = [
+        layer
+        for layer in model.encoder.layers
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+    ]
     assert sum(layer.count_params() for layer in published) == affine(
-        (9, 32), (9 * 32, 32), (9 * 32, 64), (9 * 64, 32), (inputs, 2 * 64))
+        (9, 32), (9 * 32, 32), (9 * 32, 64), (9 * 64, 32), (inputs, 2 * 64)
+    )
 
 
 def test_the_recurrent_pair_has_the_parameters_of_its_lstms_and_its_attention():
@@ -121,9 +137,11 @@ def test_the_recurrent_pair_has_the_parameters_of_its_lstms_and_its_attention():
         return 4 * affine((inputs + width, width))
 
     assert model.encoder.count_params() == 2 * lstm(bins) + affine(
-        (2 * width, width), (width, 1), (2 * width, 2 * latents))
+        (2 * width, width), (width, 1), (2 * width, 2 * latents)
+    )
     assert model.decoder.count_params() == lstm(width) + lstm(2 * width) + width + affine(
-        (latents, time * width), (width, bins))
+        (latents, time * width), (width, bins)
+    )
 
 
 # The objectives
@@ -144,7 +162,9 @@ def test_the_reconstruction_is_the_cost_of_an_item_in_nats(architecture, likelih
     if architecture == "dense":
         want = cost.sum(axis=(1, 2)).mean()
     else:  # the bands summed, the frames of the utterance averaged
-        inside = [cost[i, : int(end)].sum(axis=1).mean() for i, end in enumerate(values["mask"].sum(1))]
+        inside = [
+            cost[i, : int(end)].sum(axis=1).mean() for i, end in enumerate(values["mask"].sum(1))
+        ]
         want = np.mean(inside)
     assert terms["reconstruction"] == pytest.approx(want, rel=1e-4)
 
@@ -162,12 +182,18 @@ def correlation(out):
     return np.log(density.prod(-1).mean(1) / density.mean(1).prod(-1)).mean()
 
 
-# What each objective adds to the reconstruction, from what `call` holds and the share of the annealing.
+# What each objective adds to the reconstruction, from what `call` holds and the share of the
+# annealing.
 PENALTIES = {
     "beta": (dict(beta=6.0, beta_start=1.0), lambda out, kl, share: (1 + 5 * share) * kl),
-    "capacity": (dict(gamma=7.0, capacity_nats=9.0), lambda out, kl, share: 7 * abs(kl - share * 9)),
-    "tcvae": (dict(beta=6.0, beta_start=3.0),
-              lambda out, kl, share: kl + (2 + 3 * share) * correlation(out)),
+    "capacity": (
+        dict(gamma=7.0, capacity_nats=9.0),
+        lambda out, kl, share: 7 * abs(kl - share * 9),
+    ),
+    "tcvae": (
+        dict(beta=6.0, beta_start=3.0),
+        lambda out, kl, share: kl + (2 + 3 * share) * correlation(out),
+    ),
     "factorvae": (dict(gamma=7.0), lambda out, kl, share: kl + share * 7 * 0.75),
 }
 
@@ -187,7 +213,8 @@ def test_each_objective_adds_its_own_penalty(objective, convention):
         kl = divergence(out).sum()
         charged = kl / 3 if convention == "mean" else kl
         assert loss - terms["reconstruction"] == pytest.approx(
-            penalty(out, charged, share), rel=1e-3, abs=1e-4)
+            penalty(out, charged, share), rel=1e-3, abs=1e-4
+        )
         # The logs are in nats in both conventions.
         assert terms["kl"] == pytest.approx(kl, rel=1e-4)
         assert terms["elbo"] == pytest.approx(-terms["reconstruction"] - kl, rel=1e-5)
@@ -212,7 +239,9 @@ def test_codes_are_draws_of_their_posteriors():
     model = vae()
     model.encoder.get_layer("posterior").bias.assign([0, 0, 0, -3, -1, 2])
     values = batch(model, 2000)
-    first, second = ({k: numpy(v) for k, v in model.call(tensors(values)).items()} for _ in range(2))
+    first, second = (
+        {k: numpy(v) for k, v in model.call(tensors(values)).items()} for _ in range(2)
+    )
     noise = [(out["codes"] - out["mean"]) / np.exp(out["log_var"] / 2) for out in (first, second)]
     assert scipy.stats.kstest(noise[0].ravel(), "norm").pvalue > 1e-4
     assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.1
@@ -289,13 +318,16 @@ def test_each_parameter_group_sees_its_own_half_of_the_batch():
         model._random.state.assign(state)
         model.reset_metrics()
         values = batch(model)["image"]
-        values = np.concatenate([1 - values[:4] if first else values[:4],
-                                 1 - values[4:] if second else values[4:]])
+        values = np.concatenate(
+            [1 - values[:4] if first else values[:4], 1 - values[4:] if second else values[4:]]
+        )
         found = model.train_on_batch({"image": values}, return_dict=True)
         return found["reconstruction"], found["loss_discriminator"]
 
     plain, left, right = logs(False, False), logs(True, False), logs(False, True)
-    assert left[0] != pytest.approx(plain[0], rel=1e-3) and left[1] == pytest.approx(plain[1], abs=1e-6)
+    assert left[0] != pytest.approx(plain[0], rel=1e-3) and left[1] == pytest.approx(
+        plain[1], abs=1e-6
+    )
     assert right[1] != pytest.approx(plain[1], abs=1e-6) and right[0] == pytest.approx(plain[0])
 
 
@@ -547,8 +579,10 @@ def test_the_code_changes_every_frame_for_any_phones():
     assert mels[0].shape == (1, 24, 8)
     assert np.abs(mels[1] - mels[0]).max(axis=2).min() > 1e-3
     # The same code and phones at any length: the frames far from the end are the same.
-    short, long = (numpy(model.decoder([np.zeros((1, 2), "float32"), np.tile(phone, (1, times))]))
-                   for times in (1, 3))
+    short, long = (
+        numpy(model.decoder([np.zeros((1, 2), "float32"), np.tile(phone, (1, times))]))
+        for times in (1, 3)
+    )
     np.testing.assert_allclose(long[:, :4], short[:, :4], atol=1e-4)
 
 
@@ -567,11 +601,16 @@ def test_a_latent_that_only_shifts_moves_the_picture_along_the_bins(bins):
     readers = [v for v in model.decoder.trainable_variables if tuple(v.shape)[:1] == (5,)]
     for kernel in readers:  # the first latent does nothing else
         shifts = kernel is basis.trainable_variables[0]
-        kernel.assign(np.concatenate(
-            [np.full((1, kernel.shape[1]), 2 / 15 if shifts else 0.0), numpy(kernel)[1:]]))
+        kernel.assign(
+            np.concatenate(
+                [np.full((1, kernel.shape[1]), 2 / 15 if shifts else 0.0), numpy(kernel)[1:]]
+            )
+        )
     assert len(readers) > 1
     codes = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    found, moved = (numpy(model.decoder(z)) for z in (codes, codes + np.float32([bins, 0, 0, 0, 0])))
+    found, moved = (
+        numpy(model.decoder(z)) for z in (codes, codes + np.float32([bins, 0, 0, 0, 0]))
+    )
     there, here = slice(max(bins, 0), 16 + min(bins, 0)), slice(max(-bins, 0), 16 + min(-bins, 0))
     np.testing.assert_allclose(moved[..., there], found[..., here], atol=1e-4)
     assert np.abs(moved - found).max() > 0.05
@@ -580,28 +619,42 @@ def test_a_latent_that_only_shifts_moves_the_picture_along_the_bins(bins):
 # Mistakes
 
 
-@pytest.mark.parametrize("architecture, changes, line", [
-    ("dense", dict(architecture="deep"), "architecture: 'deep' is none of dense, "),
-    ("dense", dict(objective="gamma"), "objective: 'gamma' is none of beta, capacity"),
-    ("dense", dict(likelihood="laplace"), "likelihood: 'laplace'"),
-    ("dense", dict(kl="max"), "kl: 'max' is none of sum, mean"),
-    ("dense", dict(domain="wave"), "domain: 'wave'"),
-    ("dense", dict(domain="mel"), "architecture: 'dense' does not fit domain 'mel'"),
-    ("utterance", dict(domain="image"), "architecture: 'utterance' does not fit"),
-    ("dense", dict(shape=(30,)), r"shape: \(30,\) must be two numbers"),
-    ("utterance", dict(shape=(20, 8)), "shape: 20 frames must be a multiple of 8"),
-    ("utterance", dict(shape=(20, 8), phones=3), "shape: 20 frames must be a multiple of 8"),
-    ("shift", dict(shape=(2, 3)), "bins: 3 must be at least 4"),
-    ("dense", dict(phones=3), "phones: 3 must be 0 for images"),
-    ("dense", dict(low=1.0), "low: 1.0 must be below high: 1.0"),
-    ("dense", dict(sigma=0.0), "sigma: 0.0 must be above 0"),
-    ("dense", dict(dropout=1.0), "dropout: 1.0 must be below 1"),
-    ("dense", dict(width=1), "width: 1 must be at least 2"),
-    ("dense", dict(latents=0), "latents: 0 must be at least 2"),
-    *[("dense", {name: -1}, f"{name}: -1 must be at least 0") for name in (
-        "beta", "beta_start", "gamma", "capacity_nats", "anneal_steps", "free_nats", "dropout", "seed")],
-    ("utterance", dict(phones=-1), "phones: -1 must be at least 0"),
-])
+@pytest.mark.parametrize(
+    "architecture, changes, line",
+    [
+        ("dense", dict(architecture="deep"), "architecture: 'deep' is none of dense, "),
+        ("dense", dict(objective="gamma"), "objective: 'gamma' is none of beta, capacity"),
+        ("dense", dict(likelihood="laplace"), "likelihood: 'laplace'"),
+        ("dense", dict(kl="max"), "kl: 'max' is none of sum, mean"),
+        ("dense", dict(domain="wave"), "domain: 'wave'"),
+        ("dense", dict(domain="mel"), "architecture: 'dense' does not fit domain 'mel'"),
+        ("utterance", dict(domain="image"), "architecture: 'utterance' does not fit"),
+        ("dense", dict(shape=(30,)), r"shape: \(30,\) must be two numbers"),
+        ("utterance", dict(shape=(20, 8)), "shape: 20 frames must be a multiple of 8"),
+        ("utterance", dict(shape=(20, 8), phones=3), "shape: 20 frames must be a multiple of 8"),
+        ("shift", dict(shape=(2, 3)), "bins: 3 must be at least 4"),
+        ("dense", dict(phones=3), "phones: 3 must be 0 for images"),
+        ("dense", dict(low=1.0), "low: 1.0 must be below high: 1.0"),
+        ("dense", dict(sigma=0.0), "sigma: 0.0 must be above 0"),
+        ("dense", dict(dropout=1.0), "dropout: 1.0 must be below 1"),
+        ("dense", dict(width=1), "width: 1 must be at least 2"),
+        ("dense", dict(latents=0), "latents: 0 must be at least 2"),
+        *[
+            ("dense", {name: -1}, f"{name}: -1 must be at least 0")
+            for name in (
+                "beta",
+                "beta_start",
+                "gamma",
+                "capacity_nats",
+                "anneal_steps",
+                "free_nats",
+                "dropout",
+                "seed",
+            )
+        ],
+        ("utterance", dict(phones=-1), "phones: -1 must be at least 0"),
+    ],
+)
 def test_a_wrong_argument_is_named_in_one_line(architecture, changes, line):
     with pytest.raises(ValueError, match=line) as caught:
         vae(**{"architecture": architecture, **TINY[architecture], **changes})

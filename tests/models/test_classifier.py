@@ -16,11 +16,16 @@ MEL = dict(shape=(16, 8), low=LOW, high=HIGH)
 WAVE = dict(shape=(1024,), low=-1.0, high=1.0)
 SHAPES = {"mel": MEL, "wave": WAVE}
 TINY = {  # width, depth
-    ("mel", "cnn"): (4, 1), ("mel", "wavenet"): (4, 3), ("mel", "lstm"): (4, 2),
-    ("wave", "wavenet"): (8, 3), ("wave", "lstm"): (8, 2),
+    ("mel", "cnn"): (4, 1),
+    ("mel", "wavenet"): (4, 3),
+    ("mel", "lstm"): (4, 2),
+    ("wave", "wavenet"): (8, 3),
+    ("wave", "lstm"): (8, 2),
 }
 every_architecture = pytest.mark.parametrize(("domain", "architecture"), ARCHITECTURES)
-every_domain = pytest.mark.parametrize(("domain", "architecture"), [("mel", "cnn"), ("wave", "wavenet")])
+every_domain = pytest.mark.parametrize(
+    ("domain", "architecture"), [("mel", "cnn"), ("wave", "wavenet")]
+)
 
 
 def classifier(domain="mel", architecture="cnn", rate=None, jit=False, **changes):
@@ -73,13 +78,18 @@ def affine(*sizes):
 
 
 def wavenet(inputs, depth, residual, gate, skip):
-    return affine((inputs, residual), *depth * [(2 * residual, 2 * gate), (gate, skip)],
-                  *(depth - 1) * [(gate, residual)])
+    return affine(
+        (inputs, residual),
+        *depth * [(2 * residual, 2 * gate), (gate, skip)],
+        *(depth - 1) * [(gate, residual)],
+    )
 
 
 def lstms(inputs, depth, width):
     """Both ways; the four gates of each read the inputs and the own cells."""
-    return sum(2 * 4 * affine((size + width, width)) for size in [inputs] + (depth - 1) * [2 * width])
+    return sum(
+        2 * 4 * affine((size + width, width)) for size in [inputs] + (depth - 1) * [2 * width]
+    )
 
 
 def normalised(*channels):
@@ -89,16 +99,18 @@ def normalised(*channels):
 
 PAPER = {
     "paper": affine((121, 64), (9 * 64, 128), (9 * 128, 256), (9 * 256, 512), (512, 4))
-             + normalised(64, 128, 256, 512),
+    + normalised(64, 128, 256, 512),
     "paper-mel-wavenet": 2 * wavenet(80, 5, 16, 8, 16)
-                         + affine((3 * 32, 32), (3 * 32, 64), (3 * 64, 128), (128, 4))
-                         + normalised(32, 64, 128),
+    + affine((3 * 32, 32), (3 * 32, 64), (3 * 64, 128), (128, 4))
+    + normalised(32, 64, 128),
     "paper-mel-lstm": lstms(80, 5, 128) + affine((256, 4)),
     "paper-wave-wavenet": 2 * wavenet(1, 20, 16, 4, 8)
-                          + affine((9 * 16, 32), (9 * 32, 64), (9 * 64, 128), (128, 4))
-                          + normalised(32, 64, 128),
-    "paper-wave-lstm": affine((9, 32), (9 * 32, 64), (9 * 64, 128)) + normalised(32, 64, 128)
-                       + lstms(128, 5, 256) + affine((512, 4)),
+    + affine((9 * 16, 32), (9 * 32, 64), (9 * 64, 128), (128, 4))
+    + normalised(32, 64, 128),
+    "paper-wave-lstm": affine((9, 32), (9 * 32, 64), (9 * 64, 128))
+    + normalised(32, 64, 128)
+    + lstms(128, 5, 256)
+    + affine((512, 4)),
 }
 
 
@@ -129,7 +141,7 @@ def pooled(x, size):
     for axis in range(1, x.ndim - 1):
         count = x.shape[axis] // size
         x = x.take(range(count * size), axis)
-        x = x.reshape(*x.shape[:axis], count, size, *x.shape[axis + 1:]).max(axis + 1)
+        x = x.reshape(*x.shape[:axis], count, size, *x.shape[axis + 1 :]).max(axis + 1)
     return x
 
 
@@ -139,6 +151,7 @@ def sigmoid(x):
 
 def gated(x, layer):
     """Section 2.4 of the WaveNet paper, the taps of each layer 1, 2, 4 ... apart."""
+
     def dense(x, layer):
         return x @ numpy(layer.kernel) + numpy(layer.bias)
 
@@ -183,13 +196,17 @@ def reference(model, items):
             x, ways = pooled(convolved(x, numpy(layer.kernel), numpy(layer.bias)), pool), []
         elif isinstance(layer, layers.BatchNormalization):
             mean, variance = numpy(layer.moving_mean), numpy(layer.moving_variance)
-            x = (x - mean) / np.sqrt(variance + layer.epsilon) * numpy(layer.gamma) + numpy(layer.beta)
+            x = (x - mean) / np.sqrt(variance + layer.epsilon) * numpy(layer.gamma) + numpy(
+                layer.beta
+            )
             x = np.maximum(x, 0)
         elif isinstance(layer, layers.Bidirectional):
             back = recurrent(x[:, ::-1], layer.backward_layer.cell)[:, ::-1]
             x = np.concatenate([recurrent(x, layer.forward_layer.cell), back], axis=-1)
         elif isinstance(layer, layers.Dense):
-            x = x.reshape(len(x), -1, x.shape[-1]).mean(axis=1) @ numpy(layer.kernel) + numpy(layer.bias)
+            x = x.reshape(len(x), -1, x.shape[-1]).mean(axis=1) @ numpy(layer.kernel) + numpy(
+                layer.bias
+            )
     return x
 
 
@@ -216,13 +233,29 @@ def test_logits_are_those_of_call_and_the_embedding_is_what_they_are_made_of():
 def test_call_holds_every_activation_at_its_shape(domain, architecture):
     shapes = {
         ("mel", "cnn"): {"block_0": (2, 8, 4, 4), "block_1": (2, 4, 2, 8), "embedding": (2, 8)},
-        ("mel", "wavenet"): {"wavenet": (2, 16, 8), "block_0": (2, 8, 8), "block_1": (2, 4, 16),
-                             "block_2": (2, 2, 32), "embedding": (2, 32)},
+        ("mel", "wavenet"): {
+            "wavenet": (2, 16, 8),
+            "block_0": (2, 8, 8),
+            "block_1": (2, 4, 16),
+            "block_2": (2, 2, 32),
+            "embedding": (2, 32),
+        },
         ("mel", "lstm"): {"lstm_0": (2, 16, 8), "lstm_1": (2, 16, 8), "embedding": (2, 8)},
-        ("wave", "wavenet"): {"wavenet": (2, 1024, 8), "block_0": (2, 128, 16),
-                              "block_1": (2, 16, 32), "block_2": (2, 2, 64), "embedding": (2, 64)},
-        ("wave", "lstm"): {"block_0": (2, 128, 1), "block_1": (2, 16, 2), "block_2": (2, 2, 4),
-                           "lstm_0": (2, 2, 16), "lstm_1": (2, 2, 16), "embedding": (2, 16)},
+        ("wave", "wavenet"): {
+            "wavenet": (2, 1024, 8),
+            "block_0": (2, 128, 16),
+            "block_1": (2, 16, 32),
+            "block_2": (2, 2, 64),
+            "embedding": (2, 64),
+        },
+        ("wave", "lstm"): {
+            "block_0": (2, 128, 1),
+            "block_1": (2, 16, 2),
+            "block_2": (2, 2, 4),
+            "lstm_0": (2, 2, 16),
+            "lstm_1": (2, 2, 16),
+            "embedding": (2, 16),
+        },
     }[domain, architecture] | {"logits": (2, 3), "probabilities": (2, 3)}
     outputs = classifier(domain, architecture, labels=3)(speech(2, domain=domain))
     assert {name: tuple(value.shape) for name, value in outputs.items()} == shapes
@@ -242,7 +275,8 @@ def test_probabilities_are_those_of_call_for_crops_of_any_length(domain, archite
         np.testing.assert_allclose(found, numpy(called["probabilities"]), atol=1e-5)
         logits = numpy(called["logits"]).astype("float64")
         np.testing.assert_allclose(
-            found, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-5)
+            found, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-5
+        )
 
 
 def test_certain_logits_are_probabilities_without_overflow():
@@ -270,10 +304,15 @@ def test_mels_beyond_the_bounds_are_clipped_to_them():
     np.testing.assert_allclose(image, [[0, 0.5, 1, 1, 0]], atol=1e-6)
 
 
-@pytest.mark.parametrize(("domain", "architecture", "name", "reach"), [
-    ("mel", "wavenet", "wavenet", 7), ("mel", "lstm", "lstm_0", 16),
-    ("wave", "wavenet", "wavenet", 7), ("wave", "lstm", "lstm_0", 16),
-])
+@pytest.mark.parametrize(
+    ("domain", "architecture", "name", "reach"),
+    [
+        ("mel", "wavenet", "wavenet", 7),
+        ("mel", "lstm", "lstm_0", 16),
+        ("wave", "wavenet", "wavenet", 7),
+        ("wave", "lstm", "lstm_0", 16),
+    ],
+)
 def test_outputs_depend_on_both_directions_of_time(domain, architecture, name, reach):
     # A change in the middle changes the outputs on both sides, within the receptive field.
     model = drawn(classifier(domain, architecture))
@@ -295,6 +334,7 @@ def test_outputs_depend_on_both_directions_of_time(domain, architecture, name, r
 @pytest.fixture(scope="module")
 def trained():
     """A model of each architecture after 20 steps: trained once, for the tests that only listen."""
+
     def model(domain, architecture):
         if (domain, architecture) not in made:
             own = made[domain, architecture] = classifier(domain, architecture, rate=0.01, jit=True)
@@ -333,7 +373,9 @@ def test_a_saved_model_resumes_training_with_the_same_augmentation(tmp_path):
     model.save(tmp_path / "classifier.keras")
     again = keras.saving.load_model(tmp_path / "classifier.keras")
     model.reset_metrics()
-    want, got = (m.train_on_batch(speech(8, seed=1), return_dict=True)["loss"] for m in (model, again))
+    want, got = (
+        m.train_on_batch(speech(8, seed=1), return_dict=True)["loss"] for m in (model, again)
+    )
     assert got == pytest.approx(want, abs=1e-6)
 
 
@@ -342,7 +384,8 @@ def test_evaluation_is_of_whole_batches_in_inference_mode(trained):
     found = model.probabilities(fresh["mel"])
     logs = model.test_on_batch(fresh, return_dict=True)
     assert logs["accuracy"] == pytest.approx(
-        np.mean(found.argmax(axis=1) == fresh["emotion"]), abs=1e-6)
+        np.mean(found.argmax(axis=1) == fresh["emotion"]), abs=1e-6
+    )
     loss = -np.log(found[np.arange(64), fresh["emotion"]]).mean()
     assert logs["loss"] == pytest.approx(loss, rel=1e-3, abs=1e-5)
 
@@ -364,7 +407,8 @@ def test_another_label_can_be_classified():
     batch["gender"] = np.array([0, 1, 2, 2], "int32")
     want = losses.label_cross_entropy(model.logits(batch["mel"]), batch["gender"])
     assert model.test_on_batch(batch, return_dict=True)["loss"] == pytest.approx(
-        float(numpy(want)), rel=1e-5)
+        float(numpy(want)), rel=1e-5
+    )
 
 
 def test_evaluation_changes_nothing():
@@ -384,11 +428,17 @@ def test_augmentation_changes_training_and_nothing_else(change):
     plain, augmented = (classifier(rate=0.01, **each) for each in ({}, change))
     batch = speech(8)
     np.testing.assert_array_equal(
-        plain.probabilities(batch["mel"]), augmented.probabilities(batch["mel"]))
-    tested, trained = zip(*[
-        (model.test_on_batch(batch, return_dict=True)["loss"],
-         model.reset_metrics() or model.train_on_batch(batch, return_dict=True)["loss"])
-        for model in (plain, augmented)])
+        plain.probabilities(batch["mel"]), augmented.probabilities(batch["mel"])
+    )
+    tested, trained = zip(
+        *[
+            (
+                model.test_on_batch(batch, return_dict=True)["loss"],
+                model.reset_metrics() or model.train_on_batch(batch, return_dict=True)["loss"],
+            )
+            for model in (plain, augmented)
+        ]
+    )
     assert tested[0] == tested[1]
     assert trained[0] != pytest.approx(trained[1], abs=1e-4)
 
@@ -406,7 +456,9 @@ def thirds(shares):
     """Whether a third of 300 shares is 0, a third 1, and the rest in between."""
     assert -1e-5 < shares.min() and shares.max() < 1 + 1e-5
     # 100 of each are expected, with a standard deviation of 8.2.
-    return all(abs(count - 100) < 5 * 8.2 for count in (np.sum(shares < 1e-5), np.sum(shares > 1 - 1e-5)))
+    return all(
+        abs(count - 100) < 5 * 8.2 for count in (np.sum(shares < 1e-5), np.sum(shares > 1 - 1e-5))
+    )
 
 
 def test_blur_changes_a_third_of_the_clips_a_third_in_part_and_a_third_not():
@@ -422,7 +474,9 @@ def test_blur_changes_a_third_of_the_clips_a_third_in_part_and_a_third_not():
 
 def test_mels_are_blurred_along_time_and_bands():
     model = classifier(wear=0.0)
-    along = np.where(np.arange(16) % 2, -1.0, 1.0).astype("float32")[:, None] * np.ones((16, 16), "float32")
+    along = np.where(np.arange(16) % 2, -1.0, 1.0).astype("float32")[:, None] * np.ones(
+        (16, 16), "float32"
+    )
     for mel in (along, along.T):
         augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(np.stack(60 * [mel]))))
         inside = (augmented * mel)[:, 4:-4, 4:-4]
@@ -490,19 +544,25 @@ def test_a_training_is_repeated_by_its_seed_which_draws_the_augmentation():
 # Arguments
 
 
-@pytest.mark.parametrize("changes, field", [
-    (dict(domain="smell"), "domain 'smell'"),
-    (dict(domain="wave", shape=(1024,)), "architecture: 'cnn' on domain 'wave' is none of cnn on mel"),
-    (dict(architecture="transformer"), "architecture: 'transformer'"),
-    (dict(condition=""), "condition"),
-    (dict(labels=1), "labels: 1"),
-    (dict(low=2.0, high=2.0), "low: 2.0 must be below high"),
-    (dict(width=3), "width: 3"),
-    (dict(depth=0), "depth: 0"),
-    (dict(wear=-0.1), "wear: -0.1"),
-    (dict(warp=-0.1), "warp: -0.1"),
-    (dict(seed=-1), "seed: -1"),
-])
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        (dict(domain="smell"), "domain 'smell'"),
+        (
+            dict(domain="wave", shape=(1024,)),
+            "architecture: 'cnn' on domain 'wave' is none of cnn on mel",
+        ),
+        (dict(architecture="transformer"), "architecture: 'transformer'"),
+        (dict(condition=""), "condition"),
+        (dict(labels=1), "labels: 1"),
+        (dict(low=2.0, high=2.0), "low: 2.0 must be below high"),
+        (dict(width=3), "width: 3"),
+        (dict(depth=0), "depth: 0"),
+        (dict(wear=-0.1), "wear: -0.1"),
+        (dict(warp=-0.1), "warp: -0.1"),
+        (dict(seed=-1), "seed: -1"),
+    ],
+)
 def test_a_wrong_argument_is_named(changes, field):
     with pytest.raises(ValueError, match=field):
         Classifier(**{**MEL, "labels": 2, **changes})
@@ -514,11 +574,18 @@ def test_the_smallest_width_makes_every_architecture(domain, architecture):
     assert np.isfinite(model.probabilities(speech(2, domain=domain)[domain])).all()
 
 
-@pytest.mark.parametrize(("domain", "architecture", "shape"), [
-    ("mel", "cnn", (15, 80)), ("mel", "cnn", (80, 15)), ("mel", "wavenet", (7, 80)),
-    ("mel", "cnn", (512,)), ("wave", "wavenet", (511,)), ("wave", "lstm", (511,)),
-    ("wave", "lstm", (512, 80)),
-])
+@pytest.mark.parametrize(
+    ("domain", "architecture", "shape"),
+    [
+        ("mel", "cnn", (15, 80)),
+        ("mel", "cnn", (80, 15)),
+        ("mel", "wavenet", (7, 80)),
+        ("mel", "cnn", (512,)),
+        ("wave", "wavenet", (511,)),
+        ("wave", "lstm", (511,)),
+        ("wave", "lstm", (512, 80)),
+    ],
+)
 def test_a_crop_of_which_the_pooling_leaves_nothing_is_refused(domain, architecture, shape):
     with pytest.raises(ValueError, match="shape: "):
         classifier(domain, architecture, shape=shape, depth=3)

@@ -1,4 +1,6 @@
-"""What holds for every model, in its variant `tiny`: its config, its file, a step in each precision."""
+"""What holds for every model, in its variant `tiny`: its config, its file, a step in each
+precision.
+"""
 
 import inspect
 import types
@@ -23,7 +25,8 @@ def made(name, precision="float32"):
     config = configs.configuration(name, "tiny")
     group, data, spec = config["model"], config["data"], audio.Spec(**config["audio"])
     source = types.SimpleNamespace(
-        labels=LABELS, crop_frames=data["crop_frames"], per_speaker=data.get("per_speaker", 0))
+        labels=LABELS, crop_frames=data["crop_frames"], per_speaker=data.get("per_speaker", 0)
+    )
     condition = group.get("condition", "")
     group |= MODELS[name].from_data(group, Facts.of(source, spec, condition))
     keras.utils.set_random_seed(0)
@@ -38,7 +41,8 @@ def made(name, precision="float32"):
         "mel": rng.uniform(spec.low, spec.high, (size, frames, spec.mels)).astype("float32"),
         "wave": rng.uniform(-0.5, 0.5, (size, spec.samples(frames))).astype("float32"),
         "mask": np.ones((size, frames), "float32"),
-        "phone": rng.integers(0, 4, (size, frames)).astype("int32")}
+        "phone": rng.integers(0, 4, (size, frames)).astype("int32"),
+    }
     batch = {array: arrays[array] for array in MODELS[name].arrays(group)}
     if condition:
         batch[condition] = rng.integers(0, 4, size).astype("int32")
@@ -78,11 +82,16 @@ def test_every_parameter_is_in_one_group(name):
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_a_step_changes_every_group_and_its_terms_are_finite(name, precision):
     model, batch = made(name, precision)
-    before = {group: [np.array(v) for v in variables] for group, variables in model.parameter_groups().items()}
+    before = {
+        group: [np.array(v) for v in variables]
+        for group, variables in model.parameter_groups().items()
+    }
     terms = compiled(model).train_on_batch(batch, return_dict=True)
     assert set(model.terms) <= set(terms) and all(np.isfinite(terms[term]) for term in model.terms)
     for group, variables in model.parameter_groups().items():
-        assert any(np.any(np.array(v) != old) for v, old in zip(variables, before[group], strict=True)), group
+        assert any(
+            np.any(np.array(v) != old) for v, old in zip(variables, before[group], strict=True)
+        ), group
 
 
 @each

@@ -17,8 +17,10 @@ def encoder(rate=None, **changes):
     keras.utils.set_random_seed(2)
     model = SpeakerEncoder(**values | changes)
     if rate:
-        model.compile(OptimizerGroup({"encoder": keras.optimizers.Adam(rate)}),
-                      jit_compile=backend.BACKEND == "jax")
+        model.compile(
+            OptimizerGroup({"encoder": keras.optimizers.Adam(rate)}),
+            jit_compile=backend.BACKEND == "jax",
+        )
     return model
 
 
@@ -26,7 +28,11 @@ def clips(speakers=3, each=2, time=6, seed=0):
     """Clips of speakers who differ in the mean of their bands."""
     rng = np.random.default_rng(seed)
     voices = np.random.default_rng(9).normal(-4, 3, (speakers, 1, 1, MELS))
-    return (voices + rng.normal(0, 0.3, (speakers, each, time, MELS))).reshape(-1, time, MELS).astype("float32")
+    return (
+        (voices + rng.normal(0, 0.3, (speakers, each, time, MELS)))
+        .reshape(-1, time, MELS)
+        .astype("float32")
+    )
 
 
 def numpy(tensor):
@@ -56,7 +62,9 @@ def test_similarities_are_cosines_with_means_that_leave_the_own_clip_out():
         for k in range(2):
             members = [j for j in range(3 * k, 3 * k + 3) if j != i]
             mean = points[members].mean(axis=0)
-            np.testing.assert_allclose(numpy(found)[i, k], points[i] @ mean / np.linalg.norm(mean), atol=1e-5)
+            np.testing.assert_allclose(
+                numpy(found)[i, k], points[i] @ mean / np.linalg.norm(mean), atol=1e-5
+            )
 
 
 def test_the_loss_is_the_cross_entropy_of_scaled_cosines():
@@ -67,8 +75,12 @@ def test_the_loss_is_the_cross_entropy_of_scaled_cosines():
     logits = 10 * cosines - 5
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     own = np.repeat(np.arange(3), 2)
-    np.testing.assert_allclose(float(numpy(loss)), -np.log(odds[np.arange(6), own]).mean(), rtol=1e-4)
-    np.testing.assert_allclose(float(numpy(terms["accuracy"])), np.mean(logits.argmax(axis=1) == own))
+    np.testing.assert_allclose(
+        float(numpy(loss)), -np.log(odds[np.arange(6), own]).mean(), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        float(numpy(terms["accuracy"])), np.mean(logits.argmax(axis=1) == own)
+    )
 
 
 def test_training_separates_the_speakers():
@@ -89,9 +101,14 @@ def test_training_clips_differ_in_loudness_and_noise_and_others_do_not():
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize(("changes", "line"), [
-    (dict(per_speaker=1), "per_speaker: 1 must be at least 2"),
-    (dict(depth=0), "depth: 0 must be at least 1"), (dict(wear=-1.0), "wear: -1.0 must be at least 0")])
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (dict(per_speaker=1), "per_speaker: 1 must be at least 2"),
+        (dict(depth=0), "depth: 0 must be at least 1"),
+        (dict(wear=-1.0), "wear: -1.0 must be at least 0"),
+    ],
+)
 def test_a_wrong_argument_is_named(changes, line):
     with pytest.raises(ValueError, match=line):
         encoder(**changes)

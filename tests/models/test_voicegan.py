@@ -16,13 +16,24 @@ every_domain = pytest.mark.parametrize("domain", DOMAINS)
 
 
 def gan(compiled=True, rate=1e-3, **changes):
-    values = dict(shape=(32, 16), low=-10.0, high=2.0, labels=LABELS, condition="emotion",
-                  noise=8, width=4, n_critic=2, seed=0)
+    values = dict(
+        shape=(32, 16),
+        low=-10.0,
+        high=2.0,
+        labels=LABELS,
+        condition="emotion",
+        noise=8,
+        width=4,
+        n_critic=2,
+        seed=0,
+    )
     keras.utils.set_random_seed(1)
     model = VoiceGAN(**{**values, **changes})
     if compiled:
-        adam = {name: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9)
-                for name in model.parameter_groups()}
+        adam = {
+            name: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.9)
+            for name in model.parameter_groups()
+        }
         model.compile(OptimizerGroup(adam), jit_compile=backend.BACKEND == "jax")
     return model
 
@@ -58,10 +69,18 @@ def test_call_holds_every_activation_at_its_shape():
     out = model({"noise": model.noise(2), "label": np.array([0, 2])})
     shapes = {name: tuple(value.shape) for name, value in out.items()}
     assert shapes == {
-        "up_0": (2, 2, 1, 32), "up_1": (2, 4, 2, 16), "up_2": (2, 8, 4, 8), "up_3": (2, 16, 8, 4),
-        "image": (2, 32, 16), "mel": (2, 32, 16),
-        "down_0": (2, 16, 8, 4), "down_1": (2, 8, 4, 8), "down_2": (2, 4, 2, 16),
-        "down_3": (2, 2, 1, 32), "value": (2,), "logits": (2, LABELS),
+        "up_0": (2, 2, 1, 32),
+        "up_1": (2, 4, 2, 16),
+        "up_2": (2, 8, 4, 8),
+        "up_3": (2, 16, 8, 4),
+        "image": (2, 32, 16),
+        "mel": (2, 32, 16),
+        "down_0": (2, 16, 8, 4),
+        "down_1": (2, 8, 4, 8),
+        "down_2": (2, 4, 2, 16),
+        "down_3": (2, 2, 1, 32),
+        "value": (2,),
+        "logits": (2, LABELS),
     }
 
 
@@ -70,11 +89,14 @@ def affine(*sizes):
     return sum(summed * outputs + outputs for summed, outputs in sizes)
 
 
-@pytest.mark.parametrize("samples, channels, labels", [
-    (16_384, (1024, 512, 256, 128, 64), 0),
-    (16_384, (1024, 512, 256, 128, 64), 4),
-    (32_768, (2048, 1024, 512, 256, 128, 64), 4),
-])
+@pytest.mark.parametrize(
+    "samples, channels, labels",
+    [
+        (16_384, (1024, 512, 256, 128, 64), 0),
+        (16_384, (1024, 512, 256, 128, 64), 4),
+        (32_768, (2048, 1024, 512, 256, 128, 64), 4),
+    ],
+)
 def test_the_published_sizes_of_waves_have_their_parameters(samples, channels, labels):
     generator = wave_generator(100, labels, (samples,), 64)
     convolutions = [(25 * c, d) for c, d in zip(channels, (*channels[1:], 1))]
@@ -84,28 +106,50 @@ def test_the_published_sizes_of_waves_have_their_parameters(samples, channels, l
     assert critic.count_params() == affine(*convolutions, (16 * channels[0], 1 + labels))
 
 
-@pytest.mark.parametrize("samples, more", [
-    (16_384, {"down_0": (2, 4096, 2), "down_4": (2, 16, 32)}),
-    (32_768, {"up_5": (2, 16_384, 2), "down_0": (2, 8192, 2), "down_4": (2, 32, 32),
-              "down_5": (2, 16, 64)}),
-])
+@pytest.mark.parametrize(
+    "samples, more",
+    [
+        (16_384, {"down_0": (2, 4096, 2), "down_4": (2, 16, 32)}),
+        (
+            32_768,
+            {
+                "up_5": (2, 16_384, 2),
+                "down_0": (2, 8192, 2),
+                "down_4": (2, 32, 32),
+                "down_5": (2, 16, 64),
+            },
+        ),
+    ],
+)
 def test_call_holds_every_activation_of_a_wave_at_its_shape(samples, more):
     model = gan(compiled=False, **{**WAVE, "shape": (samples,), "width": 2})
     out = model({"noise": model.noise(2), "label": np.array([0, 2])})
     shapes = {name: tuple(value.shape) for name, value in out.items()}
     k, long = samples // 16_384, samples // 4
     assert shapes == {
-        "up_0": (2, 16, 32 * k), "up_1": (2, 64, 16 * k), "up_2": (2, 256, 8 * k),
-        "up_3": (2, 1024, 4 * k), "up_4": (2, 4096, 2 * k),
-        "image": (2, samples), "wave": (2, samples),
-        "down_1": (2, long // 4, 4), "down_2": (2, long // 16, 8), "down_3": (2, long // 64, 16),
-        "value": (2,), "logits": (2, LABELS), **more,
+        "up_0": (2, 16, 32 * k),
+        "up_1": (2, 64, 16 * k),
+        "up_2": (2, 256, 8 * k),
+        "up_3": (2, 1024, 4 * k),
+        "up_4": (2, 4096, 2 * k),
+        "image": (2, samples),
+        "wave": (2, samples),
+        "down_1": (2, long // 4, 4),
+        "down_2": (2, long // 16, 8),
+        "down_3": (2, long // 64, 16),
+        "value": (2,),
+        "logits": (2, LABELS),
+        **more,
     }
 
 
-@pytest.mark.parametrize("samples, last, stride, first", [
-    (16_384, "up_4", 4, 10), (32_768, "up_5", 2, 11),
-])
+@pytest.mark.parametrize(
+    "samples, last, stride, first",
+    [
+        (16_384, "up_4", 4, 10),
+        (32_768, "up_5", 2, 11),
+    ],
+)
 def test_transposed_convolutions_of_waves_are_cut_alike_on_every_backend(
     samples, last, stride, first
 ):
@@ -134,7 +178,8 @@ def test_a_wave_is_the_image_itself_and_stays_in_full_scale():
     np.testing.assert_allclose(decoded, wave, atol=1e-5)
     real = np.linspace(-1, 1, 16_384, dtype="float32")[None]
     np.testing.assert_allclose(
-        ops.convert_to_numpy(model._image({"wave": 1.5 * real})), np.clip(1.5 * real, -1, 1),
+        ops.convert_to_numpy(model._image({"wave": 1.5 * real})),
+        np.clip(1.5 * real, -1, 1),
         atol=1e-6,
     )
 
@@ -167,7 +212,10 @@ def test_a_checkpoint_keeps_the_state_of_the_shuffles(tmp_path):
 
 def test_mel_is_the_image_between_the_bounds():
     model = gan(compiled=False)
-    out = {k: ops.convert_to_numpy(v) for k, v in model({"noise": model.noise(2), "label": np.array([0, 1])}).items()}
+    out = {
+        k: ops.convert_to_numpy(v)
+        for k, v in model({"noise": model.noise(2), "label": np.array([0, 1])}).items()
+    }
     np.testing.assert_allclose(out["mel"], -10 + 12 * out["image"], rtol=1e-5)
     assert out["image"].min() >= 0 and out["image"].max() <= 1
 
@@ -301,16 +349,19 @@ def test_saving_keeps_what_is_generated(tmp_path, domain):
     assert again.get_config() == model.get_config()
 
 
-@pytest.mark.parametrize("changes, field", [
-    (dict(domain="smell"), "domain"),
-    (dict(shape=(30, 16)), "shape"),
-    (dict(shape=(16_384,)), "shape"),
-    ({**WAVE, "shape": (20_000,)}, "shape: 20000 samples must be 16,384 or 32,768"),
-    ({**WAVE, "shape": (160, 80)}, "shape"),
-    (dict(labels=0), "condition"),
-    (dict(low=2.0, high=1.0), "low"),
-    (dict(n_critic=0), "n_critic"),
-])
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        (dict(domain="smell"), "domain"),
+        (dict(shape=(30, 16)), "shape"),
+        (dict(shape=(16_384,)), "shape"),
+        ({**WAVE, "shape": (20_000,)}, "shape: 20000 samples must be 16,384 or 32,768"),
+        ({**WAVE, "shape": (160, 80)}, "shape"),
+        (dict(labels=0), "condition"),
+        (dict(low=2.0, high=1.0), "low"),
+        (dict(n_critic=0), "n_critic"),
+    ],
+)
 def test_a_wrong_argument_is_named(changes, field):
     with pytest.raises(ValueError, match=field):
         gan(compiled=False, **changes)

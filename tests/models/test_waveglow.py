@@ -13,10 +13,19 @@ pytestmark = pytest.mark.backend
 
 MELS, HOP = 5, 32
 SMALL = dict(mels=MELS, hop=HOP, width=4, flows=4, early_every=2, depth=2, dequantise=False)
-WHITE = dict(prewhiten=True, bands=audio.band_powers(
-    audio.Spec(sample_rate_hz=8000, fft=64, window=64, hop=HOP, mels=MELS, fmax_hz=4000.0)))
-PUBLISHED = {512: (268_294_760, 267_999_848), 256: (87_879_272, 87_731_816), 128: (34_830_440, 34_756_712),
-             64: (17_595_752, 17_558_888), 32: (11_300_840, 11_282_408)}
+WHITE = dict(
+    prewhiten=True,
+    bands=audio.band_powers(
+        audio.Spec(sample_rate_hz=8000, fft=64, window=64, hop=HOP, mels=MELS, fmax_hz=4000.0)
+    ),
+)
+PUBLISHED = {
+    512: (268_294_760, 267_999_848),
+    256: (87_879_272, 87_731_816),
+    128: (34_830_440, 34_756_712),
+    64: (17_595_752, 17_558_888),
+    32: (11_300_840, 11_282_408),
+}
 
 
 def numpy(tensor):
@@ -41,8 +50,10 @@ def flow(settled=True, **changes):
 
 def sounds(model, frames=6, count=2, seed=1):
     rng = np.random.default_rng(seed)
-    return (np.float32(rng.normal(0, 0.1, (count, frames * model.hop))),
-            np.float32(rng.normal(-4, 2, (count, frames, model.mels))))
+    return (
+        np.float32(rng.normal(0, 0.1, (count, frames * model.hop))),
+        np.float32(rng.normal(-4, 2, (count, frames, model.mels))),
+    )
 
 
 @pytest.mark.parametrize("width", PUBLISHED)
@@ -62,20 +73,40 @@ def test_channels_leave_the_flow():
 # The flow
 
 
-@pytest.mark.parametrize("changes", [
-    {}, dict(alternate=True), dict(upsample_to="groups"), dict(hop=12, group=8), WHITE, WHITE | dict(group=24, early_size=4)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        dict(alternate=True),
+        dict(upsample_to="groups"),
+        dict(hop=12, group=8),
+        WHITE,
+        WHITE | dict(group=24, early_size=4),
+    ],
+)
 def test_the_flow_is_invertible(changes):
     model = flow(**changes)
     wave, mel = sounds(model)
     z = model.forward(tensor(wave), tensor(mel))["z"]
     assert z.shape == (2, wave.shape[1] // model.group, model.group)
     assert np.abs(numpy(z).reshape(wave.shape) - wave).max() > 0.1
-    np.testing.assert_allclose(numpy(model.inverse(z, tensor(mel), model.folded())), wave, atol=3e-5)
+    np.testing.assert_allclose(
+        numpy(model.inverse(z, tensor(mel), model.folded())), wave, atol=3e-5
+    )
 
 
-@pytest.mark.parametrize("changes", [
-    {}, dict(prewhiten=True, bands=audio.band_powers(
-        audio.Spec(sample_rate_hz=8000, fft=16, window=16, hop=8, mels=2, fmax_hz=4000.0)))])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        dict(
+            prewhiten=True,
+            bands=audio.band_powers(
+                audio.Spec(sample_rate_hz=8000, fft=16, window=16, hop=8, mels=2, fmax_hz=4000.0)
+            ),
+        ),
+    ],
+)
 def test_the_likelihood_is_that_of_a_change_of_variables(changes):
     model = flow(mels=2, hop=8, group=4, flows=3, early_every=2, **changes)
     wave, mel = sounds(model, frames=2, count=1)
@@ -95,10 +126,14 @@ def test_the_loss_of_a_new_flow_is_half_of_the_power_for_any_mel():
     model = flow(settled=False)
     wave, mel = sounds(model)
     for each in (mel, mel + 3):
-        loss, terms = model.loss_and_terms({"wave": tensor(wave), "mel": tensor(each)}, training=True)
+        loss, terms = model.loss_and_terms(
+            {"wave": tensor(wave), "mel": tensor(each)}, training=True
+        )
         assert float(loss) == pytest.approx(0.5 * np.mean(wave**2), rel=1e-4)
     assert float(terms["log_likelihood"]) == pytest.approx(-float(loss) - 0.9189, abs=1e-3)
-    assert float(terms["bits_per_sample"]) == pytest.approx(15 - float(terms["log_likelihood"]) / np.log(2), abs=1e-3)
+    assert float(terms["bits_per_sample"]) == pytest.approx(
+        15 - float(terms["log_likelihood"]) / np.log(2), abs=1e-3
+    )
 
 
 def test_noise_of_another_size_has_the_density_of_that_size():
@@ -120,12 +155,20 @@ def test_the_upsampler_is_a_transposed_convolution_whose_end_is_dropped():
     assert kernel.shape == (TAPS * HOP, MELS, MELS)
     expected = np.zeros((2, (6 + TAPS - 1) * HOP, MELS)) + bias
     for frame in range(6):
-        expected[:, frame * HOP : (frame + TAPS) * HOP] += np.einsum("koi,bi->bko", kernel, mel[:, frame])
+        expected[:, frame * HOP : (frame + TAPS) * HOP] += np.einsum(
+            "koi,bi->bko", kernel, mel[:, frame]
+        )
     steps = expected[:, : 6 * HOP]
     np.testing.assert_allclose(numpy(model.upsample.call(tensor(mel))), steps, atol=1e-5)
     conditions = numpy(model.conditions(tensor(mel)))
-    for band, sample in ((0, 0), (3, 5), (4, 7)):  # channel band * 8 + sample, as in published weights
-        np.testing.assert_allclose(conditions[:, :, band * 8 + sample], steps[:, sample::8, band], atol=1e-5)
+    for band, sample in (
+        (0, 0),
+        (3, 5),
+        (4, 7),
+    ):  # channel band * 8 + sample, as in published weights
+        np.testing.assert_allclose(
+            conditions[:, :, band * 8 + sample], steps[:, sample::8, band], atol=1e-5
+        )
 
 
 def test_what_leaves_first_comes_first():
@@ -146,8 +189,8 @@ def test_audio_does_not_depend_on_the_chunks(changes):
     mel = np.random.default_rng(2).normal(-4, 2, (90, MELS))
     whole, pieces = model.infer(mel, sigma=1.0), model.infer(mel, sigma=1.0, frames=11)
     assert whole.shape == (90 * HOP,) and whole.std() > 0.3
-    # Rounding goes with the loudest, which is 6 or, prewhitened, up to 1400: of 6 mels on each backend at most
-    # 2.6e-7 of it, some of the last bits.
+    # Rounding goes with the loudest, which is 6 or, prewhitened, up to 1400: of 6 mels on each
+    # backend at most 2.6e-7 of it, some of the last bits.
     np.testing.assert_allclose(pieces, whole, atol=3e-6 * np.abs(whole).max())
 
 
@@ -160,14 +203,18 @@ def test_audio_depends_on_the_receptive_field_only():
     z = np.random.default_rng(0).normal(size=(1, groups, 8))
     other = z.copy()
     other[:, middle] += 1
-    one, two = (numpy(model.inverse(tensor(each), tensor(mel), model.folded())) for each in (z, other))
+    one, two = (
+        numpy(model.inverse(tensor(each), tensor(mel), model.folded())) for each in (z, other)
+    )
     moved = np.flatnonzero(np.abs(one - two).reshape(groups, 8).max(axis=1) > 0)
     assert moved.max() - middle <= model.reach and middle - moved.min() <= model.reach
     assert moved.max() - middle > model.reach // 2  # and it is no idle bound
 
 
 @pytest.mark.parametrize("frames", [1, 7])
-@pytest.mark.parametrize("changes", [dict(hop=12), WHITE])  # two frames are three groups; or one block
+@pytest.mark.parametrize(
+    "changes", [dict(hop=12), WHITE]
+)  # two frames are three groups; or one block
 def test_mels_of_any_number_of_frames_have_audio(frames, changes):
     model = flow(**changes)
     mel = sounds(model, frames)[1]
@@ -193,7 +240,9 @@ def test_the_seed_is_the_noise_and_sigma_its_size():
     mel = sounds(model)[1][0]
     np.testing.assert_array_equal(model.infer(mel, seed=3), model.infer(mel, seed=3))
     assert np.abs(model.infer(mel, seed=3) - model.infer(mel, seed=4)).max() > 0.1
-    np.testing.assert_array_equal(model.infer(mel, sigma=0, seed=3), model.infer(mel, sigma=0, seed=4))
+    np.testing.assert_array_equal(
+        model.infer(mel, sigma=0, seed=3), model.infer(mel, sigma=0, seed=4)
+    )
 
 
 def test_audio_is_of_the_weights_as_they_are():
@@ -201,7 +250,9 @@ def test_audio_is_of_the_weights_as_they_are():
     mel = sounds(model)[1][0]
     before = model.infer(mel)
     model.flows[0].mixing.matrix.assign(2 * numpy(model.flows[0].mixing.matrix))
-    np.testing.assert_allclose(model.infer(mel), before / 2, rtol=1e-4, atol=1e-6)  # the last to be undone
+    np.testing.assert_allclose(
+        model.infer(mel), before / 2, rtol=1e-4, atol=1e-6
+    )  # the last to be undone
     model.flows[1].network.start.g.assign(3 * numpy(model.flows[1].network.start.g))
     assert np.abs(model.infer(mel) - before / 2).max() > 1e-3
 
@@ -217,7 +268,8 @@ def test_a_gradient_goes_through_to_the_mel(changes):
     model = flow(**changes)
     mel = sounds(model, frames=3)[1]
     loud = backend.input_value_and_grad(
-        lambda x: (ops.sum(ops.square(model.sounded(x, 0.5, 7))), ()), [model])
+        lambda x: (ops.sum(ops.square(model.sounded(x, 0.5, 7))), ()), [model]
+    )
     (value, _), gradient = loud(mel)
     gradient, step = numpy(gradient), 1e-2
     for place in ((0, 0, 1), (1, 2, 4)):
@@ -232,7 +284,9 @@ def test_a_gradient_goes_through_to_the_mel(changes):
 
 
 def compiled(model, rate=3e-3):
-    model.compile(OptimizerGroup({"flow": keras.optimizers.Adam(rate)}), jit_compile=backend.BACKEND == "jax")
+    model.compile(
+        OptimizerGroup({"flow": keras.optimizers.Adam(rate)}), jit_compile=backend.BACKEND == "jax"
+    )
     return model
 
 
@@ -241,14 +295,19 @@ def tones(model, seed=0):
     rng = np.random.default_rng(seed)
     levels = rng.uniform(-4, 0, (4, 6, 1))
     wave = rng.normal(size=(4, 6, model.hop)) * np.exp(levels)
-    return {"wave": np.float32(wave.reshape(4, -1)), "mel": np.float32(np.repeat(levels, model.mels, 2)),
-            "mask": np.ones((4, 6), np.float32)}
+    return {
+        "wave": np.float32(wave.reshape(4, -1)),
+        "mel": np.float32(np.repeat(levels, model.mels, 2)),
+        "mask": np.ones((4, 6), np.float32),
+    }
 
 
 def test_training_raises_the_likelihood():
     model = compiled(flow(settled=False, dequantise=True), 1e-2)
     batch = tones(model)
-    first, *_, last = (model.train_on_batch(batch, return_dict=True)["log_likelihood"] for _ in range(40))
+    first, *_, last = (
+        model.train_on_batch(batch, return_dict=True)["log_likelihood"] for _ in range(40)
+    )
     assert float(last) > float(first) + 0.3
 
 
@@ -260,13 +319,21 @@ def test_padding_does_not_count():
     padded = wave.copy()
     padded[1, 3 * HOP :] = 0
     cost = {}
-    for name, each in (("zeros", padded), ("noise", np.where(np.repeat(mask, HOP, 1) > 0, wave, rng.normal(size=wave.shape)))):
+    for name, each in (
+        ("zeros", padded),
+        ("noise", np.where(np.repeat(mask, HOP, 1) > 0, wave, rng.normal(size=wave.shape))),
+    ):
         out = model.forward(tensor(each), tensor(mel))
-        dense = (numpy(out["z"]) ** 2).sum(-1) / 2 - numpy(out["log_scale"]) - float(out["log_determinant"])
+        dense = (
+            (numpy(out["z"]) ** 2).sum(-1) / 2
+            - numpy(out["log_scale"])
+            - float(out["log_determinant"])
+        )
         kept = np.repeat(mask, HOP // 8, 1)
         cost[name] = (dense * kept).sum() / kept.sum() / 8
         loss, _ = model.loss_and_terms(
-            {"wave": tensor(each), "mel": tensor(mel), "mask": tensor(mask)}, training=False)
+            {"wave": tensor(each), "mel": tensor(mel), "mask": tensor(mask)}, training=False
+        )
         assert float(loss) == pytest.approx(cost[name], rel=1e-4)
 
 
@@ -276,19 +343,27 @@ def test_a_sound_that_is_cut_off_is_as_likely_as_before_its_end(frames):
     rng = np.random.default_rng(0)
     wave = np.float32(rng.normal(0, 0.1, (1, 12 * HOP)))
     mel = np.float32(np.full((1, 12, MELS), -1.5))
-    whole, _ = model.loss_and_terms({"wave": tensor(wave), "mel": tensor(mel), "mask": tensor(np.ones((1, 12)))}, False)
+    whole, _ = model.loss_and_terms(
+        {"wave": tensor(wave), "mel": tensor(mel), "mask": tensor(np.ones((1, 12)))}, False
+    )
     mask = np.float32(np.arange(12) < frames)[None]
     wave[:, frames * HOP :], mel[:, frames:] = 0, np.log(1e-5)
-    padded, _ = model.loss_and_terms({"wave": tensor(wave), "mel": tensor(mel), "mask": tensor(mask)}, False)
+    padded, _ = model.loss_and_terms(
+        {"wave": tensor(wave), "mel": tensor(mel), "mask": tensor(mask)}, False
+    )
     assert float(padded) == pytest.approx(float(whole), abs=0.1)
-    np.testing.assert_array_equal(numpy(model.counted({"mask": tensor(mask)}))[0], np.arange(12) < (4 if frames < 8 else 6))
+    np.testing.assert_array_equal(
+        numpy(model.counted({"mask": tensor(mask)}))[0], np.arange(12) < (4 if frames < 8 else 6)
+    )
 
 
 def test_silence_has_a_density_when_it_is_dequantised():
     model = flow(settled=False, dequantise=True)
     batch = {"wave": tensor(np.zeros((1, 6 * HOP))), "mel": tensor(np.full((1, 6, MELS), -11.5))}
     z = numpy(model.call(batch, training=True)["z"])
-    assert 0 < np.abs(z).max() <= 3 * 0.5 / 32768 and z.std() == pytest.approx(1 / 32768 / 12**0.5, rel=0.2)
+    assert 0 < np.abs(z).max() <= 3 * 0.5 / 32768 and z.std() == pytest.approx(
+        1 / 32768 / 12**0.5, rel=0.2
+    )
     assert np.abs(numpy(model.call(batch, training=False)["z"])).max() == 0
 
 
@@ -302,11 +377,17 @@ def test_sums_may_be_short_but_audio_and_determinants_are_not():
     short.set_weights(model.get_weights())
     wave, mel = sounds(model)
     long_, rough = (each.forward(tensor(wave), tensor(mel)) for each in (model, short))
-    assert short.flows[0].network.folded()["in"][0].dtype in ("bfloat16", ops.cast(tensor(0), "bfloat16").dtype)
-    assert float(rough["log_determinant"]) == pytest.approx(float(long_["log_determinant"]), abs=1e-5)
+    assert short.flows[0].network.folded()["in"][0].dtype in (
+        "bfloat16",
+        ops.cast(tensor(0), "bfloat16").dtype,
+    )
+    assert float(rough["log_determinant"]) == pytest.approx(
+        float(long_["log_determinant"]), abs=1e-5
+    )
     difference = np.abs(numpy(rough["z"]) - numpy(long_["z"])).max()
     assert 0 < difference < 0.1
-    # Its own inverse undoes it, up to what the sums of bfloat16 give for audio that has changed a little.
+    # Its own inverse undoes it, up to what the sums of bfloat16 give for audio that has changed a
+    # little.
     again = numpy(short.inverse(rough["z"], tensor(mel), short.folded()))
     np.testing.assert_allclose(again, wave, atol=2e-3)
     batch = tones(short)
@@ -326,11 +407,20 @@ def test_it_is_saved_and_loaded_whole(tmp_path):
     np.testing.assert_allclose(again.infer(mel), model.infer(mel), atol=1e-6)
 
 
-@pytest.mark.parametrize(("changes", "line"), [
-    (dict(width=0), "width: 0 must be at least 1"), (dict(group=7), "group: 7 must be even"),
-    (dict(kernel=2), "kernel: 2 must be odd"), (dict(sigma=0.0), "sigma: 0.0 must be above 0"),
-    (dict(upsample_to="nowhere"), "upsample_to: 'nowhere'"), (dict(early_every=1, early_size=4), "leave -4 of 8"), (dict(depth=17), "depth: 17 must be at most 16"),
-    (dict(upsample_to="groups", hop=12), "group: 8 must divide the hop of 12"), (dict(prewhiten=True), "bands: those of the 5 mels")])
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (dict(width=0), "width: 0 must be at least 1"),
+        (dict(group=7), "group: 7 must be even"),
+        (dict(kernel=2), "kernel: 2 must be odd"),
+        (dict(sigma=0.0), "sigma: 0.0 must be above 0"),
+        (dict(upsample_to="nowhere"), "upsample_to: 'nowhere'"),
+        (dict(early_every=1, early_size=4), "leave -4 of 8"),
+        (dict(depth=17), "depth: 17 must be at most 16"),
+        (dict(upsample_to="groups", hop=12), "group: 8 must divide the hop of 12"),
+        (dict(prewhiten=True), "bands: those of the 5 mels"),
+    ],
+)
 def test_a_wrong_argument_is_named(changes, line):
     with pytest.raises(ValueError, match=line):
         flow(**changes)

@@ -2,9 +2,10 @@
 
     python tests/old_runs/stopped.py FOLDER
 
-makes FOLDER/MODEL/run, what the loaded model gave (outputs.npz) and the log of the same run when it had gone on to
-its end (finished.csv). `format_1` was made by kvoice 0.1.0 on TensorFlow 2.16.2; it is kept as it is, and
-`tests/test_old_runs.py` loads and resumes it. The corpus is made of whole numbers, so that it is the same anywhere.
+makes FOLDER/MODEL/run, what the loaded model gave (outputs.npz) and the log of the same run when it
+had gone on to its end (finished.csv). `format_1` was made by kvoice 0.1.0 on TensorFlow 2.16.2; it
+is kept as it is, and `tests/test_old_runs.py` loads and resumes it. The corpus is made of whole
+numbers, so that it is the same anywhere.
 """
 
 import os
@@ -21,7 +22,11 @@ EMOTIONS = ("neutral", "happy", "sad", "angry")
 
 # What makes a model small enough to be kept, beside its variant :tiny.
 CHANGES = {
-    "voicegan": ["--config.model.noise=4", "--config.model.width=2", "--config.data.crop_frames=16"],
+    "voicegan": [
+        "--config.model.noise=4",
+        "--config.model.width=2",
+        "--config.data.crop_frames=16",
+    ],
     "betavae": ["--config.data.crop_frames=16"],
     "classifier": ["--config.data.crop_frames=16"],
     "adainvc": [],
@@ -31,7 +36,9 @@ CHANGES = {
 
 
 def corpus(folder):
-    """Writes the corpus: each speaker hums a note of another pitch for each emotion, in FOLDER/wavs."""
+    """Writes the corpus: each speaker hums a note of another pitch for each emotion, in
+    FOLDER/wavs.
+    """
     n = np.arange(8000)  # half a second at 16 kHz
     for speaker in range(SPEAKERS):
         for i, emotion in enumerate(EMOTIONS):
@@ -44,8 +51,15 @@ def corpus(folder):
 
 def words(model):
     """The words of the command that trains the run, from the folder that holds `wavs`."""
-    return ["train", f"--model={model}:tiny", "--data=folder:wavs", f"--run={model}", "--config.train.keep=1",
-            "--config.data.batch=8" if model == "voicegan" else "--config.data.batch=4", *CHANGES[model]]
+    return [
+        "train",
+        f"--model={model}:tiny",
+        "--data=folder:wavs",
+        f"--run={model}",
+        "--config.train.keep=1",
+        "--config.data.batch=8" if model == "voicegan" else "--config.data.batch=4",
+        *CHANGES[model],
+    ]
 
 
 def outputs(name, model):
@@ -53,7 +67,11 @@ def outputs(name, model):
     mels = model.get_config().get("mels", 80)
     mel = np.sin(np.arange(2 * 16 * mels) * 0.37).astype(np.float32).reshape(2, 16, mels) * 3 - 4
     if name == "voicegan":
-        return {"mel": model.decode(np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4), np.array([1, 2]))}
+        return {
+            "mel": model.decode(
+                np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4), np.array([1, 2])
+            )
+        }
     if name == "betavae":
         mean, log_var = model.encode(mel)
         return {"mean": mean, "log_var": log_var}
@@ -68,6 +86,7 @@ def outputs(name, model):
 
 
 def main(folder):
+    import kvoice
     from kvoice.cli.main import main
     from kvoice.training.callbacks import CheckpointCallback
 
@@ -84,9 +103,11 @@ def main(folder):
         for name in CHANGES:
             CheckpointCallback.on_epoch_end = stopped
             assert main(words(name)) == 130
-            found = outputs(name, loop.load(name))
+            found = outputs(name, kvoice.load(name).model)
             found = {key: np.asarray(value) for key, value in found.items()}
-            shutil.copytree(name, folder / name / "run", ignore=shutil.ignore_patterns("logs", "lock"))
+            shutil.copytree(
+                name, folder / name / "run", ignore=shutil.ignore_patterns("logs", "lock")
+            )
             np.savez_compressed(folder / name / "outputs.npz", **found)
             CheckpointCallback.on_epoch_end = written
             assert main(words(name)) == 0

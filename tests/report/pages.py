@@ -17,7 +17,9 @@ class Page(html.parser.HTMLParser):
         super().__init__()
         self.elements, self.texts, self._open, self.wrong = [], [], [], []
         self.feed(path.read_text(encoding="utf-8"))
-        assert not self._open and not self.wrong, "elements are closed in the order they were opened"
+        assert not self._open and not self.wrong, (
+            "elements are closed in the order they were opened"
+        )
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
@@ -37,17 +39,26 @@ class Page(html.parser.HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     def text(self, tag, **wanted):
-        return [text for (name, attributes), text in zip(self.elements, self.texts)
-                if name == tag and wanted.items() <= attributes.items()]
+        return [
+            text
+            for (name, attributes), text in zip(self.elements, self.texts)
+            if name == tag and wanted.items() <= attributes.items()
+        ]
 
 
 def links(page):
-    return [urllib.parse.unquote(attributes[key]) for _, attributes in page.elements
-            for key in ("src", "href") if key in attributes]
+    return [
+        urllib.parse.unquote(attributes[key])
+        for _, attributes in page.elements
+        for key in ("src", "href")
+        if key in attributes
+    ]
 
 
 def leads_nowhere_else(path):
-    """The page of a file whose links lead to files beside it and to places of its own, never to a network."""
+    """The page of a file whose links lead to files beside it and to places of its own, never to a
+    network.
+    """
     page = Page(path)
     places = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(set(places)) == len(places)
@@ -60,27 +71,55 @@ def leads_nowhere_else(path):
 
 def created(path, model, group, seed, **config):
     """A run of a model on speech, with this model group, trained on two speakers of demo."""
-    return runs.create(path, {
-        "model_name": model, "variant": "", "data_spec": "demo", "init": "", "corpus": "c",
-        "speakers": ["ada", "carl"], "data": {"seed": 0, "split": "train"},
-        "model": group, "train": {"steps": 100, "seed": seed}, **config},
-        SPECS["waveglow"], {}, f"kvoice train --model={model}")
+    return runs.create(
+        path,
+        {
+            "model_name": model,
+            "variant": "",
+            "data_spec": "demo",
+            "init": "",
+            "corpus": "c",
+            "speakers": ["ada", "carl"],
+            "data": {"seed": 0, "split": "train"},
+            "model": group,
+            "train": {"steps": 100, "seed": seed},
+            **config,
+        },
+        SPECS["waveglow"],
+        {},
+        f"kvoice train --model={model}",
+    )
 
 
 def evaluated(made_run, **metrics):
     """Writes an evaluation as `kvoice evaluate` leaves it."""
-    (made_run.path / "evaluation.json").write_text(json.dumps({
-        "kind": "voices", "metrics": metrics, "tables": [
-            {"title": "Judged", "note": "By <judges>.", "columns": ["edit", "changed"],
-             "rows": [["flip", "95%"]]}]}))
+    (made_run.path / "evaluation.json").write_text(
+        json.dumps(
+            {
+                "kind": "voices",
+                "metrics": metrics,
+                "tables": [
+                    {
+                        "title": "Judged",
+                        "note": "By <judges>.",
+                        "columns": ["edit", "changed"],
+                        "rows": [["flip", "95%"]],
+                    }
+                ],
+            }
+        )
+    )
 
 
 def played(page, seconds):
-    """Plays everything in a page of a browser: each wave lasts as long as it should, pictures are there."""
+    """Plays everything in a page of a browser: each wave lasts as long as it should, pictures are
+    there.
+    """
     page.wait_for_function("""[...document.querySelectorAll("audio")].every(
         each => each.readyState >= 1 || each.error)""")
     players = page.eval_on_selector_all(
-        "audio", "all => all.map(each => [each.error && each.error.code, each.duration])")
+        "audio", "all => all.map(each => [each.error && each.error.code, each.duration])"
+    )
     assert len(players) == len(seconds)
     for (error, duration), wanted in zip(players, seconds):
         assert error is None and abs(duration - wanted) < 0.01
@@ -89,4 +128,5 @@ def played(page, seconds):
     page.wait_for_function("""[...document.querySelectorAll("audio")].every(each => each.ended)""")
     page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
     assert page.eval_on_selector_all(
-        "img", "all => all.every(each => each.complete && each.naturalWidth > 0)")
+        "img", "all => all.every(each => each.complete && each.naturalWidth > 0)"
+    )

@@ -18,8 +18,14 @@ from tests.report.pages import Page, created, evaluated, leads_nowhere_else, lin
 RATE_HZ = 22050
 ODD = """<b onclick="x">a&b'</b>"""
 PARTS = ("source", "target", "converted")
-MODEL = {"latents": 4, "embedding": 8, "content_norm": True, "speaker": "encoder",
-         "width": {"bank": 4, "decoder": 4}, "seed": 0}
+MODEL = {
+    "latents": 4,
+    "embedding": 8,
+    "content_norm": True,
+    "speaker": "encoder",
+    "width": {"bank": 4, "decoder": 4},
+    "seed": 0,
+}
 
 
 def run(folder, name="run", seed=0, model="adainvc", config=(), **changes):
@@ -41,22 +47,60 @@ def converted(made_run, **changes):
             audio.write(folder / name, 0.3 * tone, RATE_HZ)
             waves[name] = seconds
         PIL.Image.new("RGB", (1000, 220), "navy").save(folder / f"{number:02d}.png")
-        return {"title": title, "note": note, **names, "picture": f"{number:02d}.png",
-                "to_target": to_target, "to_source": to_source,
-                "phones": {"source": 0.8, "converted": 0.712},
-                "f0_hz": {"source": 118.2, "target": 211.7, "converted": 196}, **figures}
+        return {
+            "title": title,
+            "note": note,
+            **names,
+            "picture": f"{number:02d}.png",
+            "to_target": to_target,
+            "to_source": to_source,
+            "phones": {"source": 0.8, "converted": 0.712},
+            "f0_hz": {"source": 118.2, "target": 211.7, "converted": 196},
+            **figures,
+        }
 
     groups = [
-        {"title": "unseen to unseen", "rows": [
-            row("ada → carl", "female to male", 0.75, 0.25), row("carl → ada", "male to female", 0.5, 0.25),
-            row("ada → beth", "female to female", 0.25, 0.5), row("beth → ada", "", 0.75, 0.875)]},
-        {"title": ODD, "rows": [row(ODD, ODD, 0.75, 0.25, phones=None, f0_hz={
-            "source": None, "target": 80, "converted": float("nan")})]}]
+        {
+            "title": "unseen to unseen",
+            "rows": [
+                row("ada → carl", "female to male", 0.75, 0.25),
+                row("carl → ada", "male to female", 0.5, 0.25),
+                row("ada → beth", "female to female", 0.25, 0.5),
+                row("beth → ada", "", 0.75, 0.875),
+            ],
+        },
+        {
+            "title": ODD,
+            "rows": [
+                row(
+                    ODD,
+                    ODD,
+                    0.75,
+                    0.25,
+                    phones=None,
+                    f0_hz={"source": None, "target": 80, "converted": float("nan")},
+                )
+            ],
+        },
+    ]
     PIL.Image.new("RGB", (900, 600), "white").save(folder / "embeddings.png")
-    (folder / "conversions.json").write_text(json.dumps({
-        "format": 1, "command": "kvoice evaluate --run=run", "sample_rate_hz": RATE_HZ, "seed": 0,
-        "threshold": 0.625, "groups": groups, "embeddings": {"picture": "embeddings.png", "silhouette": {
-            "speaker": 0.412, "unseen speaker": -0.05}}, **changes}))
+    (folder / "conversions.json").write_text(
+        json.dumps(
+            {
+                "format": 1,
+                "command": "kvoice evaluate --run=run",
+                "sample_rate_hz": RATE_HZ,
+                "seed": 0,
+                "threshold": 0.625,
+                "groups": groups,
+                "embeddings": {
+                    "picture": "embeddings.png",
+                    "silhouette": {"speaker": 0.412, "unseen speaker": -0.05},
+                },
+                **changes,
+            }
+        )
+    )
     return waves
 
 
@@ -71,9 +115,14 @@ def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_pat
     path = report.conversions([made], tmp_path / "out")
     assert path == tmp_path / "out" / "index.html"
     page = Page(path)
-    assert [each["src"] for each in page.all("audio")] == [f"run-0/conversions/{name}" for name in waves]
+    assert [each["src"] for each in page.all("audio")] == [
+        f"run-0/conversions/{name}" for name in waves
+    ]
     labels = [each["aria-label"] for each in page.all("audio")]
-    assert len(set(labels)) == len(labels) == 15 and labels[2] == "unseen to unseen, ada → carl, converted"
+    assert (
+        len(set(labels)) == len(labels) == 15
+        and labels[2] == "unseen to unseen, ada → carl, converted"
+    )
     assert page.text("th", scope="col")[-15:] == list(PARTS) * 5
     assert len(page.all("img")) == 5 + 1 and all(each["alt"] for each in page.all("img"))
     for name in (*waves, "00.png", "embeddings.png"):
@@ -84,19 +133,26 @@ def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_pat
 def test_the_verdict_on_the_voice_of_a_conversion_is_in_words(one, tmp_path):
     page = Page(report.conversions([one[0]], tmp_path / "out"))
     assert [text for text in page.text("strong") if text.startswith("converted")] == [
-        "converted: nearer to the target, and passes for it", "converted: nearer to the target",
-        "converted: nearer to the source", "converted: nearer to the source, yet passes for the target",
-        "converted: nearer to the target, and passes for it"]
+        "converted: nearer to the target, and passes for it",
+        "converted: nearer to the target",
+        "converted: nearer to the source",
+        "converted: nearer to the source, yet passes for the target",
+        "converted: nearer to the target, and passes for it",
+    ]
     figures = page.text("p", **{"class": "figures"})
     assert figures[0].endswith(
         "cosine 0.75 to the target, 0.25 to the sourcephone accuracy 71%, of the source 80%"
-        "F0 196 Hz, source 118 Hz, target 212 Hz")
+        "F0 196 Hz, source 118 Hz, target 212 Hz"
+    )
     assert figures[-1].endswith("0.25 to the sourceF0 –, source –, target 80 Hz")
     assert "from 0.62 on it passes" in page.text("p", **{"class": "key"})[0]
 
 
 def test_the_judges_and_a_warning_about_them_are_shown(tmp_path):
-    said, warning = "Judged on folder:mine by ../encoder, as it were.", "it hardly tells <these> voices apart"
+    said, warning = (
+        "Judged on folder:mine by ../encoder, as it were.",
+        "it hardly tells <these> voices apart",
+    )
     for k, each in enumerate(("", warning)):
         made = run(tmp_path, f"run-{k}")
         converted(made, judged={"said": said, "warning": each})
@@ -132,8 +188,10 @@ def test_a_single_page_holds_its_files(one, tmp_path):
     made, waves = one
     page = Page(report.conversions([made], tmp_path / "out", single=True))
     assert os.listdir(tmp_path / "out") == ["index.html"]
-    held = [base64.b64decode(each["src"].removeprefix("data:audio/wav;base64,"))
-            for each in page.all("audio")]
+    held = [
+        base64.b64decode(each["src"].removeprefix("data:audio/wav;base64,"))
+        for each in page.all("audio")
+    ]
     assert held == [(made.path / "conversions" / name).read_bytes() for name in waves]
     assert all(each.startswith(("data:", "#")) for each in links(page))
 
@@ -141,7 +199,11 @@ def test_a_single_page_holds_its_files(one, tmp_path):
 def test_a_run_without_sounds_shows_its_tables_and_one_without_tables_its_sounds(one, tmp_path):
     made, _ = one
     page = Page(report.conversions([made], tmp_path / "out"))
-    assert "Judged" not in page.text("h3") and page.all("audio") and "generated" in page.text("main")[0]
+    assert (
+        "Judged" not in page.text("h3")
+        and page.all("audio")
+        and "generated" in page.text("main")[0]
+    )
     shutil.rmtree(made.path / "conversions")
     evaluated(made, **{"speaker probe": 0.25})
     page = Page(report.conversions([made], tmp_path / "out"))
@@ -151,8 +213,11 @@ def test_a_run_without_sounds_shows_its_tables_and_one_without_tables_its_sounds
 
 
 def test_runs_are_compared_by_what_differs_and_seeds_are_put_together(tmp_path):
-    made = [run(tmp_path, f"{norm}-{seed}", seed, content_norm=norm)
-            for norm in (True, False) for seed in (0, 1)]
+    made = [
+        run(tmp_path, f"{norm}-{seed}", seed, content_norm=norm)
+        for norm in (True, False)
+        for seed in (0, 1)
+    ]
     for k, each in enumerate(made):
         evaluated(each, **{"speaker probe": 0.1 * k} | ({"MCD, dB": 6.5} if k == 0 else {}))
     converted(made[1])
@@ -166,8 +231,10 @@ def test_runs_are_compared_by_what_differs_and_seeds_are_put_together(tmp_path):
 
 
 def test_weights_that_were_imported_are_named(tmp_path):
-    made = run(tmp_path, config={"imported": {"file": "vctk.ckpt", "sha256": "0"}, "speakers": [],
-                                 "data_spec": ""})
+    made = run(
+        tmp_path,
+        config={"imported": {"file": "vctk.ckpt", "sha256": "0"}, "speakers": [], "data_spec": ""},
+    )
     evaluated(made)
     facts = Page(report.conversions([made], tmp_path / "out")).text("dl")[0]
     assert "Weightsvctk.ckpt" in facts and "Trained onnot known" in facts and "Steps" not in facts
@@ -179,22 +246,36 @@ def test_runs_that_cannot_be_shown_are_named(one, tmp_path):
         report.conversions([], out)
     with pytest.raises(KvoiceError, match="gan: is a run of voicegan, expected one of adainvc$"):
         report.conversions([run(tmp_path, "gan", model="voicegan")], out)
-    with pytest.raises(KvoiceError, match="judge: is a run of speakerencoder, .* adainvc; give runs"):
+    with pytest.raises(
+        KvoiceError, match="judge: is a run of speakerencoder, .* adainvc; give runs"
+    ):
         report.conversions([one[0], run(tmp_path, "judge", model="speakerencoder")], out)
-    with pytest.raises(KvoiceError, match="new: nothing to show yet: `kvoice evaluate --run=.*new` measures"):
+    with pytest.raises(
+        KvoiceError, match="new: nothing to show yet: `kvoice evaluate --run=.*new` measures"
+    ):
         report.conversions([run(tmp_path, "new")], out)
     assert not out.exists()
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda made: made.update(format=2), "its format is 2, this version reads 1"),
-    (lambda made: made["embeddings"].update(picture="../x.png"), "not in its folder"),
-    (lambda made: made["groups"][0]["rows"][1].update(target="/etc/passwd"), "not in its folder"),
-    (lambda made: made["groups"][1].pop("title"), "'title' is missing"),
-    (lambda made: made["groups"][0]["rows"][0].pop("f0_hz"), "'f0_hz' is missing"),
-    (lambda made: made["groups"][0]["rows"][0].update(to_target="near"), "cannot be understood"),
-    (lambda made: made.pop("command"), "'command' is missing"),
-    (lambda made: made.update(groups=3), "cannot be understood")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda made: made.update(format=2), "its format is 2, this version reads 1"),
+        (lambda made: made["embeddings"].update(picture="../x.png"), "not in its folder"),
+        (
+            lambda made: made["groups"][0]["rows"][1].update(target="/etc/passwd"),
+            "not in its folder",
+        ),
+        (lambda made: made["groups"][1].pop("title"), "'title' is missing"),
+        (lambda made: made["groups"][0]["rows"][0].pop("f0_hz"), "'f0_hz' is missing"),
+        (
+            lambda made: made["groups"][0]["rows"][0].update(to_target="near"),
+            "cannot be understood",
+        ),
+        (lambda made: made.pop("command"), "'command' is missing"),
+        (lambda made: made.update(groups=3), "cannot be understood"),
+    ],
+)
 def test_conversions_that_are_not_as_they_are_written_are_named(one, tmp_path, change, message):
     path = one[0].path / "conversions" / "conversions.json"
     made = json.loads(path.read_text())
@@ -210,7 +291,9 @@ def test_a_file_that_is_missing_is_named_and_the_page_before_stays(one, tmp_path
     path = report.conversions([made], tmp_path / "out")
     before = path.read_bytes()
     (made.path / "conversions" / "01_target.wav").unlink()
-    with pytest.raises(KvoiceError, match="01_target.wav: named in conversions.json, but not there"):
+    with pytest.raises(
+        KvoiceError, match="01_target.wav: named in conversions.json, but not there"
+    ):
         report.conversions([made], tmp_path / "out")
     assert path.read_bytes() == before
 
@@ -233,9 +316,16 @@ def test_the_command_chooses_the_page_of_the_model(one, tmp_path, capsys):
     capsys.readouterr()
     gan = run(tmp_path, "gan", model="voicegan")
     for words, message in (
-            ([made, judge], f"{judge.path}: is a run of speakerencoder, expected one of adainvc; give runs "
-             "of one model at a time"),
-            ([gan], f"{gan.path}: is a run of voicegan, expected one of betavae, adainvc, speakerencoder")):
+        (
+            [made, judge],
+            f"{judge.path}: is a run of speakerencoder, expected one of adainvc; give runs "
+            "of one model at a time",
+        ),
+        (
+            [gan],
+            f"{gan.path}: is a run of voicegan, expected one of betavae, adainvc, speakerencoder",
+        ),
+    ):
         assert main(["report", *(str(each.path) for each in words)]) == 1
         assert capsys.readouterr().err == f"kvoice report: {message}\n"
 

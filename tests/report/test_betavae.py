@@ -20,13 +20,34 @@ ODD = """<b onclick="x">a&b'</b>"""
 
 
 def run(folder, name="run", beta=4.0, seed=0, model="betavae", **changes):
-    model_of = {"objective": "beta", "beta": beta, "domain": "mel", "architecture": "utterance",
-                "likelihood": "gaussian", "sigma": 0.1, "latents": 3, "seed": 0, **changes}
-    return runs.create(folder / name, {
-        "model_name": model, "variant": "", "data_spec": "demo", "init": "", "corpus": "c",
-        "speakers": [], "data": {"seed": 0, "split": "train"}, "model": model_of,
-        "train": {"steps": 100, "seed": seed, "rates": {"vae": 1e-3}}}, SPECS["waveglow"], {},
-        "kvoice train --model=betavae")
+    model_of = {
+        "objective": "beta",
+        "beta": beta,
+        "domain": "mel",
+        "architecture": "utterance",
+        "likelihood": "gaussian",
+        "sigma": 0.1,
+        "latents": 3,
+        "seed": 0,
+        **changes,
+    }
+    return runs.create(
+        folder / name,
+        {
+            "model_name": model,
+            "variant": "",
+            "data_spec": "demo",
+            "init": "",
+            "corpus": "c",
+            "speakers": [],
+            "data": {"seed": 0, "split": "train"},
+            "model": model_of,
+            "train": {"steps": 100, "seed": seed, "rates": {"vae": 1e-3}},
+        },
+        SPECS["waveglow"],
+        {},
+        "kvoice train --model=betavae",
+    )
 
 
 def traversal(made_run, label="gender", sounds=True, **changes):
@@ -47,26 +68,60 @@ def traversal(made_run, label="gender", sounds=True, **changes):
         return name
 
     grids = []
-    for name, columns in (("flips", ["original", "reconstruction", "latent 1 flipped"]),
-                          ("sweep", [f"{k:+d} σ" for k in range(-3, 4)])):
+    for name, columns in (
+        ("flips", ["original", "reconstruction", "latent 1 flipped"]),
+        ("sweep", [f"{k:+d} σ" for k in range(-3, 4)]),
+    ):
         cells = [[f"{name}_{r}_{c}.wav" for c in range(len(columns))] for r in range(2)]
-        grids.append({
-            "name": name, "title": f"Of {name}", "note": "What it shows.", "columns": columns,
-            "rows": ["ada, female", "carl, male"], "picture": picture(f"{name}.png"),
-            "waves": [[wave(cell) for cell in row] for row in cells] if sounds else None,
-            "heard": [["female, 212 Hz"] * len(columns), [ODD] * len(columns)] if sounds else None})
+        grids.append(
+            {
+                "name": name,
+                "title": f"Of {name}",
+                "note": "What it shows.",
+                "columns": columns,
+                "rows": ["ada, female", "carl, male"],
+                "picture": picture(f"{name}.png"),
+                "waves": [[wave(cell) for cell in row] for row in cells] if sounds else None,
+                "heard": [["female, 212 Hz"] * len(columns), [ODD] * len(columns)]
+                if sounds
+                else None,
+            }
+        )
     content = {
-        "format": 1, "run": "../..", "command": "kvoice traverse", "label": label, "factor": 1,
-        "kind": "voices" if sounds else "images", "control": 2 if label else None, "count": 2,
-        "seed": 0, "versions": {}, "activity": {"kl": [0.5, 1.5, 2.0], "active": [1, 2], "dead": [0]},
-        "found": {}, "rankings": {}, "flips": None, "densities": picture("densities.png"),
-        "kl": picture("kl.png"), "traversal": picture("traversal.png"),
-        "tables": [{"title": "Found", "note": "", "columns": ["label", "latent"],
-                    "rows": [["gender", 1]]}],
-        "latents": [{"latent": d, "picture": picture(f"latent_{d}.png"), "kl": 1.25, "active": d > 0,
-                     "animation": picture(f"latent_{d}.gif"), "role": ("", "gender", "control")[d]}
-                    for d in (1, 2, 0)],
-        "grids": grids, **changes}
+        "format": 1,
+        "run": "../..",
+        "command": "kvoice traverse",
+        "label": label,
+        "factor": 1,
+        "kind": "voices" if sounds else "images",
+        "control": 2 if label else None,
+        "count": 2,
+        "seed": 0,
+        "versions": {},
+        "activity": {"kl": [0.5, 1.5, 2.0], "active": [1, 2], "dead": [0]},
+        "found": {},
+        "rankings": {},
+        "flips": None,
+        "densities": picture("densities.png"),
+        "kl": picture("kl.png"),
+        "traversal": picture("traversal.png"),
+        "tables": [
+            {"title": "Found", "note": "", "columns": ["label", "latent"], "rows": [["gender", 1]]}
+        ],
+        "latents": [
+            {
+                "latent": d,
+                "picture": picture(f"latent_{d}.png"),
+                "kl": 1.25,
+                "active": d > 0,
+                "animation": picture(f"latent_{d}.gif"),
+                "role": ("", "gender", "control")[d],
+            }
+            for d in (1, 2, 0)
+        ],
+        "grids": grids,
+        **changes,
+    }
     (folder / "traversal.json").write_text(json.dumps(content))
     return waves
 
@@ -107,7 +162,11 @@ def test_a_single_page_holds_its_files(one, tmp_path):
         for each in page.all(kind):
             head, content = each["src"].split(",")
             held.setdefault(head, []).append(base64.b64decode(content))
-    assert held.keys() == {"data:audio/wav;base64", "data:image/png;base64", "data:image/gif;base64"}
+    assert held.keys() == {
+        "data:audio/wav;base64",
+        "data:image/png;base64",
+        "data:image/gif;base64",
+    }
     assert held["data:audio/wav;base64"] == [wave.read_bytes() for wave in waves]
     assert {each for each in links(page) if not each.startswith(("data:", "#"))} == set()
 
@@ -122,8 +181,10 @@ def test_a_cell_shows_the_predictions_and_text_stays_text(one, tmp_path):
 def test_latents_stand_with_their_part_and_those_that_have_one_are_open(one, tmp_path):
     page = Page(report.traversals([one[0]], tmp_path / "out"))
     assert page.text("summary") == [
-        "Latent 1, gender: 1.25 nats", "Latent 2, control: 1.25 nats",
-        "Latent 0: 1.25 nats, not in use"]
+        "Latent 1, gender: 1.25 nats",
+        "Latent 2, control: 1.25 nats",
+        "Latent 0: 1.25 nats, not in use",
+    ]
     assert ["open" in each for each in page.all("details")] == [True, True, False]
 
 
@@ -148,8 +209,11 @@ def test_what_was_measured_is_shown_and_the_small_measurement_folded(one, tmp_pa
 
 
 def test_runs_are_compared_by_what_differs_and_seeds_are_put_together(tmp_path):
-    made = [run(tmp_path, f"{beta}-{seed}", beta, seed, sigma=0.1 * beta)
-            for beta in (1.0, 4.0) for seed in (0, 1, 2)]
+    made = [
+        run(tmp_path, f"{beta}-{seed}", beta, seed, sigma=0.1 * beta)
+        for beta in (1.0, 4.0)
+        for seed in (0, 1, 2)
+    ]
     for k, each in enumerate(made):
         evaluated(each, MIG=0.1 * k, **({"SAP": 0.5} if k == 0 else {}))
     page = Page(report.traversals(made, tmp_path / "out"))
@@ -182,8 +246,11 @@ def test_what_is_no_report_is_not_replaced(one, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("<p>mine</p>")
     (tmp_path / "file").write_text("")
-    for name, message in (("mine", "not empty, and not a report"), ("file", "is a file"),
-                          ("run", "not empty, and not a report")):
+    for name, message in (
+        ("mine", "not empty, and not a report"),
+        ("file", "is a file"),
+        ("run", "not empty, and not a report"),
+    ):
         with pytest.raises(KvoiceError, match=message):
             report.traversals([one[0]], tmp_path / name)
     assert (tmp_path / "mine" / "index.html").read_text() == "<p>mine</p>"
@@ -203,9 +270,15 @@ def test_runs_that_cannot_be_shown_are_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"format": 2}, "its format is 2, this version reads 1"), ({"kl": "../x.png"}, "not in its folder"),
-    ({"grids": [{}]}, "missing"), ({"latents": 3}, "cannot be understood")])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"format": 2}, "its format is 2, this version reads 1"),
+        ({"kl": "../x.png"}, "not in its folder"),
+        ({"grids": [{}]}, "missing"),
+        ({"latents": 3}, "cannot be understood"),
+    ],
+)
 def test_a_traversal_that_is_not_as_it_is_written_is_named(tmp_path, changes, message):
     made = run(tmp_path)
     traversal(made, **changes)
@@ -237,7 +310,10 @@ def test_every_wave_loads_plays_and_lasts_as_long_as_its_file(one, tmp_path, sho
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_sticks_out_of_the_page(one, tmp_path, shown, width):
-    made = [one[0], *(run(tmp_path, "a" * 60 + str(k), beta, k) for k, beta in enumerate((1.0, 16.0)))]
+    made = [
+        one[0],
+        *(run(tmp_path, "a" * 60 + str(k), beta, k) for k, beta in enumerate((1.0, 16.0))),
+    ]
     for each in made[1:]:
         evaluated(each, **{f"a long name of a metric {k}": 0.123456 for k in range(12)})
     page = shown(report.traversals(made, tmp_path / "out"), width)

@@ -20,6 +20,7 @@ STEPS, STRENGTHS = [0, 1, 16, 300], [0, 0.5, 1]
 @pytest.fixture
 def ascent(tmp_path):
     """Writes a folder as an ascent leaves it; returns a function that writes it."""
+
     def write(targets=("angry", "sad"), shown=2, count=3, judged=True, start=False, **changes):
         def wave(name):
             seconds = 1 + len(written) % 3 / 4
@@ -33,38 +34,76 @@ def ascent(tmp_path):
             return name
 
         written = {}
-        hearer = {"run": "runs/classifier/default", "domain": "mel", "architecture": "cnn",
-                  "condition": "emotion", "names": ["angry", "happy", "neutral", "sad"]}
+        hearer = {
+            "run": "runs/classifier/default",
+            "domain": "mel",
+            "architecture": "cnn",
+            "condition": "emotion",
+            "names": ["angry", "happy", "neutral", "sad"],
+        }
         made = {
-            "format": 1, "command": "KERAS_BACKEND=tensorflow kvoice maximize --count=3",
+            "format": 1,
+            "command": "KERAS_BACKEND=tensorflow kvoice maximize --count=3",
             "versions": {"keras": "3.15.1"},
             "generator": {"run": "runs/voicegan/plain", "domain": "mel", "condition": ""},
-            "classifier": hearer, "judge": hearer | {"run": "runs/judge"} if judged else None,
-            "prior": "typical", "strength": 1.0, "seed": 7, "count": count,
-            "sample_rate_hz": RATE_HZ, "targets": [],
-            "start": {"file": "me.wav", "second": 0.42, "error_db": 4.1, "wave": wave("start.wav"),
-                      "reconstruction": wave("start_reconstruction.wav")} if start else None,
+            "classifier": hearer,
+            "judge": hearer | {"run": "runs/judge"} if judged else None,
+            "prior": "typical",
+            "strength": 1.0,
+            "seed": 7,
+            "count": count,
+            "sample_rate_hz": RATE_HZ,
+            "targets": [],
+            "start": {
+                "file": "me.wav",
+                "second": 0.42,
+                "error_db": 4.1,
+                "wave": wave("start.wav"),
+                "reconstruction": wave("start_reconstruction.wav"),
+            }
+            if start
+            else None,
         }
         for name in targets:
             file = urllib.parse.quote(name, safe=" &#%'")  # a name of a file, though an odd one
             probability = np.linspace(0.11, 0.97, len(STEPS) * count).reshape(len(STEPS), count)
-            made["targets"].append({
-                "target": name, "label": "", "steps": STEPS, "probability": probability.tolist(),
-                "judge_probability": (probability / 2).tolist() if judged else None,
-                "stopped": [300] * (count - 1) + [16],
-                "agreed": {"classifier": {"before": 0.25, "after": 1.0},
-                           "judge": {"before": 0.19, "after": 0.94} if judged else None},
-                "figure": picture(f"{file}.png"), "curve": picture(f"{file}_scores.png"),
-                "animation": picture(f"{file}.gif"),
-                "results": [wave(f"{file}_{k}.wav") for k in range(count)],
-                "waves": [{"start": k, "files": [wave(f"{file}_{k}_step-{step:03}.wav")
-                                                 for step in STEPS]} for k in range(shown)],
-                "dial": [{"start": k, "strengths": STRENGTHS,
-                          "files": [wave(f"{file}_{k}_dial-{share:g}.wav") for share in STRENGTHS],
-                          "probability": [0.2, 0.6, 0.98],
-                          "judge_probability": [0.1, 0.3, 0.49] if judged else None}
-                         for k in range(shown)],
-            })
+            made["targets"].append(
+                {
+                    "target": name,
+                    "label": "",
+                    "steps": STEPS,
+                    "probability": probability.tolist(),
+                    "judge_probability": (probability / 2).tolist() if judged else None,
+                    "stopped": [300] * (count - 1) + [16],
+                    "agreed": {
+                        "classifier": {"before": 0.25, "after": 1.0},
+                        "judge": {"before": 0.19, "after": 0.94} if judged else None,
+                    },
+                    "figure": picture(f"{file}.png"),
+                    "curve": picture(f"{file}_scores.png"),
+                    "animation": picture(f"{file}.gif"),
+                    "results": [wave(f"{file}_{k}.wav") for k in range(count)],
+                    "waves": [
+                        {
+                            "start": k,
+                            "files": [wave(f"{file}_{k}_step-{step:03}.wav") for step in STEPS],
+                        }
+                        for k in range(shown)
+                    ],
+                    "dial": [
+                        {
+                            "start": k,
+                            "strengths": STRENGTHS,
+                            "files": [
+                                wave(f"{file}_{k}_dial-{share:g}.wav") for share in STRENGTHS
+                            ],
+                            "probability": [0.2, 0.6, 0.98],
+                            "judge_probability": [0.1, 0.3, 0.49] if judged else None,
+                        }
+                        for k in range(shown)
+                    ],
+                }
+            )
         (tmp_path / "maximization.json").write_text(json.dumps(made | changes))
         return written
 
@@ -99,7 +138,11 @@ def test_a_cell_shows_the_predicted_probabilities(ascent, tmp_path):
     cells = [cell for cell in page.text("td") if cell.startswith("C ")]
     assert cells == steps + dial
     assert [text for text in page.text("th", scope="row") if text.startswith("start")] == [
-        "start 0until step 300", "start 1until step 300", "start 0", "start 1"]
+        "start 0until step 300",
+        "start 1until step 300",
+        "start 0",
+        "start 1",
+    ]
     columns = page.text("th", scope="col")
     assert columns[-7:] == ["step 0", "step 1", "step 16", "step 300", "0", "0.5", "1"]
 
@@ -110,9 +153,16 @@ def test_the_top_says_what_was_done_and_how_it_ended(ascent, tmp_path):
     (title,), (text,) = page.text("title"), page.text("main")
     assert title == "Activation maximisation: angry, sad" == page.text("h1")[0]
     assert page.text("td")[:4] == ["25% → 100%", "19% → 94%"] * 2
-    for words in ("From 3 random noises", "A judge", "say so when you share them", "runs/judge",
-                  "runs/voicegan/plain", "keras 3.15.1", "typical",
-                  "KERAS_BACKEND=tensorflow kvoice maximize --count=3"):
+    for words in (
+        "From 3 random noises",
+        "A judge",
+        "say so when you share them",
+        "runs/judge",
+        "runs/voicegan/plain",
+        "keras 3.15.1",
+        "typical",
+        "KERAS_BACKEND=tensorflow kvoice maximize --count=3",
+    ):
         assert words in text
     assert "recording" not in text
 
@@ -129,7 +179,9 @@ def test_a_recording_is_beside_its_reconstruction_and_wants_consent(ascent, tmp_
     ascent(start=True)
     page = Page(report.maximization(tmp_path))
     assert [each["src"] for each in page.all("audio")][:2] == [
-        "start.wav", "start_reconstruction.wav"]
+        "start.wav",
+        "start_reconstruction.wav",
+    ]
     (text,) = page.text("section", id="recording")
     assert "me.wav, at 0.42 s" in text and "4.1 dB" in text
     assert "consent" in page.text("p", **{"class": "notice"})[0]
@@ -137,9 +189,21 @@ def test_a_recording_is_beside_its_reconstruction_and_wants_consent(ascent, tmp_
 
 def test_tables_of_an_evaluation_are_shown_as_they_are(ascent, tmp_path):
     ascent()
-    (tmp_path / "evaluation.json").write_text(json.dumps({"tables": [
-        {"title": "Priors", "note": "Share <of> 64.", "columns": ["prior", "judge", "why"],
-         "rows": [["typical", "91 (81–96)", "a&b"], ["zero", "–", "1st"]]}], "more": 1}))
+    (tmp_path / "evaluation.json").write_text(
+        json.dumps(
+            {
+                "tables": [
+                    {
+                        "title": "Priors",
+                        "note": "Share <of> 64.",
+                        "columns": ["prior", "judge", "why"],
+                        "rows": [["typical", "91 (81–96)", "a&b"], ["zero", "–", "1st"]],
+                    }
+                ],
+                "more": 1,
+            }
+        )
+    )
     page = Page(report.maximization(tmp_path))
     (text,) = page.text("section", id="evaluation")
     for cell in ("Priors", "Share <of> 64.", "typical", "91 (81–96)", "a&b", "zero", "–", "1st"):
@@ -181,9 +245,16 @@ def test_a_file_outside_of_the_folder_is_not_shown(ascent, tmp_path, name):
         report.maximization(tmp_path)
 
 
-@pytest.mark.parametrize("content, message", [
-    (None, "cannot be read"), ("{", "not a JSON file"), ("[]", "cannot be understood"),
-    ("{}", "'format' is missing"), ('{"format": 2}', "its format is 2, this version reads 1")])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "cannot be read"),
+        ("{", "not a JSON file"),
+        ("[]", "cannot be understood"),
+        ("{}", "'format' is missing"),
+        ('{"format": 2}', "its format is 2, this version reads 1"),
+    ],
+)
 def test_a_broken_json_file_is_named(tmp_path, content, message):
     if content is not None:
         (tmp_path / "maximization.json").write_text(content)
@@ -192,10 +263,17 @@ def test_a_broken_json_file_is_named(tmp_path, content, message):
     assert not (tmp_path / "index.html").exists()
 
 
-@pytest.mark.parametrize("content, message", [
-    ("{", "not a JSON file"), ("{}", "'tables' is missing"),
-    ('{"tables": [{"title": "x", "note": "", "columns": ["a"], "rows": [["1", "2"]]}]}',
-     "x: a row has not the 1 cells")])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "not a JSON file"),
+        ("{}", "'tables' is missing"),
+        (
+            '{"tables": [{"title": "x", "note": "", "columns": ["a"], "rows": [["1", "2"]]}]}',
+            "x: a row has not the 1 cells",
+        ),
+    ],
+)
 def test_a_broken_evaluation_is_named(ascent, tmp_path, content, message):
     ascent(targets=["sad"])
     (tmp_path / "evaluation.json").write_text(content)
@@ -239,18 +317,28 @@ def test_a_failed_write_leaves_the_old_page(ascent, tmp_path, monkeypatch):
 
 
 def test_a_page_with_more_players_than_a_browser_bears_loads_none_ahead(
-        ascent, tmp_path, monkeypatch):
+    ascent, tmp_path, monkeypatch
+):
     monkeypatch.setattr(elements, "EAGER", 16)
     ascent(targets=["sad"])  # 17 players
     assert {each["preload"] for each in Page(report.maximization(tmp_path)).all("audio")} == {
-        "none"}
+        "none"
+    }
 
 
 # In a browser
 
 
-EVALUATION = {"tables": [{"title": "A wide one", "note": "", "rows": [["word"] * 30],
-                          "columns": [f"column {k}" for k in range(30)]}]}
+EVALUATION = {
+    "tables": [
+        {
+            "title": "A wide one",
+            "note": "",
+            "rows": [["word"] * 30],
+            "columns": [f"column {k}" for k in range(30)],
+        }
+    ]
+}
 
 
 def test_every_wave_loads_and_lasts_as_long_as_its_file(ascent, tmp_path, shown):
@@ -259,13 +347,15 @@ def test_every_wave_loads_and_lasts_as_long_as_its_file(ascent, tmp_path, shown)
     page.wait_for_function("""[...document.querySelectorAll("audio")].every(
         each => each.readyState >= 1 || each.error)""")
     players = page.eval_on_selector_all(
-        "audio", "all => all.map(each => [each.src, each.error && each.error.code, each.duration])")
+        "audio", "all => all.map(each => [each.src, each.error && each.error.code, each.duration])"
+    )
     assert len(players) == len(waves)
     for address, error, duration in players:
         name = os.path.basename(urllib.parse.unquote(urllib.parse.urlparse(address).path))
         assert error is None and abs(duration - waves[name]) < 0.01, name
     assert page.eval_on_selector_all(
-        "img", "all => all.every(each => each.complete && each.naturalWidth > 0)")
+        "img", "all => all.every(each => each.complete && each.naturalWidth > 0)"
+    )
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -291,5 +381,8 @@ def test_a_small_player_shows_its_play_button_to_mouse_and_keyboard(ascent, tmp_
     players.nth(2).focus()
     page.keyboard.press("Space")
     page.wait_for_function(playing, arg=2)
-    assert page.evaluate("""[...document.querySelectorAll("audio")].filter(
-        each => each.currentTime > 0).length""") == 2
+    assert (
+        page.evaluate("""[...document.querySelectorAll("audio")].filter(
+        each => each.currentTime > 0).length""")
+        == 2
+    )

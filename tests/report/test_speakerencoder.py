@@ -46,8 +46,12 @@ def test_a_single_page_holds_its_pictures(two, tmp_path):
 
 def test_runs_that_cannot_be_shown_are_named(two, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(KvoiceError, match="vc: is a run of adainvc, expected one of speakerencoder$"):
+    with pytest.raises(
+        KvoiceError, match="vc: is a run of adainvc, expected one of speakerencoder$"
+    ):
         report.verification([run(tmp_path, "vc", model="adainvc")], out)
-    with pytest.raises(KvoiceError, match="new: nothing to show yet: `kvoice evaluate --run=.*new` measures"):
+    with pytest.raises(
+        KvoiceError, match="new: nothing to show yet: `kvoice evaluate --run=.*new` measures"
+    ):
         report.verification([run(tmp_path, "new")], out)
     assert not out.exists()

@@ -13,11 +13,31 @@ from kvoice.training import loop
 from kvoice.training.config import TrainConfig
 
 TRAIN = dict(
-    steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3}, decay=1.0, beta_1=0.5,
-    beta_2=0.9, clip_norm=0.0, ema=0.0, precision="float32", jit=False, seed=0, keep=2, valid_steps=1,
+    steps=6,
+    steps_per_epoch=2,
+    rates={"critic": 1e-3, "generator": 1e-3},
+    decay=1.0,
+    beta_1=0.5,
+    beta_2=0.9,
+    clip_norm=0.0,
+    ema=0.0,
+    precision="float32",
+    jit=False,
+    seed=0,
+    keep=2,
+    valid_steps=1,
 )
-MODEL = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", noise=4, width=2,
-             n_critic=2, seed=0)
+MODEL = dict(
+    shape=(16, 16),
+    low=-10.0,
+    high=2.0,
+    labels=2,
+    condition="emotion",
+    noise=4,
+    width=2,
+    n_critic=2,
+    seed=0,
+)
 
 
 class Noise:
@@ -35,8 +55,14 @@ class Noise:
 
 
 def create(path, model=MODEL, name="voicegan", **changes):
-    config = {"model_name": name, "variant": "tiny", "data_spec": "noise", "data": {},
-              "model": model, "train": {**TRAIN, **changes}}
+    config = {
+        "model_name": name,
+        "variant": "tiny",
+        "data_spec": "noise",
+        "data": {},
+        "model": model,
+        "train": {**TRAIN, **changes},
+    }
     return runs.create(path, config, audio.SPECS["waveglow"], {"emotion": ["calm", "angry"]})
 
 

@@ -71,7 +71,10 @@ def test_a_term_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
 def test_validation_judges_the_average_and_leaves_the_raw_weights(tmp_path):
     run = create(tmp_path / "run", ema=0.5)
     seen = []
-    train(run, validate=lambda model: seen.append(model.generate(1, label=0)) or {"distance": -len(seen)})
+    train(
+        run,
+        validate=lambda model: seen.append(model.generate(1, label=0)) or {"distance": -len(seen)},
+    )
     np.testing.assert_allclose(loop.load(run.path).generate(1, label=0), seen[-1], atol=1e-5)
 
 

@@ -9,20 +9,23 @@ from kvoice.training.config import DEFAULTS, TrainConfig
 LEAST = dict(steps=6, steps_per_epoch=2, rates={"critic": 1e-3, "generator": 1e-3})
 
 
-@pytest.mark.parametrize("changes, name", [
-    (dict(precision="mixed_float16"), "train.precision"),
-    (dict(steps=5), "train.steps"),
-    (dict(steps_per_epoch=0), "train.steps_per_epoch"),
-    (dict(keep=0), "train.keep"),
-    (dict(valid_steps=0), "train.valid_steps"),
-    (dict(ema=1.5), "train.ema"),
-    (dict(decay=0.0), "train.decay"),
-    (dict(decay=1.1), "train.decay"),
-    (dict(clip_norm=-1.0), "train.clip_norm"),
-    (dict(weight_decay=-1.0), "train.weight_decay"),
-    (dict(rates={"critic": -1e-3, "generator": 1e-3}), "train.rates.critic"),
-    (dict(seed=-1), "train.seed"),
-])
+@pytest.mark.parametrize(
+    "changes, name",
+    [
+        (dict(precision="mixed_float16"), "train.precision"),
+        (dict(steps=5), "train.steps"),
+        (dict(steps_per_epoch=0), "train.steps_per_epoch"),
+        (dict(keep=0), "train.keep"),
+        (dict(valid_steps=0), "train.valid_steps"),
+        (dict(ema=1.5), "train.ema"),
+        (dict(decay=0.0), "train.decay"),
+        (dict(decay=1.1), "train.decay"),
+        (dict(clip_norm=-1.0), "train.clip_norm"),
+        (dict(weight_decay=-1.0), "train.weight_decay"),
+        (dict(rates={"critic": -1e-3, "generator": 1e-3}), "train.rates.critic"),
+        (dict(seed=-1), "train.seed"),
+    ],
+)
 def test_a_wrong_value_is_named(changes, name):
     with pytest.raises(KvoiceError, match=f"^{name}: "):
         TrainConfig(**LEAST | changes)
@@ -40,6 +43,10 @@ def test_the_default_is_plain_adam_at_a_constant_rate():
 
 
 def test_a_config_is_read_without_a_framework():
-    found = subprocess.run([sys.executable, "-c", "import sys, kvoice.training.config; print(*sys.modules)"],
-                           capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run(
+        [sys.executable, "-c", "import sys, kvoice.training.config; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     assert not {"keras", "tensorflow", "jax", "torch"} & set(found)

@@ -128,10 +128,25 @@ def test_weights_move_by_the_decayed_rates(tmp_path, decay, still):
 
 
 def test_a_classifier_is_trained_and_loaded_at_its_best_with_its_names(tmp_path):
-    model = dict(shape=(16, 16), low=-10.0, high=2.0, labels=2, condition="emotion", width=4, depth=1,
-                 wear=0.5, warp=0.1)
-    run = create(tmp_path / "run", model=model, name="classifier", ema=0.5, decay=0.5,
-                 rates={"classifier": 1e-3})
+    model = dict(
+        shape=(16, 16),
+        low=-10.0,
+        high=2.0,
+        labels=2,
+        condition="emotion",
+        width=4,
+        depth=1,
+        wear=0.5,
+        warp=0.1,
+    )
+    run = create(
+        tmp_path / "run",
+        model=model,
+        name="classifier",
+        ema=0.5,
+        decay=0.5,
+        rates={"classifier": 1e-3},
+    )
     scores, seen = iter([3.0, 1.0, 2.0]), []
 
     def validate(built):
@@ -194,7 +209,9 @@ def test_mixed_bfloat16_computes_in_bfloat16_and_stores_float32(tmp_path):
     policy = keras.config.dtype_policy()
     model = train(run)
     assert model.generator.layers[-4].compute_dtype == "bfloat16"
-    assert {keras.backend.standardize_dtype(v.dtype) for v in model.trainable_variables} == {"float32"}
+    assert {keras.backend.standardize_dtype(v.dtype) for v in model.trainable_variables} == {
+        "float32"
+    }
     assert keras.config.dtype_policy() == policy
     assert np.isfinite(loop.load(run.path).generate(1, label=0)).all()
 
@@ -254,7 +271,8 @@ def test_the_saved_model_is_the_best_epoch_averaged(tmp_path):
     train(run, validate=lambda model: {"distance": next(scores)})
     saved = keras.saving.load_model(run.path / "model.keras")
     np.testing.assert_allclose(
-        saved.generate(1, label=0), loop.load(run.path).generate(1, label=0), atol=1e-6)
+        saved.generate(1, label=0), loop.load(run.path).generate(1, label=0), atol=1e-6
+    )
     newest = loop.load(run.path, best=False, average=False).generate(1, label=0)
     assert np.abs(saved.generate(1, label=0) - newest).max() > 1e-4
 

@@ -1,8 +1,8 @@
 """Corpora: the list of utterances, with their labels, of an argument of `--data`.
 
-`NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `demo:25-224` (those of these numbers),
-`espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`, `vctk:DIR`, `libritts:DIR`,
-`librispeech:DIR`. A path may contain ":" but not "+".
+`NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `demo:25-224` (those of these
+numbers), `espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`, `vctk:DIR`,
+`libritts:DIR`, `librispeech:DIR`. A path may contain ":" but not "+".
 
 `items` reads only names, texts and tables; `recording` reads or renders the sound of one utterance.
 Every corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to

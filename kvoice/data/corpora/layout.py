@@ -44,8 +44,9 @@ def stem_of(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def genders_of(root: str, files: list[str], tables: tuple[str, ...], row: re.Pattern
-               ) -> dict[str, str]:
+def genders_of(
+    root: str, files: list[str], tables: tuple[str, ...], row: re.Pattern
+) -> dict[str, str]:
     """The gender, "female" or "male", of each speaker that a table of the corpus names.
 
     Tables are searched in the folders of the files and in the four folders above each, so that a
@@ -58,12 +59,16 @@ def genders_of(root: str, files: list[str], tables: tuple[str, ...], row: re.Pat
         row: A pattern for a row of a table, whose groups are the speaker and the gender.
     """
     genders, seen = {}, set()
-    for folder in sorted({os.path.dirname(os.path.abspath(os.path.join(root, file))) for file in files}):
+    for folder in sorted(
+        {os.path.dirname(os.path.abspath(os.path.join(root, file))) for file in files}
+    ):
         for _ in range(5):
             if folder in seen:
                 break
             seen.add(folder)
-            for name in sorted(next(os.walk(folder), ("", [], []))[2]):  # [] where it may not be read
+            for name in sorted(
+                next(os.walk(folder), ("", [], []))[2]
+            ):  # [] where it may not be read
                 if name.lower() in tables:
                     rows = filter(None, map(row.match, lines_of(os.path.join(folder, name))))
                     genders = {of[1]: GENDER_WORDS[of[2].lower()] for of in rows} | genders

@@ -81,7 +81,9 @@ def _libri(root, title, pattern, text, expected):
         if not fields:
             skipped.append(Skipped(path, f"not a name of {title}"))
         elif len(folders) == 2 and folders[0].isdigit() and folders != list(fields.groups()):
-            skipped.append(Skipped(path, "the folder names another speaker or chapter than the file"))
+            skipped.append(
+                Skipped(path, "the folder names another speaker or chapter than the file")
+            )
         elif stem in found:
             skipped.append(Skipped(path, "a second copy"))
         else:

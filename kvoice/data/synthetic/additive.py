@@ -135,8 +135,8 @@ class Space:
             return cls(_ranges_of_file(os.path.expanduser(text)), text)
         if (text or "audible") not in PRESETS:
             raise KvoiceError(
-                f"{where}: there is no such grid: {hint(text, list(PRESETS))}; a grid of your own is "
-                "FACTOR=START/STOP/STEP,... or a file NAME.json"
+                f"{where}: there is no such grid: {hint(text, list(PRESETS))}; a grid of your own "
+                f"is FACTOR=START/STOP/STEP,... or a file NAME.json"
             )
         return cls(PRESETS[text or "audible"], where)
 
@@ -147,9 +147,9 @@ class Space:
     def values(self, items: np.ndarray) -> np.ndarray:
         """The factors of items by their numbers: [n] -> [n, factors] float32."""
         digits = np.unravel_index(np.asarray(items), self.levels)
-        return np.stack(
-            [grid[digit] for grid, digit in zip(self._grid, digits)], axis=-1
-        ).astype(np.float32)
+        return np.stack([grid[digit] for grid, digit in zip(self._grid, digits)], axis=-1).astype(
+            np.float32
+        )
 
     def level(self, values: np.ndarray) -> np.ndarray:
         """The number of the nearest level of each value: [n, factors] -> [n, factors] int32."""
@@ -165,9 +165,7 @@ class Space:
         """
         items = np.atleast_1d(items)
         digits = np.unravel_index(items, self.levels)
-        varying = {
-            name: grid[digit] for name, grid, digit in zip(self.factors, self._grid, digits)
-        }
+        varying = {name: grid[digit] for name, grid, digit in zip(self.factors, self._grid, digits)}
         shares = varying.pop("noise", np.full(len(items), self._fixed["noise"]))
         fixed = {name: value for name, value in self._fixed.items() if name != "noise"}
         sounds = tones(**(fixed | varying))
@@ -196,18 +194,23 @@ def _grid(name, start, stop, step, where):
     """The values of a factor, [levels] float64."""
     low, high = _BOUNDS[name]
     if not (low <= min(start, stop) and max(start, stop) <= high):
-        raise KvoiceError(f"{where}: {name} must be from {low:g} to {high:g}, got {start:g} to {stop:g}")
+        raise KvoiceError(
+            f"{where}: {name} must be from {low:g} to {high:g}, got {start:g} to {stop:g}"
+        )
     if start == stop:
         steps = 0
     else:
         steps = (stop - start) / step if step else math.nan
         if not (steps > 0 and abs(steps - round(steps)) < 1e-6):
             raise KvoiceError(
-                f"{where}: {name}: no whole number of steps of {step:g} leads from {start:g} to {stop:g}"
+                f"{where}: {name}: no whole number of steps of {step:g} leads from {start:g} to "
+                f"{stop:g}"
             )
     values = np.round(start + step * np.arange(round(steps) + 1), 9)  # 0.3, not 0.30000000000000004
     if name == "presence" and np.any(values % 1):
-        raise KvoiceError(f"{where}: presence must be 0 (all), 1 (odd) or 2 (even), got {values[1]:g}")
+        raise KvoiceError(
+            f"{where}: presence must be 0 (all), 1 (odd) or 2 (even), got {values[1]:g}"
+        )
     return values
 
 
@@ -228,8 +231,9 @@ def _ranges_of_file(path):
 # --- The sound ---------------------------------------------------------------------------------
 
 
-def partials(f0_hz: np.ndarray, slope: np.ndarray, inharmonicity: np.ndarray, presence: np.ndarray
-             ) -> tuple[np.ndarray, np.ndarray]:
+def partials(
+    f0_hz: np.ndarray, slope: np.ndarray, inharmonicity: np.ndarray, presence: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The frequencies and amplitudes of the partials; those that are absent have amplitude 0.
 
     f_n = n f0 sqrt(1 + (n^2 - 1) B), so that f_1 = f0 for any B; a_n = max(0, ((n - 1) slope + N) /
@@ -247,8 +251,14 @@ def partials(f0_hz: np.ndarray, slope: np.ndarray, inharmonicity: np.ndarray, pr
     return hz, amplitude * sounds * (hz < SAMPLE_RATE_HZ / 2)
 
 
-def tones(f0_hz: np.ndarray, slope: np.ndarray, inharmonicity: np.ndarray, decay: np.ndarray,
-          presence: np.ndarray, samples: int = SAMPLES) -> np.ndarray:
+def tones(
+    f0_hz: np.ndarray,
+    slope: np.ndarray,
+    inharmonicity: np.ndarray,
+    decay: np.ndarray,
+    presence: np.ndarray,
+    samples: int = SAMPLES,
+) -> np.ndarray:
     """Sums of damped partials that start in phase: sum_n a_n sin(2 pi f_n t) e^(-decay t).
 
     A damped partial is a geometric sequence, so that its sample i * size + j is the product of its
@@ -322,7 +332,8 @@ class View:
         if not 0 < self.range_db < math.inf:
             raise KvoiceError(f"data.range_db: {self.range_db} must be above 0")
         if self.bins_per_octave != int(self.bins_per_octave) or not (
-                3 <= self.bins_per_octave <= 96):
+            3 <= self.bins_per_octave <= 96
+        ):
             raise KvoiceError(
                 f"data.bins_per_octave: {self.bins_per_octave} must be a whole number from 3 to 96"
             )
@@ -490,8 +501,8 @@ def _refuse_too_many(directory, shape):
     wanted, free = 4 * math.prod(shape), shutil.disk_usage(directory).free
     if wanted > free:
         raise KvoiceError(
-            f"{directory}: {shape[0]:,} items take {wanted / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are "
-            "free: use larger steps, or another representation"
+            f"{directory}: {shape[0]:,} items take {wanted / 1e9:,.1f} GB, and {free / 1e9:,.1f} "
+            f"GB are free: use larger steps, or another representation"
         )
 
 

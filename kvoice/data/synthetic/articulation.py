@@ -28,11 +28,14 @@ def tracks(phones, ends_s, f0_hz, formant_scale):
     voice, breath = _voice(phones, ends_s), _breath(names, ends_s)
     noisy = sorted({name for name in names if INVENTORY[name].noise})
     return Tracks(
-        f0_hz=f0_hz, voice=voice, breath=breath,
+        f0_hz=f0_hz,
+        voice=voice,
+        breath=breath,
         nasal=smooth(_held([INVENTORY[name].kind == "nasal" for name in names], ends_s), 0.04),
         formants_hz=formants_hz(names, ends_s) * formant_scale,
         noise=np.stack([_noise(noise, names, ends_s) for noise in noisy], -1),
-        noises=np.array([[INVENTORY[name].centre_hz, INVENTORY[name].width_hz] for name in noisy]))
+        noises=np.array([[INVENTORY[name].centre_hz, INVENTORY[name].width_hz] for name in noisy]),
+    )
 
 
 def times_s(ends_s):
@@ -49,6 +52,7 @@ def smooth(track, width_s):
 
 
 # --- Formants
+
 
 def formants_hz(names, ends_s):
     """A man's F1 to F4, in Hz.
@@ -87,16 +91,18 @@ def _targets(names, i):
 
 def _vowels_around(names, i):
     """The formants at the end of the vowel before a phone and at the start of the one after."""
+
     def vowels(some):
         return [INVENTORY[name] for name in some if INVENTORY[name].kind == "vowel"]
 
     ends = [vowel.to_hz or vowel.formants_hz for vowel in vowels(names[:i])]
-    starts = [vowel.formants_hz for vowel in vowels(names[i + 1:])]
+    starts = [vowel.formants_hz for vowel in vowels(names[i + 1 :])]
     before, after = (ends or starts[:1])[-1], (starts or ends[-1:])[0]
     return np.array(before), np.array(after)
 
 
 # --- Loudness
+
 
 def _spans(names, ends_s):
     """Yields (phone, its slice of a track, the slice from its opening on) for each phone."""
@@ -136,7 +142,7 @@ def _noise(noisy, names, ends_s):
     for name, (phone, _, opened) in zip(names, _spans(names, ends_s)):
         if name == noisy:
             end = opened.start + round(BURST_S * TRACK_HZ) if stop else opened.stop
-            noise[opened.start:end] = phone.noise
+            noise[opened.start : end] = phone.noise
     return smooth(noise, 0.006 if stop else 0.03)
 
 

@@ -33,6 +33,7 @@ ROOM = 3e-4  # amplitude of the background noise
 
 # --- Voices
 
+
 @dataclasses.dataclass(frozen=True)
 class Voice:
     """A speaker.
@@ -56,10 +57,34 @@ class Voice:
 
 
 NAMED = {
-    "female": ("ada", "beth", "cora", "dina", "elsa", "faye",
-               "gwen", "hana", "iris", "june", "kira", "lena"),
-    "male": ("abel", "boris", "carl", "dean", "emil", "finn",
-             "gus", "hugo", "ivan", "jonas", "karl", "leo"),
+    "female": (
+        "ada",
+        "beth",
+        "cora",
+        "dina",
+        "elsa",
+        "faye",
+        "gwen",
+        "hana",
+        "iris",
+        "june",
+        "kira",
+        "lena",
+    ),
+    "male": (
+        "abel",
+        "boris",
+        "carl",
+        "dean",
+        "emil",
+        "finn",
+        "gus",
+        "hugo",
+        "ivan",
+        "jonas",
+        "karl",
+        "leo",
+    ),
 }
 
 
@@ -70,25 +95,37 @@ def voice(name: str) -> Voice:
     Raises:
         KvoiceError: If there is no speaker of that name.
     """
-    gender = next((gender for gender, names in NAMED.items()
-                   if name in names or re.fullmatch(gender[0] + r"\d{3,}", name)), None)
+    gender = next(
+        (
+            gender
+            for gender, names in NAMED.items()
+            if name in names or re.fullmatch(gender[0] + r"\d{3,}", name)
+        ),
+        None,
+    )
     if gender is None:
         known = [*NAMED["female"], *NAMED["male"]]
         close = difflib.get_close_matches(name, known, 1) or ["ada"]
-        raise KvoiceError(f"demo has no speaker {name!r}: did you mean {close[0]}? "
-                          "Sampled speakers are f013, m013 and so on")
+        raise KvoiceError(
+            f"demo has no speaker {name!r}: did you mean {close[0]}? "
+            "Sampled speakers are f013, m013 and so on"
+        )
     rng = _rng("voice", name)
     female = gender == "female"
     return Voice(
-        name=name, gender=gender,
+        name=name,
+        gender=gender,
         f0_hz=(200 if female else 115) * 2 ** (rng.uniform(-2.5, 2.5) / 12),
         formant_scale=(1.17 if female else 1.0) * rng.uniform(0.94, 1.06),
         rate=rng.uniform(0.95, 1.05),
-        glottis=Glottis(open_quotient=(0.66 if female else 0.58) + rng.uniform(-0.05, 0.05),
-                        tilt_hz=3000 * 2 ** rng.uniform(-0.4, 0.4),
-                        breath=0.15 * 2 ** rng.uniform(-0.7, 0.7),
-                        jitter=0.003 * 2 ** rng.uniform(-0.5, 0.5),
-                        shimmer=0.04 * 2 ** rng.uniform(-0.5, 0.5)))
+        glottis=Glottis(
+            open_quotient=(0.66 if female else 0.58) + rng.uniform(-0.05, 0.05),
+            tilt_hz=3000 * 2 ** rng.uniform(-0.4, 0.4),
+            breath=0.15 * 2 ** rng.uniform(-0.7, 0.7),
+            jitter=0.003 * 2 ** rng.uniform(-0.5, 0.5),
+            shimmer=0.04 * 2 ** rng.uniform(-0.5, 0.5),
+        ),
+    )
 
 
 def voices(count: int = 24, first: int = 1) -> list[Voice]:
@@ -100,10 +137,11 @@ def voices(count: int = 24, first: int = 1) -> list[Voice]:
     """
     named = [name for pair in zip(NAMED["female"], NAMED["male"]) for name in pair]
     sampled = [f"{'fm'[i % 2]}{i // 2 + 1:03d}" for i in range(len(named), first - 1 + count)]
-    return [voice(name) for name in (named + sampled)[first - 1:first - 1 + count]]
+    return [voice(name) for name in (named + sampled)[first - 1 : first - 1 + count]]
 
 
 # --- Emotions
+
 
 @dataclasses.dataclass(frozen=True)
 class Manner:
@@ -137,12 +175,40 @@ class Manner:
 
 MANNERS = {
     "neutral": Manner(),
-    "happy": Manner(level_st=4.0, range_factor=1.7, accent_lag_s=0.05, end_st=1.5, rate=1.10,
-                    loudness=0.52, smile=1.05, tilt=1.5),
-    "sad": Manner(level_st=-1.5, range_factor=0.45, end_st=-2.0, rate=0.82, loudness=0.35,
-                  smile=0.98, open_quotient=0.12, tilt=0.3, breath=2.6, jitter=1.5),
-    "angry": Manner(level_st=2.0, range_factor=1.3, accent_lag_s=-0.04, end_st=-5.0, rate=1.08,
-                    loudness=0.72, open_quotient=-0.18, tilt=4.0, breath=0.5, jitter=3.0),
+    "happy": Manner(
+        level_st=4.0,
+        range_factor=1.7,
+        accent_lag_s=0.05,
+        end_st=1.5,
+        rate=1.10,
+        loudness=0.52,
+        smile=1.05,
+        tilt=1.5,
+    ),
+    "sad": Manner(
+        level_st=-1.5,
+        range_factor=0.45,
+        end_st=-2.0,
+        rate=0.82,
+        loudness=0.35,
+        smile=0.98,
+        open_quotient=0.12,
+        tilt=0.3,
+        breath=2.6,
+        jitter=1.5,
+    ),
+    "angry": Manner(
+        level_st=2.0,
+        range_factor=1.3,
+        accent_lag_s=-0.04,
+        end_st=-5.0,
+        rate=1.08,
+        loudness=0.72,
+        open_quotient=-0.18,
+        tilt=4.0,
+        breath=0.5,
+        jitter=3.0,
+    ),
 }
 
 EMOTIONS = tuple(MANNERS)
@@ -158,10 +224,12 @@ def manner(utterance: "Utterance") -> Manner:
         level_st=plain.level_st + 0.7 * speaker[0] + 0.6 * take[0],
         range_factor=plain.range_factor * np.exp(0.08 * (speaker[1] + take[1])),
         rate=plain.rate * np.exp(0.035 * (speaker[2] + take[2])),
-        loudness=np.clip(plain.loudness * np.exp(0.10 * (speaker[3] + take[3])), 0.3, 0.8))
+        loudness=np.clip(plain.loudness * np.exp(0.10 * (speaker[3] + take[3])), 0.3, 0.8),
+    )
 
 
 # --- Utterances
+
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
@@ -180,20 +248,35 @@ class Utterance:
     take: int = 0
 
 
-def utterances(speakers: int = 24, sentences: tuple[str, ...] = tuple(SENTENCES), takes: int = 1,
-               first: int = 1) -> list[Utterance]:
+def utterances(
+    speakers: int = 24,
+    sentences: tuple[str, ...] = tuple(SENTENCES),
+    takes: int = 1,
+    first: int = 1,
+) -> list[Utterance]:
     """Every sentence, read by all `voices(speakers, first)` in every emotion, `takes` times."""
-    return [Utterance(speaker.name, emotion, sentence, take) for speaker in voices(speakers, first)
-            for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
+    return [
+        Utterance(speaker.name, emotion, sentence, take)
+        for speaker in voices(speakers, first)
+        for emotion in EMOTIONS
+        for sentence in sentences
+        for take in range(takes)
+    ]
 
 
 def item(utterance: Utterance) -> Item:
     """The utterance as an item of a corpus."""
     number = list(SENTENCES).index(utterance.sentence)
     name = f"{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}"
-    return Item(corpus="demo", name=f"demo/{name}", speaker=f"demo/{utterance.speaker}",
-                gender=voice(utterance.speaker).gender, emotion=utterance.emotion,
-                text=utterance.sentence, utterance=utterance)
+    return Item(
+        corpus="demo",
+        name=f"demo/{name}",
+        speaker=f"demo/{utterance.speaker}",
+        gender=voice(utterance.speaker).gender,
+        emotion=utterance.emotion,
+        text=utterance.sentence,
+        utterance=utterance,
+    )
 
 
 def render(utterance: Utterance, sample_rate_hz: int = 22050, hop: int = 256) -> Recording:
@@ -212,18 +295,21 @@ def render(utterance: Utterance, sample_rate_hz: int = 22050, hop: int = 256) ->
     phones, ends_s = timing(utterance.sentence, speaker.rate * way.rate, rng)
     f0_hz = np.clip(speaker.f0_hz * 2 ** (melody_st(phones, ends_s, way, rng) / 12), 60, 500)
     tracks = articulation.tracks(phones, ends_s, f0_hz, speaker.formant_scale * way.smile)
-    wave = synthesis.wave(tracks, _glottis(speaker.glottis, way), speaker.formant_scale,
-                          sample_rate_hz, rng)
+    wave = synthesis.wave(
+        tracks, _glottis(speaker.glottis, way), speaker.formant_scale, sample_rate_hz, rng
+    )
     wave *= way.loudness / np.abs(wave).max()
     wave += ROOM * rng.standard_normal(len(wave))
     frames_s = np.arange(1 + len(wave) // hop) * hop / sample_rate_hz
     moments = np.minimum(np.round(frames_s * TRACK_HZ).astype(int), len(f0_hz) - 1)
     number = np.array([PHONES.index(name.rstrip("1")) for name in phones], np.int32)
     return Recording(
-        wave=wave.astype(np.float32), sample_rate_hz=sample_rate_hz,
+        wave=wave.astype(np.float32),
+        sample_rate_hz=sample_rate_hz,
         f0=np.where(synthesis.voiced(tracks), f0_hz, 0)[moments].astype(np.float32),
         phone=number[np.searchsorted(ends_s[:-1], frames_s, side="right")],
-        rate=float((len(phones) - 2) / (ends_s[-2] - ends_s[0])))
+        rate=float((len(phones) - 2) / (ends_s[-2] - ends_s[0])),
+    )
 
 
 def _refuse_unknown(utterance):
@@ -240,15 +326,21 @@ def _rng(*fields):
 
 
 def _glottis(glottis, way):
-    return Glottis(open_quotient=glottis.open_quotient + way.open_quotient,
-                   tilt_hz=glottis.tilt_hz * way.tilt, breath=glottis.breath * way.breath,
-                   jitter=glottis.jitter * way.jitter, shimmer=glottis.shimmer * way.jitter ** 0.5)
+    return Glottis(
+        open_quotient=glottis.open_quotient + way.open_quotient,
+        tilt_hz=glottis.tilt_hz * way.tilt,
+        breath=glottis.breath * way.breath,
+        jitter=glottis.jitter * way.jitter,
+        shimmer=glottis.shimmer * way.jitter**0.5,
+    )
 
 
 # --- Timing and F0
 
-def timing(sentence: str, rate: float, rng: np.random.Generator
-           ) -> tuple[tuple[str, ...], np.ndarray]:
+
+def timing(
+    sentence: str, rate: float, rng: np.random.Generator
+) -> tuple[tuple[str, ...], np.ndarray]:
     """The phones of a sentence with silence around them, and the time in s at which each ends.
 
     Accented vowels are longer, and so is everything from the last vowel on.
@@ -257,15 +349,16 @@ def timing(sentence: str, rate: float, rng: np.random.Generator
     inventory = [INVENTORY[name.rstrip("1")] for name in phones]
     seconds = np.array([phone.ms for phone in inventory]) / 1000
     seconds *= [1.2 if name.endswith("1") else 1.0 for name in phones]
-    seconds[max(i for i, phone in enumerate(inventory) if phone.kind == "vowel"):] *= 1.4
+    seconds[max(i for i, phone in enumerate(inventory) if phone.kind == "vowel") :] *= 1.4
     seconds *= np.exp(0.08 * rng.standard_normal(len(seconds))) / rate
     before, after = rng.uniform(0.10, 0.16), rng.uniform(0.14, 0.22)
     after = max(after, MINIMUM_S - before - seconds.sum())
     return ("sil", *phones, "sil"), np.cumsum([before, *seconds, after])
 
 
-def melody_st(phones: tuple[str, ...], ends_s: np.ndarray, way: Manner, rng: np.random.Generator
-              ) -> np.ndarray:
+def melody_st(
+    phones: tuple[str, ...], ends_s: np.ndarray, way: Manner, rng: np.random.Generator
+) -> np.ndarray:
     """The F0 contour in semitones about the level of the voice: declination, accents, end, drift.
 
     Shapes: `phones`, `ends_s` [phones] -> [time].
@@ -280,7 +373,7 @@ def melody_st(phones: tuple[str, ...], ends_s: np.ndarray, way: Manner, rng: np.
             phase = np.clip((now_s - peak_s) / width_s, -1, 1)
             melody += height * np.cos(np.pi / 2 * phase) ** 2
     ending = np.clip((now_s - last_s + 0.30) / 0.25, 0, 1)
-    melody += way.end_st * ending ** 2 * (3 - 2 * ending)
+    melody += way.end_st * ending**2 * (3 - 2 * ending)
     drift = np.interp(now_s * 6, np.arange(64), rng.normal(0, 0.25, 64))
     return articulation.smooth(way.level_st + way.range_factor * melody + drift, 0.04)
 

@@ -23,8 +23,13 @@ from kvoice.errors import KvoiceError
 VERSION = "1"
 PROGRAM = "espeak-ng"
 AMPLITUDE = "60"  # of 200: leaves room for angry
-ACCENTS = {"us": "en-us", "gb": "en", "rp": "en-gb-x-rp", "scotland": "en-gb-scotland",
-           "caribbean": "en-029"}
+ACCENTS = {
+    "us": "en-us",
+    "gb": "en",
+    "rp": "en-gb-x-rp",
+    "scotland": "en-gb-scotland",
+    "caribbean": "en-029",
+}
 VARIANTS = ("f1", "m1", "f2", "m2", "f3", "m3", "f4", "m4", "f5", "m5", "m6", "m7")
 SPEAKERS = tuple(f"{variant}-{accent}" for accent in ACCENTS for variant in VARIANTS)
 
@@ -74,8 +79,9 @@ def available() -> bool:
     return shutil.which(PROGRAM) is not None
 
 
-def utterances(speakers: int = len(VARIANTS), sentences: tuple[str, ...] = tuple(SENTENCES),
-               takes: int = 1) -> list[Utterance]:
+def utterances(
+    speakers: int = len(VARIANTS), sentences: tuple[str, ...] = tuple(SENTENCES), takes: int = 1
+) -> list[Utterance]:
     """Every sentence, read by every speaker in every emotion, `takes` times.
 
     Args:
@@ -88,19 +94,32 @@ def utterances(speakers: int = len(VARIANTS), sentences: tuple[str, ...] = tuple
     """
     _require_program()
     if speakers > len(SPEAKERS):
-        raise KvoiceError(f"--data=espeak:{speakers}: espeak has {len(SPEAKERS)} speakers; "
-                          f"say espeak:{len(SPEAKERS)} or demo:{speakers}")
-    return [Utterance(speaker, emotion, sentence, take) for speaker in SPEAKERS[:speakers]
-            for emotion in EMOTIONS for sentence in sentences for take in range(takes)]
+        raise KvoiceError(
+            f"--data=espeak:{speakers}: espeak has {len(SPEAKERS)} speakers; "
+            f"say espeak:{len(SPEAKERS)} or demo:{speakers}"
+        )
+    return [
+        Utterance(speaker, emotion, sentence, take)
+        for speaker in SPEAKERS[:speakers]
+        for emotion in EMOTIONS
+        for sentence in sentences
+        for take in range(takes)
+    ]
 
 
 def item(utterance: Utterance) -> Item:
     """The utterance as an item of a corpus."""
     number = list(SENTENCES).index(utterance.sentence)
     name = f"{utterance.speaker}-{utterance.emotion}-{number:02d}-{utterance.take}"
-    return Item(corpus="espeak", name=f"espeak/{name}", speaker=f"espeak/{utterance.speaker}",
-                gender="female" if utterance.speaker[0] == "f" else "male",
-                emotion=utterance.emotion, text=utterance.sentence, utterance=utterance)
+    return Item(
+        corpus="espeak",
+        name=f"espeak/{name}",
+        speaker=f"espeak/{utterance.speaker}",
+        gender="female" if utterance.speaker[0] == "f" else "male",
+        emotion=utterance.emotion,
+        text=utterance.sentence,
+        utterance=utterance,
+    )
 
 
 def render(utterance: Utterance, sample_rate_hz: int = 22050, hop: int = 256) -> Recording:
@@ -118,8 +137,17 @@ def render(utterance: Utterance, sample_rate_hz: int = 22050, hop: int = 256) ->
     variant, accent = utterance.speaker.split("-")
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "utterance.wav")
-        command = [PROGRAM, "-m", "-a", AMPLITUDE, "-v", f"{ACCENTS[accent]}+{variant}",
-                   "-w", path, _ssml(utterance)]
+        command = [
+            PROGRAM,
+            "-m",
+            "-a",
+            AMPLITUDE,
+            "-v",
+            f"{ACCENTS[accent]}+{variant}",
+            "-w",
+            path,
+            _ssml(utterance),
+        ]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             raise KvoiceError(f"espeak-ng cannot read {utterance}: {result.stderr.strip()}")
@@ -130,12 +158,15 @@ def _ssml(utterance):
     prosody = EMOTIONS[utterance.emotion]
     rng = np.random.default_rng(zlib.crc32(f"{VERSION} {utterance}".encode()))
     pitch, rate = rng.uniform(-8, 8, 2) if utterance.take else (0, 0)
-    return (f'<speak><prosody pitch="{prosody.pitch + pitch:+.0f}%" range="{prosody.range:+.0f}%" '
-            f'rate="{100 + prosody.rate + rate:.0f}%" volume="{prosody.volume:.0f}">'
-            f"{saxutils.escape(utterance.sentence)}</prosody></speak>")
+    return (
+        f'<speak><prosody pitch="{prosody.pitch + pitch:+.0f}%" range="{prosody.range:+.0f}%" '
+        f'rate="{100 + prosody.rate + rate:.0f}%" volume="{prosody.volume:.0f}">'
+        f"{saxutils.escape(utterance.sentence)}</prosody></speak>"
+    )
 
 
 def _require_program():
     if not available():
-        raise KvoiceError("espeak-ng is not installed: apt-get install espeak-ng, "
-                          "or use --data=demo")
+        raise KvoiceError(
+            "espeak-ng is not installed: apt-get install espeak-ng, or use --data=demo"
+        )

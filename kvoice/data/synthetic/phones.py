@@ -49,13 +49,30 @@ def _nasal(ms, *formants_hz, hold):
 
 
 def _fricative(ms, *formants_hz, hold, voice=0.0, noise, at):
-    return Phone("fricative", ms, formants_hz, hold=hold, voice=voice, noise=noise,
-                 centre_hz=at[0], width_hz=at[1])
+    return Phone(
+        "fricative",
+        ms,
+        formants_hz,
+        hold=hold,
+        voice=voice,
+        noise=noise,
+        centre_hz=at[0],
+        width_hz=at[1],
+    )
 
 
 def _stop(ms, *formants_hz, hold, voice=0.0, noise, at, opens, kind="stop"):
-    return Phone(kind, ms, formants_hz, hold=hold, voice=voice, noise=noise,
-                 centre_hz=at[0], width_hz=at[1], open_share=opens)
+    return Phone(
+        kind,
+        ms,
+        formants_hz,
+        hold=hold,
+        voice=voice,
+        noise=noise,
+        centre_hz=at[0],
+        width_hz=at[1],
+        open_share=opens,
+    )
 
 
 INVENTORY = {
@@ -104,64 +121,51 @@ INVENTORY = {
     "B": _stop(60, 260, 900, 2200, hold=0.55, voice=0.18, noise=0.12, at=(800, 1000), opens=0.8),
     "D": _stop(55, 260, 1750, 2650, hold=0.7, voice=0.18, noise=0.30, at=(4200, 1600), opens=0.75),
     "G": _stop(60, 260, 1950, 2350, hold=0.4, voice=0.18, noise=0.25, at=(1900, 800), opens=0.75),
-    "CH": _stop(115, 310, 1850, 2600, hold=0.85, noise=0.60, at=(3200, 900), opens=0.4,
-                kind="affricate"),
-    "JH": _stop(85, 300, 1850, 2600, hold=0.85, voice=0.18, noise=0.35, at=(3200, 900),
-                opens=0.45, kind="affricate"),
+    "CH": _stop(
+        115, 310, 1850, 2600, hold=0.85, noise=0.60, at=(3200, 900), opens=0.4, kind="affricate"
+    ),
+    "JH": _stop(
+        85,
+        300,
+        1850,
+        2600,
+        hold=0.85,
+        voice=0.18,
+        noise=0.35,
+        at=(3200, 900),
+        opens=0.45,
+        kind="affricate",
+    ),
 }
 
 PHONES = tuple(INVENTORY)
 
 # "1" marks a vowel that carries a pitch accent.
 _TRANSCRIPTIONS = {
-    "The kids are talking by the kitchen door.":
-        "DH AX K IH1 D Z AX R T AO1 K IH NG B AY DH AX K IH1 CH AX N D AO1 R",
-    "She sold seven silver shells by the sea shore.":
-        "SH IY S OW1 L D S EH1 V AX N S IH1 L V ER SH EH1 L Z B AY DH AX S IY1 SH AO1 R",
-    "My mother never knew the name of that man.":
-        "M AY M AH1 DH ER N EH1 V ER N UW1 DH AX N EY1 M AX V DH AE T M AE1 N",
-    "We will meet you at the old railway station.":
-        "W IY W IH L M IY1 T Y UW AE T DH IY OW1 L D R EY1 L W EY S T EY1 SH AX N",
-    "The yellow leaves are falling on the lawn again.":
-        "DH AX Y EH1 L OW L IY1 V Z AX R F AO1 L IH NG AA N DH AX L AO1 N AX G EH1 N",
-    "Please bring the heavy boxes back to the house.":
-        "P L IY1 Z B R IH NG DH AX HH EH1 V IY B AA1 K S IH Z B AE1 K T UW DH AX HH AW1 S",
-    "I heard the rain on the window all night long.":
-        "AY HH ER1 D DH AX R EY1 N AA N DH AX W IH1 N D OW AO1 L N AY1 T L AO1 NG",
-    "Nobody told me that the train would be late.":
-        "N OW1 B AA D IY T OW1 L D M IY DH AE T DH AX T R EY1 N W UH D B IY L EY1 T",
-    "The little boy enjoys his toys in the garden.":
-        "DH AX L IH1 T AX L B OY1 IH N JH OY1 Z HH IH Z T OY1 Z IH N DH AX G AA1 R D AX N",
-    "Thirty thin fish swam through the cold water.":
-        "TH ER1 D IY TH IH1 N F IH1 SH S W AE1 M TH R UW DH AX K OW1 L D W AO1 T ER",
-    "You should have called before you came to visit.":
-        "Y UW SH UH D HH AX V K AO1 L D B IH F AO1 R Y UW K EY1 M T UW V IH1 Z IH T",
-    "A good book is always better than a bad movie.":
-        "AX G UH1 D B UH1 K IH Z AO1 L W EY Z B EH1 T ER DH AX N AX B AE1 D M UW1 V IY",
-    "The baker makes fresh bread early every morning.":
-        "DH AX B EY1 K ER M EY1 K S F R EH1 SH B R EH1 D ER1 L IY EH V R IY M AO1 R N IH NG",
-    "Leave the green paper on the table near the chair.":
-        "L IY1 V DH AX G R IY1 N P EY1 P ER AA N DH AX T EY1 B AX L N IH R DH AX CH EH1 R",
-    "They are going to move to a new town in June.":
-        "DH EY AX R G OW1 IH NG T UW M UW1 V T UW AX N UW1 T AW1 N IH N JH UW1 N",
-    "Our dog was running around the big oak tree.":
-        "AW R D AO1 G W AX Z R AH1 N IH NG AX R AW1 N D DH AX B IH1 G OW1 K T R IY1",
-    "Where did you find those beautiful brown shoes?":
-        "W EH1 R D IH D Y UW F AY1 N D DH OW Z B Y UW1 T IH F AX L B R AW1 N SH UW1 Z",
-    "He usually measures the value of a thing twice.":
-        "HH IY Y UW1 ZH UW AX L IY M EH1 ZH ER Z DH AX V AE1 L Y UW AX V AX TH IH1 NG T W AY1 S",
-    "Some people say that the weather will change soon.":
-        "S AH M P IY1 P AX L S EY1 DH AE T DH AX W EH1 DH ER W IH L CH EY1 N JH S UW1 N",
-    "I was looking for a quiet place to read.":
-        "AY W AX Z L UH1 K IH NG F AO R AX K W AY1 AX T P L EY1 S T UW R IY1 D",
-    "Her voice was louder than the noise of the crowd.":
-        "HH ER V OY1 S W AX Z L AW1 D ER DH AX N DH AX N OY1 Z AX V DH AX K R AW1 D",
-    "Do not forget to lock the front door tonight.":
-        "D UW N AA1 T F ER G EH1 T T UW L AA1 K DH AX F R AH1 N T D AO1 R T AX N AY1 T",
-    "The young woman laughed and waved her hand.":
-        "DH AX Y AH1 NG W UH1 M AX N L AE1 F T AX N D W EY1 V D HH ER HH AE1 N D",
-    "Nine good runners wanted to win the long race.":
-        "N AY1 N G UH1 D R AH1 N ER Z W AO1 N T IH D T UW W IH1 N DH AX L AO1 NG R EY1 S",
+    "The kids are talking by the kitchen door.": "DH AX K IH1 D Z AX R T AO1 K IH NG B AY DH AX K IH1 CH AX N D AO1 R",
+    "She sold seven silver shells by the sea shore.": "SH IY S OW1 L D S EH1 V AX N S IH1 L V ER SH EH1 L Z B AY DH AX S IY1 SH AO1 R",
+    "My mother never knew the name of that man.": "M AY M AH1 DH ER N EH1 V ER N UW1 DH AX N EY1 M AX V DH AE T M AE1 N",
+    "We will meet you at the old railway station.": "W IY W IH L M IY1 T Y UW AE T DH IY OW1 L D R EY1 L W EY S T EY1 SH AX N",
+    "The yellow leaves are falling on the lawn again.": "DH AX Y EH1 L OW L IY1 V Z AX R F AO1 L IH NG AA N DH AX L AO1 N AX G EH1 N",
+    "Please bring the heavy boxes back to the house.": "P L IY1 Z B R IH NG DH AX HH EH1 V IY B AA1 K S IH Z B AE1 K T UW DH AX HH AW1 S",
+    "I heard the rain on the window all night long.": "AY HH ER1 D DH AX R EY1 N AA N DH AX W IH1 N D OW AO1 L N AY1 T L AO1 NG",
+    "Nobody told me that the train would be late.": "N OW1 B AA D IY T OW1 L D M IY DH AE T DH AX T R EY1 N W UH D B IY L EY1 T",
+    "The little boy enjoys his toys in the garden.": "DH AX L IH1 T AX L B OY1 IH N JH OY1 Z HH IH Z T OY1 Z IH N DH AX G AA1 R D AX N",
+    "Thirty thin fish swam through the cold water.": "TH ER1 D IY TH IH1 N F IH1 SH S W AE1 M TH R UW DH AX K OW1 L D W AO1 T ER",
+    "You should have called before you came to visit.": "Y UW SH UH D HH AX V K AO1 L D B IH F AO1 R Y UW K EY1 M T UW V IH1 Z IH T",
+    "A good book is always better than a bad movie.": "AX G UH1 D B UH1 K IH Z AO1 L W EY Z B EH1 T ER DH AX N AX B AE1 D M UW1 V IY",
+    "The baker makes fresh bread early every morning.": "DH AX B EY1 K ER M EY1 K S F R EH1 SH B R EH1 D ER1 L IY EH V R IY M AO1 R N IH NG",
+    "Leave the green paper on the table near the chair.": "L IY1 V DH AX G R IY1 N P EY1 P ER AA N DH AX T EY1 B AX L N IH R DH AX CH EH1 R",
+    "They are going to move to a new town in June.": "DH EY AX R G OW1 IH NG T UW M UW1 V T UW AX N UW1 T AW1 N IH N JH UW1 N",
+    "Our dog was running around the big oak tree.": "AW R D AO1 G W AX Z R AH1 N IH NG AX R AW1 N D DH AX B IH1 G OW1 K T R IY1",
+    "Where did you find those beautiful brown shoes?": "W EH1 R D IH D Y UW F AY1 N D DH OW Z B Y UW1 T IH F AX L B R AW1 N SH UW1 Z",
+    "He usually measures the value of a thing twice.": "HH IY Y UW1 ZH UW AX L IY M EH1 ZH ER Z DH AX V AE1 L Y UW AX V AX TH IH1 NG T W AY1 S",
+    "Some people say that the weather will change soon.": "S AH M P IY1 P AX L S EY1 DH AE T DH AX W EH1 DH ER W IH L CH EY1 N JH S UW1 N",
+    "I was looking for a quiet place to read.": "AY W AX Z L UH1 K IH NG F AO R AX K W AY1 AX T P L EY1 S T UW R IY1 D",
+    "Her voice was louder than the noise of the crowd.": "HH ER V OY1 S W AX Z L AW1 D ER DH AX N DH AX N OY1 Z AX V DH AX K R AW1 D",
+    "Do not forget to lock the front door tonight.": "D UW N AA1 T F ER G EH1 T T UW L AA1 K DH AX F R AH1 N T D AO1 R T AX N AY1 T",
+    "The young woman laughed and waved her hand.": "DH AX Y AH1 NG W UH1 M AX N L AE1 F T AX N D W EY1 V D HH ER HH AE1 N D",
+    "Nine good runners wanted to win the long race.": "N AY1 N G UH1 D R AH1 N ER Z W AO1 N T IH D T UW W IH1 N DH AX L AO1 NG R EY1 S",
 }
 
 SENTENCES = {text: tuple(phones.split()) for text, phones in _TRANSCRIPTIONS.items()}

@@ -71,8 +71,13 @@ class Tracks:
     noises: np.ndarray
 
 
-def wave(tracks: Tracks, glottis: Glottis, formant_scale: float, sample_rate_hz: int,
-         rng: np.random.Generator) -> np.ndarray:
+def wave(
+    tracks: Tracks,
+    glottis: Glottis,
+    formant_scale: float,
+    sample_rate_hz: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """The wave of the tracks, whose level is not normalised.
 
     Shapes: tracks of [time] -> [time * sample_rate_hz / TRACK_HZ].
@@ -84,8 +89,9 @@ def wave(tracks: Tracks, glottis: Glottis, formant_scale: float, sample_rate_hz:
         sample_rate_hz: Sample rate of the wave, in Hz.
         rng: Random generator of noise, jitter and shimmer.
     """
-    return (_voiced(tracks, glottis, formant_scale, sample_rate_hz, rng)
-            + _noisy(tracks, glottis, formant_scale, sample_rate_hz, rng))
+    return _voiced(tracks, glottis, formant_scale, sample_rate_hz, rng) + _noisy(
+        tracks, glottis, formant_scale, sample_rate_hz, rng
+    )
 
 
 def voiced(tracks: Tracks) -> np.ndarray:
@@ -102,10 +108,12 @@ def _at(times_s, track):
     grid = np.arange(len(track)) / TRACK_HZ
     columns = track.reshape(len(track), -1).T
     return np.stack([np.interp(times_s, grid, column) for column in columns], -1).reshape(
-        len(times_s), *track.shape[1:])
+        len(times_s), *track.shape[1:]
+    )
 
 
 # --- The voice
+
 
 def _voiced(tracks, glottis, formant_scale, sample_rate_hz, rng):
     size = fft.next_fast_len(round(PULSE_S * sample_rate_hz), real=True)
@@ -114,8 +122,9 @@ def _voiced(tracks, glottis, formant_scale, sample_rate_hz, rng):
     start = np.floor((times_s - LEAD_S) * sample_rate_hz).astype(int)
     delay_s = (times_s - start / sample_rate_hz).astype(np.float32)
     spectra = _pulse_spectrum(hz, f0_hz, glottis)
-    spectra *= tract(hz, _at(times_s, tracks.formants_hz), _at(times_s, tracks.nasal),
-                     formant_scale)
+    spectra *= tract(
+        hz, _at(times_s, tracks.formants_hz), _at(times_s, tracks.nasal), formant_scale
+    )
     spectra *= np.exp(-2j * np.pi * hz * delay_s[:, None])
     spectra *= (amplitudes * np.float32(sample_rate_hz / 22050))[:, None]
     responses = fft.irfft(spectra, size, axis=-1)
@@ -130,8 +139,11 @@ def _pulses(tracks, glottis, rng):
     times_s = times_s + rng.normal(0, glottis.jitter, len(times_s)) / f0_hz
     amplitudes = _at(times_s, tracks.voice) * np.exp(rng.normal(0, glottis.shimmer, len(times_s)))
     sounding = amplitudes > 1e-3
-    return (times_s[sounding], amplitudes[sounding].astype(np.float32),
-            f0_hz[sounding].astype(np.float32))
+    return (
+        times_s[sounding],
+        amplitudes[sounding].astype(np.float32),
+        f0_hz[sounding].astype(np.float32),
+    )
 
 
 def _cycles(tracks):
@@ -173,14 +185,16 @@ def _resonances(hz, centres_hz, widths_hz):
     Shapes: `hz` [bins], `centres_hz` and `widths_hz` [times, resonances] -> [times, bins].
     """
     product = np.ones((len(centres_hz), len(hz)), np.complex64)
-    for centre_hz, width_hz in zip(centres_hz.T[:, :, None].astype(np.float32),
-                                   widths_hz.T[:, :, None].astype(np.float32)):
+    for centre_hz, width_hz in zip(
+        centres_hz.T[:, :, None].astype(np.float32), widths_hz.T[:, :, None].astype(np.float32)
+    ):
         ratio = hz / centre_hz
-        product *= (1 - ratio ** 2) + 1j * ratio * (width_hz / centre_hz)
+        product *= (1 - ratio**2) + 1j * ratio * (width_hz / centre_hz)
     return product
 
 
 # --- The noises
+
 
 def _noisy(tracks, glottis, formant_scale, sample_rate_hz, rng):
     samples = _samples(tracks, sample_rate_hz)
@@ -189,7 +203,7 @@ def _noisy(tracks, glottis, formant_scale, sample_rate_hz, rng):
     white = rng.standard_normal(start[-1] + 3 * hop).astype(np.float32)
     white *= np.sqrt(sample_rate_hz / 22050) * _flutter(tracks, len(white), hop, sample_rate_hz)
     window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(white, 2 * hop)[::hop][:len(start)] * window
+    frames = np.lib.stride_tricks.sliding_window_view(white, 2 * hop)[::hop][: len(start)] * window
     size = fft.next_fast_len(6 * hop, real=True)
     hz = fft.rfftfreq(size, 1 / sample_rate_hz).astype(np.float32)
     times_s = (start + hop) / sample_rate_hz
@@ -230,5 +244,5 @@ def _added(pieces, start, samples):
     size = pieces.shape[-1]
     total = np.zeros(samples + 2 * size, np.float32)
     for piece, first in zip(pieces, start + size):
-        total[first:first + size] += piece
-    return total[size:size + samples]
+        total[first : first + size] += piece
+    return total[size : size + samples]

@@ -60,7 +60,9 @@ def test_spectral_peaks_of_an_inharmonic_tone():
     size = 1 << 18
     spectrum = np.abs(np.fft.rfft(wave, size))
     for partial_hz in hz[amplitude > 0]:
-        nearby = np.arange(int((partial_hz - 20) * size / 16000), int((partial_hz + 20) * size / 16000))
+        nearby = np.arange(
+            int((partial_hz - 20) * size / 16000), int((partial_hz + 20) * size / 16000)
+        )
         peak_hz = nearby[spectrum[nearby].argmax()] * SAMPLE_RATE_HZ / size
         assert peak_hz == pytest.approx(partial_hz, abs=0.2)
 
@@ -74,7 +76,10 @@ def test_nothing_is_folded_back():
     """f0 = 1000, B = 1: nine of ten partials are above 8 kHz or at 4 kHz; none may come back."""
     wave = tone(f0_hz=1000, inharmonicity=1, slope=-0.1)
     np.testing.assert_allclose(
-        wave, np.sin(2 * np.pi * 1000 * TIMES_S) + 0.99 * np.sin(2 * np.pi * 4000 * TIMES_S), atol=1e-9)
+        wave,
+        np.sin(2 * np.pi * 1000 * TIMES_S) + 0.99 * np.sin(2 * np.pi * 4000 * TIMES_S),
+        atol=1e-9,
+    )
     hz, amplitude = additive.partials(800, 0, 0, 0)  # the tenth is at 8000 Hz exactly
     assert hz[-1] == NYQUIST_HZ and amplitude.tolist() == [1] * 9 + [0]
 
@@ -86,8 +91,10 @@ def test_the_decay_is_that_of_the_envelope():
     assert slope == pytest.approx(-7, abs=1e-6)
 
 
-@pytest.mark.parametrize("presence, audible", [
-    (0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), (1, [1, 3, 5, 7, 9]), (2, [1, 2, 4, 6, 8, 10])])
+@pytest.mark.parametrize(
+    "presence, audible",
+    [(0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), (1, [1, 3, 5, 7, 9]), (2, [1, 2, 4, 6, 8, 10])],
+)
 def test_presence_chooses_the_partials(presence, audible):
     wave = tone(f0_hz=200, presence=presence)
     assert [n for n in range(1, 11) if energy_at(wave, 200 * n) > 1e-6] == audible
@@ -139,8 +146,12 @@ def test_items_are_the_cartesian_product_with_both_ends():
     space = Space(SMALL)
     items = space.values(np.arange(len(space)))
     assert items.shape == (27, 3) and items.dtype == np.float32
-    expected = [(f0, slope, decay) for f0 in (100, 300, 500) for slope in (-0.1, -0.5, -0.9)
-                for decay in (0, 5, 10)]
+    expected = [
+        (f0, slope, decay)
+        for f0 in (100, 300, 500)
+        for slope in (-0.1, -0.5, -0.9)
+        for decay in (0, 5, 10)
+    ]
     np.testing.assert_allclose(items, expected, rtol=1e-6)
     assert space.factors == list(SMALL) and space.levels == [3, 3, 3]
 
@@ -201,30 +212,34 @@ def test_ranges_on_the_command_and_in_a_file_are_one_space(tmp_path):
     assert written.ranges == Space.parse(str(tmp_path / "space.json")).ranges == Space(SMALL).ranges
 
 
-@pytest.mark.parametrize("text, said", [
-    ("publishd", "did you mean published?"),
-    ("f0=100/500/25", "there is no factor 'f0': choose among f0_hz, slope"),
-    ("f0_hz=100/500", "f0_hz must be three numbers"),
-    ("f0_hz=100/500/x", "f0_hz must be three numbers"),
-    ("f0_hz=100/500/nan", "f0_hz must be three numbers"),
-    ("f0_hz=100/500/30", "f0_hz: no whole number of steps of 30"),
-    ("decay=0/10/-1", "decay: no whole number of steps of -1"),
-    ("decay=0/10/0", "decay: no whole number of steps of 0"),
-    ("f0_hz=100/9000/100", "f0_hz must be from 1 to 7999"),
-    ("noise=0/2/1", "noise must be from 0 to 1"),
-    ("presence=0/2/0.5", "presence must be 0 (all)"),
-    ("f0_hz=100/100/1", "no factor varies"),
-    ("decay=0/1/1,decay=0/2/1", "decay is named twice"),
-    ("missing.json", "missing.json: cannot be read"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("publishd", "did you mean published?"),
+        ("f0=100/500/25", "there is no factor 'f0': choose among f0_hz, slope"),
+        ("f0_hz=100/500", "f0_hz must be three numbers"),
+        ("f0_hz=100/500/x", "f0_hz must be three numbers"),
+        ("f0_hz=100/500/nan", "f0_hz must be three numbers"),
+        ("f0_hz=100/500/30", "f0_hz: no whole number of steps of 30"),
+        ("decay=0/10/-1", "decay: no whole number of steps of -1"),
+        ("decay=0/10/0", "decay: no whole number of steps of 0"),
+        ("f0_hz=100/9000/100", "f0_hz must be from 1 to 7999"),
+        ("noise=0/2/1", "noise must be from 0 to 1"),
+        ("presence=0/2/0.5", "presence must be 0 (all)"),
+        ("f0_hz=100/100/1", "no factor varies"),
+        ("decay=0/1/1,decay=0/2/1", "decay is named twice"),
+        ("missing.json", "missing.json: cannot be read"),
+    ],
+)
 def test_a_space_that_is_none_is_refused_in_one_line(text, said):
     with pytest.raises(KvoiceError) as error:
         Space.parse(text)
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", '{"f0_hz": 100}', '{"f0_hz": [1, null, 2]}',
-                                     '{"f0_hz": "159"}'])
+@pytest.mark.parametrize(
+    "content", ["[1]", "{", '{"f0_hz": 100}', '{"f0_hz": [1, null, 2]}', '{"f0_hz": "159"}']
+)
 def test_a_file_that_is_no_space_is_refused_in_one_line(content, tmp_path):
     path = tmp_path / "bad.json"
     path.write_text(content)
@@ -282,7 +297,9 @@ def test_a_change_of_pitch_is_a_shift_in_the_constant_q_transform():
     hz = additive.cqt_hz(12)
     assert found.shape == (2, 16, 80) and len(hz) == 80
     low, high = found[:, 8]
-    assert (low.argmax(), high.argmax()) == tuple(np.abs(np.log(hz[:, None] / [125, 500])).argmin(0))
+    assert (low.argmax(), high.argmax()) == tuple(
+        np.abs(np.log(hz[:, None] / [125, 500])).argmin(0)
+    )
     # Two octaves up, it is the same image 24 bins higher, softer by what has decayed.
     audible = (low[10:50] > 0.3) & (high[34:74] > 0.05)
     assert audible.sum() > 20
@@ -305,17 +322,24 @@ def test_constant_q_bins_end_below_nyquist_with_their_bands(bins_per_octave, bin
     assert len(hz) == bins and hz[0] == pytest.approx(65.406, abs=1e-3)
     assert hz[bins_per_octave] == pytest.approx(2 * hz[0])
     half_band = 0.75 * additive._bandwidth(bins_per_octave)
-    assert hz[-1] * (1 + half_band) < NYQUIST_HZ <= hz[-1] * (1 + half_band) * 2 ** (16 / bins_per_octave)
+    assert (
+        hz[-1] * (1 + half_band)
+        < NYQUIST_HZ
+        <= hz[-1] * (1 + half_band) * 2 ** (16 / bins_per_octave)
+    )
 
 
-@pytest.mark.parametrize("fields, said", [
-    ({"representation": "spectro"}, "data.representation: 'spectro' must be one of cqt"),
-    ({"scale": "log"}, "data.scale: 'log' must be one of db"),
-    ({"range_db": 0}, "data.range_db: 0 must be above 0"),
-    ({"range_db": float("inf")}, "data.range_db: inf must be above 0"),
-    ({"bins_per_octave": 2}, "data.bins_per_octave: 2 must be"),
-    ({"bins_per_octave": 12.5}, "data.bins_per_octave: 12.5 must be"),
-])
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"representation": "spectro"}, "data.representation: 'spectro' must be one of cqt"),
+        ({"scale": "log"}, "data.scale: 'log' must be one of db"),
+        ({"range_db": 0}, "data.range_db: 0 must be above 0"),
+        ({"range_db": float("inf")}, "data.range_db: inf must be above 0"),
+        ({"bins_per_octave": 2}, "data.bins_per_octave: 2 must be"),
+        ({"bins_per_octave": 12.5}, "data.bins_per_octave: 12.5 must be"),
+    ],
+)
 def test_a_view_names_what_it_cannot_be(fields, said):
     with pytest.raises(KvoiceError) as error:
         View(**fields)
@@ -360,9 +384,16 @@ def test_a_damaged_or_foreign_file_is_rendered_again(here):
 
 
 def test_other_items_or_another_view_have_another_fingerprint(monkeypatch):
-    prints = [Tones(Space(space), view).fingerprint for space, view in [
-        (SMALL, View()), (SMALL | {"decay": (0, 10, 10)}, View()), (SMALL, View("mel")),
-        (SMALL, View(range_db=50)), (SMALL | {"noise": (0.5, 0.5, 0)}, View())]]
+    prints = [
+        Tones(Space(space), view).fingerprint
+        for space, view in [
+            (SMALL, View()),
+            (SMALL | {"decay": (0, 10, 10)}, View()),
+            (SMALL, View("mel")),
+            (SMALL, View(range_db=50)),
+            (SMALL | {"noise": (0.5, 0.5, 0)}, View()),
+        ]
+    ]
     monkeypatch.setattr(additive, "VERSION", 0)
     prints.append(Tones(Space(SMALL), View()).fingerprint)
     assert len(set(prints)) == 6

@@ -21,8 +21,10 @@ def rendered(speaker="ada", emotion="neutral", sentence=3, take=0, **kwargs):
 def stretches(recording):
     """(phone, first frame, frame after the last) of each phone of a recording."""
     first = np.flatnonzero(np.diff(recording.phone, prepend=-1))
-    return [(PHONES[recording.phone[a]], a, b)
-            for a, b in zip(first, [*first[1:], len(recording.phone)])]
+    return [
+        (PHONES[recording.phone[a]], a, b)
+        for a, b in zip(first, [*first[1:], len(recording.phone)])
+    ]
 
 
 def db(wave):
@@ -31,18 +33,20 @@ def db(wave):
 
 # --- Independent measurements
 
+
 def tracked_f0_hz(wave, sample_rate_hz, centre, expected_hz):
     """The peak of the normalised autocorrelation within a third of an octave of the expected F0.
 
     Nowhere else, so that octave errors of this simple tracker are not the renderer's.
     """
     half = round(1.5 * sample_rate_hz / expected_hz)
-    piece = wave[centre - half:centre + half].astype(float)
-    lags = np.arange(round(sample_rate_hz / expected_hz * 0.79),
-                     round(sample_rate_hz / expected_hz * 1.26) + 1)
+    piece = wave[centre - half : centre + half].astype(float)
+    lags = np.arange(
+        round(sample_rate_hz / expected_hz * 0.79), round(sample_rate_hz / expected_hz * 1.26) + 1
+    )
     scores = np.array([np.corrcoef(piece[:-lag], piece[lag:])[0, 1] for lag in lags])
     best = np.clip(np.argmax(scores), 1, len(lags) - 2)
-    left, here, right = scores[best - 1:best + 2]
+    left, here, right = scores[best - 1 : best + 2]
     return sample_rate_hz / (lags[best] + 0.5 * (left - right) / (left - 2 * here + right))
 
 
@@ -50,7 +54,7 @@ def first_formant_hz(piece, sample_rate_hz):
     """The lowest narrow pole of a linear prediction of order 10 at 8 kHz."""
     piece = signal.resample_poly(piece.astype(float), 8000, sample_rate_hz)
     piece = np.diff(piece) * np.hamming(len(piece) - 1)
-    lags = np.correlate(piece, piece, "full")[len(piece) - 1:len(piece) + 10]
+    lags = np.correlate(piece, piece, "full")[len(piece) - 1 : len(piece) + 10]
     toeplitz = lags[np.abs(np.subtract.outer(np.arange(10), np.arange(10)))]
     poles = np.roots([1, *-np.linalg.solve(toeplitz, lags[1:])])
     hz = np.angle(poles) * 8000 / (2 * np.pi)
@@ -60,6 +64,7 @@ def first_formant_hz(piece, sample_rate_hz):
 
 # --- Ground truth
 
+
 @pytest.mark.parametrize("sample_rate_hz, hop", [(22050, 256), (16000, 200)])
 @pytest.mark.parametrize("speaker", ["ada", "abel", "f013", "m017"])
 @pytest.mark.parametrize("emotion", demo.EMOTIONS)
@@ -68,8 +73,10 @@ def test_measured_f0_is_the_label(speaker, emotion, sample_rate_hz, hop):
     errors = []
     for name, a, b in stretches(sound):
         if name in VOWELS:
-            errors += [tracked_f0_hz(sound.wave, sample_rate_hz, i * hop, sound.f0[i])
-                       / sound.f0[i] - 1 for i in range(a + 1, b - 1)]
+            errors += [
+                tracked_f0_hz(sound.wave, sample_rate_hz, i * hop, sound.f0[i]) / sound.f0[i] - 1
+                for i in range(a + 1, b - 1)
+            ]
     assert len(errors) >= 50
     assert abs(np.median(errors)) < 0.01
     assert np.median(np.abs(errors)) < 0.02  # single periods are off by the voice's jitter
@@ -85,7 +92,7 @@ def test_measured_f1_of_steady_vowels_is_the_phones_times_the_speakers_scale():
                 expected_hz = INVENTORY[name].formants_hz[0] * demo.voice(speaker).formant_scale
                 steady = name in VOWELS and not INVENTORY[name].to_hz and b - a >= 7
                 if steady and 0 < sound.f0[middle] < expected_hz / 2:
-                    piece = sound.wave[middle * HOP - 440:middle * HOP + 440]
+                    piece = sound.wave[middle * HOP - 440 : middle * HOP + 440]
                     hz = first_formant_hz(piece, RATE_HZ)
                     errors.setdefault(name, []).append(abs(hz / expected_hz - 1))
     assert {"AO", "AE", "EH", "AA"} <= set(errors)
@@ -113,8 +120,10 @@ def test_phones_line_up_with_the_sound():
     mean = {name: np.mean(some) for name, some in level.items()}
     vowels = [mean[name] for name in VOWELS & set(mean)]
     for hiss in ("S", "Z", "SH", "F"):
-        assert np.mean(sharpness[hiss]) > max(np.mean(sharpness[name])
-                                              for name in VOWELS & set(sharpness)) + 6, hiss
+        assert (
+            np.mean(sharpness[hiss])
+            > max(np.mean(sharpness[name]) for name in VOWELS & set(sharpness)) + 6
+        ), hiss
     for closure in ("P", "T", "K"):
         assert mean[closure] < min(vowels) - 20, closure
     for closure in ("B", "D"):
@@ -128,14 +137,15 @@ def test_voiced_frames_are_those_of_voiced_phones():
     for sentence in range(0, 24, 4):
         sound = rendered("dean", sentence=sentence)
         for name, a, b in stretches(sound):
-            inside = sound.f0[a + 1:b - 1]
+            inside = sound.f0[a + 1 : b - 1]
             (voiced if INVENTORY[name].voice else unvoiced).append(inside > 0)
     assert np.mean(np.concatenate(voiced)) > 0.99
     assert np.mean(np.concatenate(unvoiced)) < 0.05
 
 
-@pytest.mark.parametrize("sample_rate_hz, hop",
-                         [(22050, 256), (16000, 256), (24000, 300), (48000, 512)])
+@pytest.mark.parametrize(
+    "sample_rate_hz, hop", [(22050, 256), (16000, 256), (24000, 300), (48000, 512)]
+)
 def test_labels_have_a_frame_per_hop_at_any_rate(sample_rate_hz, hop):
     sound = rendered("gus", "happy", sample_rate_hz=sample_rate_hz, hop=hop)
     usual = rendered("gus", "happy")
@@ -147,7 +157,8 @@ def test_labels_have_a_frame_per_hop_at_any_rate(sample_rate_hz, hop):
     low = signal.butter(4, 5000, fs=sample_rate_hz, output="sos")
     usual_low = signal.butter(4, 5000, fs=RATE_HZ, output="sos")
     assert db(signal.sosfilt(low, sound.wave)) == pytest.approx(
-        db(signal.sosfilt(usual_low, usual.wave)), abs=1.0)
+        db(signal.sosfilt(usual_low, usual.wave)), abs=1.0
+    )
 
 
 def test_the_rate_is_phones_over_the_time_of_speech():
@@ -158,10 +169,12 @@ def test_the_rate_is_phones_over_the_time_of_speech():
 
 # --- The sound
 
+
 @pytest.mark.parametrize("sample_rate_hz", [16000, 22050, 48000])
 def test_every_utterance_fills_a_crop_of_160_frames(sample_rate_hz):
-    shortest = min(SENTENCES, key=lambda text: sum(INVENTORY[name.rstrip("1")].ms
-                                                   for name in SENTENCES[text]))
+    shortest = min(
+        SENTENCES, key=lambda text: sum(INVENTORY[name.rstrip("1")].ms for name in SENTENCES[text])
+    )
     for speaker in ("ada", "f030", "m031"):
         sound = demo.render(Utterance(speaker, "angry", shortest, 1), sample_rate_hz)
         assert len(sound.wave) / sample_rate_hz >= 1.9 > 160 * 256 / 22050
@@ -185,7 +198,7 @@ def loudest_spike(sound):
     high = signal.sosfiltfilt(signal.butter(6, 8500, "high", fs=RATE_HZ, output="sos"), sound.wave)
     smooth = np.array([INVENTORY[name].kind in ("vowel", "nasal", "glide") for name in PHONES])
     inside = signal.convolve(smooth[sound.phone], np.ones(7), "same") > 6.5
-    blocks = high[:len(high) // 64 * 64].reshape(-1, 64)
+    blocks = high[: len(high) // 64 * 64].reshape(-1, 64)
     frames = (np.arange(len(blocks)) * 64 + 32) // HOP
     return np.sqrt(np.mean(blocks[inside[frames]] ** 2, 1)).max() / np.abs(sound.wave).max()
 
@@ -202,6 +215,7 @@ def test_voiced_sounds_are_free_of_clicks():
 
 
 # --- Speakers and emotions
+
 
 def test_the_same_utterance_is_the_same_bytes_and_another_take_is_not():
     assert rendered("iris", "sad").wave.tobytes() == rendered("iris", "sad").wave.tobytes()
@@ -222,7 +236,8 @@ def test_all_speakers_read_all_sentences_in_all_emotions():
     some = demo.utterances(speakers=30, sentences=TEXTS[:2], takes=2)
     assert len(set(some)) == len(some) == 30 * 4 * 2 * 2
     assert {(u.emotion, u.sentence, u.take) for u in some if u.speaker == "ada"} == {
-        (u.emotion, u.sentence, u.take) for u in some if u.speaker == "m015"}
+        (u.emotion, u.sentence, u.take) for u in some if u.speaker == "m015"
+    }
     items = [demo.item(utterance) for utterance in some]
     assert len({item.name for item in items}) == len(items)
     assert {item.gender for item in items} == {"female", "male"}
@@ -239,16 +254,17 @@ def test_voices_do_not_depend_on_how_many_are_asked_for():
 
 @pytest.mark.parametrize("count, first", [(3, 1), (3, 23), (200, 25), (1, 224)])
 def test_voices_from_a_number_on_are_a_stretch_of_the_one_list(count, first):
-    assert demo.voices(count, first) == demo.voices(224)[first - 1:first - 1 + count]
+    assert demo.voices(count, first) == demo.voices(224)[first - 1 : first - 1 + count]
     assert [u.speaker for u in demo.utterances(count, TEXTS[:1], first=first)[::4]] == [
-        voice.name for voice in demo.voices(count, first)]
+        voice.name for voice in demo.voices(count, first)
+    ]
 
 
 def test_women_speak_higher_with_a_shorter_vocal_tract():
     def measured_hz(speaker):
         sound = rendered(speaker, sentence=5)
         centre = [(a + b) // 2 for name, a, b in stretches(sound) if name == "AE"][0]
-        piece = sound.wave[centre * HOP - 440:centre * HOP + 440]
+        piece = sound.wave[centre * HOP - 440 : centre * HOP + 440]
         f0_hz = tracked_f0_hz(sound.wave, RATE_HZ, centre * HOP, sound.f0[centre])
         return f0_hz, first_formant_hz(piece, RATE_HZ)
 
@@ -272,8 +288,9 @@ def measured():
 
 def test_emotions_differ_on_average(measured):
     some, features = measured
-    st, level, rate, spread = np.array([
-        features[[u.emotion == emotion for u in some]].mean(0) for emotion in demo.EMOTIONS]).T
+    st, level, rate, spread = np.array(
+        [features[[u.emotion == emotion for u in some]].mean(0) for emotion in demo.EMOTIONS]
+    ).T
     order = {emotion: i for i, emotion in enumerate(demo.EMOTIONS)}
 
     def ascending(values, *emotions):
@@ -300,11 +317,15 @@ def test_means_of_f0_energy_and_rate_do_not_give_the_emotions_away(measured):
 
 # --- Bad input
 
-@pytest.mark.parametrize("utterance, line", [
-    (Utterance("adaa", "happy", TEXTS[0]), "no speaker 'adaa': did you mean ada?"),
-    (Utterance("ada", "hapy", TEXTS[0]), "no emotion 'hapy': did you mean 'happy'?"),
-    (Utterance("ada", "happy", "Hello."), "no sentence 'Hello.'"),
-])
+
+@pytest.mark.parametrize(
+    "utterance, line",
+    [
+        (Utterance("adaa", "happy", TEXTS[0]), "no speaker 'adaa': did you mean ada?"),
+        (Utterance("ada", "hapy", TEXTS[0]), "no emotion 'hapy': did you mean 'happy'?"),
+        (Utterance("ada", "happy", "Hello."), "no sentence 'Hello.'"),
+    ],
+)
 def test_unknown_names_are_refused_with_a_hint(utterance, line):
     with pytest.raises(KvoiceError) as error:
         demo.render(utterance)

@@ -15,7 +15,8 @@ def mnist_file(path, **changes):
         digits = (np.arange(count) % 10).astype(np.uint8)
         arrays[f"y_{part}"] = digits
         arrays[f"x_{part}"] = np.broadcast_to(digits[:, None, None] + plus, (count, 28, 28)).astype(
-            np.uint8)
+            np.uint8
+        )
     arrays = {name: value for name, value in (arrays | changes).items() if value is not None}
     np.savez(path, **arrays)
     return str(path)
@@ -52,15 +53,18 @@ def test_mnist_is_found_where_keras_keeps_it(tmp_path, monkeypatch):
     assert len(images.mnist()) == 40
 
 
-@pytest.mark.parametrize("changes", [
-    {"y_test": None},
-    {"x_train": np.zeros((30, 28, 28), np.float32)},
-    {"x_train": np.zeros((30, 784), np.uint8)},
-    {"x_test": np.zeros((9, 28, 28), np.uint8)},
-    {"x_test": np.zeros((10, 27, 28), np.uint8)},
-    {"y_train": np.full(30, 10, np.uint8)},
-    {"x_train": np.array([None], object)},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"y_test": None},
+        {"x_train": np.zeros((30, 28, 28), np.float32)},
+        {"x_train": np.zeros((30, 784), np.uint8)},
+        {"x_test": np.zeros((9, 28, 28), np.uint8)},
+        {"x_test": np.zeros((10, 27, 28), np.uint8)},
+        {"y_train": np.full(30, 10, np.uint8)},
+        {"x_train": np.array([None], object)},
+    ],
+)
 def test_a_file_that_is_not_mnist_is_named_in_one_line(changes, tmp_path):
     path = mnist_file(tmp_path / "mnist.npz", **changes)
     with pytest.raises(KvoiceError) as error:

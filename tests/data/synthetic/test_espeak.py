@@ -6,8 +6,10 @@ import pytest
 from kvoice.data.synthetic import demo, espeak
 from kvoice.errors import KvoiceError
 
-needs_program = pytest.mark.skipif(shutil.which("espeak-ng") is None,
-                                   reason="espeak-ng is not installed (apt-get install espeak-ng)")
+needs_program = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None,
+    reason="espeak-ng is not installed (apt-get install espeak-ng)",
+)
 TEXT = list(espeak.SENTENCES)[2]
 
 
@@ -48,8 +50,10 @@ def test_a_rendering_is_speech_without_ground_truth_at_the_rate_asked_for():
 
 @needs_program
 def test_emotions_change_loudness_and_rate_and_never_clip():
-    sounds = {emotion: espeak.render(espeak.Utterance("m1-us", emotion, TEXT)).wave
-              for emotion in espeak.EMOTIONS}
+    sounds = {
+        emotion: espeak.render(espeak.Utterance("m1-us", emotion, TEXT)).wave
+        for emotion in espeak.EMOTIONS
+    }
     level = {emotion: np.std(wave) for emotion, wave in sounds.items()}
     assert level["sad"] < level["neutral"] < level["angry"]
     assert len(sounds["happy"]) < len(sounds["neutral"]) < len(sounds["sad"])
@@ -58,8 +62,10 @@ def test_emotions_change_loudness_and_rate_and_never_clip():
 
 @needs_program
 def test_accents_and_variants_are_different_voices():
-    spoken = {espeak.render(espeak.Utterance(speaker, "neutral", TEXT)).wave.tobytes()
-              for speaker in espeak.SPEAKERS}
+    spoken = {
+        espeak.render(espeak.Utterance(speaker, "neutral", TEXT)).wave.tobytes()
+        for speaker in espeak.SPEAKERS
+    }
     assert len(spoken) == len(espeak.SPEAKERS)
 
 
