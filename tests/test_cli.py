@@ -522,7 +522,7 @@ def test_an_ascent_goes_from_runs_to_a_page_and_is_judged(notes, monkeypatch, ca
     capsys.readouterr()
     assert main(maximize("--target=sad")) == 0
     shown = capsys.readouterr().out
-    assert "sad        heard by classifier" in shown and "; judge" in shown
+    assert "sad        predicted by classifier" in shown and "; judge" in shown
     folder = notes / "runs/maximize/default"
     assert f"{folder.relative_to(notes)}/index.html" in shown
     content = json.loads((folder / "maximization.json").read_text())

@@ -1,7 +1,7 @@
 """`kvoice classify`: words and flags over `inference.classify.classify`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import told_left_out
+from kvoice.cli.files import tell_left_out
 from kvoice.cli.flags import required
 
 SHOWN = 20  # files whose labels are printed
@@ -9,15 +9,15 @@ SHOWN = 20  # files whose labels are printed
 
 def declare(flags):
     flags.text("run", "", "DIR: a trained classifier")
-    flags.text("input", "", "FILE_OR_DIR: what it listens to")
+    flags.text("input", "", "FILE_OR_DIR: the recordings")
     flags.text("output", "", "FILE: a CSV table with the probabilities")
 
 
 def classify(run, input, output):  # noqa: A002  the name of the flag
-    """Says what a trained classifier hears in a sound file, or in all those of a folder.
+    """Predicts the label of a recording, or of those of a folder, by a trained classifier.
 
     kvoice classify --run=runs/classifier/default --input=me.wav
-    kvoice classify --run=runs/classifier/default --input=recordings --output=heard.csv
+    kvoice classify --run=runs/classifier/default --input=recordings --output=labels.csv
     """
     required(run=(run, "DIR"), input=(input, "FILE_OR_DIR"))
     frameworks.chosen_backend()
@@ -32,6 +32,6 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
         print(f"{row['file']}: {row['label']}   ({odds})")
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} more")
-    told_left_out(left_out, rows, input)
+    tell_left_out(left_out, rows, input)
     if output:
         print(f"{len(rows)} files in {output}")

@@ -1,14 +1,16 @@
 """`kvoice convert`: words and flags over `inference.convert.convert`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, told_left_out
+from kvoice.cli.files import counted, tell_left_out
 from kvoice.cli.flags import required
 
 
 def declare(flags):
     flags.text("run", "", "DIR: a trained adainvc")
-    flags.text("source", "", "FILE_OR_DIR: what is said")
-    flags.texts("target", "FILE: in whose voice, as often as needed; the mean of all")
+    flags.text("source", "", "FILE_OR_DIR: the recordings whose words are kept")
+    flags.texts(
+        "target", "FILE: a recording of the target voice, as often as needed; their mean is used"
+    )
     flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
         "mix", 1.0, "X: how far from the voice of the source, 0, to the target's, 1", most=1
@@ -16,23 +18,21 @@ def declare(flags):
     flags.text(
         "layers",
         "",
-        "N-M,...: of the decoder, that take the voice of the target, 0 next to "
+        "N-M,...: layers of the decoder that are conditioned on the target, 0 next to "
         "the content; all if not given",
     )
-    flags.text("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given")
-    flags.integer("rate", 0, "HZ: of the output; 0 = that of the run")
+    flags.text("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.integer("rate", 0, "HZ: the sampling rate of the output; 0 = that of the run")
 
 
 def convert(run, source, target, output, mix, layers, vocoder, rate):
-    r"""Converts a recording, or all those of a folder, to the voice of another, be it one never
-    heard before.
+    r"""Converts a recording, or those of a folder, to the voice of another recording.
 
     kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=out.wav
     kvoice convert --run=runs/adainvc/default --source=recordings --output=converted \
-        --target=you_1.wav --target=you_2.wav          the mean of both
+        --target=you_1.wav --target=you_2.wav      the mean of both voices
     kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=half.wav \
-        --mix=0.5 --layers=0-3,8                       half of the way, in some layers of the
-        decoder
+        --mix=0.5 --layers=0-3,8                    half of the way, in some layers
     """
     required(
         run=(run, "DIR"),
@@ -59,7 +59,7 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         vocoder,
         rate or None,
     )
-    told_left_out(left_out, rows, source)
+    tell_left_out(left_out, rows, source)
     for line in convert.quieter(rows):
         print(line)
     seconds, network_s, vocoder_s = (

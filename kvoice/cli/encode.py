@@ -1,7 +1,7 @@
 """`kvoice encode`: words and flags over `inference.encode.encode`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, told_left_out
+from kvoice.cli.files import counted, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -12,8 +12,7 @@ def declare(flags):
 
 
 def encode(run, input, output):  # noqa: A002  the name of the flag
-    """Writes the voice of a sound file, or of all those of a folder, as numbers; a betavae its
-    latents.
+    """Writes the speaker embeddings, or the latents of a betavae, of recordings.
 
     kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
     kvoice encode --run=runs/adainvc/default --input=me.wav --output=me.csv
@@ -27,5 +26,5 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
 
     voice = load(run, "encode")
     used, points, left_out = encode.encode(voice, classify.files(input), output)
-    told_left_out(left_out, used, input)
+    tell_left_out(left_out, used, input)
     print(f"{counted(used, left_out)}, {points.shape[1]} numbers each, in {output}")

@@ -16,35 +16,35 @@ def declare(flags):
     flags.integer(
         "count",
         0,
-        "N: samples that are measured; 0 = 512, of a betavae all utterances or "
-        "10,000 tones, of a waveglow 48 utterances, of an ascent 100 for "
-        "each target, of a classifier always all files, of an ascent from a "
-        "recording its own starts",
+        "N: number of samples that are measured; 0 = 512 clips of a voicegan, all utterances or "
+        "10,000 tones for a betavae, 48 utterances for a waveglow, 192 conversions for an adainvc, "
+        "100 starts for each target of a maximisation (from a recording: its own); a classifier "
+        "always predicts all files",
     )
-    flags.integer("seed", 0, "N: of the noise")
+    flags.integer("seed", 0, "N: the seed of all random draws")
     flags.text(
         "encoder",
         "runs/speakerencoder/default",
-        "DIR: of a trained speakerencoder, which judges conversions; it must not know the voices",
+        "DIR: the run of a speakerencoder that judges conversions, not trained on the voices",
     )
     flags.text(
         "data",
         "",
-        "CORPUS: whose recordings an adainvc converts, or whose voices a "
-        "speakerencoder tells apart; what the run learned from if not given",
+        "CORPUS: the recordings that an adainvc converts, a speakerencoder compares or a "
+        "waveglow resynthesises; the corpus that the run was trained on if not given",
     )
 
 
 def evaluate(run, count, seed, encoder, data):
-    """Measures a run against recordings that it never heard, and prints the table.
+    """Measures a run on recordings of unseen speakers and prints the tables.
 
-    kvoice evaluate --run=runs/voicegan/default
-    kvoice evaluate --run=runs/classifier/default   accuracy, confusion, calibration
-    kvoice evaluate --run=runs/betavae/default   which latent is what, and what a flip changes
-    kvoice evaluate --run=runs/speakerencoder/default   equal error rate on speakers it never heard
-    kvoice evaluate --run=runs/adainvc/default   whose voice conversions have, and what they say
-    kvoice evaluate --run=runs/waveglow/default   likelihood, and re-synthesis beside Griffin-Lim
-    kvoice evaluate --run=runs/maximize/default   the ascent with and without its prior
+    kvoice evaluate --run=runs/voicegan/default         Frechet distance, diversity, labels
+    kvoice evaluate --run=runs/classifier/default       accuracy, confusion, calibration
+    kvoice evaluate --run=runs/betavae/default          which latent stands for which factor
+    kvoice evaluate --run=runs/speakerencoder/default   equal error rate on unseen speakers
+    kvoice evaluate --run=runs/adainvc/default          speaker similarity and phone accuracy
+    kvoice evaluate --run=runs/waveglow/default         likelihood; resynthesis, Griffin-Lim
+    kvoice evaluate --run=runs/maximize/default         the ascent with and without its prior
     """
     required(run=(run, "DIR"))
     backend = frameworks.chosen_backend()

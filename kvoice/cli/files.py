@@ -3,7 +3,7 @@
 from kvoice.errors import KvoiceError
 
 
-def told_left_out(lines, used, source):
+def tell_left_out(lines, used, source):
     """Tells which files of a source were left out, and refuses one of which none was used."""
     for line in lines:
         print(f"left out: {line}")

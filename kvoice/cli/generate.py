@@ -8,13 +8,13 @@ def declare(flags):
     flags.text("run", "", "DIR: a trained run")
     flags.text("output", "", "DIR: where the files go; RUN/generated/seed-N if not given")
     flags.integer("count", 4, "N: samples of each label", least=1)
-    flags.integer("seed", 0, "N: of the noise")
+    flags.integer("seed", 0, "N: the seed of the noise")
     flags.texts("label", "NAME: only this label, as often as needed; all if not given")
-    flags.text("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given")
+    flags.text("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
 
 
 def generate(run, output, count, seed, label, vocoder):
-    """Lets a trained run speak: wavs and pictures of each label, and a path between two noises.
+    """Writes generated wavs and pictures of each label, and an interpolation of two noises.
 
     kvoice generate --run=runs/voicegan/default
     kvoice generate --run=runs/voicegan/default --label=happy --count=8 --seed=1

@@ -17,33 +17,33 @@ def declare(flags):
     flags.text(
         "judge",
         "",
-        "RUN: another classifier, which only listens: of speakers that neither learned from",
+        "RUN: another classifier, which is not maximised, trained on other speakers",
     )
     flags.text(
         "vocoder",
         "",
-        "RUN: a trained waveglow, through which a classifier of waves hears mels; "
-        "Griffin-Lim makes the sounds if not given",
+        "RUN: a trained waveglow that renders mels for a classifier of waves and for the files; "
+        "Griffin-Lim if not given",
     )
-    flags.texts("target", "NAME: what is to be heard, as often as needed; all labels if not given")
+    flags.texts("target", "NAME: the label to be predicted, as often as needed; all if not given")
     flags.text("start", "", "FILE: a recording to begin from, instead of noise")
     flags.number("strength", 1.0, "X: how far of the way to go, 0 to 1", most=1)
     flags.text(
         "label",
         "",
-        "NAME: what a conditional generator is told; the target if not "
-        "given, for a recording what fits it best",
+        "NAME: the label that a conditional generator is conditioned on; the target if not "
+        "given, for a recording the label that reconstructs it best",
     )
     flags.choice(
         "prior",
         "typical",
         PRIORS,
-        "what keeps the noise: at typical length, pulled to zero as published, or nothing",
+        "prior on the noise: typical length, pulled to zero as published, or none",
     )
     flags.integer("count", 16, "N: starts for each target", least=1)
-    flags.integer("seed", 0, "N: of the noise")
-    flags.integer("steps", 300, "N: of the ascent, at most", least=1)
-    flags.text("run", "runs/maximize/default", "DIR: where everything goes")
+    flags.integer("seed", 0, "N: the seed of the noise")
+    flags.integer("steps", 300, "N: steps of the ascent, at most", least=1)
+    flags.text("run", "runs/maximize/default", "DIR: the folder that is written")
 
 
 def maximize(
@@ -61,7 +61,7 @@ def maximize(
     steps,
     run,
 ):
-    r"""Changes the noise of a generator until a classifier hears an emotion; shows and plays it.
+    r"""Changes the noise of a generator until a classifier predicts an emotion; writes a page.
 
     kvoice maximize --generator=runs/voicegan/plain --classifier=runs/classifier/default \
         --judge=runs/classifier/judge --target=angry
@@ -128,7 +128,7 @@ def maximize(
             for who, share in each["agreed"].items()
             if share
         )
-        print(f"{each['target']:10} heard by {agreed}")
+        print(f"{each['target']:10} predicted by {agreed}")
     if result["start"]:
         print(
             f"{start}: from second {result['start']['second']}, reproduced within "

@@ -17,17 +17,17 @@ def declare(flags):
         "split",
         "",
         ("", "speaker", "text", "corpus"),
-        "what no two splits share; or "
-        "corpus: as it says itself; speaker if not given, where it says nothing",
+        "what no two splits share; corpus: the splits of the corpus itself; if not given, those, "
+        "or speaker where it has none",
     )
-    flags.integer("seed", 0, "N: of the split")
+    flags.integer("seed", 0, "N: the seed of the split")
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
 
 def prepare(data, output, spec, split, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
-    Tones and digits need no shards: of them a few random items are written, to be seen and heard.
+    Tones and digits need no shards: a few random items of them are written as pictures and wavs.
 
     kvoice prepare --data=demo --output=prepared/demo
     kvoice prepare --data=additive --output=tones

@@ -12,11 +12,11 @@ def declare(flags):
 
 
 def report(runs, output, single):
-    """Writes one page of one or several runs of a model, to be read and heard in a browser.
+    """Writes an HTML page of one or several runs of a model, with figures, pictures and audio.
 
     kvoice report runs/betavae/default                      latents, and what they change
     kvoice report runs/adainvc/default                      one-shot conversions
-    kvoice report runs/speakerencoder/*                     how well voices are told apart
+    kvoice report runs/speakerencoder/*                     equal error rates
     kvoice report runs/tones/* --output=tones --single      all in one file, to be sent
     """
     if not runs:

@@ -16,14 +16,14 @@ def declare(flags):
     flags.text(
         "label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a factor"
     )
-    flags.integer("count", 4, "N: items that are shown and heard", least=2, most=64)
-    flags.integer("seed", 0, "N: of all draws")
-    flags.text("output", "", "DIR: where everything goes; RUN/traversal/LABEL if not given")
-    flags.text("vocoder", "", "RUN: what makes the sound; Griffin-Lim if not given")
+    flags.integer("count", 4, "N: items that are drawn and rendered as audio", least=2, most=64)
+    flags.integer("seed", 0, "N: the seed of all random draws")
+    flags.text("output", "", "DIR: the folder that is written; RUN/traversal/LABEL if not given")
+    flags.text("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
 
 
 def traverse(run, factor, label, count, seed, output, vocoder):
-    """Walks through the latents of a betavae: which one goes with a label, seen, heard and judged.
+    """Edits the latents of a betavae and finds the one that stands for a label; pictures, audio.
 
     kvoice traverse --run=runs/betavae/default --label=gender
     kvoice traverse --run=runs/betavae/default --label=gender --factor=7   another latent

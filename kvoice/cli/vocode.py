@@ -1,7 +1,7 @@
 """`kvoice vocode`: words and flags over `inference.vocode.vocode`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, told_left_out
+from kvoice.cli.files import counted, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -9,18 +9,19 @@ def declare(flags):
     flags.text("run", "", "DIR: a trained waveglow")
     flags.text("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]")
     flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
-    flags.number("sigma", None, "X: of the noise; less is less noisy, and duller")
+    flags.number(
+        "sigma", None, "X: standard deviation of the noise; less is less noisy, and duller"
+    )
     flags.number(
         "denoise",
         0.0,
-        "X: how much of a published vocoder's own tone is taken away, 0 to 1 and more",
+        "X: strength of the denoiser of a published vocoder, 0 to 1 and more",
     )
-    flags.integer("seed", 0, "N: of the noise")
+    flags.integer("seed", 0, "N: the seed of the noise")
 
 
 def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of the flag
-    """Makes waves of mels by a trained waveglow: says recordings again, and gives .npy mels a
-        sound.
+    """Makes waves from mels by a trained waveglow: of recordings (resynthesis) or .npy files.
 
     kvoice vocode --run=runs/waveglow/default --input=me.wav --output=again.wav
     kvoice vocode --run=runs/waveglow/default --input=mels --output=waves   .npy files, [time, mels]
@@ -36,7 +37,7 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
     convert.plan(input, [], output, vocode.KINDS)  # before anything is loaded
     vocoder = vocode.of_run(run.path, run, sigma=sigma, denoise=denoise, seed=seed)
     rows, left_out = vocode.vocode(vocoder, input, output)
-    told_left_out(left_out, rows, input)
+    tell_left_out(left_out, rows, input)
     for line in convert.quieter(rows):
         print(line)
     seconds, took_s = (sum(row[key] for row in rows) for key in ("seconds", "took_s"))
