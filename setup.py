@@ -53,6 +53,6 @@ setuptools.setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "tune": ["keras-tuner>=1.4.8"],
-        "test": ["playwright>=1.60", "pytest>=8", "pytest-xdist>=3.6"],
+        "test": ["playwright>=1.60", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.17"],
     },
 )
