@@ -1,6 +1,7 @@
 """How good conversions are, before judges who know neither of the two voices.
 
-    panel = Panel(encoder, judge, [test, judge], judged("demo", "../encoder", "demo:25-224"))
+    judged_by = judged("demo", "../encoder", "demo:25-224")
+    panel = ConversionJudges(encoder, judge, [test, judge], judged_by)
     scores = conversion_scores(model, run_speakers, sources, panel)
     examples(model, sources, panel, folder)
 
@@ -69,7 +70,7 @@ def judged(corpus, encoder, encoder_corpus):
     }
 
 
-class Panel:
+class ConversionJudges:
     """All who listen: they learned from none of the speakers whose voices are converted.
 
     Args:
@@ -227,9 +228,9 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
         seed: Of all draws.
 
     Returns:
-        {"judged" (see `Panel`), "kinds": "unseen to unseen", ... -> `_judged`, "genders": the same
-        for pairs of genders among the first, "reconstruction", "leak", "threshold", "metrics",
-        "tables"}.
+        {"judged" (see `ConversionJudges`), "kinds": "unseen to unseen", ... -> `_judged`,
+        "genders": the same for pairs of genders among the first, "reconstruction", "leak",
+        "threshold", "metrics", "tables"}.
     """
     rng = np.random.default_rng(seed)
     people = _people(learned_from, sources, panel, rng)
@@ -781,7 +782,7 @@ def evaluate(run, corpus, options):
     recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
     if not {*there["judge"]} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])
-    panel = Panel(
+    panel = ConversionJudges(
         load(encoder.path),
         sources["judge"],
         recorded,

@@ -2,7 +2,7 @@
 
     known = Utterances(model, train, valid)            # the factor is chosen on these
     test = Utterances(model, test)
-    panel = Panel(Utterances(model, judge))            # speakers whom only the judges know
+    panel = LatentJudges(Utterances(model, judge))     # speakers whom only the judges know
     found = latents.discovered(model, known, test, rng)
     result = flips(model, found, panel, test, "gender", factor=3, control=9)
 
@@ -34,7 +34,7 @@ def f0_hz(mel, spec):
     return float(np.median(track[track > 0])) if track.any() else np.nan
 
 
-class Panel:
+class LatentJudges:
     """All who listen to voices: they learned from real utterances of speakers of their own.
 
     Args:
@@ -117,8 +117,8 @@ class Panel:
 
 
 def panel(model, source, seed):
-    """The `Panel` that learned from the utterances of a source, the split "judge"."""
-    return Panel(latents.Utterances(model, source), seed)
+    """The `LatentJudges` that learned from the utterances of a source, the split "judge"."""
+    return LatentJudges(latents.Utterances(model, source), seed)
 
 
 # --- Flips
@@ -268,7 +268,7 @@ def scores(model, sources, label="", count=None, seed=0):
             "tables": [latents.found_table(found)],
         }
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
-    panel = Panel(latents.Utterances(model, sources["judge"]), seed)
+    panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
     result = flips(model, found, panel, test, label, factor, control, rows)
     return {
         "kind": "voices",

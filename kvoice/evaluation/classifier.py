@@ -12,7 +12,7 @@ from kvoice.training import loop
 OTHER_DATA = False
 
 
-def quality(valid):
+def validation_metrics(valid):
     """A function `model -> {"log_loss", "file_accuracy"}` of whole files, for
     `training.loop.train`.
 
@@ -182,7 +182,7 @@ def predictions(model, source, repeats=0, group=64):
 
 def validation(run, corpus):
     """As the package says: the log loss of whole files chooses the best epoch."""
-    return quality(corpus.sources(("valid",))["valid"])
+    return validation_metrics(corpus.sources(("valid",))["valid"])
 
 
 def evaluate(run, corpus, options):

@@ -164,7 +164,7 @@ def picture(path, points, speakers, genders, seed=0):
     return {"picture": path.name, "silhouette": found}
 
 
-def quality(spec, valid):
+def validation_metrics(spec, valid):
     """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for
     `training.loop.train`.
     """
@@ -249,7 +249,7 @@ def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
 
 def validation(run, corpus):
     """As the package says: the equal error rate chooses the best epoch."""
-    return quality(run.spec, corpus.waves(("valid",))["valid"])
+    return validation_metrics(run.spec, corpus.waves(("valid",))["valid"])
 
 
 def evaluate(run, corpus, options):

@@ -1,6 +1,6 @@
 """How good a trained VoiceGAN is: beside real speech it never heard, and beside noise.
 
-    validate = quality(train, valid)      # for training.loop.train: keeps the best epoch
+    validate = validation_metrics(train, valid)      # for training.loop.train: keeps the best epoch
     scores = voicegan_scores(model, train, judge, test)
     print(table(scores))
 
@@ -29,7 +29,7 @@ REFERENCE = 2048  # training clips at most that fit the space, and that copies a
 CROPS = 3  # of each utterance, for the judge
 
 
-def quality(train, valid, count=256, seed=0):
+def validation_metrics(train, valid, count=256, seed=0):
     """A function `model -> {"frechet", "diversity"}`: what training asks at the end of each epoch.
 
     The Frechet distance (`metrics.speech`) of `count` generated clips to `count` real ones of
@@ -278,7 +278,8 @@ def _cells(values, name):
 
 def validation(run, corpus):
     """As the package says: the Frechet distance chooses the best epoch."""
-    return quality(*corpus.of_mels().sources((run.config["data"]["split"], "valid")).values())
+    sources = corpus.of_mels().sources((run.config["data"]["split"], "valid"))
+    return validation_metrics(*sources.values())
 
 
 def evaluate(run, corpus, options):

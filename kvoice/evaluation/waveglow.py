@@ -31,7 +31,7 @@ MEASURES = (  # key, title, digits
 )
 
 
-def quality(valid, batches):
+def validation_metrics(valid, batches):
     """What a vocoder is asked at the end of each epoch: bits per sample of validation audio.
 
     Args:
@@ -209,7 +209,8 @@ def tables(scores):
 
 def validation(run, corpus):
     """As the package says: the bits per sample choose the best epoch."""
-    return quality(corpus.sources(("valid",))["valid"], run.config["train"]["valid_steps"])
+    valid = corpus.sources(("valid",))["valid"]
+    return validation_metrics(valid, run.config["train"]["valid_steps"])
 
 
 def evaluate(run, corpus, options):

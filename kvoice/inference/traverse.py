@@ -62,7 +62,7 @@ class Voices:
     Args:
         voice: A beta-VAE of mels, as a `voice.Voice`.
         sources: "train", "valid" and "test" -> `data.source.Source`.
-        panel: Who judges them, an `evaluation.betavae.Panel`.
+        panel: Who judges them, an `evaluation.betavae.LatentJudges`.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
     """
 
@@ -181,7 +181,7 @@ def traverse(
         count: Unseen items that are seen and heard.
         seed: Of all draws.
         vocoder: A `vocode.Vocoder` for what is heard; None = Griffin-Lim.
-        panel: Who judges voices, an `evaluation.betavae.Panel`; None for images.
+        panel: Who judges voices, an `evaluation.betavae.LatentJudges`; None for images.
 
     Returns:
         The content of traversal.json.

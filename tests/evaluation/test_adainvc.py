@@ -133,7 +133,7 @@ def panel():
     spectra = np.stack([np.log(np.exp(mel).mean(axis=0)) for mel in every])
     MEAN = (spectra - spectra.mean(axis=1, keepdims=True)).mean(axis=0)
     encoder = Voice(Encoder(), ENCODER_SPEC)
-    return adainvc.Panel(encoder, source, [source, sources()["test"]], JUDGED)
+    return adainvc.ConversionJudges(encoder, source, [source, sources()["test"]], JUDGED)
 
 
 @functools.cache
@@ -228,7 +228,9 @@ class Deaf(Encoder):
 def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
     judge = Source("judge")
     judge.arrays = ("mel", "wave")
-    panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
+    panel = adainvc.ConversionJudges(
+        Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED
+    )
     rate = panel.told["rate"]
     assert rate > 0.3
     assert panel.judged["warning"] == (
@@ -240,7 +242,9 @@ def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
     )
     assert f"Mind that {panel.judged['warning']}. Mean" in first["note"]
     monkeypatch.setattr(adainvc, "HARDLY", rate)
-    panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
+    panel = adainvc.ConversionJudges(
+        Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED
+    )
     assert panel.judged == JUDGED | {"warning": ""}
 
 

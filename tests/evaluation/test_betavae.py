@@ -8,7 +8,7 @@ import pytest
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import betavae
-from kvoice.evaluation.betavae import Panel, flips
+from kvoice.evaluation.betavae import LatentJudges, flips
 from kvoice.inference import latents
 from kvoice.inference.latents import Utterances, chosen, decoded, edits, ends
 
@@ -103,7 +103,7 @@ SOURCES = {
 
 @pytest.fixture(scope="module")
 def panel():
-    return Panel(Utterances(Model(), SOURCES["judge"]))
+    return LatentJudges(Utterances(Model(), SOURCES["judge"]))
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_a_voice_of_known_pitch_is_measured():
 
 def test_without_phones_words_and_rate_are_left_out(found):
     model, arrays = Model(phones=0), ("mel",)
-    judge = Panel(Utterances(model, Corpus(SPEAKERS["judge"], arrays=arrays)))
+    judge = LatentJudges(Utterances(model, Corpus(SPEAKERS["judge"], arrays=arrays)))
     test = Utterances(model, Corpus(SPEAKERS["test"], arrays=arrays))
     held = latents.discovered(
         model,

@@ -178,7 +178,7 @@ def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
     two, _, _ = speakerencoder.embedded(Voice(Encoder(), SPEC), Source(rate_hz=22050))
     assert speakers.tolist() == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5 and set(genders) == {0, 1}
     assert (one * two).sum(axis=1).min() > 0.99
-    assert speakerencoder.quality(SPEC, Source())(Encoder()) == {"equal_error_rate": 0}
+    assert speakerencoder.validation_metrics(SPEC, Source())(Encoder()) == {"equal_error_rate": 0}
 
 
 def test_scores_name_each_split_and_what_was_learned_from(tmp_path):

@@ -7,7 +7,13 @@ import pytest
 from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.evaluation.voicegan import crops, quality, table, voicegan_scores, white_noise
+from kvoice.evaluation.voicegan import (
+    crops,
+    table,
+    validation_metrics,
+    voicegan_scores,
+    white_noise,
+)
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "calm", "sad"]
@@ -177,13 +183,13 @@ def test_the_table_names_each_row_with_its_numbers(good):
 
 
 def test_the_score_of_an_epoch_tells_good_from_bad_and_is_the_same_each_time():
-    validate = quality(TRAIN, VALID, count=60)
+    validate = validation_metrics(TRAIN, VALID, count=60)
     fine, flat = validate(model()), validate(model(collapsed))
     assert list(fine)[0] == "frechet"
     assert fine["frechet"] < 0.5 * flat["frechet"]
     assert fine["diversity"] == pytest.approx(1, abs=0.15)
     assert flat["diversity"] == pytest.approx(0, abs=1e-6)
-    assert quality(TRAIN, VALID, count=60)(model()) == fine
+    assert validation_metrics(TRAIN, VALID, count=60)(model()) == fine
 
 
 def test_the_diversity_of_an_epoch_is_unknown_where_the_real_clips_are_all_alike():
@@ -191,11 +197,11 @@ def test_the_diversity_of_an_epoch_is_unknown_where_the_real_clips_are_all_alike
     alike.batch = lambda step: (
         VALID.batch(0) | {"mel": np.repeat(VALID.batch(0)["mel"][:1], 20, axis=0)}
     )
-    assert np.isnan(quality(TRAIN, alike, count=20)(model())["diversity"])
+    assert np.isnan(validation_metrics(TRAIN, alike, count=20)(model())["diversity"])
 
 
 def test_the_score_of_an_epoch_works_without_labels():
-    assert quality(TRAIN, VALID, count=60)(model(condition=""))["frechet"] < 0.5
+    assert validation_metrics(TRAIN, VALID, count=60)(model(condition=""))["frechet"] < 0.5
 
 
 # Clips

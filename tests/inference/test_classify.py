@@ -11,7 +11,7 @@ from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import classifier
 from kvoice.evaluation.classifier import predictions as heard
-from kvoice.evaluation.classifier import quality, scores
+from kvoice.evaluation.classifier import scores, validation_metrics
 from kvoice.inference.classify import classify, file_probabilities, files, spaced
 from kvoice.inference.voice import Voice
 
@@ -140,7 +140,7 @@ def test_single_crops_are_drawn_over_the_whole_of_each_file():
 
 def test_validation_is_by_the_log_loss_of_whole_files():
     source = Source((constant(0.8), 1, 0), (constant(0.4, 20), 0, 1), (constant(0.7, 9), 0, 2))
-    found = quality(source)(Model())
+    found = validation_metrics(source)(Model())
     assert list(found)[0] == "log_loss"  # the first chooses the best epoch
     assert found["log_loss"] == pytest.approx(-np.log([0.8, 0.6, 0.3]).mean(), rel=1e-5)
     assert found["file_accuracy"] == pytest.approx(2 / 3)

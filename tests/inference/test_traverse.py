@@ -32,7 +32,7 @@ def few():
 
 def traversed(folder, label="gender", model=None, **changes):
     model, values = model or Model(), {"count": 2, **changes}
-    panel = betavae.Panel(latents.Utterances(model, SOURCES["judge"]))
+    panel = betavae.LatentJudges(latents.Utterances(model, SOURCES["judge"]))
     return traverse.traverse(
         Voice(model, SPEC), SOURCES, folder, ABOUT, label, panel=panel, **values
     )
