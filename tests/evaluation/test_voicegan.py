@@ -100,7 +100,7 @@ def test_real_test_clips_are_the_measure_itself(good):
         assert real["frechet"][name] == pytest.approx(0, abs=1e-6)
         assert real["diversity"][name] == pytest.approx(1)
     assert real["novelty"]["all"] == 1
-    assert real["confirmed"]["all"]["share"] > 0.9  # the ceiling, on clips the judge never heard
+    assert real["confirmed"]["all"]["share"] > 0.9  # on clips unseen by the judge
 
 
 def test_noise_and_an_untrained_model_are_far_off(good):
@@ -174,15 +174,15 @@ def test_the_table_names_each_row_with_its_numbers(good):
     train = good["rows"]["real train"]
     assert lines["real train"][0] == f"{train['frechet']['all']:.3f}"
     assert lines["real train"][1] == f"{train['diversity']['all']:.3f}"
-    heard = good["rows"]["generated"]["confirmed"]["sad"]
-    assert lines["sad"][2] == f"{heard['share']:.0%}"
+    confirmed = good["rows"]["generated"]["confirmed"]["sad"]
+    assert lines["sad"][2] == f"{confirmed['share']:.0%}"
     assert lines["sad"][-2] == "sad"
 
 
 # The score of an epoch
 
 
-def test_the_score_of_an_epoch_tells_good_from_bad_and_is_the_same_each_time():
+def test_the_score_of_an_epoch_separates_good_from_bad_and_is_reproducible():
     validate = validation_metrics(TRAIN, VALID, count=60)
     fine, flat = validate(model()), validate(model(collapsed))
     assert list(fine)[0] == "frechet"
