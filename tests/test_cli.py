@@ -429,7 +429,7 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
     assert list(splits["train"]["groups"])[0] == "seen speakers"
     assert "seen speakers" not in splits["test"]["groups"]
     for split in splits:
-        assert f"{split}: rows are true, columns heard" in shown
+        assert f"{split}: rows are true, columns predicted" in shown
         assert (folder / f"confusion_{split}.png").exists()
         assert (folder / f"calibration_{split}.png").exists()
 
@@ -951,7 +951,7 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
 
     assert main(["evaluate", "--run=ears"]) == 0
     assert (
-        "judge, learned from" in capsys.readouterr().out
+        "judge, trained on" in capsys.readouterr().out
         and (tmp_path / "ears/embeddings.png").exists()
     )
     assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
@@ -970,7 +970,7 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     assert main(["evaluate", "--run=ears", "--data=folder:others"]) == 0
     shown = capsys.readouterr().out
     scores = json.loads((tmp_path / "ears/evaluation.json").read_text())
-    assert "Measured on folder:others\n" in shown and "learned from" not in shown
+    assert "Measured on folder:others\n" in shown and "trained on" not in shown
     assert list(scores["splits"]) == ["train", "judge", "test"]  # of valid there is one speaker
     assert scores["corpus"] == "folder:others"
     assert (
@@ -978,8 +978,8 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     )
     shown = capsys.readouterr().out
     said = (
-        "Judged on folder:others by ../ears, which learned from folder:wavs "
-        "and knows none of these voices."
+        "Judged on folder:others by ../ears, which was trained on folder:wavs "
+        "and on none of these voices."
     )
     assert shown.startswith("preparing folder:others") and said in shown
     judged = json.loads((tmp_path / "vc/evaluation.json").read_text())["judged"]
@@ -996,7 +996,7 @@ def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, c
     )
     assert "expected one of speakerencoder" in failed(1, "evaluate", "--run=vc", "--encoder=vc")
     assert main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]) == 0
-    assert "learned from speakers whom it is to judge" in failed(
+    assert "was trained on speakers whom it is to judge" in failed(
         1, "evaluate", "--run=vc", "--encoder=known"
     )
 

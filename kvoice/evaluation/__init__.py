@@ -1,16 +1,14 @@
-"""How good trained models are: one file for each model, and what judges them.
+"""Evaluates trained models: one file for each model, and the judges that several of them use.
 
 The file of a model has
 
 * `OTHER_DATA`: whether it can be evaluated on another corpus than its own,
-* `validation(run, corpus)`: what training asks it at the end of each epoch, a function
-`model -> {name: value}`; None
-  = nothing,
+* `validation(run, corpus)`: returns the validation metrics that training computes at the end of
+  each epoch, as a function `model -> {name: value}`; None = no metrics,
 * `evaluate(run, corpus, options)`: measures a trained run, writes RUN/evaluation.json, and returns
-the text that is
-  printed; `corpus` is a function that gives the `training.corpus.Corpus`,
-* `next_commands(run)`: what a user may try with a trained run, beside `evaluate`,
-* `callbacks(run, valid)`, if it wants any in training.
+  the text that is printed; `corpus` is a function that returns the `training.corpus.Corpus`,
+* `next_commands(run)`: returns commands that a user may try with a trained run, beside `evaluate`,
+* `callbacks(run, valid)`: returns the Keras callbacks of the training; may be left out.
 """
 
 import dataclasses
@@ -19,14 +17,14 @@ import importlib
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a user may choose of an evaluation.
+    """The options of an evaluation.
 
     Args:
-        count: Samples that are measured; 0 = as many as the model's file says.
-        seed: Of all draws.
+        count: The number of samples that are measured; 0 = the default of the model's file.
+        seed: The seed of all random draws.
         data: The corpus, as `--data` names it; "" = that of the run.
         encoder: The run of a speaker encoder that judges conversions.
-        command: The words of the command, which are kept beside what is made.
+        command: The command line, which is stored beside the results.
     """
 
     count: int = 0
@@ -37,5 +35,5 @@ class Options:
 
 
 def of(name):
-    """The module of a model."""
+    """Returns the module that evaluates a model."""
     return importlib.import_module(f"kvoice.evaluation.{name}")

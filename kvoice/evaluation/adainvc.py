@@ -1,14 +1,14 @@
-"""How good conversions are, before judges who know neither of the two voices.
+"""Evaluates conversions with judges that were trained on neither of the two voices.
 
-    panel = Panel(encoder, judge, [test, judge], judged("demo", "../encoder", "demo:25-224"))
+    judged_by = judged("demo", "../encoder", "demo:25-224")
+    panel = ConversionJudges(encoder, judge, [test, judge], judged_by)
     scores = conversion_scores(model, run_speakers, sources, panel)
-    examples(model, sources, panel, folder)
+    examples(model, run_speakers, sources, panel, folder, about)
 
-Everything is measured on the sound that is heard, through the vocoder, and stands beside three
-    rows: the
-source unchanged, an utterance of the target's own, and, for the words, noise. Voices are compared
-by a speaker encoder that learned from other speakers than are converted here; words by a linear
-probe of phones that learned from yet others.
+Everything is measured on the sound after the vocoder, and is compared with three references: the
+unchanged source, an utterance of the target speaker, and, for the phones, noise. Voices are
+compared by a speaker encoder, and words by a linear phone probe; neither was trained on the
+speakers that are converted.
 """
 
 import os
@@ -19,7 +19,7 @@ from kvoice import audio, plots, progress, runs
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import judges, speakerencoder, voicegan
-from kvoice.evaluation.judges import JUDGED, PhoneProbe
+from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe
 from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import convert, encode, render
@@ -27,17 +27,17 @@ from kvoice.inference.voice import load
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 
-CONVERSIONS = 192  # between unseen speakers, that are measured
+CONVERSIONS = 192  # conversions between unseen speakers that are measured
 OTHER_DATA = True
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
 UNKNOWN = -1
-POOL = 12  # utterances of each speaker that are converted, or converted to
-PROBED = 32  # utterances of each speaker for the probe of the leak
-DRAWN = 10  # of each speaker, whose embeddings are drawn
-EXAMPLES = 4  # of each kind, that are written to be heard
+POOL = 12  # utterances of each speaker that are sources or targets of conversions
+PROBED = 32  # utterances of each speaker for the speaker probe
+PLOTTED = 10  # utterances of each speaker whose embeddings are plotted
+EXAMPLES = 4  # conversions of each kind that are written as sound files
 SEEN, UNSEEN = "seen", "unseen"
-HARDLY = 0.2  # equal error rate above which a judge says little
+UNRELIABLE = 0.2  # equal error rate above which a speaker encoder is no reliable judge
 ROWS = ("converted", "source unchanged", "target's own")
 TARGETS = {  # non-speech targets: name -> F0 in Hz, slope, inharmonicity, decay, which partials
     "a low tone with all harmonics": (80.0, -1.0, 0.0, 0.5, 0),
@@ -46,43 +46,44 @@ TARGETS = {  # non-speech targets: name -> F0 in Hz, slope, inharmonicity, decay
 
 
 def judged(corpus, encoder, encoder_corpus):
-    """Who judges what, with the sentence that says it beside numbers and sounds.
+    """Describes the judges, with a sentence that is shown beside numbers and sounds.
 
     Args:
-        corpus: What `--data` says of the recordings that are converted.
+        corpus: The corpus of the recordings that are converted, as `--data` names it.
         encoder: The run of the speaker encoder.
-        encoder_corpus: What that one learned from; "" where its weights were imported.
+        encoder_corpus: The corpus that it was trained on; "" where its weights were imported.
 
     Returns:
-        {"corpus", "encoder", "encoder_corpus", "said"}.
+        {"corpus", "encoder", "encoder_corpus", "said": the sentence}.
     """
-    knows = (
-        f"which learned from {encoder_corpus} and knows none of these voices"
+    training = (
+        f"which was trained on {encoder_corpus} and on none of these voices"
         if encoder_corpus
-        else ("whose weights were imported: whether it knows these voices is not known")
+        else "whose weights were imported: whether it was trained on these voices is not known"
     )
     return {
         "corpus": corpus,
         "encoder": encoder,
         "encoder_corpus": encoder_corpus,
-        "said": f"Judged on {corpus} by {encoder}, {knows}.",
+        "said": f"Judged on {corpus} by {encoder}, {training}.",
     }
 
 
-class Panel:
-    """All who listen: they learned from none of the speakers whose voices are converted.
+class ConversionJudges:
+    """The judges of conversions, trained on none of the speakers whose voices are converted.
 
     Args:
         encoder: A speaker encoder, as a `voice.Voice`.
         judge: A `data.source.Source` of mels and waves, and phones where they are known: the
-            speakers of the probe.
-        recorded: Sources of waves, of speakers whom the encoder does not know: they give the
-            threshold.
-        judged: From `judged`.
+            training data of the phone probe.
+        recorded: Sources of waves, of speakers whom the encoder was not trained on: the threshold
+            is computed on them.
+        judged: The description that `judged` returns.
+        seed: The seed of the interval and of the phone probe.
 
     Attributes:
-        told: Of `speakerencoder.told_apart`, with the threshold.
-        judged: What was given, with the "warning" that the encoder hardly tells these voices apart,
+        verification: The result of `speakerencoder.verification_scores`, with the threshold.
+        judged: The description, with the "warning" that the encoder hardly separates these voices,
             or "".
     """
 
@@ -92,36 +93,37 @@ class Panel:
             np.concatenate(each)
             for each in zip(*(speakerencoder.embedded(encoder, source) for source in recorded))
         )
-        self.told = speakerencoder.told_apart(
+        self.verification = speakerencoder.verification_scores(
             points, speakers, genders, np.random.default_rng(seed)
         )
         self.judged = judged | {
             "warning": ""
-            if self.told["rate"] <= HARDLY
+            if self.verification["rate"] <= UNRELIABLE
             else (
                 f"{judged['encoder']} hardly tells these voices apart (equal error rate "
-                f"{self.told['rate']:.1%}"
+                f"{self.verification['rate']:.1%}"
                 "): its judgement means little"
             )
         }
         self.probe = None
         if "phone" in judge.arrays:
-            rows = np.unique(np.linspace(0, len(judge) - 1, min(len(judge), JUDGED)).astype(int))
-            lessons = [judge.utterance(row) for row in rows]
-            self.probe = PhoneProbe(*zip(*((each["mel"], each["phone"]) for each in lessons)), seed)
+            count = min(len(judge), JUDGE_CLIPS)
+            rows = np.unique(np.linspace(0, len(judge) - 1, count).astype(int))
+            clips = [judge.utterance(row) for row in rows]
+            self.probe = PhoneProbe(*zip(*((each["mel"], each["phone"]) for each in clips)), seed)
             self.silent = [i for i, name in enumerate(judge.labels["phone"]) if name == SILENT]
 
     def voices(self, waves, sample_rate_hz):
-        """Embeddings of sounds: a list of [samples] -> [n, size], each of length 1."""
+        """Computes embeddings of length 1: a list of [samples] -> [n, size]."""
         own_hz = self.encoder.spec.sample_rate_hz
         return encode.of_waves(
             self.encoder, [audio.resample(wave, sample_rate_hz, own_hz) for wave in waves]
         )
 
-    def phones_right(self, mels, phones):
-        """For each mel the share of frames, silence left out, in which the right phone is heard.
+    def phone_accuracy(self, mels, phones):
+        """Computes the phone accuracy of each mel: the share of frames, without silence.
 
-        Shapes: lists of [time, mels] and [time] -> [n], NaN where nothing is spoken; None where no
+        Shapes: lists of [time, mels] and [time] -> [n], NaN where all is silent; None where no
         phones are known.
         """
         if self.probe is None:
@@ -129,18 +131,18 @@ class Panel:
         shares = []
         for mel, phone in zip(mels, phones):
             spoken = ~np.isin(phone[: len(mel)], [UNKNOWN, *self.silent])
-            right = (self.probe(mel)[: len(spoken)] == phone[: len(mel)])[spoken]
-            shares.append(right.mean() if len(right) else np.nan)
+            correct = (self.probe(mel)[: len(spoken)] == phone[: len(mel)])[spoken]
+            shares.append(correct.mean() if len(correct) else np.nan)
         return np.array(shares)
 
 
 class Speakers:
-    """The utterances of a source by speaker: some tell what the voice is, others are converted.
+    """The utterances of a source by speaker: some define the speaker's voice, others are converted.
 
     Args:
         source: A `data.source.Source` of mels, waves and F0.
-        panel: Who listens.
-        rng: Which are converted.
+        panel: The judges, `ConversionJudges`.
+        rng: A NumPy generator, for the choice of the utterances that are converted.
     """
 
     def __init__(self, source, panel, rng):
@@ -150,7 +152,7 @@ class Speakers:
         ]
         self.rows, self.voice, self._sounds = {}, {}, {}
         found = (source.utterance(row) for row in range(len(source)))
-        self._said = [(each["text"], each["emotion"]) for each in found]
+        self._texts = [(each["text"], each["emotion"]) for each in found]
         enrolled, speakers = speakerencoder.chosen(source)
         points, _, _ = speakerencoder.embedded(panel.encoder, source)
         for name in self.names:
@@ -162,77 +164,77 @@ class Speakers:
             self.voice[name] = mean / np.linalg.norm(mean)
 
     def drawn(self, name, rng, other_than=""):
-        """A random utterance of a speaker, of another text where there is one."""
+        """Draws a random utterance of a speaker, of another text where there is one."""
         rows = rng.permutation(self.rows[name])
-        others = [row for row in rows if not other_than or self._said[row][0] != other_than]
+        others = [row for row in rows if not other_than or self._texts[row][0] != other_than]
         row = others[0] if others else rows[0]
         return self.source.utterance(row) | {"row": row}
 
     def sound(self, utterance):
-        """An utterance of `drawn` through the vocoder."""
+        """Returns the sound of an utterance of `drawn` after the vocoder."""
         if utterance["row"] not in self._sounds:
             self._sounds[utterance["row"]] = sound(utterance["mel"], self.source.spec)
         return self._sounds[utterance["row"]]
 
     def parallel(self, name, utterance):
-        """The utterance in which a speaker says the same, in the same emotion; None if there is
-        none.
-        """
+        """Returns a speaker's utterance of the same text and emotion; None if there is none."""
         if not utterance["text"]:
             return None
         for row in np.flatnonzero(self.numbers == self.source.labels["speaker"].index(name)):
-            if self._said[row] == (utterance["text"], utterance["emotion"]):
+            if self._texts[row] == (utterance["text"], utterance["emotion"]):
                 return self.source.utterance(row)
         return None
 
 
 def pairs(sources, targets, count, rng):
-    """`count` ordered pairs of names of two different speakers, each as often as the others.
+    """Draws `count` ordered pairs of two different speakers, each as often as the others.
 
     Args:
-        sources: Names.
-        targets: Names.
+        sources: The names of the source speakers.
+        targets: The names of the target speakers.
+        count: The number of pairs.
+        rng: A NumPy generator, for the order.
     """
     every = [(one, two) for one in sources for two in targets if one != two]
     if not every:
-        raise KvoiceError("a conversion wants two speakers")
+        raise KvoiceError("a conversion needs two speakers")
     rounds = -(-count // len(every))
     return [every[k] for _ in range(rounds) for k in rng.permutation(len(every))][:count]
 
 
 def sound(mel, spec):
-    """What is heard of a mel through the vocoder: [time, mels] -> [time * hop]."""
+    """Converts a mel to sound with the vocoder: [time, mels] -> [time * hop]."""
     return render.sound(mel, spec, spec.samples(len(mel)))
 
 
 def _mel(wave, spec):
-    """The mel of a sound that is heard, as `data.source` gives those of recordings."""
+    """Computes the mel of a generated sound as `data.source` computes those of recordings."""
     return audio.mel(audio.condition(wave, spec, trim=False), spec)
 
 
-# --- What is measured
+# --- Measures
 
 
-def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
-    """Everything that is said of a conversion model, as a dict fit for JSON.
+def conversion_scores(model, trained_on, sources, panel, count=192, seed=0):
+    """Evaluates a conversion model; returns the scores as a dict fit for JSON.
 
     Args:
         model: A trained `models.adainvc.AdaINVC`.
-        learned_from: The names of the speakers that it was trained on.
+        trained_on: The names of the speakers that it was trained on.
         sources: "train" and "test" -> `data.source.Source` of mels, waves and F0, and phones where
             they are known.
-        panel: Who listens.
-        count: Conversions between unseen speakers; of each other kind a quarter. Where there is one
-            unseen speaker only, the first kind is "unseen to seen".
-        seed: Of all draws.
+        panel: The judges, `ConversionJudges`.
+        count: The number of conversions between unseen speakers; of each other kind a quarter.
+            Where there is one unseen speaker only, the first kind is "unseen to seen".
+        seed: The seed of all random draws.
 
     Returns:
-        {"judged" (see `Panel`), "kinds": "unseen to unseen", ... -> `_judged`, "genders": the same
-        for pairs of genders among the first, "reconstruction", "leak", "threshold", "metrics",
-        "tables"}.
+        {"judged" (see `ConversionJudges`), "kinds": "unseen to unseen", ... -> `_judged`,
+        "genders": the same for pairs of genders among the first, "reconstruction", "leak",
+        "threshold", "metrics", "tables"}.
     """
     rng = np.random.default_rng(seed)
-    people = _people(learned_from, sources, panel, rng)
+    people = _people(trained_on, sources, panel, rng)
     kinds, trials = {}, {}
     for one, two in _kinds(people):
         kind, asked = f"{one} to {two}", max(2, count // 4) if trials else count
@@ -244,28 +246,28 @@ def conversion_scores(model, learned_from, sources, panel, count=192, seed=0):
     scores = {
         "kind": "conversions",
         "judged": panel.judged,
-        "threshold": panel.told["threshold"],
-        "encoder": panel.told,
+        "threshold": panel.verification["threshold"],
+        "encoder": panel.verification,
         "kinds": kinds,
         "genders": genders,
         "reconstruction": _reconstruction(model, sources["test"], rng),
-        "leak": leak(model, sources["train"]),
+        "leak": speaker_probe_accuracy(model, sources["train"]),
         "count": count,
         "seed": seed,
     }
     return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
 
 
-def _people(learned_from, sources, panel, rng):
-    """Returns the `Speakers` that are "unseen", and "seen" in the corpus of the training."""
+def _people(trained_on, sources, panel, rng):
+    """Returns the `Speakers` that are "unseen", and those that were "seen" in training."""
     people = {UNSEEN: Speakers(sources["test"], panel, rng)}
-    if set(sources["train"].speakers) <= set(learned_from):
+    if set(sources["train"].speakers) <= set(trained_on):
         people[SEEN] = Speakers(sources["train"], panel, rng)
     return people
 
 
 def _kinds(people):
-    """Pairs of "unseen" and "seen" between whom there is something to convert.
+    """Returns the pairs of "unseen" and "seen" between which conversions are possible.
 
     Raises:
         KvoiceError: If there is none.
@@ -278,14 +280,14 @@ def _kinds(people):
     ]
     if not every:
         raise KvoiceError(
-            "a conversion wants two speakers, and there is one whom the model does not know: use a "
-            "larger corpus, with --data"
+            "a conversion needs two speakers, and there is one unseen speaker only: use a larger "
+            "corpus, with --data"
         )
     return every
 
 
 def _trials(model, sources, targets, panel, count, rng, title):
-    """Conversions with all that is measured of each."""
+    """Makes conversions and measures each of them."""
     spec, made = sources.source.spec, []
     plan = pairs(sources.names, targets.names, count, rng)
     for one, two in progress.bar(plan, desc=title):
@@ -301,8 +303,8 @@ def _trials(model, sources, targets, panel, count, rng, title):
                 "target": target,
                 "parallel": parallel,
                 "waves": waves,
-                # The mels of the sounds, a frame shorter: the vocoder's last.
-                "heard": [*(_mel(wave, spec) for wave in waves), noise],
+                # The mels of the sounds, without the last frame of the vocoder.
+                "mels": [*(_mel(wave, spec) for wave in waves), noise],
                 "genders": _genders(sources.source, source, target),
                 "voices": (sources.voice[one], targets.voice[two]),
                 "spec": spec,
@@ -325,7 +327,7 @@ def _genders(source, one, two):
 
 
 def _judged(trials, panel):
-    """What is said of a set of conversions.
+    """Computes the scores of a set of conversions.
 
     Returns:
         {"count", "voice": row -> {"to_target", "to_source" (mean cosines), "nearer" and "accepted"
@@ -335,7 +337,7 @@ def _judged(trials, panel):
         nothing is known.
     """
     threshold, found = (
-        panel.told["threshold"],
+        panel.verification["threshold"],
         {"count": len(trials), "voice": {}, "content": {}, "f0": {}},
     )
     for row, name in enumerate(ROWS):
@@ -350,10 +352,10 @@ def _judged(trials, panel):
             found["f0"][name] = _f0(trials, row)
     phones = [trial["source"].get("phone") for trial in trials]
     for row, name in ((0, ROWS[0]), (1, ROWS[1]), (3, "noise"), (None, "source recorded")):
-        mels = [trial["source"]["mel"] if row is None else trial["heard"][row] for trial in trials]
-        right = None if phones[0] is None else panel.phones_right(mels, phones)
+        mels = [trial["source"]["mel"] if row is None else trial["mels"][row] for trial in trials]
+        accuracy = None if phones[0] is None else panel.phone_accuracy(mels, phones)
         found["content"][name] = {
-            "phones": None if right is None else float(np.nanmean(right)),
+            "phones": None if accuracy is None else float(np.nanmean(accuracy)),
             "mcd_db": _mcd(trials, mels),
         }
     return found
@@ -365,9 +367,7 @@ def _share(hits):
 
 
 def _mcd(trials, mels):
-    """Mean mel-cepstral distance to the target's own utterance of the same words, in dB, or
-    None.
-    """
+    """Computes the mean mel-cepstral distance in dB to the target's utterance of the same text."""
     far = [
         speech.mel_cepstral_distance(
             _ln(mel, trial["spec"]), _ln(trial["parallel"]["mel"], trial["spec"])
@@ -383,7 +383,7 @@ def _ln(mel, spec):
 
 
 def _f0(trials, row):
-    """How the F0 of a row lies to that of the target and of the source."""
+    """Compares the F0 of a row with that of the target and of the source."""
     columns = {"to_target_cents": [], "to_source_cents": [], "rmse_cents": [], "correlation": []}
     for trial in trials:
         spec = trial["spec"]
@@ -403,9 +403,7 @@ def _f0(trials, row):
 
 
 def _reconstruction(model, source, rng, count=48):
-    """The error of unseen recordings said again in their own voice: of the mels, standardised and
-    in dB.
-    """
+    """Computes the reconstruction error of unseen mels, standardised ("l1") and in dB."""
     rows = rng.permutation(len(source))[:count]
     absolute, squares, spread = [], [], np.asarray(source.moments()[1])
     for row in rows:
@@ -420,12 +418,12 @@ def _reconstruction(model, source, rng, count=48):
     return {"l1": float(np.mean(absolute)), "error_db": float(np.sqrt(np.mean(squares)))}
 
 
-def leak(model, source, per_speaker=PROBED):
-    """How well the content still tells who is speaking.
+def speaker_probe_accuracy(model, source, per_speaker=PROBED):
+    """Measures how accurately a linear probe predicts the speaker from the content code.
 
-    A linear discriminant on mean, spread and movement of the content of whole utterances; it learns
-    from three quarters of the texts and is asked about the others. Without texts, every fourth
-    utterance.
+    A linear discriminant on mean, standard deviation and mean change of the content of whole
+    utterances; it is trained on three quarters of the texts and tested on the others. Without
+    texts, it is tested on every fourth utterance.
 
     Returns:
         {"accuracy", "low", "high" (95 %, Wilson), "chance", "speakers", "utterances"}.
@@ -434,18 +432,20 @@ def leak(model, source, per_speaker=PROBED):
     without); differs: the probe, and synthetic speakers where the corpus has them.
     """
     rows, speakers = speakerencoder.chosen(source, per_speaker)
-    found = [source.utterance(row) for row in progress.bar(rows, desc="leak")]
+    found = [source.utterance(row) for row in progress.bar(rows, desc="speaker probe")]
     codes = np.concatenate(
         [speech.mel_features(model.encode(each["mel"])["content"][None]) for each in found]
     )
     texts = [each["text"] or str(k) for k, each in enumerate(found)]
     order = {text: k for k, text in enumerate(dict.fromkeys(texts))}
-    asked = np.array([order[text] % 4 == 3 for text in texts])
-    right = judges.linear_right(codes[~asked], speakers[~asked], codes[asked], speakers[asked])
-    low, high = wilson(int(right.sum()), len(right))
+    tested = np.array([order[text] % 4 == 3 for text in texts])
+    correct = judges.probe_correct(
+        codes[~tested], speakers[~tested], codes[tested], speakers[tested]
+    )
+    low, high = wilson(int(correct.sum()), len(correct))
     kinds = len(np.unique(speakers))
     return {
-        "accuracy": float(right.mean()),
+        "accuracy": float(correct.mean()),
         "low": low,
         "high": high,
         "chance": 1 / kinds,
@@ -455,7 +455,7 @@ def leak(model, source, per_speaker=PROBED):
 
 
 def _metrics(scores):
-    """The numbers by which runs are compared."""
+    """Returns the metrics by which runs are compared."""
     first = next(iter(scores["kinds"].values()))
     voice, content = first["voice"]["converted"], first["content"]
     numbers = {
@@ -474,8 +474,8 @@ def _metrics(scores):
 
 
 def tables(scores):
-    """The scores for people: tables of `kvoice.report`."""
-    told, leaked = scores["encoder"], scores["leak"]
+    """Formats the scores as tables for `kvoice.report`."""
+    encoder, probe = scores["encoder"], scores["leak"]
     sets = {**scores["kinds"], **{f"  {pair}": each for pair, each in scores["genders"].items()}}
     voice, content, f0 = [], [], []
     for kind, each in sets.items():
@@ -517,17 +517,17 @@ def tables(scores):
         ]
     return [
         {
-            "title": "Whose voice it is",
-            "note": f"{_said(scores['judged'])} Mean cosines of the speaker encoder's embedding "
-            f"with the mean of "
-            "other recordings of the target and of the source; the share that is nearer to the "
-            "target; and the share that passes for the target, with a cosine of "
-            f"{told['threshold']:.3f} or more: there the equal error rate of real recordings of "
-            f"{told['speakers']} speakers is {speakerencoder.with_interval(told)}. 95 % intervals "
-            f"(Wilson) over conversions.",
+            "title": "Voice similarity",
+            "note": f"{_judged_sentence(scores['judged'])} Mean cosines of the speaker encoder's "
+            "embedding with the mean of other recordings of the target and of the source; the "
+            "share that is nearer to the target; and the share that passes for the target, with a "
+            f"cosine of {encoder['threshold']:.3f} or more: there the equal error rate of real "
+            f"recordings of {encoder['speakers']} speakers is "
+            f"{speakerencoder.with_interval(encoder)}. 95 % "
+            f"intervals (Wilson) over conversions.",
             "columns": [
                 "speakers",
-                "what is heard",
+                "sound",
                 "count",
                 "to target",
                 "to source",
@@ -537,22 +537,21 @@ def tables(scores):
             "rows": voice,
         },
         {
-            "title": "What is said",
-            "note": "Frames, silence left out, in which a linear probe that learned from other "
-            "speakers hears the "
-            "phone that was said; and mel-cepstral distance, along the best alignment, to the "
-            "target's own utterance of the same words.",
-            "columns": ["speakers", "what is heard", "phones right", "MCD, dB"],
+            "title": "Phonetic content",
+            "note": "Phone accuracy of a linear probe that was trained on other speakers, in "
+            "frames that are not silent; and mel-cepstral distance, along the best alignment, to "
+            "the target's utterance of the same text.",
+            "columns": ["speakers", "sound", "phones right", "MCD, dB"],
             "rows": content,
         },
         {
-            "title": "How high it is spoken",
+            "title": "F0",
             "note": "Medians over conversions: distance of the median F0 to that of the target's "
             "recording and to the source's; and the F0 frame by frame against the source's: root "
             "mean square distance in cents, and correlation.",
             "columns": [
                 "speakers",
-                "what is heard",
+                "sound",
                 "to target, cents",
                 "to source, cents",
                 "RMSE to source, cents",
@@ -561,17 +560,16 @@ def tables(scores):
             "rows": f0,
         },
         {
-            "title": "What the parts keep",
-            "note": f"Leak: how often a linear probe tells the {leaked['speakers']} speakers of "
-            f"the split train from "
-            "the content code of sentences that the probe has not heard (lower is better). Error: "
-            "of unseen recordings said again in their own voice.",
+            "title": "Content code and reconstruction",
+            "note": f"Leak: the accuracy of a linear probe that predicts the {probe['speakers']} "
+            "speakers of the split train from the content code of sentences that it was not "
+            "trained on (lower is better). Error: the reconstruction error of unseen recordings.",
             "columns": ["", "leak (95 %)", "chance", "L1, standardised", "error, dB"],
             "rows": [
                 [
                     "content code",
-                    f"{leaked['accuracy']:.1%} ({leaked['low']:.0%}-{leaked['high']:.0%})",
-                    f"{leaked['chance']:.1%}",
+                    f"{probe['accuracy']:.1%} ({probe['low']:.0%}-{probe['high']:.0%})",
+                    f"{probe['chance']:.1%}",
                     f"{scores['reconstruction']['l1']:.3f}",
                     f"{scores['reconstruction']['error_db']:.1f}",
                 ]
@@ -580,8 +578,8 @@ def tables(scores):
     ]
 
 
-def _said(judged):
-    """Who judged what, and what that is worth where it is worth little."""
+def _judged_sentence(judged):
+    """Returns the sentence on the judges, with the warning if there is one."""
     return judged["said"] + (f" Mind that {judged['warning']}." if judged["warning"] else "")
 
 
@@ -593,22 +591,22 @@ def _number(value, how):
     return "–" if value is None else format(value, how)
 
 
-# --- To be seen and heard
+# --- Examples
 
 
-def examples(model, learned_from, sources, panel, folder, about, seed=0):
-    """Writes some conversions as wavs and pictures, and where all voices lie, into a folder.
+def examples(model, trained_on, sources, panel, folder, about, seed=0):
+    """Writes some conversions as wavs and pictures, and a plot of the voices, into a folder.
 
     FOLDER/
-        conversions.json   what there is, and the figures of each; written last
+        conversions.json   the list of all files with their measures; written last
         K_source.wav, K_target.wav, K_converted.wav, K.png
-        embeddings.png     the voices of speakers, seen and unseen, in two dimensions (t-SNE)
+        embeddings.png     the embeddings of speakers, seen and unseen, in two dimensions (t-SNE)
 
     Returns:
         The content of conversions.json.
     """
     rng, spec = np.random.default_rng(seed), sources["test"].spec
-    people = _people(learned_from, sources, panel, rng)
+    people = _people(trained_on, sources, panel, rng)
     groups, number = [], 0
     for one, two in _kinds(people):
         rows = []
@@ -663,7 +661,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
         "sample_rate_hz": spec.sample_rate_hz,
         "seed": seed,
         "judged": panel.judged,
-        "threshold": panel.told["threshold"],
+        "threshold": panel.verification["threshold"],
         "groups": groups,
         "embeddings": _embeddings(
             model, [each.source for each in people.values()], folder / "embeddings.png", seed
@@ -674,9 +672,7 @@ def examples(model, learned_from, sources, panel, folder, about, seed=0):
 
 
 def _by_gender(sources, targets, rng):
-    """Up to `EXAMPLES` pairs of speakers, of different pairs of genders as far as there are
-    some.
-    """
+    """Returns up to `EXAMPLES` pairs of speakers, each of another pair of genders."""
 
     def gender(people, name):
         return people.source.utterance(people.rows[name][0])["gender"]
@@ -690,11 +686,15 @@ def _by_gender(sources, targets, rng):
 def _example(
     model, panel, spec, folder, number, source, target_mel, target_wave, voices, title, note
 ):
-    """Writes one conversion, its source and its target; what conversions.json says of it."""
+    """Writes one conversion, its source and its target; returns its entry in conversions.json."""
     mel = convert.converted(model, source["mel"], model.encode(target_mel)["styles"])
     wave = sound(mel, spec)
-    said = audio.deemphasised(source["wave"], spec)
-    waves = {"source": said, "target": target_wave, "converted": render.levelled(wave, said)[0]}
+    recorded = audio.deemphasised(source["wave"], spec)
+    waves = {
+        "source": recorded,
+        "target": target_wave,
+        "converted": render.levelled(wave, recorded)[0],
+    }
     names = {part: f"{number:02d}_{part}.wav" for part in waves}
     for part, each in waves.items():
         audio.write(folder / names[part], each, spec.sample_rate_hz)
@@ -707,9 +707,8 @@ def _example(
         folder / f"{number:02d}.png", [shown], [""], spec, ("source", "target", "converted")
     )
     point = panel.voices([wave], spec.sample_rate_hz)[0]
-    heard = _mel(wave, spec)
-    right = (
-        panel.phones_right([source["mel"], heard], [source["phone"]] * 2)
+    accuracy = (
+        panel.phone_accuracy([source["mel"], _mel(wave, spec)], [source["phone"]] * 2)
         if "phone" in source
         else None
     )
@@ -722,8 +721,8 @@ def _example(
         "to_source": float(point @ voices[0]),
         "to_target": float(point @ voices[1]),
         "phones": None
-        if right is None
-        else {"source": float(right[0]), "converted": float(right[1])},
+        if accuracy is None
+        else {"source": float(accuracy[0]), "converted": float(accuracy[1])},
         "f0_hz": {
             part: float(np.median(track[track > 0])) if track.any() else None
             for part, track in zip(waves, tracks)
@@ -732,14 +731,14 @@ def _example(
 
 
 def _embeddings(model, sources, path, seed):
-    """Draws where the model puts voices; what is said of it."""
+    """Plots the embeddings of voices; returns the entry in conversions.json."""
     points, speakers, genders = [], [], []
     for source in sources:
-        rows, numbers = speakerencoder.chosen(source, DRAWN)
+        rows, numbers = speakerencoder.chosen(source, PLOTTED)
         for row, number in zip(rows, numbers):
             found = source.utterance(row)
-            heard = model.encode(found["mel"])
-            points.append(heard.get("embedding", heard["styles"].ravel()))
+            code = model.encode(found["mel"])
+            points.append(code.get("embedding", code["styles"].ravel()))
             speakers.append(source.labels["speaker"][number])
             genders.append(source.labels["gender"][found["gender"]] if found["gender"] >= 0 else "")
     return speakerencoder.picture(path, np.stack(points), speakers, genders, seed)
@@ -749,17 +748,15 @@ def _embeddings(model, sources, path, seed):
 
 
 def validation(run, corpus):
-    """As the package says: nothing chooses, the last epoch is the one."""
+    """Returns no validation metrics: the last epoch is kept."""
 
 
 def evaluate(run, corpus, options):
-    """As the package says: `CONVERSIONS` between speakers seen and unseen, before an encoder and a
-    probe of phones.
-    """
+    """Evaluates conversions between seen and unseen speakers with an encoder and a phone probe."""
     if not os.path.exists(options.encoder):
         raise KvoiceError(
             f"--encoder={options.encoder}: there is no such run; `kvoice train "
-            f"--model=speakerencoder` makes one, of voices that demo does not have"
+            f"--model=speakerencoder` makes one, trained on other voices than those of demo"
         )
     encoder = runs.load(options.encoder)
     if encoder.config["model_name"] != "speakerencoder":
@@ -772,16 +769,16 @@ def evaluate(run, corpus, options):
     there = {split: known.splits[split]["speakers"] for split in splits}
     if common := sorted({*there["train"], *there["test"]} & {*encoder.config["speakers"]}):
         raise KvoiceError(
-            f"--encoder={encoder.path}: learned from speakers whom it is to judge "
+            f"--encoder={encoder.path}: was trained on speakers whom it is to judge "
             f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
-            "with the same --data learns from the split judge"
+            "with the same --data is trained on the split judge"
         )
     sources = corpus.sources(splits, more=["wave", "f0", *["phone"] * bool(known.labels["phone"])])
     model = load(run.path).model
-    recorded = [sources["test"]]  # and whoever the encoder does not know, for its threshold
+    recorded = [sources["test"]]  # and all unseen speakers of the encoder, for its threshold
     if not {*there["judge"]} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])
-    panel = Panel(
+    panel = ConversionJudges(
         load(encoder.path),
         sources["judge"],
         recorded,
@@ -804,5 +801,5 @@ def evaluate(run, corpus, options):
 
 
 def next_commands(run):
-    """As the package says."""
+    """Returns commands that a user may try with a trained run."""
     return [f"convert --run={run.path} --source=me.wav --target=you.wav --output=out.wav"]

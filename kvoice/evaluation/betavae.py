@@ -1,152 +1,151 @@
-"""What becomes of voices when one latent of a beta-VAE is edited, as judges hear it.
+"""Measures with judges what an edit of one latent of a beta-VAE changes in voices.
 
     known = Utterances(model, train, valid)            # the factor is chosen on these
     test = Utterances(model, test)
-    panel = Panel(Utterances(model, judge))            # speakers whom only the judges know
+    panel = LatentJudges(Utterances(model, judge))     # trained on separate speakers
     found = latents.discovered(model, known, test, rng)
     result = flips(model, found, panel, test, "gender", factor=3, control=9)
 
-`scores` does all of it for `kvoice evaluate`. A flip is read beside three things: what the judges
-say of the real recordings, what they say of their reconstructions, and what an edit as large of a
-latent does that has nothing to do with the label.
+`scores` does all of it for `kvoice evaluate`. A flip is compared with three references: the
+predictions of the judges for the real recordings, those for their reconstructions, and the effect
+of an equally large edit of a control latent, which is not associated with the label.
 """
 
 import numpy as np
 
 from kvoice import audio, progress
 from kvoice.evaluation import disentanglement
-from kvoice.evaluation.judges import JUDGED, Judge, PhoneProbe, VoiceSpace
+from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import latents
 from kvoice.training import loop
 
-FACTORS = 10_000  # items whose codes are measured
+FACTORS = 10_000  # items whose codes are evaluated
 OTHER_DATA = False
-SOUNDED = 48  # utterances at most whose F0 is measured, on the sound that Griffin-Lim finds
-ROUNDS = 30  # of it, enough for an F0
-PAIRS = 2000  # of recordings that say how alike voices are
+SOUNDED = 48  # utterances at most whose F0 is measured, on the sound of Griffin-Lim
+ROUNDS = 30  # iterations of Griffin-Lim, enough for an F0
+PAIRS = 2000  # pairs of recordings for the similarity of voices
 
 
 def f0_hz(mel, spec):
-    """The median fundamental frequency of the sound of a mel; NaN where nothing is voiced."""
+    """Measures the median F0 of the sound of a mel; NaN where nothing is voiced."""
     track = audio.f0(audio.griffin_lim(mel, spec, ROUNDS), spec.sample_rate_hz, spec.hop)
     return float(np.median(track[track > 0])) if track.any() else np.nan
 
 
-class Panel:
-    """All who listen to voices: they learned from real utterances of speakers of their own.
+class LatentJudges:
+    """The judges of voices, trained on real utterances of separate speakers.
 
     Args:
         source: The `Utterances` of the split "judge".
-        seed: Of the lessons.
+        seed: The seed of the training of the judges.
 
     Attributes:
-        judges: Label -> `judges.Judge`, for each label that tells utterances of the split apart,
-            except the speaker, whom no other split has.
-        probe: An `judges.PhoneProbe`; None where no phones are known.
-        space: An `judges.VoiceSpace`; None where there are too few speakers.
-        utterances: How many they learned from.
+        judges: Label -> `judges.Judge`, for each label with two classes or more in the split,
+            except the speaker, who is in no other split.
+        probe: A `judges.PhoneProbe`; None where no phones are known.
+        space: A `judges.VoiceSpace`; None where there are too few speakers.
+        utterances: The number of utterances that they were trained on.
     """
 
     def __init__(self, source, seed=0):
-        rows = np.linspace(0, len(source) - 1, min(len(source), JUDGED)).astype(int)
-        lessons = [source.utterance(row) for row in rows]
-        self.utterances, self.judges, self.probe, self.space = len(lessons), {}, None, None
+        rows = np.linspace(0, len(source) - 1, min(len(source), JUDGE_CLIPS)).astype(int)
+        clips = [source.utterance(row) for row in rows]
+        self.utterances, self.judges, self.probe, self.space = len(clips), {}, None, None
         for label in latents.LABELS:
-            told = np.array([each[label] for each in lessons])
-            known = [each["mel"] for each in lessons if each[label] != latents.UNKNOWN]
-            told = told[told != latents.UNKNOWN]
+            truth = np.array([each[label] for each in clips])
+            known = [each["mel"] for each in clips if each[label] != latents.UNKNOWN]
+            truth = truth[truth != latents.UNKNOWN]
             if label == "speaker":
-                if len(np.unique(told)) > 2:
-                    self.space = VoiceSpace(known, told, seed)
-            elif len(np.unique(told)) > 1:
-                self.judges[label] = Judge(known, told, label, seed)
-        if "phone" in lessons[0]:
-            mels, phones = zip(*((each["mel"], each["phone"]) for each in lessons))
+                if len(np.unique(truth)) > 2:
+                    self.space = VoiceSpace(known, truth, seed)
+            elif len(np.unique(truth)) > 1:
+                self.judges[label] = Judge(known, truth, label, seed)
+        if "phone" in clips[0]:
+            mels, phones = zip(*((each["mel"], each["phone"]) for each in clips))
             self.probe = PhoneProbe(mels, phones, seed)
         self._silent = [
             i for i, name in enumerate(source.labels["phone"]) if name == latents.SILENT
         ]
 
     def __call__(self, mels, spec, sounded=()):
-        """What is heard in mels.
+        """Predicts the labels of mels, and measures them.
 
         Args:
             mels: A list of [time, mels].
-            spec: Of them.
-            sounded: Numbers of those whose F0 is measured.
+            spec: The Spec of the mels.
+            sounded: The indices of the mels whose F0 is measured.
 
         Returns:
             Name -> [n]: each label, "f0_hz" and "f0_semitones" (above 1 Hz; NaN where not
-            measured), "loudness_db", "phones_per_s" (changes of the phone that the probe hears in
-            what is not silent); "voice" [n, speakers - 1].
+            measured), "loudness_db", "phones_per_s" (changes of the predicted phone per second
+            that is not silent); "voice" [n, speakers - 1].
         """
-        heard = {label: judge(mels) for label, judge in self.judges.items()}
-        heard["f0_hz"] = np.full(len(mels), np.nan)
+        predicted = {label: judge(mels) for label, judge in self.judges.items()}
+        predicted["f0_hz"] = np.full(len(mels), np.nan)
         for k in sounded:
-            heard["f0_hz"][k] = f0_hz(mels[k], spec)
-        heard["f0_semitones"] = 12 * np.log2(heard["f0_hz"])
-        heard["loudness_db"] = np.array([latents.loudness_db(mel, spec) for mel in mels])
+            predicted["f0_hz"][k] = f0_hz(mels[k], spec)
+        predicted["f0_semitones"] = 12 * np.log2(predicted["f0_hz"])
+        predicted["loudness_db"] = np.array([latents.loudness_db(mel, spec) for mel in mels])
         if self.probe:
-            heard["phones_per_s"] = np.array(
+            predicted["phones_per_s"] = np.array(
                 [latents.phones_per_s(self.probe(mel), self._silent, spec) for mel in mels]
             )
         if self.space:
-            heard["voice"] = self.space(mels)
-        return heard
+            predicted["voice"] = self.space(mels)
+        return predicted
 
-    def words(self, mels, utterances):
-        """The share of frames, silence left out, in which the probe hears the phone that was said.
+    def phone_accuracy(self, mels, utterances):
+        """Computes the phone accuracy over the frames that are not silent.
 
         None where no phones are known.
         """
         if self.probe is None:
             return None
-        right = []
+        correct = []
         for mel, each in zip(mels, utterances):
             spoken = ~np.isin(each["phone"], [latents.UNKNOWN, *self._silent])
-            right.append((self.probe(mel) == each["phone"])[spoken])
-        right = np.concatenate(right)
-        return float(right.mean()) if len(right) else None
+            correct.append((self.probe(mel) == each["phone"])[spoken])
+        correct = np.concatenate(correct)
+        return float(correct.mean()) if len(correct) else None
 
     def flips(self, model, found, test, name, factor, control, rows=None):
-        """What a flip of a latent changes (`flips`), and the tables that say it."""
+        """Measures what a flip of a latent changes (`flips`); returns the result and its tables."""
         result = flips(model, found, self, test, name, factor, control, rows)
         return result, tables(result)
 
 
 def panel(model, source, seed):
-    """The `Panel` that learned from the utterances of a source, the split "judge"."""
-    return Panel(latents.Utterances(model, source), seed)
+    """Returns the `LatentJudges` trained on the utterances of a source, the split "judge"."""
+    return LatentJudges(latents.Utterances(model, source), seed)
 
 
 # --- Flips
 
 
 def flips(model, found, panel, test, name, factor, control, rows=None):
-    """What a flip of a latent changes in the voices of unseen speakers, and what its control does.
+    """Measures what a flip of a latent and of its control change in voices of unseen speakers.
 
     Args:
         model: A `models.betavae.BetaVAE` of mels.
-        found: Of `latents.discovered`, whose unseen items are those of `test`.
-        panel: Who listens.
+        found: The result of `latents.discovered`, whose unseen items are those of `test`.
+        panel: The judges, `LatentJudges`.
         test: The `Utterances` of the split "test".
-        name: The label, or the number, between whose ends is flipped.
+        name: The label, or the continuous label, between whose ends the latent is flipped.
         factor: The latent that is flipped.
         control: The latent that is moved as far.
-        rows: Numbers of the utterances; None = all.
+        rows: The indices of the utterances; None = all.
 
     Returns:
         A dict fit for JSON. "label", "factor", "control", "count", "to" (the names of both ends).
-        "baseline": of "real" and "reconstruction": "right", label -> share in which the judge is
-            right,
-        with "low" and "high" (95 %, Wilson) and "count"; "phones", the share of frames in which the
-        probe is; of the reconstruction "error_db" (root mean square, of the mels) and
-        "f0_error_semitones" (median size). "voice": median cosines of recordings of the "same" and
-        of "other" speakers. "edits": "flip", "flip to NAME" and "control" -> what `latents.judged`
-        says against the reconstruction, with "phones", and "arrived", the share that is heard as
-        the end where the flip leads.
+        "baseline": for "real" and "reconstruction": "right", label -> the accuracy of the judge,
+        with "low" and "high" (95 %, Wilson) and "count"; "phones", the phone accuracy; for the
+        reconstruction "error_db" (root mean square, of the mels) and "f0_error_semitones" (median
+        size). "voice": median cosines of recordings of the "same" and of "other" speakers.
+        "edits": "flip", "flip to NAME" and "control" -> the result of `latents.judged` against the
+        reconstruction, with "phones", and "arrived", the share that is predicted as the end that
+        the flip aims at.
     """
     rows = np.arange(len(test)) if rows is None else np.asarray(rows)
     utterances, spec = [test.utterance(row) for row in rows], test.spec
@@ -156,11 +155,11 @@ def flips(model, found, panel, test, name, factor, control, rows=None):
     sounded = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SOUNDED)).astype(int))
     mels = {"real": [each["mel"] for each in utterances]}
     mels |= {edit: latents.decoded(model, codes, utterances) for edit, codes in moved.items()}
-    heard = {
+    predicted = {
         edit: panel(each, spec, sounded) for edit, each in progress.bar(mels.items(), desc="judges")
     }
 
-    everywhere, first = np.arange(len(rows)), next(iter(heard.values()))
+    everywhere, first = np.arange(len(rows)), next(iter(predicted.values()))
     parts = {
         "flip": ("flip", everywhere),
         **{
@@ -169,18 +168,20 @@ def flips(model, found, panel, test, name, factor, control, rows=None):
         },
         "control": ("control", everywhere),
     }
-    judges = {judge: lambda item, judge=judge: heard[item[0]][judge][item[1]] for judge in first}
+    judges = {
+        judge: lambda item, judge=judge: predicted[item[0]][judge][item[1]] for judge in first
+    }
     result = {}
     for part, (edit, chosen) in parts.items():
         if not len(chosen):
             continue
         result[part] = latents.judged(("none", chosen), {part: (edit, chosen)}, judges)[part]
-        result[part]["phones"] = panel.words(
+        result[part]["phones"] = panel.phone_accuracy(
             [mels[edit][k] for k in chosen], [utterances[k] for k in chosen]
         )
         if name in panel.judges and edit == "flip":
             wanted = np.where(up, classes[1], classes[0])
-            result[part]["arrived"] = float(np.mean((heard[edit][name] == wanted)[chosen]))
+            result[part]["arrived"] = float(np.mean((predicted[edit][name] == wanted)[chosen]))
     return {
         "label": name,
         "factor": int(factor),
@@ -188,23 +189,23 @@ def flips(model, found, panel, test, name, factor, control, rows=None):
         "count": len(rows),
         "to": list(titles),
         "judge_utterances": panel.utterances,
-        "baseline": _baseline(panel, mels, heard, utterances, spec),
-        "voice": _alike(heard, utterances),
+        "baseline": _baseline(panel, mels, predicted, utterances, spec),
+        "voice": _alike(predicted, utterances),
         "edits": result,
     }
 
 
-def _baseline(panel, mels, heard, utterances, spec):
-    """What is heard in real utterances, and in their reconstructions."""
+def _baseline(panel, mels, predicted, utterances, spec):
+    """Evaluates the judges on real utterances, and on their reconstructions."""
     rows = {}
     for row, edit in (("real", "real"), ("reconstruction", "none")):
-        rows[row] = {"right": {}, "phones": panel.words(mels[edit], utterances)}
+        rows[row] = {"right": {}, "phones": panel.phone_accuracy(mels[edit], utterances)}
         for label in panel.judges:
-            told = np.array([each[label] for each in utterances])
-            known = told != latents.UNKNOWN
+            truth = np.array([each[label] for each in utterances])
+            known = truth != latents.UNKNOWN
             if known.any():
                 rows[row]["right"][label] = latents.share(
-                    int(np.sum((heard[edit][label] == told)[known])), int(known.sum())
+                    int(np.sum((predicted[edit][label] == truth)[known])), int(known.sum())
                 )
     levels = [
         [20 * np.log10(audio.magnitude(mel, spec)) for mel in mels[edit]]
@@ -212,17 +213,18 @@ def _baseline(panel, mels, heard, utterances, spec):
     ]
     squares = np.concatenate([np.square(one - two).ravel() for one, two in zip(*levels)])
     rows["reconstruction"]["error_db"] = float(np.sqrt(squares.mean()))
-    away = np.abs(heard["none"]["f0_semitones"] - heard["real"]["f0_semitones"])
+    away = np.abs(predicted["none"]["f0_semitones"] - predicted["real"]["f0_semitones"])
     away = away[np.isfinite(away)]
     rows["reconstruction"]["f0_error_semitones"] = float(np.median(away)) if len(away) else None
     return rows
 
 
-def _alike(heard, utterances):
-    """Median cosines of the voices of recordings: of the same speaker, and of two."""
-    if "voice" not in heard["real"]:
+def _alike(predicted, utterances):
+    """Computes median cosines of the voices of recordings: of the same speaker, and of two."""
+    if "voice" not in predicted["real"]:
         return None
-    voices = heard["real"]["voice"] / np.linalg.norm(heard["real"]["voice"], axis=1, keepdims=True)
+    voices = predicted["real"]["voice"]
+    voices = voices / np.linalg.norm(voices, axis=1, keepdims=True)
     speaker = np.array([each["speaker"] for each in utterances])
     pairs = np.random.default_rng(0).integers(0, len(speaker), (PAIRS, 2))
     one, two = pairs[pairs[:, 0] != pairs[:, 1]].T
@@ -234,18 +236,18 @@ def _alike(heard, utterances):
 
 
 def scores(model, sources, label="", count=None, seed=0):
-    """Everything that is said of a beta-VAE of voices, as a dict fit for JSON.
+    """Evaluates a beta-VAE of voices; returns the scores as a dict fit for JSON.
 
     Args:
         model: A trained `models.betavae.BetaVAE` of mels.
         sources: "train", "valid", "judge" and "test" -> `data.source.Source` of mels, and of F0 and
             phones as far as they are known.
-        label: Whose factor is flipped; "" = the gender, or what is known instead.
-        count: Test utterances whose flips are judged; None = all.
-        seed: Of intervals, permutations and lessons.
+        label: The label whose factor is flipped; "" = the gender, or the first known label.
+        count: The number of test utterances whose flips are judged; None = all.
+        seed: The seed of intervals, permutations and the training of the judges.
 
     Returns:
-        "flips" (see there), "found" and "activity", "metrics": name -> number, and "tables" for
+        "flips" (see `flips`), "found" and "activity", "metrics": name -> number, and "tables" for
         people.
 
     Raises:
@@ -268,7 +270,7 @@ def scores(model, sources, label="", count=None, seed=0):
             "tables": [latents.found_table(found)],
         }
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
-    panel = Panel(latents.Utterances(model, sources["judge"]), seed)
+    panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
     result = flips(model, found, panel, test, label, factor, control, rows)
     return {
         "kind": "voices",
@@ -282,7 +284,7 @@ def scores(model, sources, label="", count=None, seed=0):
 
 
 def _metrics(found, result):
-    """The numbers by which runs are compared."""
+    """Returns the metrics by which runs are compared."""
     label = result["label"]
     best, base, edited = found["found"][label], result["baseline"], result["edits"]
     statistic = f"{label} {latents.STATISTICS[best['best']['statistic']]}"
@@ -305,7 +307,7 @@ def _metrics(found, result):
 
 
 def tables(result):
-    """The result of `flips` for people: tables of `kvoice.report`."""
+    """Formats the result of `flips` as tables for `kvoice.report`."""
     base, label, labels = (
         result["baseline"],
         result["label"],
@@ -322,7 +324,7 @@ def tables(result):
         for row, each in base.items()
     ]
     voice = result["voice"]
-    told = (
+    voice_note = (
         f" Voice: median cosine of before and after; two recordings of one speaker have "
         f"{voice['same']:.2f}, of two speakers {voice['other']:.2f}."
         if voice and None not in voice.values()
@@ -348,20 +350,20 @@ def tables(result):
     ]
     return [
         {
-            "title": "What judges hear without any edit",
-            "note": f"How often they are right in {result['count']} utterances of speakers whom "
-            f"neither they nor the model knew, real and reconstructed. They learned from "
-            f"{result['judge_utterances']} real utterances of other speakers. Phones: frames, "
-            "silence left out, in which a linear probe hears the phone that was said.",
+            "title": "Predictions of the judges without any edit",
+            "note": f"Accuracy of the judges on {result['count']} utterances of speakers that were "
+            f"unseen by them and by the model, real and reconstructed. They were trained on "
+            f"{result['judge_utterances']} real utterances of other speakers. Phones: accuracy of "
+            "a linear probe, in frames that are not silent.",
             "columns": ["utterances", *labels, "phones", "error, dB", "F0 error, semitones"],
             "rows": rows,
         },
         {
             "title": f"Latent {result['factor']} flipped, beside its control {result['control']}",
-            "note": "Against the reconstruction: in how many utterances a judge hears another "
-            f"{' or another '.join(labels) or 'label'}; arrived: hears the {label} that was aimed "
-            "at; phones that the probe hears rightly; median changes of F0, loudness and heard "
-            f"phones per second.{told}",
+            "note": "Against the reconstruction: in how many utterances a judge predicts another "
+            f"{' or another '.join(labels) or 'label'}; arrived: predicts the {label} that was "
+            "aimed at; phone accuracy; median changes of F0, loudness and predicted phones per "
+            f"second.{voice_note}",
             "columns": [
                 "edit",
                 "utterances",
@@ -390,18 +392,16 @@ def _number(value, how):
 
 
 def validation(run, corpus):
-    """As the package says: nothing chooses, the last epoch is the one."""
+    """Returns no validation metrics: the last epoch is kept."""
 
 
 def callbacks(run, valid):
-    """As the package says: the KL of each latent is written down."""
+    """Returns the callback that logs the KL divergence of each latent."""
     return [disentanglement.LatentLog(run, valid)]
 
 
 def evaluate(run, corpus, options):
-    """As the package says: of images the factors of `FACTORS` items, of voices what flips
-    change.
-    """
+    """Evaluates a run: disentanglement for images, the effect of flips for voices."""
     corpus, model = corpus(), loop.load(run.path)
     if corpus.images:
         sources = corpus.sources(("train", "test"))
@@ -416,7 +416,7 @@ def evaluate(run, corpus, options):
 
 
 def next_commands(run):
-    """As the package says."""
+    """Returns commands that a user may try with a trained run."""
     known = next(
         (name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz"
     )

@@ -1,4 +1,4 @@
-"""How well a classifier tells files of speakers that it did or did not learn from."""
+"""Evaluates a classifier on files of seen and unseen speakers."""
 
 import numpy as np
 
@@ -12,9 +12,8 @@ from kvoice.training import loop
 OTHER_DATA = False
 
 
-def quality(valid):
-    """A function `model -> {"log_loss", "file_accuracy"}` of whole files, for
-    `training.loop.train`.
+def validation_metrics(valid):
+    """Returns a function `model -> {"log_loss", "file_accuracy"}` on whole files.
 
     By the first, the log loss in nats, training keeps its best epoch.
     """
@@ -34,12 +33,12 @@ def quality(valid):
 
 
 def scores(model, sources, speakers):
-    """What is said about a classifier, as a dict fit for JSON; `table` makes it text.
+    """Evaluates a classifier; returns the scores as a dict fit for JSON.
 
     Args:
         model: A trained `models.classifier.Classifier`.
-        sources: Split -> `data.source.Source` of the model's domain; whole utterances are heard.
-            What it was trained on may be among them, to compare with.
+        sources: Split -> `data.source.Source` of the model's domain; whole utterances are
+            classified. The split that it was trained on may be among them, for comparison.
         speakers: The names of the speakers it was trained on.
 
     Returns:
@@ -63,14 +62,14 @@ def scores(model, sources, speakers):
             )
         each = predictions(model, source, REPEATS if split == "test" else 0)
         truth, probabilities = each["truth"], each["probabilities"]
-        right = probabilities.argmax(axis=1) == truth
-        low, high = classification.wilson(int(right.sum()), len(right))
+        correct = probabilities.argmax(axis=1) == truth
+        low, high = classification.wilson(int(correct.sum()), len(correct))
         counts = classification.confusion(truth, probabilities.argmax(axis=1), len(names))
         bins = classification.calibration(probabilities, truth)
         crops = (each["crops"] == truth).mean(axis=1)
         found[split] = {
             "files": len(truth),
-            "accuracy": float(right.mean()),
+            "accuracy": float(correct.mean()),
             "low": low,
             "high": high,
             "balanced_accuracy": classification.balanced_accuracy(counts),
@@ -88,20 +87,20 @@ def scores(model, sources, speakers):
             if len(crops)
             else None,
             "groups": _groups(
-                right, [source.labels["speaker"][i] for i in each["speaker"]], speakers
+                correct, [source.labels["speaker"][i] for i in each["speaker"]], speakers
             ),
         }
     return {"condition": model.condition, "names": list(model.names), "splits": found}
 
 
-def _groups(right, names, speakers):
-    """Name of a group of utterances -> files and accuracy, the largest groups first."""
+def _groups(correct, names, speakers):
+    """Returns the accuracy of groups of utterances: name -> files and accuracy."""
     groups = {"seen speakers": [], "unseen speakers": []}
     for kind in ("corpus", "speaker"):
-        for hit, name in sorted(zip(right, names), key=lambda pair: pair[1]):
+        for hit, name in sorted(zip(correct, names), key=lambda pair: pair[1]):
             key = name.split("/")[0] if kind == "corpus" else name
             groups.setdefault(f"{kind} {key}", []).append(hit)
-    for hit, name in zip(right, names):
+    for hit, name in zip(correct, names):
         groups["seen speakers" if name in speakers else "unseen speakers"].append(hit)
     return {
         name: {"files": len(hits), "accuracy": float(np.mean(hits))}
@@ -111,7 +110,7 @@ def _groups(right, names, speakers):
 
 
 def table(scores):
-    """The scores as plain text."""
+    """Formats the scores as plain text."""
     lines = [
         f"{'whole files':28}{'files':>7}{'accuracy (95 %)':>20}{'F1':>7}{'log loss':>10}"
         f"{'calibration':>13}{'single crops':>17}"
@@ -130,7 +129,7 @@ def table(scores):
     for split, each in scores["splits"].items():
         lines += [
             "",
-            f"{split}: rows are true, columns heard",
+            f"{split}: rows are true, columns predicted",
             " " * 12 + "".join(f"{name[:10]:>11}" for name in names),
         ]
         lines += [
@@ -140,14 +139,14 @@ def table(scores):
     return "\n".join(lines)
 
 
-REPEATS = 20  # of one random crop of each file, as published accuracies were measured
+REPEATS = 20  # random crops of each file, one at a time, as in published accuracies
 
 
 def predictions(model, source, repeats=0, group=64):
-    """What a classifier hears in every utterance of a source.
+    """Classifies every utterance of a source.
 
     Shapes: -> dict of `probabilities` [utterances, labels] of whole files, `truth` and `speaker`
-    [utterances], and `crops` [repeats, utterances]: the label heard in one random crop.
+    [utterances], and `crops` [repeats, utterances]: the label predicted for one random crop.
     """
     rng, parts = np.random.default_rng(0), []
     padding, size = classify.silence(model, source.spec), model.shape[0]
@@ -181,12 +180,12 @@ def predictions(model, source, repeats=0, group=64):
 
 
 def validation(run, corpus):
-    """As the package says: the log loss of whole files chooses the best epoch."""
-    return quality(corpus.sources(("valid",))["valid"])
+    """Returns log loss and accuracy of whole files; the log loss chooses the best epoch."""
+    return validation_metrics(corpus.sources(("valid",))["valid"])
 
 
 def evaluate(run, corpus, options):
-    """As the package says, of all whole files of every split."""
+    """Evaluates a run on the whole files of every split."""
     corpus = corpus()
     splits = [name for name, split in corpus.manifest.splits.items() if split["utterances"]]
     found = scores(loop.load(run.path), corpus.sources(splits), run.config["speakers"])
@@ -201,5 +200,5 @@ def evaluate(run, corpus, options):
 
 
 def next_commands(run):
-    """As the package says."""
+    """Returns commands that a user may try with a trained run."""
     return [f"classify --run={run.path} --input=FILE_OR_DIR"]

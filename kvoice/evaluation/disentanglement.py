@@ -1,11 +1,10 @@
-"""How well the latents of a betavae are the factors of its data, and how they came to be in use.
+"""Measures the disentanglement of the latents of a beta-VAE, and logs their KL in training.
 
-Of data with known factors (tones, digits): the metrics of `metrics.disentanglement` beside those of
-the factors themselves, of noise and of principal components of the same items. Two rows are the
-model's: the means of the posteriors, as most studies take them, and draws of the posteriors, for
-which MIG was defined: a latent that says next to nothing still has a mean that gives a factor away,
-    and
-a draw does not.
+For data with known factors (tones, digits) the metrics of `metrics.disentanglement` are computed
+beside those of the factors themselves, of noise, and of principal components of the same items. The
+model has two rows: the means of the posteriors, as most studies use them, and samples of the
+posteriors, for which MIG was defined: the mean of a latent with hardly any information can still
+predict a factor, where a sample cannot.
 """
 
 import csv
@@ -39,8 +38,8 @@ class LatentLog(keras.callbacks.Callback):
 
     Args:
         run: The run.
-        source: Where the items come from: the first batches of the validation data.
-        batches: How many.
+        source: The validation data, of which the first batches are encoded.
+        batches: The number of batches.
     """
 
     def __init__(self, run, source, batches=4):
@@ -75,27 +74,26 @@ class LatentLog(keras.callbacks.Callback):
 
 
 def factor_scores(model, train, test, count, seed, references=True, jobs=1):
-    """The metrics of a model on data with known factors.
+    """Computes the metrics of a model on data with known factors.
 
-    As in the studies on pictures, the codes are those of items that the model was trained on; how
-    well items are reconstructed is measured on others.
+    As in the studies on images, the codes are those of training items; the reconstruction error is
+    measured on test items.
 
     Args:
         model: A trained BetaVAE.
-        train: A `FactorSource`; of its items `count` are drawn (all, if it has no more).
-        test: The source of items that the model does not know.
-        count: Items, at most.
-        seed: Of all draws.
-        references: Also score the rows that are no model's: identity, noise and PCA.
-        jobs: Processes; -1 = one for each processor.
+        train: A `FactorSource`, of whose items `count` are drawn (all, if it has no more).
+        test: The source of unseen items.
+        count: The number of items, at most.
+        seed: The seed of all random draws.
+        references: Whether to score the references too: identity, noise and PCA.
+        jobs: The number of processes; -1 = one for each processor.
 
     Returns:
         "rows": a list of {"name": "means", "draws", "identity", "noise" or "PCA", **metrics};
-            "factors";
-        "levels"; "items"; "reconstruction" (root mean square error, 1 = from black to white) and
-        "reconstruction_of_mean" (of the mean item, the error of knowing nothing); "activity";
-        "information" [latents, factors] of draws in nats; "metrics", the numbers of "draws" by
-        name; "tables" for people.
+        "factors"; "levels"; "items"; "reconstruction" (root mean square error, 1 = from black to
+        white) and "reconstruction_of_mean" (the error of predicting the mean item); "activity";
+        "information" [latents, factors] of draws in nats; "metrics", those of "draws" by name;
+        "tables".
     """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(train))[:count])
@@ -148,7 +146,7 @@ def factor_scores(model, train, test, count, seed, references=True, jobs=1):
 
 
 def _tables(scores):
-    """Titles, notes, columns and rows of texts."""
+    """Formats the scores as tables for `kvoice.report`."""
     rows = [
         [row["name"], *("-" if row[name] is None else f"{row[name]:.3f}" for name in TITLES)]
         for row in scores["rows"]
@@ -156,10 +154,10 @@ def _tables(scores):
     note = (
         f"{scores['items']} items with {', '.join(scores['factors'])}. Means and draws of the "
         "posteriors are the model's; identity is the factors themselves, PCA the same items' "
-        f"principal components. Reconstruction error of items that were not learned from "
+        f"principal components. Reconstruction error of unseen items "
         f"{scores['reconstruction']:.4f}, of the mean item {scores['reconstruction_of_mean']:.4f}."
     )
-    told = [
+    informative = [
         [
             f"latent {j}",
             f"{scores['activity']['kl'][j]:.2f}",
@@ -178,6 +176,6 @@ def _tables(scores):
             "title": "What each latent in use says",
             "note": "KL, and what a draw says about each factor, in nats.",
             "columns": ["latent", "KL", *scores["factors"]],
-            "rows": told,
+            "rows": informative,
         },
     ]

@@ -1,4 +1,4 @@
-"""Judges of mels that learn from real clips of speakers of their own: labels, voices, phones."""
+"""Judges of mels, trained on real clips of separate speakers: labels, voices and phones."""
 
 import numpy as np
 import scipy.fft
@@ -10,30 +10,30 @@ from sklearn.preprocessing import StandardScaler
 from kvoice.errors import KvoiceError
 from kvoice.metrics import speech
 
-JUDGED = 2048  # clips at most that the judge learns from
-CEPSTRA = 24  # coefficients that the judge hears
-FRAMES = 40_000  # frames at most that a probe of phones learns from
-AROUND = (-8, -4, -2, 0, 2, 4, 8)  # frames that it hears of a phone and of what stands beside it
+JUDGE_CLIPS = 2048  # clips at most that a judge is trained on
+CEPSTRA = 24  # cepstral coefficients in the features of a judge
+FRAMES = 40_000  # frames at most that a phone probe is trained on
+CONTEXT = (-8, -4, -2, 0, 2, 4, 8)  # offsets of the frames in the features of a phone probe
 
 
 class Judge:
-    """Tells the label of a clip of mel, having learned from real clips of speakers of its own.
+    """Predicts the label of a clip of mel; trained on real clips of separate speakers.
 
-    Linear discriminant analysis with a shrunken covariance on `cues`, all labels equally likely
-    beforehand. It learns from each clip as it is and from two `worn` copies: a judge that never met
-    a blurred or grainy clip decides by that alone (real `demo` clips that are blurred by one frame
-    and band are nearly all one emotion to it). Level counts: models work at fixed bounds, and
-    loudness is part of an emotion.
+    Linear discriminant analysis with a shrunken covariance on `features`, with a uniform prior over
+    the labels. It is trained on each clip as it is and on two `augmented` copies: a judge that is
+    trained without blurred or noisy clips decides by blur and noise alone (it predicts one emotion
+    for nearly all real `demo` clips that are blurred by one frame and band). The level is not
+    normalised: models work at fixed bounds, and loudness is part of an emotion.
 
-    Cues, number of coefficients and classifier were chosen once, by cross-validation over the
-    speakers of the split `judge` of `demo`, on clips as they are and worn, against statistics of
-    the bands, spectra of their modulation, support vector machines, and perceptrons.
+    Features, number of coefficients and classifier were chosen once, by cross-validation over the
+    speakers of the split `judge` of `demo`, on clips as they are and augmented, against statistics
+    of the bands, modulation spectra, support vector machines, and perceptrons.
 
     Args:
         mels: Real clips, [clips, time, mels]; or a list of [time, mels] of any lengths.
-        labels: Of them, [clips] int.
-        condition: What the labels are, for the error.
-        seed: Of the copies.
+        labels: The labels of the clips, [clips] int.
+        condition: The kind of label, for the error message.
+        seed: The seed of the augmentation.
 
     Raises:
         KvoiceError: If there are fewer than two labels to tell apart.
@@ -50,30 +50,31 @@ class Judge:
                 f"its split, got {kinds}: use a larger corpus"
             )
         rng = np.random.default_rng(seed)
-        lessons = [cues(mels), cues(worn(mels, rng)), cues(worn(mels, rng))]
+        examples = [features(mels), features(augmented(mels, rng)), features(augmented(mels, rng))]
         discriminant = LinearDiscriminantAnalysis(
             solver="lsqr", shrinkage="auto", priors=np.full(kinds, 1 / kinds)
         )
         self._classifier = make_pipeline(StandardScaler(), discriminant)
-        self._classifier.fit(np.concatenate(lessons), np.tile(labels, len(lessons)))
+        self._classifier.fit(np.concatenate(examples), np.tile(labels, len(examples)))
 
     def __call__(self, mels):
-        """The label it hears in each clip: [clips, time, mels], or a list, -> [clips]."""
-        return self._classifier.predict(cues(mels))
+        """Predicts the label of each clip: [clips, time, mels], or a list, -> [clips]."""
+        return self._classifier.predict(features(mels))
 
 
 class VoiceSpace:
-    """How alike two voices are: where clips lie between the speakers of a split.
+    """Maps clips to the space of the linear discriminants of the speakers of a split.
 
-    The linear discriminants of its speakers on `cues`, learned as a `Judge` learns. Of two clips,
-    the cosine of their places says how alike the voices are: 1 for the same, around 0 for others.
-    Few speakers span few directions of what a voice can be; the cosines of other clips of the same
-    speakers, and of other speakers, are what a cosine has to be read beside.
+    The discriminants are computed on `features`, from augmented training clips as in a `Judge`. The
+    cosine of two clips in this space is the similarity of their voices: 1 for the same voice,
+    around 0 for different ones. Few speakers span few directions of the variation of voices, so
+    that a cosine has to be compared with those of other clips of the same speakers, and of other
+    speakers.
 
     Args:
-        mels: As a `Judge`'s.
-        speakers: Of them, [clips] int.
-        seed: Of the worn copies.
+        mels: The clips, as for a `Judge`.
+        speakers: The speakers of the clips, [clips] int.
+        seed: The seed of the augmentation.
 
     Raises:
         KvoiceError: If there are fewer than three speakers: two span one direction, whose cosine
@@ -87,29 +88,29 @@ class VoiceSpace:
                 f"a space of voices needs clips of three speakers or more, got {kinds}"
             )
         rng = np.random.default_rng(seed)
-        lessons = [cues(mels), cues(worn(mels, rng)), cues(worn(mels, rng))]
+        examples = [features(mels), features(augmented(mels, rng)), features(augmented(mels, rng))]
         discriminant = LinearDiscriminantAnalysis(
             solver="eigen", shrinkage="auto", priors=np.full(kinds, 1 / kinds)
         )
         self._space = make_pipeline(StandardScaler(), discriminant)
-        self._space.fit(np.concatenate(lessons), np.tile(speakers, len(lessons)))
+        self._space.fit(np.concatenate(examples), np.tile(speakers, len(examples)))
 
     def __call__(self, mels):
-        """Where clips lie: [clips, time, mels], or a list, -> [clips, speakers - 1]."""
-        return self._space.transform(cues(mels))
+        """Projects clips: [clips, time, mels], or a list, -> [clips, speakers - 1]."""
+        return self._space.transform(features(mels))
 
 
 class PhoneProbe:
-    """Tells the phone of each frame of a mel, having learned from speakers of its own.
+    """Predicts the phone of each frame of a mel; trained on separate speakers.
 
-    Linear discriminant analysis on the cepstra of the frames in `AROUND`; it learns from each
-    utterance as it is and from a `worn` copy, as a `Judge` does. It is no recogniser: what it finds
-    in real speech is what its findings in made speech have to be read beside.
+    Linear discriminant analysis on the cepstra of the frames in `CONTEXT`; it is trained on each
+    utterance as it is and on an `augmented` copy, as a `Judge` is. It is no speech recogniser: its
+    accuracy on generated speech has to be compared with that on real speech.
 
     Args:
         mels: Utterances, [time, mels] each.
-        phones: Of them, [time] int each, -1 = unknown.
-        seed: Of the copies, and of which frames are learned from.
+        phones: The phones of their frames, [time] int each, -1 = unknown.
+        seed: The seed of the augmentation, and of the choice of the training frames.
 
     Raises:
         KvoiceError: If there are fewer than two phones.
@@ -121,50 +122,50 @@ class PhoneProbe:
         frames = [
             np.flatnonzero((phone >= 0) & (rng.random(len(phone)) < share)) for phone in phones
         ]
-        lessons = [
-            _frame_cues(mel, chosen)
-            for copies in (mels, worn(mels, rng))
+        examples = [
+            _frame_features(mel, chosen)
+            for copies in (mels, augmented(mels, rng))
             for mel, chosen in zip(copies, frames)
         ]
-        taught = np.concatenate([phone[chosen] for phone, chosen in zip(phones, frames)])
-        if len(np.unique(taught)) < 2:
+        truth = np.concatenate([phone[chosen] for phone, chosen in zip(phones, frames)])
+        if len(np.unique(truth)) < 2:
             raise KvoiceError("a probe of phones needs utterances of two phones or more")
         self._classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-        self._classifier.fit(np.concatenate(lessons), np.tile(taught, 2))
+        self._classifier.fit(np.concatenate(examples), np.tile(truth, 2))
 
     def __call__(self, mel):
-        """The phone that it hears in each frame: [time, mels] -> [time]."""
-        return self._classifier.predict(_frame_cues(mel, np.arange(len(mel))))
+        """Predicts the phone of each frame: [time, mels] -> [time]."""
+        return self._classifier.predict(_frame_features(mel, np.arange(len(mel))))
 
 
-def linear_right(lessons, labels, items, truth):
-    """For each item whether a linear discriminant that learned from the lessons tells its label.
+def probe_correct(examples, labels, items, truth):
+    """Returns for each item whether a linear discriminant trained on examples predicts its label.
 
-    Shapes: lessons [n, values], labels [n], items [m, values], truth [m] -> [m] bool.
+    Shapes: examples [n, values], labels [n], items [m, values], truth [m] -> [m] bool.
 
     Raises:
         KvoiceError: If there are fewer than two labels, or no item.
     """
     if len(np.unique(labels)) < 2 or not len(items):
         raise KvoiceError(
-            f"a probe wants two labels or more and something to be asked, got "
+            f"a probe needs two labels or more and items to predict, got "
             f"{len(np.unique(labels))} and {len(items)} items"
         )
     probe = make_pipeline(
         StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     )
-    return probe.fit(lessons, labels).predict(items) == truth
+    return probe.fit(examples, labels).predict(items) == truth
 
 
-def _frame_cues(mel, frames):
-    """The cepstra around some frames: [time, mels], [n] -> [n, len(AROUND) * CEPSTRA]."""
+def _frame_features(mel, frames):
+    """Returns the cepstra around frames: [time, mels], [n] -> [n, len(CONTEXT) * CEPSTRA]."""
     cepstra = scipy.fft.dct(np.asarray(mel), axis=-1, norm="ortho")[:, :CEPSTRA]
-    places = np.clip(frames[:, None] + np.array(AROUND), 0, len(mel) - 1)
-    return cepstra[places].reshape(len(frames), len(AROUND) * cepstra.shape[1])
+    places = np.clip(frames[:, None] + np.array(CONTEXT), 0, len(mel) - 1)
+    return cepstra[places].reshape(len(frames), len(CONTEXT) * cepstra.shape[1])
 
 
-def cues(mels):
-    """What a judge hears: mean, spread and movement of the first coefficients of the cepstrum.
+def features(mels):
+    """Returns mean, standard deviation and mean change of the first cepstral coefficients.
 
     The cepstrum is a cosine transform over the bands; its first 24 coefficients hold the level, the
     tilt, the formants, and of high voices the harmonics.
@@ -182,14 +183,17 @@ def cues(mels):
     )
 
 
-def worn(mels, rng):
-    """Each clip blurred by 0 to 1.5 frames and bands, under grain of up to 0.3 of the mels' spread.
+def augmented(mels, rng):
+    """Returns a blurred and noisy copy of each clip.
+
+    The blur is Gaussian, of 0 to 1.5 frames and bands; the noise is white, with a standard
+    deviation of up to 0.3 of that of the mels.
 
     Shapes: mels [clips, time, mels], or a list of [time, mels] -> a list of the same.
     """
-    grain = 0.3 * np.std(np.concatenate(mels))
+    noise = 0.3 * np.std(np.concatenate(mels))
     return [
         scipy.ndimage.gaussian_filter(mel, rng.uniform(0, 1.5, 2))
-        + rng.uniform(0, grain) * rng.standard_normal(np.shape(mel))
+        + rng.uniform(0, noise) * rng.standard_normal(np.shape(mel))
         for mel in mels
     ]

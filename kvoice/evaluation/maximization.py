@@ -1,12 +1,12 @@
-"""What the prior is worth: the same ascent with it and without, before a judge who was not climbed.
+"""Compares an ascent with and without its prior, with judges that were not maximised.
 
     scores = compare(path, judge, sources, targets, generator.noise(100))
     for table in tables(scores): ...
 
-Every row starts from the same noises, ends where the classifier is sure, and is judged twice: by
-another classifier, of another architecture and of speakers of its own, and by the linear
+Every row starts from the same noises, ends where the classifier is confident, and is judged twice:
+by another classifier, of another architecture and trained on separate speakers, and by the linear
 discriminant of `judges.Judge`, which shares no code with either. Without a prior an ascent finds
-what only its own classifier hears.
+adversarial patterns, which change the predictions of its own classifier only.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 from kvoice.training import loop
 
-STARTS = 100  # of each target, that are measured
-LINEAR = ("train", "judge", "test")  # splits that an ascent is judged with
-LESSONS = 2048  # crops at most that the linear judge learns from
+STARTS = 100  # starts of each target that are measured
+SPLITS = ("train", "judge", "test")  # splits that an evaluation uses
+JUDGE_CROPS = 2048  # crops at most that the linear judge is trained on
 MEASURED = 24  # items of each target whose F0, loudness and voicing are measured: vocoding is slow
 SPACE = 1024  # training crops that fit the space of the Frechet distance
-WORDS = {
+ROW_TITLES = {
     "start": "samples as they are",
     "typical": "ascent, noise of typical length",
     "zero": "ascent, noise pulled to zero (published)",
@@ -49,26 +49,26 @@ class _Row:
     stopped: np.ndarray
 
 
-def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS):
-    """Everything that is said about an ascent, as a dict fit for JSON.
+def compare(path, judge, sources, targets, noise, labels=None, seed=0, steps=STEPS):
+    """Evaluates an ascent; returns the scores as a dict fit for JSON.
 
     Args:
         path: An `ascent.Path`.
         judge: Another trained classifier, or None.
         sources: "train", "judge" and "test" -> `data.source.Source` of mels, of the corpus of the
             generator; the crops are as long as the generator's items.
-        targets: Numbers of the classifier's labels.
+        targets: Indices of the classifier's labels.
         noise: The starts, the same for each target: [count, noise].
-        told: What a conditional generator is told, [targets, count] numbers of its labels; None for
-            a plain one.
-        seed: Of the linear judge's lessons.
-        steps: Of each ascent, at most.
+        labels: The labels that a conditional generator is conditioned on, as indices [targets,
+            count]; None for an unconditional one.
+        seed: The seed of the training of the linear judge.
+        steps: The number of steps of each ascent, at most.
 
     Returns:
-        {"count", "steps", "names", "targets", "judges": names of the listeners beside the
-        classifier, "rows": row -> {"agreed": listener -> target or "all" -> {"share", "low",
-        "high", "clips"}, "gained" and "lost" (starts that a listener heard as another label before
-        and as the target after, and the other way round), "frechet", "diversity", "moved_db",
+        {"count", "steps", "names", "targets", "judges": names of the judges beside the classifier,
+        "rows": row -> {"agreed": classifier or judge -> target or "all" -> {"share", "low", "high",
+        "clips"}, "gained" and "lost" (starts that are predicted as another label before and as the
+        target after, and the other way round), "frechet", "diversity", "moved_db",
         "turned_degrees", "length", "f0_semitones", "loudness_db", "voiced_points", "steps"},
         "real": the same crops of real speech as a reference}.
     """
@@ -76,14 +76,14 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
     condition, names = classifier.condition, list(classifier.names)
     count = len(noise)
     wanted, noise = np.repeat(targets, count), np.tile(noise, (len(targets), 1))
-    told = None if told is None else np.reshape(told, -1)
-    items = generator.decode(noise, told)
+    labels = None if labels is None else np.reshape(labels, -1)
+    items = generator.decode(noise, labels)
 
     rows = {"start": _Row(items, noise, np.zeros(len(wanted), int))}
     for prior in progress.bar(PRIORS, desc="priors"):
-        found = ascend(path, noise, wanted, told, prior, steps)
+        found = ascend(path, noise, wanted, labels, prior, steps)
         rows[prior] = _Row(
-            generator.decode(found.values[-1], told), found.values[-1], found.stopped
+            generator.decode(found.values[-1], labels), found.values[-1], found.stopped
         )
     found = ascend_items(path, items, wanted, steps)
     rows["items"] = _Row(found.values[-1], None, found.stopped)
@@ -91,14 +91,14 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
     listeners = {"classifier": Listener(classifier, generator.domain, spec)}
     if judge is not None:
         listeners["judge"] = Listener(judge, generator.domain, spec)
-    lessons = crops(sources["judge"], min(3 * len(sources["judge"]), LESSONS))
-    linear = Judge(lessons["mel"], lessons[condition], condition, seed)
+    examples = crops(sources["judge"], min(3 * len(sources["judge"]), JUDGE_CROPS))
+    linear = Judge(examples["mel"], examples[condition], condition, seed)
     known = crops(sources["train"], min(len(sources["train"]), SPACE))["mel"]
     real = crops(sources["test"], len(wanted))
     space = speech.MelSpace.fit(known)
     real_points = space.points(real["mel"])
 
-    def hearing(items, mels):
+    def predictions(items, mels):
         found = {who: listener(items).argmax(axis=1) for who, listener in listeners.items()}
         return found | {"linear judge": linear(mels)}
 
@@ -119,21 +119,21 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
         for name, row in rows.items():
             mels = audio.as_mels(row.items, generator.domain, spec)
             points = space.points(mels)
-            heard = hearing(row.items, mels)
+            predicted = predictions(row.items, mels)
             voice = prosody(render.waves(row.items[measured], spec, generator.domain), spec)
             if before is None:
-                before = {"mels": mels, "heard": heard, "voice": voice}
+                before = {"mels": mels, "predicted": predicted, "voice": voice}
             scores["rows"][name] = {
                 "agreed": {
-                    who: _agreed(labels == wanted, wanted, names) for who, labels in heard.items()
+                    who: _agreed(found == wanted, wanted, names) for who, found in predicted.items()
                 },
                 "gained": {
-                    who: int(np.sum((labels == wanted) & (before["heard"][who] != wanted)))
-                    for who, labels in heard.items()
+                    who: int(np.sum((found == wanted) & (before["predicted"][who] != wanted)))
+                    for who, found in predicted.items()
                 },
                 "lost": {
-                    who: int(np.sum((labels != wanted) & (before["heard"][who] == wanted)))
-                    for who, labels in heard.items()
+                    who: int(np.sum((found != wanted) & (before["predicted"][who] == wanted)))
+                    for who, found in predicted.items()
                 },
                 "frechet": speech.frechet(points, real_points),
                 "diversity": within(points, wanted) / within(real_points, real[condition]),
@@ -170,7 +170,7 @@ def compare(path, judge, sources, targets, noise, told=None, seed=0, steps=STEPS
 
 
 def prosody(waves, spec):
-    """What an ascent may change beside the label, of each wave.
+    """Measures the prosody of waves, which an ascent may change beside the label.
 
     Shapes: waves [n, samples] -> dict of `f0_semitones` (mean over the voiced frames, against 100
     Hz; NaN where nothing is voiced), `loudness_db` (root mean square, full scale = 0) and
@@ -207,7 +207,7 @@ def _agreed(hits, wanted, names):
 
 
 def _decibels(mels, others, spec):
-    """Root mean square difference of the levels of mels in dB, averaged over the clips."""
+    """Computes the root mean square difference of mels in dB, averaged over the clips."""
     levels = (
         20 * np.log10(np.maximum(audio.magnitude(m, spec), spec.floor)) for m in (mels, others)
     )
@@ -223,13 +223,13 @@ def _median_change(values, before):
 
 
 def tables(scores):
-    """The scores as tables of text: a list of {"title", "note", "columns", "rows"}."""
+    """Formats the scores as tables: a list of {"title", "note", "columns", "rows"}."""
     listeners = ["classifier", *scores["judges"]]
     factor = scores["rows"]["start"]["frechet"]
     summary = {
         "title": f"{scores['count']} starts for each of {', '.join(scores['targets'])}",
-        "note": "Share of results heard as their target, with 95 % intervals (Wilson) over starts; "
-        "Frechet distance to real test clips, and as a multiple of that of the samples as "
+        "note": "Share of results predicted as their target, with 95 % intervals (Wilson) over "
+        "starts; Frechet distance to real test clips, and as a multiple of that of the samples as "
         "they are; diversity within a target, over that of real clips; distance moved in the "
         "mel, and the angle that the noise turned.",
         "columns": [
@@ -244,7 +244,7 @@ def tables(scores):
         ],
         "rows": [
             [
-                WORDS[name],
+                ROW_TITLES[name],
                 *(_share(row["agreed"][who]["all"]) for who in listeners),
                 f"{row['frechet']:.3f} ({row['frechet'] / factor:.2f}x)",
                 f"{row['diversity']:.2f}",
@@ -265,12 +265,12 @@ def tables(scores):
             ]
         )
     per_target = {
-        "title": "Heard as the target, by target",
+        "title": "Predicted as the target, by target",
         "note": "",
-        "columns": ["", "heard by", *scores["targets"]],
+        "columns": ["", "predicted by", *scores["targets"]],
         "rows": [
             [
-                WORDS[name] if i == 0 else "",
+                ROW_TITLES[name] if i == 0 else "",
                 who,
                 *(_share(row["agreed"][who][target]) for target in scores["targets"]),
             ]
@@ -284,7 +284,7 @@ def tables(scores):
         "columns": ["", "F0, semitones", "loudness, dB", "voiced, points"],
         "rows": [
             [
-                WORDS[name],
+                ROW_TITLES[name],
                 *(
                     "" if row[f"{what}_change"] is None else f"{row[f'{what}_change']:+.1f}"
                     for what in ("f0_semitones", "loudness_db", "voiced_points")
@@ -296,9 +296,9 @@ def tables(scores):
     }
     enhanced = {
         "title": "Before and after",
-        "note": "Starts that were heard as the target before and after "
+        "note": "Starts that were predicted as the target before and after "
         "the ascent with noise of typical length, and how many it gained and lost.",
-        "columns": ["heard by", "before", "after", "gained", "lost"],
+        "columns": ["predicted by", "before", "after", "gained", "lost"],
         "rows": [
             [
                 who,
@@ -327,12 +327,11 @@ def _noise_cells(row):
 
 
 def evaluate(folder, content, corpus_of, options):
-    """Measures the ascent of a folder, writes its evaluation.json and its page anew; the text that
-    is printed.
+    """Evaluates the ascent of a folder and writes its evaluation.json; returns the printed text.
 
     Args:
-        folder: What `kvoice maximize` wrote.
-        content: Of its maximization.json.
+        folder: The folder that `kvoice maximize` wrote.
+        content: The content of its maximization.json.
         corpus_of: A function that gives the `training.corpus.Corpus` of a run.
         options: An `evaluation.Options`; a count of 0 is 100 starts for each target.
 
@@ -344,12 +343,12 @@ def evaluate(folder, content, corpus_of, options):
         content[name] and runs.load(folder / content[name]["run"])
         for name in ("generator", "classifier", "judge")
     )
-    vocoder = content.get("vocoder")  # maximisations of before had none
+    vocoder = content.get("vocoder")  # older maximisations had none
     maximize.check(generator, classifier, judge)
     corpus = dataclasses.replace(
         corpus_of(classifier).of_mels(), spec=generator.spec, group=generator.config["data"]
     )
-    sources = corpus.sources(LINEAR)
+    sources = corpus.sources(SPLITS)
     if common := set(sources["judge"].speakers) & {
         *generator.config["speakers"],
         *classifier.config["speakers"],
@@ -362,7 +361,7 @@ def evaluate(folder, content, corpus_of, options):
     path = Path(
         *models, generator.spec, vocoder and vocode.of_run(folder / vocoder["run"], generator)
     )
-    noise, targets, told = maximize.starts(
+    noise, targets, labels = maximize.starts(
         content, folder, *models, options.count or STARTS, options.seed
     )
     if len(noise) < 2:
@@ -376,7 +375,7 @@ def evaluate(folder, content, corpus_of, options):
         sources,
         targets,
         noise,
-        told,
+        labels,
         options.seed,
         content["steps"],
     )

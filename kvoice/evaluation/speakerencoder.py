@@ -1,11 +1,10 @@
-"""How well a speaker encoder tells voices apart that it has never heard.
+"""Measures how well a speaker encoder verifies unseen speakers.
 
     scores = encoder_scores(voice, {"valid": source, "judge": source, "test": source})
 
-A trial is a pair of recordings: of one speaker, or of two. The equal error rate is where as many
-    pairs of
-two speakers are taken for one as pairs of one for two; its threshold on the cosine is what "the
-same voice" means wherever conversions are judged.
+A trial is a pair of recordings, of the same speaker or of two. At the equal error rate, the share
+of pairs of two speakers that are accepted equals the share of pairs of one speaker that are
+rejected; its threshold on the cosine defines "the same voice" wherever conversions are judged.
 """
 
 import numpy as np
@@ -20,13 +19,13 @@ from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
 
 OTHER_DATA = True
-HEARD = 12  # utterances of each speaker, spread over what there is of him
-RESAMPLED = 200  # times that speakers are drawn again, for an interval
-FEWEST = 5  # speakers that can be drawn again
+PER_SPEAKER = 12  # utterances of each speaker, spread evenly over all of that speaker
+RESAMPLED = 200  # bootstrap samples of the speakers, for an interval
+FEWEST = 5  # speakers that an interval needs
 
 
-def chosen(source, per_speaker=HEARD):
-    """The numbers of up to `per_speaker` utterances of each speaker of a source, spread evenly.
+def chosen(source, per_speaker=PER_SPEAKER):
+    """Chooses up to `per_speaker` utterances of each speaker of a source, evenly spread.
 
     Shapes: -> rows [n], speakers [n].
     """
@@ -41,12 +40,13 @@ def chosen(source, per_speaker=HEARD):
     return rows, speakers[rows]
 
 
-def embedded(voice, source, per_speaker=HEARD):
-    """Embeddings of some utterances of each speaker of a source.
+def embedded(voice, source, per_speaker=PER_SPEAKER):
+    """Computes the embeddings of some utterances of each speaker of a source.
 
     Args:
         voice: A speaker encoder, as a `voice.Voice`.
         source: A `data.source.Source` with waves, of any rate.
+        per_speaker: The number of utterances of each speaker, at most.
 
     Returns:
         embeddings [n, size], speakers [n], genders [n], -1 = unknown.
@@ -65,7 +65,7 @@ def embedded(voice, source, per_speaker=HEARD):
 
 
 def trials(points, speakers):
-    """The cosines of all pairs of embeddings of length 1: of one speaker, and of two.
+    """Computes the cosines of all pairs of embeddings of length 1: of one speaker, and of two.
 
     Shapes: points [n, size], speakers [n] -> same [pairs], different [pairs].
     """
@@ -75,11 +75,10 @@ def trials(points, speakers):
     return cosines[same], cosines[~same]
 
 
-def told_apart(points, speakers, genders, rng):
-    """The equal error rate of all trials of a set, and of those between speakers of one gender.
+def verification_scores(points, speakers, genders, rng):
+    """Computes the equal error rate of all trials, and of those between speakers of one gender.
 
-    The interval is that of the rate where the speakers are drawn again, with replacement: 2.5 to
-        97.5 %.
+    The interval is a bootstrap over the speakers, drawn with replacement: 2.5 to 97.5 %.
 
     Returns:
         {"speakers", "utterances", "rate", "low", "high", "threshold", "same_gender"}; "low" and
@@ -87,13 +86,13 @@ def told_apart(points, speakers, genders, rng):
         gender.
 
     Raises:
-        KvoiceError: If there are fewer than two speakers, or nobody has two utterances.
+        KvoiceError: If there are fewer than two speakers, or no speaker has two utterances.
     """
     kinds = np.unique(speakers)
     same, different = trials(points, speakers)
     if not len(same) or not len(different):
         raise KvoiceError(
-            "an equal error rate wants two speakers or more, and two utterances or more of "
+            "an equal error rate needs two speakers or more, and two utterances or more of "
             f"one of them, got {len(kinds)} and {len(points)} utterances"
         )
     rate, threshold = speech.equal_error_rate(same, different)
@@ -113,7 +112,7 @@ def told_apart(points, speakers, genders, rng):
 
 
 def _interval(same, different, speakers, rng):
-    """From where to where the rate lies where speakers are drawn again: each trial counts as often.
+    """Computes the bootstrap interval of the rate; each trial counts as often as its speakers.
 
     Shapes: same, different as of `trials`, speakers [n] -> (low, high).
     """
@@ -123,7 +122,7 @@ def _interval(same, different, speakers, rng):
     who, first, second = own[one[alike]], own[one[~alike]], own[two[~alike]]
 
     def drawn():
-        """How often each trial stands there; a draw without trials of both kinds says nothing."""
+        """Yields the weights of the trials; a draw without both kinds is skipped."""
         for _ in range(RESAMPLED):
             drawn_again = rng.integers(len(kinds), size=len(kinds))
             counts = np.bincount(drawn_again, minlength=len(kinds)).astype(
@@ -137,21 +136,20 @@ def _interval(same, different, speakers, rng):
     return tuple(float(each) for each in np.quantile(rates, (0.025, 0.975)))
 
 
-def with_interval(told, how=".1%"):
-    """The rate of `told_apart` as text, with its interval where there is one: "3.4%
-    (1.0%-9.8%)".
-    """
-    between = "" if told["low"] is None else f" ({told['low']:{how}}-{told['high']:{how}})"
-    return f"{told['rate']:{how}}{between}"
+def with_interval(scores, how=".1%"):
+    """Formats the rate of `verification_scores` with its interval, as in "3.4% (1.0%-9.8%)"."""
+    between = "" if scores["low"] is None else f" ({scores['low']:{how}}-{scores['high']:{how}})"
+    return f"{scores['rate']:{how}}{between}"
 
 
 def picture(path, points, speakers, genders, seed=0):
-    """Draws embeddings in two dimensions; how well they are sorted by speaker and by gender.
+    """Plots embeddings in two dimensions; returns the silhouettes by speaker and by gender.
 
     Shapes: points [n, size], names of speakers and genders [n] ("" = unknown).
 
     Returns:
-        {"picture": the file's name, "silhouette": {"speaker", "gender"}}, as far as there are two.
+        {"picture": the file's name, "silhouette": {"speaker", "gender"}}; a silhouette is left out
+        where there are fewer than two classes.
     """
     kinds = {"speaker": np.asarray(speakers), "gender": np.asarray(genders)}
     found = {
@@ -164,10 +162,8 @@ def picture(path, points, speakers, genders, seed=0):
     return {"picture": path.name, "silhouette": found}
 
 
-def quality(spec, valid):
-    """A function `model -> {"equal_error_rate"}` on speakers of `valid`, for
-    `training.loop.train`.
-    """
+def validation_metrics(spec, valid):
+    """Returns a function `model -> {"equal_error_rate"}` on the speakers of `valid`."""
 
     def validate(model):
         points, speakers, _ = embedded(Voice(model, spec), valid)
@@ -177,24 +173,25 @@ def quality(spec, valid):
     return validate
 
 
-def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
-    """Everything that is said of a speaker encoder, as a dict fit for JSON.
+def encoder_scores(voice, sources, trained_on, path, corpus, seed=0):
+    """Evaluates a speaker encoder; returns the scores as a dict fit for JSON.
 
     Args:
         voice: A trained speaker encoder, as a `voice.Voice`.
         sources: Split -> `data.source.Source` with waves.
-        learned_from: The splits with speakers whom it was trained on.
-        path: Where the embeddings of the last split are drawn.
-        corpus: What `--data` says of the sources.
+        trained_on: The splits with speakers whom it was trained on.
+        path: The file of the plot of the embeddings of the last split.
+        corpus: The corpus of the sources, as `--data` names it.
+        seed: The seed of the intervals and of the plot.
 
     Returns:
-        {"kind": "speakers", "corpus", "splits": split -> `told_apart`, "learned_from", "embeddings"
-        (see `picture`), "metrics": name -> number, "tables"}.
+        {"kind": "speakers", "corpus", "splits": split -> `verification_scores`, "learned_from",
+        "embeddings" (see `picture`), "metrics": name -> number, "tables"}.
     """
     found, rng = {}, np.random.default_rng(seed)
     for split, source in sources.items():
         points, speakers, genders = embedded(voice, source)
-        found[split] = told_apart(points, speakers, genders, rng)
+        found[split] = verification_scores(points, speakers, genders, rng)
     names = source.labels["gender"]
     drawn = picture(
         path,
@@ -203,10 +200,10 @@ def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
         [names[k] if k >= 0 else "" for k in genders],
         seed,
     )
-    unseen = {split: each for split, each in found.items() if split not in learned_from}
+    unseen = {split: each for split, each in found.items() if split not in trained_on}
     rows = [
         [
-            f"{split}, learned from" if split in learned_from else split,
+            f"{split}, trained on" if split in trained_on else split,
             str(each["speakers"]),
             str(each["utterances"]),
             with_interval(each),
@@ -219,7 +216,7 @@ def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
         "kind": "speakers",
         "corpus": corpus,
         "splits": found,
-        "learned_from": learned_from,
+        "learned_from": trained_on,
         "embeddings": drawn,
         "metrics": {f"equal error rate ({split})": each["rate"] for split, each in unseen.items()},
         "tables": [
@@ -248,14 +245,12 @@ def encoder_scores(voice, sources, learned_from, path, corpus, seed=0):
 
 
 def validation(run, corpus):
-    """As the package says: the equal error rate chooses the best epoch."""
-    return quality(run.spec, corpus.waves(("valid",))["valid"])
+    """Returns the equal error rate, by which training keeps the best epoch."""
+    return validation_metrics(run.spec, corpus.waves(("valid",))["valid"])
 
 
 def evaluate(run, corpus, options):
-    """As the package says, of some utterances of every speaker of all splits in which there are two
-    speakers.
-    """
+    """Evaluates a run on some utterances of each speaker of all splits of two speakers or more."""
     corpus, data = corpus(), options.data or run.config["data_spec"]
     known = corpus.manifest.splits
     people = {split: known[split]["speakers"] for split in ("train", "valid", "judge", "test")}
@@ -263,13 +258,13 @@ def evaluate(run, corpus, options):
     if not splits:
         raise KvoiceError(
             f"{data}: no split of it has two speakers that could be "
-            "told apart; take a corpus of eight speakers or more"
+            "compared; take a corpus of eight speakers or more"
         )
-    learned_from = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
+    trained_on = [split for split in splits if {*people[split]} & {*run.config["speakers"]}]
     scores = encoder_scores(
         load(run.path),
         corpus.waves(splits),
-        learned_from,
+        trained_on,
         run.path / "embeddings.png",
         data,
         options.seed,
@@ -279,5 +274,5 @@ def evaluate(run, corpus, options):
 
 
 def next_commands(run):
-    """As the package says."""
+    """Returns commands that a user may try with a trained run."""
     return [f"encode --run={run.path} --input=FILE_OR_DIR --output=voices.npz"]

@@ -1,8 +1,8 @@
-"""Tables of results as plain text."""
+"""Formats tables of results as plain text."""
 
 
 def text(table):
-    """A table as plain text, its columns aligned."""
+    """Returns a table as plain text with aligned columns."""
     rows = [table["columns"], *table["rows"]]
     wide = [max(len(row[i]) for row in rows) for i in range(len(table["columns"]))]
     lines = [
@@ -16,5 +16,5 @@ def text(table):
 
 
 def printed(scores, path, *before, after=""):
-    """The tables of scores as text, with where the numbers are."""
+    """Returns the tables of scores as text, with the path of the file that holds the numbers."""
     return "\n\n".join([*before, *map(text, scores["tables"]), f"{path} holds the numbers{after}"])

@@ -1,12 +1,12 @@
-"""How good a trained VoiceGAN is: beside real speech it never heard, and beside noise.
+"""Evaluates a trained VoiceGAN beside unseen real speech and beside noise.
 
-    validate = quality(train, valid)      # for training.loop.train: keeps the best epoch
+    validate = validation_metrics(train, valid)      # for training.loop.train: keeps the best epoch
     scores = voicegan_scores(model, train, judge, test)
     print(table(scores))
 
 `train`, `valid`, `judge` and `test` are `data.source.Source`s of one corpus, whose speakers (or
-texts, where the label is the speaker) are disjoint. No number stands alone: each is given for the
-generated clips, for real ones and for noise, at the same number of clips.
+texts, where the label is the speaker) are disjoint. Each measure is given for the generated
+clips, for real ones and for noise, at the same number of clips.
 """
 
 import math
@@ -23,25 +23,25 @@ from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 from kvoice.training import loop
 
-CLIPS = 512  # generated ones that are measured
+CLIPS = 512  # generated clips that are measured
 OTHER_DATA = False
-REFERENCE = 2048  # training clips at most that fit the space, and that copies are looked for in
-CROPS = 3  # of each utterance, for the judge
+REFERENCE = 2048  # training clips at most that fit the space, and that the novelty refers to
+CROPS = 3  # crops of each utterance that the judge is trained on
 
 
-def quality(train, valid, count=256, seed=0):
-    """A function `model -> {"frechet", "diversity"}`: what training asks at the end of each epoch.
+def validation_metrics(train, valid, count=256, seed=0):
+    """Returns a function `model -> {"frechet", "diversity"}`, computed after each epoch.
 
     The Frechet distance (`metrics.speech`) of `count` generated clips to `count` real ones of
     `valid` comes first: by it training keeps its best epoch. The diversity is the mean distance of
-    two generated clips of one label, over that of real ones. The labels of the real clips are asked
-    for; the same clips and noises at each call.
+    two generated clips of one label, over that of real ones. The generated clips have the labels of
+    the real ones; each call uses the same clips and noises.
 
     Args:
-        train: Source that fits the space.
-        valid: Source of the real clips.
-        count: Clips of each kind.
-        seed: Of the noises.
+        train: The source that fits the space.
+        valid: The source of the real clips.
+        count: The number of clips of each kind.
+        seed: The seed of the noises.
     """
     space = speech.MelSpace.fit(crops(train, count)["mel"])
     real = crops(valid, count)
@@ -60,32 +60,32 @@ def quality(train, valid, count=256, seed=0):
 
 
 def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None):
-    """Everything that is said about a VoiceGAN, as a dict fit for JSON; `table` makes it text.
+    """Evaluates a VoiceGAN; returns the scores as a dict fit for JSON; `table` formats them.
 
     Each row is a set of `count` clips with the labels of `count` real test clips:
         generated: by the model.
-        real train: clips it was trained on; what a perfect model would reach.
-        real test: the clips that all are compared to; for the judge, what can be reached.
-        white noise: each as loud as its test clip; how far loudness alone gets.
+        real train: clips it was trained on; the scores of a perfect model.
+        real test: the clips that all are compared to; for the judge, the upper bound.
+        white noise: each as loud as its test clip; the scores of loudness alone.
         untrained: by the model before training, where one is given.
     and each row holds, for all clips ("all") and for the clips of one label:
         frechet: Distance to the real test clips (`metrics.speech`); None below two clips.
         diversity: Mean distance of two clips of one label, over that of the real test clips: 0 for
             one pattern, about 1 for as many as real speech has.
         novelty: Distance to the nearest of the training clips, median, over that of the real test
-            clips: 0 for copies of them, about 1 for what is as new as unseen recordings.
-        confirmed: How often a `Judge` who learned from other speakers hears the intended label:
+            clips: 0 for copies of them, about 1 for clips as new as unseen recordings.
+        confirmed: How often a `Judge` trained on other speakers predicts the intended label:
             share, low and high of a 95 % interval (Wilson), clips. Absent for a plain model.
-    `confusion`: for each intended label of the generated clips, how often which was heard.
+    `confusion`: for each intended label of the generated clips, the counts of predicted labels.
 
     Args:
         model: A `VoiceGAN`: `condition`, `labels` and `generate` are used.
-        train: Source that the model was trained on.
-        judge: Source for the judge.
-        test: Source of real clips that neither has heard.
-        count: Clips in each row.
-        seed: Of the noises, and of the judge's lessons.
-        untrained: A model like it with its first weights, or None.
+        train: The source that the model was trained on.
+        judge: The source that the judge is trained on.
+        test: The source of real clips that neither was trained on.
+        count: The number of clips in each row.
+        seed: The seed of the noises, and of the training of the judge.
+        untrained: The same model with its initial weights, or None.
 
     Raises:
         KvoiceError: If the labels of the corpus are not the model's, or the judge's split holds
@@ -128,15 +128,15 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
     }
     if condition:
         del known, real
-        lessons = crops(judge, min(CROPS * len(judge), judges.JUDGED))
-        hears = judges.Judge(lessons["mel"], lessons[condition], condition, seed)
-        heard = {row: hears(mels) for row, mels in clips.items()}
+        examples = crops(judge, min(CROPS * len(judge), judges.JUDGE_CLIPS))
+        classify = judges.Judge(examples["mel"], examples[condition], condition, seed)
+        predicted = {row: classify(mels) for row, mels in clips.items()}
         for row in rows:
-            rows[row]["confirmed"] = _confirmed(heard[row], intended[row], names)
-        scores["judge"] = {"clips": len(lessons["mel"])}
+            rows[row]["confirmed"] = _confirmed(predicted[row], intended[row], names)
+        scores["judge"] = {"clips": len(examples["mel"])}
         scores["confusion"] = {
             name: {
-                other: int(np.sum(heard["generated"][labels == i] == j))
+                other: int(np.sum(predicted["generated"][labels == i] == j))
                 for j, other in enumerate(names)
             }
             for i, name in enumerate(names)
@@ -145,12 +145,12 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
 
 
 def generated(model, spec, count, labels, seed):
-    """Mels of `count` items of a generator, whichever domain is its own: [count, time, mels]."""
+    """Generates `count` items as mels, in either domain of the generator: [count, time, mels]."""
     return audio.as_mels(model.generate(count, labels, seed), model.domain, spec)
 
 
 def crops(source, count):
-    """The first `count` crops of a source: `mel` [count, time, mels] and each label [count]."""
+    """Returns `count` crops of a source: `mel` [count, time, mels] and each label [count]."""
     batches = [source.batch(step) for step in range(math.ceil(count / len(source.batch(0)["mel"])))]
     return {
         name: np.concatenate([batch[name] for batch in batches])[:count]
@@ -159,7 +159,7 @@ def crops(source, count):
 
 
 def white_noise(mels, spec, rng):
-    """Mels of white noise, each as loud (mean square of the bands' magnitudes) as the one given.
+    """Makes mels of white noise, each as loud (mean square of the magnitudes) as the given one.
 
     Shapes: mels [clips, time, mels] -> the same.
     """
@@ -173,9 +173,9 @@ def white_noise(mels, spec, rng):
 
 
 def placed(points, seed=0):
-    """Points in two dimensions, where neighbours stay neighbours: [n, size] -> [n, 2].
+    """Embeds points in two dimensions with t-SNE: [n, size] -> [n, 2].
 
-    Distances are cosines; what is far apart in the picture says little.
+    Distances are cosines; large distances in the picture have little meaning.
 
     Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE".
     """
@@ -185,7 +185,7 @@ def placed(points, seed=0):
 
 
 def within(points, labels):
-    """Diversity of the points of one label, averaged over the labels; NaN if each has but one.
+    """Computes the mean diversity within a label; NaN if each label has one point only.
 
     Shapes: points [n, components], labels [n] -> a float.
     """
@@ -195,12 +195,12 @@ def within(points, labels):
 
 
 def relative(value, real):
-    """A value over that of real clips; NaN where those are all alike."""
+    """Divides a value by that of real clips; NaN where those are all alike."""
     return value / real if real else math.nan
 
 
 def _distances(points, intended, names):
-    """Row -> {"frechet", "diversity"}, each for "all" and every label, against "real test"."""
+    """Computes "frechet" and "diversity" of each row, for "all" and every label."""
     real, real_intended = points["real test"], intended["real test"]
     rows = {}
     for row, each in points.items():
@@ -228,11 +228,11 @@ def _add_novelty(rows, points, known):
         rows[row]["novelty"] = {"all": far[row] / far["real test"]}
 
 
-def _confirmed(heard, intended, names):
+def _confirmed(predicted, intended, names):
     """Returns for "all" and every label the share of clips that were predicted as it."""
     shares = {}
     for name, asked in [("all", intended >= 0), *((n, intended == i) for i, n in enumerate(names))]:
-        hits, count = int(np.sum((heard == intended)[asked])), int(asked.sum())
+        hits, count = int(np.sum((predicted == intended)[asked])), int(asked.sum())
         if count:
             low, high = wilson(hits, count)
             shares[name] = {"share": hits / count, "low": low, "high": high, "clips": count}
@@ -240,22 +240,22 @@ def _confirmed(heard, intended, names):
 
 
 def table(scores):
-    """The scores as plain text: a line for each row, then one for each label."""
+    """Formats the scores as plain text: a line for each row, then one for each label."""
     lines = [
         f"{scores['count']} clips in each row, compared to real test clips ({scores['version']})",
         "",
-        _line("", "Frechet", "diversity", "novelty", "label heard (95 %)"),
+        _line("", "Frechet", "diversity", "novelty", "as intended (95 %)"),
     ]
     for row, values in scores["rows"].items():
         lines.append(_line(row, *_cells(values, "all")))
     if scores["names"]:
-        titles = ("Frechet", "diversity", "", "label heard (95 %)")
-        lines += ["", _line("generated, by label", *titles) + "  heard as"]
+        titles = ("Frechet", "diversity", "", "as intended (95 %)")
+        lines += ["", _line("generated, by label", *titles) + "  predicted as"]
         values = scores["rows"]["generated"]
         for name in scores["names"]:
             total = max(1, sum(scores["confusion"][name].values()))
-            heard = sorted(scores["confusion"][name].items(), key=lambda pair: -pair[1])
-            others = ", ".join(f"{other} {hits / total:.0%}" for other, hits in heard if hits)
+            counts = sorted(scores["confusion"][name].items(), key=lambda pair: -pair[1])
+            others = ", ".join(f"{other} {hits / total:.0%}" for other, hits in counts if hits)
             lines.append(_line(name, *_cells(values, name)) + f"  {others}".rstrip())
     return "\n".join(line.rstrip() for line in lines)
 
@@ -267,22 +267,23 @@ def _line(title, *cells):
 def _cells(values, name):
     numbers = [values[column].get(name) for column in ("frechet", "diversity", "novelty")]
     cells = ["" if number is None else f"{number:.3f}" for number in numbers]
-    heard = values.get("confirmed", {}).get(name)
-    if heard is None:
+    confirmed = values.get("confirmed", {}).get(name)
+    if confirmed is None:
         return [*cells, ""]
-    return [*cells, f"{heard['share']:.0%} ({heard['low']:.0%}-{heard['high']:.0%})"]
+    return [*cells, f"{confirmed['share']:.0%} ({confirmed['low']:.0%}-{confirmed['high']:.0%})"]
 
 
 # --- Runs
 
 
 def validation(run, corpus):
-    """As the package says: the Frechet distance chooses the best epoch."""
-    return quality(*corpus.of_mels().sources((run.config["data"]["split"], "valid")).values())
+    """Returns Frechet distance and diversity; the distance chooses the best epoch."""
+    sources = corpus.of_mels().sources((run.config["data"]["split"], "valid"))
+    return validation_metrics(*sources.values())
 
 
 def evaluate(run, corpus, options):
-    """As the package says, of `CLIPS` generated clips."""
+    """Evaluates a run on `CLIPS` generated clips."""
     sources = corpus().of_mels().sources(("train", "judge", "test"))
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
     scores = voicegan_scores(
@@ -297,5 +298,5 @@ def evaluate(run, corpus, options):
 
 
 def next_commands(run):
-    """As the package says."""
+    """Returns commands that a user may try with a trained run."""
     return [f"generate --run={run.path} --count=8 --seed=1"]

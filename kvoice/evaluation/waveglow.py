@@ -1,7 +1,7 @@
-"""How well a vocoder says recordings again that it never heard, beside Griffin-Lim.
+"""Measures how well a vocoder resynthesises unseen recordings, beside Griffin-Lim.
 
-A recording becomes a mel, and the mel a wave again; what was lost is measured on the spectrum, the
-mel, and the melody. The likelihood says how well the flow knows such audio at all.
+A recording is converted to a mel and back to a wave; the error is measured on the spectrum, the
+mel and the F0. The likelihood measures how well the flow models such audio.
 """
 
 import time
@@ -17,36 +17,36 @@ from kvoice.inference.voice import load
 from kvoice.metrics import speech
 from kvoice.training.loop import Batches
 
-UTTERANCES = 48  # of which re-synthesis is measured
+UTTERANCES = 48  # utterances that are resynthesised and measured
 OTHER_DATA = True
-HEARD = 4  # utterances that are written to be heard
-STRENGTH = 0.1  # of the denoiser
-LIKELIHOOD = 32  # batches, of whose crops the likelihood is taken
+WRITTEN = 4  # utterances whose sounds are written
+STRENGTH = 0.1  # strength of the denoiser
+LIKELIHOOD = 32  # batches on which the likelihood is computed
 MEASURES = (  # key, title, digits
     ("spectral_db", "log-spectral distance, dB", 2),
     ("mel_db", "mel distance, dB", 2),
     ("f0_cents", "F0 error, cents", 0),
-    ("voicing", "frames voiced wrongly", None),
+    ("voicing", "voicing decision error", None),
     ("speed", "times real time", 1),
 )
 
 
-def quality(valid, batches):
-    """What a vocoder is asked at the end of each epoch: bits per sample of validation audio.
+def validation_metrics(valid, batches):
+    """Returns a function that measures the bits per sample of validation audio.
 
     Args:
-        valid: Validation data.
-        batches: How many of its batches.
+        valid: The validation data.
+        batches: The number of batches that are used.
 
     Returns:
         A function model -> {"averaged_bits": the mean}: the smaller the better. (At the end of an
-        epoch it is asked of the averaged weights.)
+        epoch it is computed with the averaged weights.)
     """
     return lambda model: {"averaged_bits": likelihood(model, valid, batches)["bits_per_sample"]}
 
 
 def likelihood(model, source, batches):
-    """The mean over some batches of what the loss of a flow says of audio.
+    """Computes the mean log-likelihood of audio under a flow over some batches.
 
     Returns:
         {"log_likelihood" in nats per sample, "bits_per_sample" of 16-bit audio}.
@@ -55,16 +55,16 @@ def likelihood(model, source, batches):
     return {name: found[name] for name in ("log_likelihood", "bits_per_sample")}
 
 
-def vocoder_scores(voice, sources, learned_from, count, seed, folder):
-    """Everything that is said of a vocoder, as a dict fit for JSON.
+def vocoder_scores(voice, sources, trained_on, count, seed, folder):
+    """Evaluates a vocoder; returns the scores as a dict fit for JSON.
 
     Args:
         voice: A trained WaveGlow, as a `voice.Voice`.
         sources: "train", "valid" and "test" -> `data.source.Source` of mels, waves and masks.
-        learned_from: The names of the speakers that it was trained on; [] = unknown.
-        count: Utterances of the split test that are said again.
-        seed: Of the noise.
-        folder: Some of the sounds and their mels; made anew.
+        trained_on: The names of the speakers that it was trained on; [] = unknown.
+        count: The number of utterances of the split test that are resynthesised.
+        seed: The seed of the noise.
+        folder: The folder for some of the sounds; replaced.
 
     Returns:
         {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures,
@@ -92,7 +92,8 @@ def vocoder_scores(voice, sources, learned_from, count, seed, folder):
     utterances = [test.utterance(row) for row in chosen]
     rows, shown = {}, []
     with whole_directory(folder) as partial:
-        for k, each in enumerate(utterances[:: max(1, len(utterances) // HEARD)][:HEARD]):
+        every = max(1, len(utterances) // WRITTEN)
+        for k, each in enumerate(utterances[::every][:WRITTEN]):
             shown.append({"name": each["name"], "recording": f"{k}_recording.wav"})
             audio.write(
                 partial / shown[-1]["recording"],
@@ -103,7 +104,7 @@ def vocoder_scores(voice, sources, learned_from, count, seed, folder):
             found = []
             render.waves(
                 utterances[0]["mel"][None], spec, vocoder=vocoder
-            )  # what is compiled is no part of the speed
+            )  # compilation is not part of the speed
             for each in progress.bar(utterances, desc=name):
                 begun = time.perf_counter()
                 (wave,) = render.waves(each["mel"][None], spec, vocoder=vocoder)
@@ -125,13 +126,13 @@ def vocoder_scores(voice, sources, learned_from, count, seed, folder):
         write_json(
             partial / "resynthesis.json", {"sigma": plain.sigma, "seed": seed, "utterances": shown}
         )
-    unheard = bool(learned_from) and not {*learned_from} & {*test.speakers}
+    unseen = bool(trained_on) and not {*trained_on} & {*test.speakers}
     scores = {
         "kind": "vocoder",
         "likelihood": likelihoods,
         "rows": rows,
         "sigma": plain.sigma,
-        "unheard": unheard,
+        "unheard": unseen,
         "count": len(utterances),
         "seed": seed,
     }
@@ -139,7 +140,7 @@ def vocoder_scores(voice, sources, learned_from, count, seed, folder):
 
 
 def differences(original, wave, spec):
-    """How a wave differs from what it shall be: the measures of `MEASURES`, speed left out.
+    """Computes the errors of a wave against the original: all of `MEASURES` except the speed.
 
     Shapes: original, wave [samples].
     """
@@ -149,23 +150,23 @@ def differences(original, wave, spec):
         for each in (original, wave)
     ]
     tracks = [audio.f0(each, spec.sample_rate_hz, spec.hop) for each in (original, wave)]
-    melody = speech.f0_errors(*tracks)
+    errors = speech.f0_errors(*tracks)
     return {
         "spectral_db": speech.log_spectral_distance(*sizes),
         "mel_db": float(np.sqrt(np.mean(np.square(levels[0] - levels[1])))),
-        "f0_cents": melody["rmse_cents"],
-        "voicing": 1 - melody["voicing"],
+        "f0_cents": errors["rmse_cents"],
+        "voicing": 1 - errors["voicing"],
     }
 
 
 def _mean(values):
-    """The mean of what is defined; None of nothing."""
+    """Returns the mean of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
 def tables(scores):
-    """Tables for people: title, note, columns, rows of texts."""
+    """Formats the scores as tables: title, note, columns, rows of texts."""
     known = scores["likelihood"]
     rows = []
     for name, each in scores["rows"].items():
@@ -182,10 +183,10 @@ def tables(scores):
                 ),
             ]
         )
-    whose = "speakers it never heard" if scores["unheard"] else "the split test"
+    whose = "unseen speakers" if scores["unheard"] else "the split test"
     return [
         {
-            "title": "How well it knows audio",
+            "title": "Likelihood of audio",
             "note": "Likelihood of crops of 16-bit audio under the flow, given their mels.",
             "columns": ["speakers", "log-likelihood, nats per sample", "bits per sample"],
             "rows": [
@@ -194,7 +195,7 @@ def tables(scores):
             ],
         },
         {
-            "title": f"{scores['count']} utterances of {whose}, said again from their mels",
+            "title": f"{scores['count']} utterances of {whose}, resynthesised from their mels",
             "note": f"Means over utterances. Noise of the vocoder: sigma {scores['sigma']:g}. "
             f"Spectra with 60 dB "
             "below their loudest bin as floor; F0 by our own tracker, where both are voiced.",
@@ -208,12 +209,13 @@ def tables(scores):
 
 
 def validation(run, corpus):
-    """As the package says: the bits per sample choose the best epoch."""
-    return quality(corpus.sources(("valid",))["valid"], run.config["train"]["valid_steps"])
+    """Returns the bits per sample, by which training keeps the best epoch."""
+    valid = corpus.sources(("valid",))["valid"]
+    return validation_metrics(valid, run.config["train"]["valid_steps"])
 
 
 def evaluate(run, corpus, options):
-    """As the package says, of `UTTERANCES` utterances."""
+    """Evaluates a run on `UTTERANCES` utterances of the split test."""
     data = options.data or run.config["data_spec"]
     scores = vocoder_scores(
         load(run.path),
@@ -233,5 +235,5 @@ def evaluate(run, corpus, options):
 
 
 def next_commands(run):
-    """As the package says."""
+    """Returns commands that a user may try with a trained run."""
     return [f"vocode --run={run.path} --input=FILE_OR_DIR --output=FILE_OR_DIR"]

@@ -1,1 +1,1 @@
-"""What trained models do: one file for each verb, and what verbs share."""
+"""Uses trained models: one file for each verb, and the functions that verbs share."""

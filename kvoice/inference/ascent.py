@@ -1,16 +1,16 @@
-"""Gradient ascent: a generator's noise is changed until a classifier hears a label.
+"""Changes a generator's noise by gradient ascent until a classifier predicts a label.
 
     path = Path(generator, classifier, spec)
     found = ascend(path, noise, targets, labels)         # found.values [snapshots, starts, noise]
 
-The generator is the prior: what it makes of any noise sounds like its training data, so that the
-ascent finds speech, where an ascent on the item itself (`ascend_items`) finds a pattern that fools
-this one classifier. `invert` looks for the noise of a recording, so that an ascent can begin there.
+The generator is the prior: its output for any noise resembles its training data, so that the ascent
+finds speech, where an ascent on the item itself (`ascend_items`) finds an adversarial pattern for
+this one classifier. `invert` searches the noise of a recording, so that an ascent can start there.
 
 Source: Nguyen et al. 2016, arXiv:1605.09304; over voices the objective, rate and schedule here
 follow the earlier work of that name (Adam, .01 * .99^step, 301 evaluations, snapshots at log-spaced
 steps). Differs: `losses.typical_norm` in place of a pull to zero; an ascent stops where the
-classifier has become sure; Adam's bias is corrected step by step.
+classifier is confident; Adam's bias is corrected step by step.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ from kvoice.layers.mel import mel
 STEPS = 300
 RATE, DECAY = 0.01, 0.99
 SNAPSHOTS = 13
-GROUP = 64  # rows in one batch at most
+GROUP = 64  # rows of a batch at most
 SURE = 0.999  # probability of the target at which an ascent stops
 
 
 def pull_to_zero(noise, size):
-    """The published prior: `100 |noise|^2 / values of the item`, [batch]."""
+    """Computes the published prior: `100 |noise|^2 / values of the item`, [batch]."""
     return 100 * ops.sum(ops.square(noise), axis=-1) / size
 
 
@@ -42,24 +42,24 @@ PRIORS = {
 
 
 class Path:
-    """From the noise of a generator to what a classifier hears, differentiable all the way.
+    """The differentiable path from the noise of a generator to the logits of a classifier.
 
     Args:
         generator: A `models.voicegan.VoiceGAN`.
         classifier: A `models.classifier.Classifier`.
         spec: The `audio.Spec` of both.
-        vocoder: Its `graph`, mels [batch, time, mels] -> waves [batch, samples] in `keras.ops`, is
-            wanted where the generator makes mels and the classifier hears waves; `model` is what
-            that consists of. A `vocode.Vocoder`.
+        vocoder: A `vocode.Vocoder`, needed where the generator makes mels and the classifier takes
+            waves: its `graph` maps mels [batch, time, mels] to waves [batch, samples] in
+            `keras.ops` with the weights of its `model`.
 
     Raises:
-        KvoiceError: If a vocoder is wanted and there is none.
+        KvoiceError: If a vocoder is needed and there is none.
     """
 
     def __init__(self, generator, classifier, spec, vocoder=None):
         if (generator.domain, classifier.domain) == ("mel", "wave") and vocoder is None:
             raise KvoiceError(
-                "the generator makes mels and the classifier hears waves: between them a vocoder "
+                "the generator makes mels and the classifier takes waves: between them a vocoder "
                 "is needed: give --vocoder=RUN, or choose a classifier of mels"
             )
         self.generator, self.classifier, self.spec = generator, classifier, spec
@@ -70,32 +70,32 @@ class Path:
             *([vocoder.model] if vocoder else []),
         ]
 
-    def told(self, labels, count):
-        """What `count` starts are told, as one-hot rows; of no meaning to a plain generator."""
+    def conditions(self, labels, count):
+        """Returns the labels of `count` starts as one-hot rows; unconditional ones ignore them."""
         rows = np.zeros(count, int) if labels is None else np.asarray(labels)
         return np.eye(max(1, self.generator.labels), dtype="float32")[rows]
 
     def items(self, noise, label):
-        """What the generator makes, in the unit of the Spec.
+        """Generates items on the scale of the Spec.
 
-        Shapes: `noise` [batch, noise], `label` [batch, labels] one-hot (ignored by a plain
+        Shapes: `noise` [batch, noise], `label` [batch, labels] one-hot (ignored by an unconditional
         generator) -> [batch, time, mels] or [batch, samples].
         """
         inputs = {"noise": noise, "label": label} if self.generator.labels else {"noise": noise}
         return self.generator.item(self.generator.generator(inputs, training=False)["image"])
 
     def mels(self, items):
-        """Items of the generator's domain as mels: [batch, time, mels]."""
+        """Converts items of the generator's domain to mels: [batch, time, mels]."""
         if self.generator.domain == "mel":
             return items
         return mel(items, **audio.numbers(self.spec))[:, :-1]  # as `audio.as_mels`
 
     def logits(self, items):
-        """What the classifier hears in items of the generator's domain: [batch, labels]."""
+        """Computes the classifier's logits for items of the generator's domain: [batch, labels]."""
         if self.classifier.domain == self.generator.domain:
             return self.classifier.logits(items)
-        hears = self.mels if self.classifier.domain == "mel" else self.vocoder.graph
-        return self.classifier.logits(hears(items))
+        convert = self.mels if self.classifier.domain == "mel" else self.vocoder.graph
+        return self.classifier.logits(convert(items))
 
 
 # --- The ascent
@@ -103,12 +103,12 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What an ascent went through.
+    """The result of an ascent.
 
     Attributes:
         steps: The steps of the snapshots, 0 first: [snapshots].
-        values: What was optimised, at each of them: [snapshots, starts, ...].
-        stopped: The step at which each start was sure of its target, or the last: [starts].
+        values: The optimised values at each snapshot: [snapshots, starts, ...].
+        stopped: The step at which each start reached its target, or the last step: [starts].
     """
 
     steps: np.ndarray
@@ -117,12 +117,12 @@ class Found:
 
 
 def snapshot_steps(steps, count=SNAPSHOTS):
-    """Steps from 0 to the last, ever further apart: (steps + 1)^(k / (count - 1)) - 1, rounded."""
+    """Returns log-spaced steps from 0 to the last: (steps + 1)^(k / (count - 1)) - 1, rounded."""
     return np.unique(np.round(np.geomspace(1, steps + 1, count) - 1).astype(int))
 
 
 def ascend(path, noise, targets, labels=None, prior="typical", steps=STEPS, rate=RATE, sure=SURE):
-    """Changes noises until the classifier hears their targets in what is generated.
+    """Changes noises until the classifier predicts their targets for the generated items.
 
     Minimised by Adam for each start: `losses.activation(logits, target)` plus the prior.
 
@@ -131,14 +131,14 @@ def ascend(path, noise, targets, labels=None, prior="typical", steps=STEPS, rate
 
     Args:
         path: A `Path`.
-        noise: The starts.
+        noise: The noises of the starts.
         targets: Indices of the classifier's labels.
-        labels: What the generator is told; None for a plain one.
-        prior: A key of `PRIORS`: "typical" keeps the noise at the length of a draw, "zero" pulls it
-            to zero as published, "none" leaves it alone.
-        steps: At most.
-        rate: The first; each is .99 times the one before.
-        sure: Probability of the target at which a start is done; above 1 = none stops early.
+        labels: The labels that the generator is conditioned on; None if it is unconditional.
+        prior: A key of `PRIORS`: "typical" keeps the noise at the length of a random draw, "zero"
+            pulls it to zero as published, "none" has no effect.
+        steps: The number of steps, at most.
+        rate: The learning rate of the first step; each is .99 times the one before.
+        sure: Probability of the target at which a start stops; above 1 = none stops early.
     """
     size = int(np.prod(path.generator.shape))
 
@@ -147,15 +147,15 @@ def ascend(path, noise, targets, labels=None, prior="typical", steps=STEPS, rate
         loss = losses.activation(logits, target) + PRIORS[prior](noise, size)
         return ops.sum(loss), logits
 
-    rest = np.asarray(targets, "int32"), path.told(labels, len(noise))
+    rest = np.asarray(targets, "int32"), path.conditions(labels, len(noise))
     gradient = backend.input_value_and_grad(objective, path.models)
     return _adam(gradient, noise, rest, steps, rate, _sure_of(targets, sure))
 
 
 def ascend_items(path, items, targets, steps=STEPS, rate=RATE, sure=SURE):
-    """The same ascent on the items themselves: what the generator as a prior is there against.
+    """Runs the same ascent on the items themselves, without the generator as a prior.
 
-    An item is changed in the generator's own scale (mels in [0, 1]), and kept within it.
+    The items are scaled to [0, 1] between the bounds of the generator, and clipped to this range.
 
     Shapes: `items` [starts, time, mels] or [starts, samples] -> a `Found` of such.
     """
@@ -180,7 +180,7 @@ def ascend_items(path, items, targets, steps=STEPS, rate=RATE, sure=SURE):
 
 
 def invert(path, item, noise, labels=None, steps=STEPS, rate=0.05):
-    """Noises whose items come close to a given one, by descent from each of several starts.
+    """Finds noises whose items are close to a given one, by descent from several starts.
 
     Minimised for each start: the unexplained share of the variance of the item's mel, times the
     number of values of a noise, plus `losses.typical_norm`.
@@ -198,16 +198,16 @@ def invert(path, item, noise, labels=None, steps=STEPS, rate=0.05):
         return ops.sum(weight * error + losses.typical_norm(noise)), error
 
     gradient = backend.input_value_and_grad(objective, path.models)
-    found = _adam(gradient, noise, (path.told(labels, len(noise)),), steps, rate)
+    found = _adam(gradient, noise, (path.conditions(labels, len(noise)),), steps, rate)
     noise = found.values[-1]
-    (_, error), _ = gradient(noise, path.told(labels, len(noise)))
+    (_, error), _ = gradient(noise, path.conditions(labels, len(noise)))
     share = ops.convert_to_numpy(error) / np.var(wanted)
     order = np.argsort(share, kind="stable")
     return noise[order], share[order], order
 
 
 def _sure_of(targets, sure):
-    """A function (logits, rows) -> which of these rows hear their target with that probability."""
+    """Returns a function (logits, rows) -> which rows have reached their target probability."""
     targets = np.asarray(targets)
 
     def done(logits, rows):
@@ -218,16 +218,17 @@ def _sure_of(targets, sure):
 
 
 def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.inf)):
-    """Adam with a state for each row, so that rows that are done leave the batch.
+    """Runs Adam with a state for each row, so that finished rows leave the batch.
 
     Args:
         gradient: (values, *rest) -> ((sum of losses, aux), gradient).
-        values: [rows, ...].
+        values: The initial values, [rows, ...].
         rest: Arrays with a row for each of `values`.
-        steps: At most.
-        rate: The first; each is `DECAY` times the one before.
-        done: (aux of the rows, their numbers) -> which of them are done; None = none ever.
-        bounds: Of the values.
+        steps: The number of steps, at most.
+        rate: The learning rate of the first step; each is `DECAY` times the one before.
+        done: A function (aux of the rows, their indices) -> which of them are finished; None = all
+            rows run to the end.
+        bounds: The lower and upper bound of the values.
 
     Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1.
     """
@@ -261,9 +262,9 @@ def _adam(gradient, values, rest, steps, rate, done=None, bounds=(-np.inf, np.in
 
 
 def _graded(gradient, values, rest, part, done):
-    """The gradients of some rows, and which of them are done.
+    """Computes the gradients of some rows, and which of them are finished.
 
-    They are filled up to a batch of one of a few sizes: a compiled function is compiled for each.
+    The batch is padded to one of a few sizes, since a function is compiled for each size.
     """
     size = min(GROUP, len(values))
     while size // 2 >= len(part):

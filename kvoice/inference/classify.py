@@ -1,7 +1,7 @@
-"""A trained classifier listens: to whole files, to folders, to recordings it never heard.
+"""Classifies recordings, files and folders with a trained classifier.
 
-A file is heard as crops of the length it was trained on, evenly spaced and at least half
-overlapping; its probabilities are the average of theirs. Shorter files are padded with silence, as
+A file is split into crops of the training length, evenly spaced and at least half overlapping; its
+probabilities are the mean over the crops. Shorter files are padded with silence, as
 in training.
 """
 
@@ -20,13 +20,13 @@ from kvoice.files import replaced
 
 
 def spaced(item, size, silence):
-    """Crops of a whole item, from its start to its end, half overlapping or more.
+    """Splits a whole item into crops that overlap by half or more.
 
     Shapes: item [time, ...] -> [crops, size, ...]; one padded crop where it is shorter.
 
     Args:
-        item: Mel or wave.
-        size: Of a crop, along time.
+        item: A mel or a wave.
+        size: The length of a crop, along time.
         silence: The value that a short item is padded with.
     """
     spare = len(item) - size
@@ -38,7 +38,7 @@ def spaced(item, size, silence):
 
 
 def file_probabilities(model, items, spec):
-    """What a classifier hears in whole items: the average over their crops.
+    """Computes the probabilities of whole items: the mean over their crops.
 
     Shapes: items: each [time, mels] or [samples] -> [items, labels].
     """
@@ -49,14 +49,14 @@ def file_probabilities(model, items, spec):
 
 
 def wave_probabilities(voice, wave):
-    """What a classifier hears in a recording: [samples] -> [labels].
+    """Computes the probabilities of a recording: [samples] -> [labels].
 
     Args:
         voice: A classifier, as a `voice.Voice`.
-        wave: At the rate of the Spec.
+        wave: The recording, at the rate of the Spec.
 
     Raises:
-        KvoiceError: If the wave is too short, silent or clipped; the line names no file.
+        KvoiceError: If the wave is too short, silent or clipped; the message names no file.
     """
     wave = audio.condition(wave, voice.spec)
     if reason := audio.problem(wave, voice.spec.sample_rate_hz):
@@ -66,7 +66,7 @@ def wave_probabilities(voice, wave):
 
 
 def silence(model, spec):
-    """The value of a silent frame or sample of what a classifier reads."""
+    """Returns the value of a silent frame or sample in the domain of a classifier."""
     return spec.silence if model.domain == "mel" else 0.0
 
 
@@ -75,7 +75,7 @@ def silence(model, spec):
 
 @contextlib.contextmanager
 def named(path):
-    """Puts a file's name before what is wrong with its wave."""
+    """Prefixes the errors of a wave with the name of its file."""
     try:
         yield
     except KvoiceError as error:
@@ -83,7 +83,7 @@ def named(path):
 
 
 def files(path, kinds=layout.AUDIO):
-    """The files that a path names, sounds if nothing else is said: itself, or all below it, sorted.
+    """Lists the files of a path, sound files by default: itself, or all below it, sorted.
 
     Raises:
         KvoiceError: If there is none.
@@ -99,18 +99,18 @@ def files(path, kinds=layout.AUDIO):
 
 
 def classify(voice, paths, output=""):
-    """What a classifier hears in each file: rows of file, label, and a probability for each label.
+    """Classifies files: rows of the file, its label, and the probability of each label.
 
     Args:
         voice: A classifier, as a `voice.Voice`.
         paths: Sound files of any rate.
-        output: A CSV file for the rows, replaced whole or not at all; "" = none.
+        output: A CSV file for the rows, written atomically; "" = none.
 
     Returns:
-        (The rows, as dicts of text; lines that name the files left out and say why).
+        (The rows, as dicts of text; messages that name the skipped files and the reasons).
 
     Raises:
-        KvoiceError: If there is no place for the output, before anything is heard.
+        KvoiceError: If there is no place for the output, before anything is classified.
     """
     if output and not (output.lower().endswith(".csv") and not os.path.isdir(output)):
         raise KvoiceError(f"--output={output}: expected a file whose name ends in .csv")
@@ -140,6 +140,3 @@ def classify(voice, paths, output=""):
         with replaced(output) as file:
             file.write(text.getvalue().encode())
     return rows, left_out
-
-
-# --- How good it is

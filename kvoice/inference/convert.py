@@ -1,12 +1,12 @@
-"""Wave in, wave out: what one recording says, in the voice of others.
+"""Converts the words of one recording to the voice of others.
 
     styles = style(voice, [you, you_too])          # waves at the rate of the Spec
     mel, wave = convert_wave(voice, me, styles)    # as long and as loud as `me`
 
 `voice` is an AdaIN-VC as `voice.load` gives it. `convert` does the same for files and folders of
 any rate. The words and their timing are the source's; the voice is the mean of those of the
-targets. Whole recordings are heard at once, since what instance normalisation takes away is
-measured over all of them; only the vocoder goes piece by piece.
+targets. Whole recordings are encoded at once, since the statistics of instance normalisation are
+computed over all of them; only the vocoder works piece by piece.
 """
 
 import math
@@ -23,26 +23,26 @@ from kvoice.errors import KvoiceError
 from kvoice.inference import render
 from kvoice.inference.classify import files, named
 
-LOWEST_HZ = 1000  # rate of a file that is written
+LOWEST_HZ = 1000  # lowest sampling rate of a written file
 
 
 # --- Waves
 
 
-def heard(voice, wave, trim=False):
-    """The mel of a wave as a model wants it.
+def input_mel(voice, wave, trim=False):
+    """Computes the mel of a wave as the input of a model.
 
     Shapes: wave [samples] -> [1 + samples // hop, mels].
 
     Args:
-        voice: A `voice.Voice` whose model says how many frames it needs.
-        wave: Of one speaker, at the rate of the Spec.
-        trim: Whether silence is cut off its ends, where the Spec does so: for a target. A source
-            keeps its timing.
+        voice: A `voice.Voice` whose model has a minimum number of frames.
+        wave: The speech of one speaker, at the rate of the Spec.
+        trim: Whether silence at both ends is removed, where the Spec does so: for a target. A
+            source keeps its timing.
 
     Raises:
-        KvoiceError: If the wave is shorter than the model can hear, silent or clipped; the line
-            names no file.
+        KvoiceError: If the wave is too short for the model, silent or clipped; the message names no
+            file.
     """
     _refuse_short(voice, wave)
     if reason := audio.problem(wave, voice.spec.sample_rate_hz):
@@ -63,30 +63,30 @@ def _refuse_short(voice, wave):
 
 
 def style(voice, waves):
-    """The voice in some recordings: the mean of their styles.
+    """Computes the voice of some recordings: the mean of their styles.
 
     Shapes: waves, each [samples] at the rate of the Spec -> [layers, 2 * width].
 
     Raises:
-        KvoiceError: If one of them cannot be used (see `heard`).
+        KvoiceError: If one of them cannot be used (see `input_mel`).
     """
-    mels = [heard(voice, wave, trim=True) for wave in waves]
+    mels = [input_mel(voice, wave, trim=True) for wave in waves]
     return np.mean([voice.model.encode(mel)["styles"] for mel in mels], axis=0)
 
 
 def mixed(source, target, mix=1.0, layers=None):
-    """A voice on the way from one to another, layer by layer.
+    """Mixes the styles of two voices, layer by layer.
 
     `(1 - mix) * source + mix * target` in the chosen layers, `source` in all others.
 
     Shapes: source, target [layers, 2 * width] -> the same.
 
     Args:
-        source: Styles of the recording that is converted.
-        target: Styles of the voice wanted.
-        mix: 0 = the source's, 1 = the target's.
-        layers: Numbers of the layers that take the target's, 0 next to the content and the last one
-            next to the mel; None = all.
+        source: The styles of the recording that is converted.
+        target: The styles of the target voice.
+        mix: The share of the target: 0 = the source's voice, 1 = the target's.
+        layers: The indices of the layers that take the target's styles, 0 next to the content and
+            the last one next to the mel; None = all.
 
     Raises:
         KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
@@ -102,7 +102,7 @@ def mixed(source, target, mix=1.0, layers=None):
 
 
 def layer_numbers(text, count):
-    """The layers that a text such as "0-3,8" names, sorted.
+    """Parses layers in a text such as "0-3,8"; returns them sorted.
 
     Raises:
         KvoiceError: If it names none, or one that a model with `count` layers does not have.
@@ -121,14 +121,14 @@ def layer_numbers(text, count):
 
 
 def converted(model, mel, styles, mix=1.0, layers=None):
-    """What a mel says in another voice, with the same timing.
+    """Converts a mel to another voice, with the same timing.
 
     Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> [time, mels].
 
     Args:
         model: A `models.adainvc.AdaINVC`.
-        mel: From `heard`.
-        styles: From `style`.
+        mel: The mel that `input_mel` returns.
+        styles: The styles that `style` returns.
         mix: See `mixed`.
         layers: See `mixed`.
     """
@@ -137,7 +137,7 @@ def converted(model, mel, styles, mix=1.0, layers=None):
 
 
 def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None, rate_hz=None):
-    """What a wave says in another voice, as long and as loud as it is (see `levelled`).
+    """Converts a wave to another voice, with the same length and loudness (see `levelled`).
 
     Shapes: wave [samples], styles [layers, 2 * width] -> mel [1 + samples // hop, mels], of samples
     at the rate of the Spec, wave [samples].
@@ -145,20 +145,21 @@ def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None, rate_h
     Args:
         voice: An AdaIN-VC, as a `voice.Voice`.
         wave: The source.
-        styles: From `style`.
+        styles: The styles that `style` returns.
         mix: See `mixed`.
         layers: See `mixed`.
         vocoder: See `sound`.
-        rate_hz: Of the wave, given and returned; None = that of the Spec.
+        rate_hz: The rate of the given and of the returned wave; None = that of the Spec.
 
     Raises:
-        KvoiceError: If the wave cannot be used (see `heard`), or `mix` or `layers` cannot.
+        KvoiceError: If the wave cannot be used (see `input_mel`), or `mix` or `layers` is out of
+            range.
     """
     own_hz = voice.spec.sample_rate_hz
     rate_hz = rate_hz or own_hz
-    said = audio.resample(wave, rate_hz, own_hz)
-    mel = converted(voice.model, heard(voice, said), styles, mix, layers)
-    made = audio.resample(render.sound(mel, voice.spec, len(said), vocoder), own_hz, rate_hz)
+    source = audio.resample(wave, rate_hz, own_hz)
+    mel = converted(voice.model, input_mel(voice, source), styles, mix, layers)
+    made = audio.resample(render.sound(mel, voice.spec, len(source), vocoder), own_hz, rate_hz)
     return mel, render.levelled(render.fitted(made, len(wave)), wave)[0]
 
 
@@ -170,28 +171,28 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
 
     A conversion is as long as its source, to the sample where their rates agree, and as loud (see
     `levelled`). Those of a folder have the names of their sources below the output, with .wav in
-    place of the ending, or behind it where two would get the same name; targets and what lies below
-    the output are no sources.
+    place of the ending, or after it where two would get the same name; targets and files below the
+    output are not converted.
 
     Args:
         voice: An AdaIN-VC, as a `voice.Voice`.
         source: A sound file of any rate, or a folder.
         targets: Sound files of any rate, of one voice.
-        output: A file whose name ends in .wav, or a folder, made if need be.
+        output: A file whose name ends in .wav, or a folder, created if missing.
         mix: See `mixed`.
         layers: See `mixed`.
         vocoder: See `sound`.
-        rate_hz: Of what is written; None = that of the Spec.
+        rate_hz: The rate of the written files; None = that of the Spec.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "quieter_db" so that no sample passes full
-        scale, "network_s" and "vocoder_s", how long those took}; lines that name the files of a
-        folder that were left out, and say why).
+        (Rows of {"file", "output", "seconds" of sound, "quieter_db", the attenuation that keeps all
+        samples within full scale, "network_s" and "vocoder_s", the times of both}; messages that
+        name the skipped files of a folder and the reasons).
 
     Raises:
         KvoiceError: If a target, or the only source, is missing or cannot be used, the source is a
             target, a recording would be overwritten, an argument is out of range, or there is no
-            place for the output: all that before anything is converted.
+            place for the output; all this is checked before anything is converted.
     """
     if rate_hz is not None and rate_hz < LOWEST_HZ:
         raise KvoiceError(f"--rate={rate_hz}: must be at least {LOWEST_HZ}, in Hz")
@@ -209,7 +210,7 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
             original, own_hz = audio.read(path)
             wave = audio.resample(original, own_hz, spec.sample_rate_hz)
             with named(path):
-                mel = heard(voice, wave)
+                mel = input_mel(voice, wave)
         except KvoiceError as error:
             if not os.path.isdir(source):
                 raise
@@ -240,10 +241,9 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
 
 
 def quieter(rows):
-    """Lines that say which of the rows of `convert` or `vocode` came out quieter, of several the
-    most.
+    """Returns a message on the rows of `convert` or `vocode` that were attenuated.
 
-    What is less than a twentieth of a dB is not told.
+    Less than a twentieth of a dB is not reported.
     """
     fainter = sorted((row["quieter_db"], row["file"]) for row in rows if row["quieter_db"] >= 0.05)
     if not fainter:
@@ -255,18 +255,19 @@ def quieter(rows):
 
 
 def plan(source, targets, output, kinds=AUDIO):
-    """Which files are converted, and where to.
+    """Plans which files are converted, and to which outputs.
 
     Args:
         source: A file, or a folder of files whose names end in one of `kinds`.
         targets: Files that are not to be converted.
-        output: A file, or the folder for those of a folder.
+        output: A file, or the folder for the outputs of a folder.
+        kinds: The endings of the names of the files of a folder.
 
     Returns:
-        (Pairs of a source and its output; lines that name what of a folder is left out).
+        (Pairs of a source and its output; messages that name the skipped files of a folder).
 
     Raises:
-        KvoiceError: As `convert` says, of files.
+        KvoiceError: If the files do not fit, as described in `convert`.
     """
     paths, left_out = files(source, kinds), []
     for target in targets:
@@ -314,7 +315,7 @@ def plan(source, targets, output, kinds=AUDIO):
 
 
 def _identity(path):
-    """What is the same for all names of a file; the name itself of one that cannot be followed."""
+    """Returns an identity that all names of a file share; the path itself of a missing file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -323,9 +324,7 @@ def _identity(path):
 
 
 def outputs(names):
-    """Names of wav files for sound files, no two the same, whatever a file system thinks of
-    capitals.
-    """
+    """Returns unique names of wav files for sound files, also where case is ignored."""
     taken, chosen = set(), {}
     for name in sorted(names, key=lambda name: (not name.endswith(".wav"), name)):
         wanted = os.path.splitext(name)[0] + ".wav"

@@ -1,6 +1,6 @@
-"""Recordings as points: their voices, or the latents of a beta-VAE, by a trained model.
+"""Encodes recordings as embeddings of their voices, or as latents of a beta-VAE.
 
-points = of_waves(voice, waves)     # `voice` as `voice.load` gives it
+points = of_waves(voice, waves)     # `voice` as `voice.load` returns it
 paths, points, left_out = encode(voice, paths, "voices.npz")
 """
 
@@ -19,84 +19,80 @@ from kvoice.inference.classify import named
 
 ENDINGS = (".npz", ".csv")
 TOGETHER = 32  # files whose partials are embedded at once
-LOUDNESS_DB = -30.0  # root mean square that a speaker encoder hears, full scale = 0
-STEP = 77 / 160  # from one partial to the next, of their length
-FILLED = 0.75  # of the last partial, without which it is left out
+LOUDNESS_DB = -30.0  # root mean square of the input of a speaker encoder, full scale = 0
+STEP = 77 / 160  # from one partial to the next, as a share of their length
+FILLED = 0.75  # share of the last partial that has to be sound
 
 
 def of_waves(voice, waves):
-    """The voices of waves; of a beta-VAE, the means of their latents.
+    """Computes the embeddings of waves; with a beta-VAE, the means of their latents.
 
-    By a speaker encoder the mean over their partials, brought to length 1: each wave is brought to
-        one
-    loudness, and heard in overlapping partials; the last one is left out where less than three
-    quarters of it are sound, unless it is the only one. By an AdaIN-VC the embedding of the whole
-    wave, or, where there is no speaker encoder, all its styles in a row.
+    A speaker encoder gives the mean over overlapping partials of each wave at one loudness, scaled
+    to length 1; the last partial is left out where less than three quarters of it are sound, unless
+    it is the only one. An AdaIN-VC gives the embedding of the whole wave, or, without a speaker
+    encoder, its concatenated styles.
 
     Shapes: waves, each [samples] -> [n, embedding].
 
     Args:
         voice: A speaker encoder, an AdaIN-VC or a beta-VAE of mels, as a `voice.Voice`.
-        waves: A list, at the rate of the Spec.
+        waves: A list of waves, at the rate of the Spec.
 
     Raises:
-        KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.heard`), or the model is
-            of images.
+        KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.input_mel`), or the model
+            is of images.
 
-    Source: as Resemblyzer does, which makes faint recordings louder but loud ones not fainter, and
-        cuts
-    long pauses by a detector of voices that is not here.
+    Source: Resemblyzer. Differs: loud recordings are attenuated too, and long pauses are not
+    removed by a voice activity detector.
     """
     _refuse_images(voice)
-    return _points(voice, [_heard(voice, wave) for wave in waves])
+    return _points(voice, [_features(voice, wave) for wave in waves])
 
 
 def _refuse_images(voice):
     if getattr(voice.model, "domain", "mel") == "image":
         raise KvoiceError(
-            "the model is of images and hears no sound; one of mels does, such as betavae:voices"
+            "the model is of images and encodes no sound; one of mels does, such as betavae:voices"
         )
 
 
-def _heard(voice, wave):
-    """What a model is given of a wave: partials [n, size, mels], or the mel [time, mels] of all of
-    it.
-    """
+def _features(voice, wave):
+    """Computes the input of a model: partials [n, size, mels], or the whole mel [time, mels]."""
     if hasattr(voice.model, "latents"):
         return audio.paired(audio.condition(wave, voice.spec), voice.spec)[1]
     if not hasattr(voice.model, "embed"):
-        return convert.heard(voice, wave, trim=True)
+        return convert.input_mel(voice, wave, trim=True)
     wave = audio.condition(_levelled(wave), voice.spec)
     return partials(audio.mel(wave, voice.spec), voice.model.partial_frames, voice.spec.silence)
 
 
-def _points(voice, heard):
-    """The embeddings of what `_heard` gave of some waves: [n, embedding]."""
+def _points(voice, features):
+    """Computes embeddings from the results of `_features` for some waves: [n, embedding]."""
     model = voice.model
     if hasattr(model, "latents"):
-        return np.stack([latents.mean_code(model, mel, voice.spec) for mel in heard])
+        return np.stack([latents.mean_code(model, mel, voice.spec) for mel in features])
     if not hasattr(model, "embed"):
-        found = [model.encode(mel) for mel in heard]
+        found = [model.encode(mel) for mel in features]
         return np.stack(
             [each["embedding" if "embedding" in each else "styles"].ravel() for each in found]
         )
-    points = model.embed(np.concatenate(heard))
-    ends = np.cumsum([len(each) for each in heard])[:-1]
+    points = model.embed(np.concatenate(features))
+    ends = np.cumsum([len(each) for each in features])[:-1]
     means = np.stack([each.mean(axis=0) for each in np.split(points, ends)])
     return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
 
 
 def _levelled(wave):
-    """The wave at `LOUDNESS_DB`; silence stays silence."""
+    """Scales a wave to `LOUDNESS_DB`; silence stays silence."""
     wave = np.asarray(wave, np.float32)
     level = np.sqrt(np.mean(np.square(wave)))
     return wave * np.float32(10 ** (LOUDNESS_DB / 20) / max(level, 1e-8))
 
 
 def partials(mel, size, silence):
-    """Overlapping pieces of a mel: [time, mels] -> [n, size, mels], a short or last one padded.
+    """Splits a mel into overlapping pieces: [time, mels] -> [n, size, mels], padded with silence.
 
-    The mel has a frame more than its wave has whole hops.
+    The mel has one frame more than its wave has whole hops.
     """
     step = max(1, round(STEP * size))
     starts = list(range(0, max(1, len(mel) - size + step), step))
@@ -115,21 +111,21 @@ def partials(mel, size, silence):
 
 
 def encode(voice, paths, output=""):
-    """The voices of files, or their latents.
+    """Computes the embeddings of files, or their latents.
 
     Args:
         voice: See `of_waves`.
         paths: Sound files of any rate.
-        output: A file for them, replaced whole or not at all: an .npz of the arrays `file` and
+        output: A file for them, written atomically: an .npz of the arrays `file` and
             `embedding` [files, size], or a .csv with the columns file, e0, e1, ...; "" = none.
 
     Returns:
-        (The paths of the files that could be used; their embeddings [files, size]; lines that name
-        the others and say why).
+        (The paths of the usable files; their embeddings [files, size]; messages that name the
+        others and the reasons).
 
     Raises:
         KvoiceError: If there is no place for the output, or the model is of images, before anything
-            is heard.
+            is encoded.
     """
     _refuse_images(voice)
     if output and (not output.lower().endswith(ENDINGS) or os.path.isdir(output)):
@@ -138,23 +134,23 @@ def encode(voice, paths, output=""):
         )
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
-    used, points, left_out, heard = [], [], [], []
+    used, points, left_out, waiting = [], [], [], []
     for path in progress.bar(paths, desc="encode", unit="file"):
         try:
             wave, rate_hz = audio.read(path, voice.spec.sample_rate_hz)
             with named(path):
                 if reason := audio.problem(wave, rate_hz):
                     raise KvoiceError(reason)
-                heard.append(_heard(voice, wave))
+                waiting.append(_features(voice, wave))
         except KvoiceError as error:
             left_out.append(str(error))
             continue
         used.append(path)
-        if len(heard) == TOGETHER:
-            points.append(_points(voice, heard))
-            heard = []
-    if heard:
-        points.append(_points(voice, heard))
+        if len(waiting) == TOGETHER:
+            points.append(_points(voice, waiting))
+            waiting = []
+    if waiting:
+        points.append(_points(voice, waiting))
     found = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
     if output and used:
         with replaced(output) as file:
@@ -163,7 +159,7 @@ def encode(voice, paths, output=""):
 
 
 def _table(paths, points):
-    """The content of a csv; each number is written as short as it can be and read back the same."""
+    """Returns the content of a csv, with the shortest digits that are read back the same."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["file", *(f"e{k}" for k in range(points.shape[1]))])
@@ -172,7 +168,7 @@ def _table(paths, points):
 
 
 def _archive(paths, points):
-    """The content of an npz; `np.savez` knows no array of the name `file`."""
+    """Returns the content of an npz; `np.savez` allows no array of the name `file`."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, values in (("file", np.array(paths)), ("embedding", points)):

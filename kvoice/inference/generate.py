@@ -1,4 +1,4 @@
-"""A trained model speaks: waves and pictures of each label, and the way between two noises."""
+"""Generates waves and pictures of each label, and interpolations between two noises."""
 
 import os
 import re
@@ -11,31 +11,31 @@ from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 from kvoice.inference import render, slerp
 
-FADE_S = 0.05  # from one step of an interpolation to the next
+FADE_S = 0.05  # fade from one step of an interpolation to the next
 
 
 def generate(voice, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
-    """Writes samples of each label, and for each label the way from the first noise to the second.
+    """Writes samples of each label, and an interpolation from the first noise to the second.
 
     OUTPUT/
         LABEL_K.wav               sample K of a label
         samples.png               a row for each label, a column for each noise
-        interpolation_LABEL.wav   `steps` samples on the way between the noises of samples 0 and 1
+        interpolation_LABEL.wav   `steps` samples between the noises of samples 0 and 1
         interpolation.png         the same as mels
-        samples.json              what is in the wavs; written last
+        samples.json              the list of the wavs; written last
 
-    Sample K of every label is made from the same noise, so that what differs along a column of the
-    figure is the label alone, and a file is the same whichever other labels are asked for. The same
-    model, seed and backend give the same bytes. No training data is needed.
+    Sample K of every label is generated from the same noise, so that only the label differs along a
+    column of the figure, and a file does not depend on the other labels. The same model, seed and
+    backend give the same bytes. No training data is needed.
 
     Args:
         voice: A `voice.Voice` whose model generates mels or waves from noise, as
             `models.voicegan.VoiceGAN` does. The files of one without labels are named "sample".
-        output: The directory; made if need be.
-        count: Samples of each label.
-        seed: Of the noises.
-        labels: The names wanted; None = all.
-        steps: Of each interpolation, both ends included.
+        output: The directory; created if missing.
+        count: The number of samples of each label.
+        seed: The seed of the noises.
+        labels: The names of the labels; None = all.
+        steps: The number of steps of each interpolation, both ends included.
         vocoder: A `vocode.Vocoder` for mels; None = Griffin-Lim.
 
     Returns:
@@ -98,7 +98,7 @@ def _mels(rows, model, spec):
 
 
 def _indices(names, labels):
-    """The numbers of the labels wanted; [None] for a model without labels."""
+    """Returns the indices of the chosen labels; [None] for a model without labels."""
     if not names and not labels:
         return [None]
     if not labels:
@@ -114,7 +114,7 @@ def _indices(names, labels):
 
 
 def matching(names, label):
-    """The numbers of the names that a label stands for: itself, else those that end in it.
+    """Returns the indices of the names that match a label: itself, else those that end in it.
 
     A speaker of a corpus among several is named "CORPUS/SPEAKER".
     """
@@ -123,7 +123,7 @@ def matching(names, label):
 
 
 def file_stems(titles):
-    """Names of files for labels, without what no file system likes, and no two the same."""
+    """Returns unique file names for labels, without characters that file systems refuse."""
     stems = []
     for title in titles:
         stem = re.sub(r"[^\w.-]+", "-", title) or "sample"

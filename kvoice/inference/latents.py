@@ -1,13 +1,13 @@
-"""What the latents of a beta-VAE stand for: found by label, and edited.
+"""Finds the latents of a beta-VAE that are associated with labels, and edits them.
 
-    held = codes(model, source)                        # of whole utterances, with what is known of
-    them units = activity(held["mean"], held["log_var"])
+    held = codes(model, source)                        # of whole utterances, with their labels
+    units = activity(held["mean"], held["log_var"])
     rows = ranking(held["mean"], held["labels"]["gender"], rng, held["groups"]["gender"])
     factor = found(rows, units)                        # "best" and "control"
 
-Nothing here was told to the model: labels only sort latents that it learned without them. The edits
-take codes and give codes, which `model.decode` makes audible; `judged` says what they changed, and
-what the same edit of a latent that has nothing to do with the label changes.
+The model was trained without labels: they only rank its latents. The edits map codes to codes,
+which `model.decode` decodes; `judged` measures what they change, also for the control, a latent
+that is not associated with the label.
 """
 
 import numpy as np
@@ -19,40 +19,40 @@ from kvoice.metrics import association
 from kvoice.metrics.classification import wilson
 
 LABELS = ("gender", "emotion", "speaker")
-UNKNOWN = -1  # a label that an utterance does not have
+UNKNOWN = -1  # the index of an unknown label
 ACTIVE = 0.01  # variance of a latent's means above which it is in use
 LENGTHS = 32  # frames: whole utterances are padded to a multiple of this
 TOGETHER = 32  # utterances of one padded length that are encoded at once
 IMAGES = 1024  # images that are rendered at once
 STATISTICS = {"auc": "AUC", "pairwise_auc": "pairwise AUC", "eta2": "η²", "r2": "R²"}
-REACH = 2.0  # how far a flip goes: from the middle of the two classes, in distances of their means
-SILENT = "sil"  # the name of the phone that is none
+REACH = 2.0  # the size of a flip, from the centre of two classes, in distances of their means
+SILENT = "sil"  # the name of the phone of silence
 
 
 # --- Codes
 
 
 def codes(model, source, rows=None):
-    """The codes of a split, and what is known of its items.
+    """Encodes a split; returns the codes, labels and measures of its items.
 
     Whole utterances are encoded with a mask, padded with silence to the next multiple of `LENGTHS`
-    frames. How far an utterance is padded depends on itself alone, never on those it is encoded
-    with, so that neither does its code.
+    frames. The padding of an utterance, and so its code, does not depend on the other utterances of
+    its batch.
 
     Shapes: `mean` and `log_var` [n, latents] float32; the rest [n].
 
     Args:
-        model: With the verb `encode(items, mask=None) -> (mean, log_var)`.
+        model: A model with the verb `encode(items, mask=None) -> (mean, log_var)`.
         source: A `data.source.Source` of mels, and of F0 and phones where these are known; or a
             source of images with factors, whose labels are then its factors.
-        rows: Numbers of the items of the split, in the order wanted; None = all.
+        rows: The indices of the items of the split, in this order; None = all.
 
     Returns:
         "rows"; "mean" and "log_var"; "names" of the items; "labels": name -> numbers (int32, -1
         = unknown) of those with two classes or more among the items; "classes": name -> names by
         number; "continuous": name -> float64, NaN where not known; "groups": of each label and
-        continuous one, what `ranking` has to take for independent: numbers of the speakers (who is
-        unknown is alone), or None for the items.
+        continuous one, the independent groups for `ranking`: numbers of the speakers (each
+        unknown one is a group), or None for the items.
         Continuous, of utterances: "f0_hz" (median of the voiced frames), "voiced_share" of the
         frames, "phones_per_s" (outside silence), "loudness_db" (mean square of the mel's
         magnitudes; full scale is not 0). Of images: the factors.
@@ -96,7 +96,7 @@ def codes(model, source, rows=None):
 
 
 def mean_code(model, mel, spec):
-    """The code of an utterance, as `codes` has it of one in a corpus: [time, mels] -> [latents]."""
+    """Encodes an utterance as `codes` does those of a corpus: [time, mels] -> [latents]."""
     return _posteriors(model, [mel], _padded_length(mel), spec)[0][0]
 
 
@@ -105,7 +105,7 @@ def _padded_length(mel):
 
 
 def _posteriors(model, mels, length, spec):
-    """Mean and log-variance [n, latents] of mels that are padded with silence to one length."""
+    """Computes mean and log-variance [n, latents] of mels padded with silence to one length."""
     mask = np.stack([np.arange(length) < len(mel) for mel in mels]).astype(np.float32)
     padded = np.full((*mask.shape, spec.mels), spec.silence, np.float32)
     padded[mask > 0] = np.concatenate(mels)
@@ -134,7 +134,7 @@ def _image_codes(model, source, rows):
 
 
 def _classes(labels, source):
-    """The labels that tell items apart, and the names of their classes."""
+    """Returns the labels with two classes or more, and the names of their classes."""
     kept = {
         name: numbers
         for name, numbers in labels.items()
@@ -144,7 +144,7 @@ def _classes(labels, source):
 
 
 def _measured(utterance, source):
-    """The numbers of an utterance: name -> float."""
+    """Measures the continuous labels of an utterance: name -> float."""
     spec = source.spec
     numbers = {"loudness_db": loudness_db(utterance["mel"], spec)}
     if "f0" in utterance:
@@ -158,22 +158,20 @@ def _measured(utterance, source):
 
 
 def loudness_db(mel, spec):
-    """Mean square of a mel's magnitudes, in dB, no lower than the floor: [time, mels] -> a
-    float.
-    """
+    """Computes the mean square of a mel's magnitudes in dB, at least the floor: [time, mels]."""
     power = np.mean(np.square(audio.magnitude(mel, spec), dtype=np.float64))
     return 10 * np.log10(max(power, spec.floor**2))
 
 
 def phones_per_s(phone, silent, spec):
-    """Phones per second of the frames that are known and not silent; NaN where none is.
+    """Computes phones per second over the known frames that are not silent; NaN for none.
 
     Shapes: phone [time] -> a float.
 
     Args:
         phone: The phone of each frame.
-        silent: Numbers of phones that are none.
-        spec: Of the frames.
+        silent: The indices of the phones of silence.
+        spec: The Spec of the frames.
     """
     begins = np.append(True, phone[1:] != phone[:-1])
     spoken = ~np.isin(phone, [UNKNOWN, *silent])
@@ -181,15 +179,15 @@ def phones_per_s(phone, silent, spec):
     return float((begins & spoken).sum() / seconds) if seconds else np.nan
 
 
-# --- What the latents do
+# --- The latents and the labels
 
 
 def activity(mean, log_var):
-    """Which latents are in use.
+    """Measures which latents are active.
 
-    Per latent the KL from the prior, `mean over items of (m^2 + s^2 - ln s^2 - 1) / 2`: what a code
-    tells of its item, on average, is at most that. Active: the variance of its means over the items
-    exceeds `ACTIVE`. Dead: all others, whose posterior hardly depends on the item.
+    Per latent the KL from the prior, `mean over items of (m^2 + s^2 - ln s^2 - 1) / 2`: an upper
+    bound of the mean information in a code about its item. Active: the variance of its means over
+    the items exceeds `ACTIVE`. Dead: all others, whose posterior hardly depends on the item.
 
     Shapes: mean, log_var [n, latents] -> dict of [latents]: "kl" in nats, "variance" of the means,
     "sigma" (mean posterior standard deviation), "centre" (mean of the means) and "spread" (standard
@@ -212,18 +210,18 @@ def activity(mean, log_var):
 
 
 def ranking(mean, label, rng, groups=None):
-    """The latents by how well they go with a label, best first: a list of rows.
+    """Ranks the latents by their association with a label, best first: a list of rows.
 
-    Items whose label is unknown (-1, or NaN) are left out. The best of many is a winner on the
-    items that chose it: what it is worth, items tell that did not.
+    Items whose label is unknown (-1, or NaN) are left out. The value of the best latent is
+    biased on the items that it was chosen on, and has to be confirmed on other items.
 
     Shapes: mean [n, latents], label [n], groups [n] -> a list of `latents` dicts.
 
     Args:
-        mean: Codes.
-        label: Numbers of classes, or of fractions for a continuous one.
-        rng: A NumPy generator, of the intervals and the permutations.
-        groups: What is independent, such as the speakers; None = the items.
+        mean: The codes.
+        label: The indices of classes, or the values of a continuous label.
+        rng: A NumPy generator, for the intervals and the permutations.
+        groups: The independent groups, such as the speakers; None = the items.
 
     Returns:
         For each latent "latent"; "statistic", its name (`association.statistic`), "value", "low"
@@ -234,13 +232,13 @@ def ranking(mean, label, rng, groups=None):
         the groups allow.
 
     Raises:
-        KvoiceError: If fewer than two classes are known, or a shape is another.
+        KvoiceError: If fewer than two classes are known, or the shapes do not match.
     """
     mean, label = np.asarray(mean), np.asarray(label)
     known = np.isfinite(label) if label.dtype.kind == "f" else label != UNKNOWN
     if len(mean) != len(label) or not known.any():
         raise KvoiceError(
-            f"a label that is known of some of the {len(mean)} codes is wanted, got "
+            f"a label that is known of some of the {len(mean)} codes is needed, got "
             f"{len(label)} of which {int(known.sum())} are known"
         )
     mean, label = mean[known], label[known]
@@ -286,17 +284,17 @@ def _number(value):
 
 
 def found(rows, units):
-    """The latent that goes with the label best, and one to compare it with that does not.
+    """Chooses the latent with the strongest association with the label, and a control.
 
-    The control shows what an edit of this size does that has nothing to do with the label. It is
-    looked for among the active latents without the best: those that chance can account for (the
-    interval of an AUC holds 0.5; p > 0.05 for other statistics, and where there is no interval). Of
-    the half of these that goes with the label least, the latent with the highest KL is the control.
-    If chance accounts for none, it is the one that goes with the label least.
+    The control shows the effect of an edit of this size that is unrelated to the label. It is
+    chosen among the active latents without the best: those whose association is explained by chance
+    (the interval of an AUC holds 0.5; p > 0.05 for other statistics, and where there is no
+    interval). Of the half of these with the weakest association, the latent with the highest KL is
+    the control. If chance explains none, it is the one with the weakest association.
 
     Args:
-        rows: Of `ranking`.
-        units: Of `activity`, of the same latents.
+        rows: The result of `ranking`.
+        units: The result of `activity` for the same latents.
 
     Returns:
         {"best": row, "control": row}; the control is None where no other latent is active.
@@ -310,20 +308,20 @@ def found(rows, units):
 
 
 def discovered(model, known, unseen, rng, rows=None, names=None):
-    """Which latent goes with each label, found on some items and confirmed on others.
+    """Chooses the latent of each label on some items, and confirms it on others.
 
     Args:
-        model: As for `codes`.
-        known: Source of the items on which latents are chosen, such as those it was trained on.
-        unseen: Source of items that neither the model nor the choice has seen.
-        rng: A NumPy generator, of intervals and permutations.
-        rows: Of `known`, as for `codes`; None = all.
-        names: The labels and numbers that are looked at; None = all that are known.
+        model: A model, as for `codes`.
+        known: The source of the items on which latents are chosen, such as the training data.
+        unseen: The source of items that are used neither in training nor for the choice.
+        rng: A NumPy generator, for intervals and permutations.
+        rows: The rows of `known`, as for `codes`; None = all.
+        names: The labels and continuous labels to rank; None = all that are known.
 
     Returns:
         "known" and "unseen", the `codes`; "activity", on the known; "rankings": name of a label or
-        number -> `ranking`; "found": name -> `found`, the best among the latents in use (one that
-        the decoder has no use for can still give a label away), with "confirmed": its row on the
+        number -> `ranking`; "found": name -> `found`, the best among the active latents (one that
+        the decoder ignores can still predict a label), with "confirmed": its row on the
         unseen items, None where they are of one class. Its AUC is read the way round that the known
         items have, and is below 0.5 where the unseen ones contradict them.
     """
@@ -346,12 +344,12 @@ def discovered(model, known, unseen, rng, rows=None, names=None):
 
 
 def _varied(values):
-    told = values[np.isfinite(values) if values.dtype.kind == "f" else values != UNKNOWN]
-    return len(told) > 1 and np.ptp(told) > 0
+    known = values[np.isfinite(values) if values.dtype.kind == "f" else values != UNKNOWN]
+    return len(known) > 1 and np.ptp(known) > 0
 
 
 def _confirmed(best, name, unseen, rng):
-    """The row of one latent on other items; None where they tell nothing."""
+    """Ranks one latent on other items; None where their label does not vary."""
     values = unseen["labels"].get(name, unseen["continuous"].get(name))
     if values is None or not _varied(values):
         return None
@@ -371,12 +369,12 @@ def _chance(row):
 
 
 def chosen(discovery, label, factor=None):
-    """The latent that is flipped for a label, and its control: numbers; the control may be None.
+    """Returns the index of the latent that is flipped for a label, and that of its control or None.
 
     Args:
-        discovery: Of `discovered`.
-        label: Of a label or a number in it.
-        factor: A latent to be taken instead of the best.
+        discovery: The result of `discovered`.
+        label: The name of a label or continuous label in it.
+        factor: The index of a latent to use instead of the best.
 
     Raises:
         KvoiceError: If the label is not known, or there is no such latent.
@@ -399,9 +397,7 @@ def chosen(discovery, label, factor=None):
 
 
 def found_table(discovery):
-    """The best latent for each label, as a table of texts: its worth, and if unseen items confirm
-    it.
-    """
+    """Formats the best latent of each label, with its value on unseen items, as a table."""
     rows = []
     for name, each in discovery["found"].items():
         best, confirmed = each["best"], each["confirmed"]
@@ -451,7 +447,7 @@ def _ranged(row):
 
 
 def put(codes, latent, value):
-    """Codes whose latent has this value, all else as it is: the published edit, at -1 and +1.
+    """Sets a latent of codes to a value: the published edit, at -1 and +1.
 
     Shapes: codes [n, latents], value a number or [n] -> [n, latents] float32.
     """
@@ -461,22 +457,22 @@ def put(codes, latent, value):
 
 
 def shifted(codes, latent, k, spread=1.0):
-    """Codes whose latent is moved by k, in units of `spread`.
+    """Moves a latent of codes by k, in units of `spread`.
 
     Shapes: codes [n, latents] -> [n, latents] float32.
 
     Args:
         codes: The codes.
-        latent: Number of the latent.
-        k: How far, either way.
-        spread: 1, or the "spread" of this latent in `activity`: a step that is large for one
-            latent is small for another, and for a dead one it is nothing.
+        latent: The index of the latent.
+        k: The number of steps, positive or negative.
+        spread: The size of a step: 1, or the "spread" of this latent in `activity`, since latents
+            differ in scale.
     """
     return put(codes, latent, np.asarray(codes)[:, latent] + k * spread)
 
 
 def modes(mean, label, latent):
-    """Where a latent has its two classes: the mean code of each, of items whose label is known.
+    """Computes the mean code of a latent for each of two classes, over items of known label.
 
     Shapes: mean [n, latents], label [n] -> (lower class, upper class), floats.
 
@@ -486,22 +482,21 @@ def modes(mean, label, latent):
     label = np.asarray(label)
     classes = np.unique(label[label != UNKNOWN])
     if len(classes) != 2:
-        raise KvoiceError(f"a flip wants a label of two classes, got {len(classes)}")
+        raise KvoiceError(f"a flip needs a label of two classes, got {len(classes)}")
     return tuple(float(np.asarray(mean)[label == each, latent].mean()) for each in classes)
 
 
 def control_modes(pair, latent, control, units):
-    """Two values of the control that lie as far apart, in its own spreads, as the factor's modes.
+    """Computes two values of the control as far apart, in its own spread, as the factor's modes.
 
-    The classes have nearly one mean in the control: flipped between those, it would hardly move,
-        and
-    prove nothing.
+    The class means of the control are nearly equal: a flip between them would hardly move it, and
+    would be no comparison.
 
     Args:
-        pair: `modes` of the factor.
-        latent: Number of the factor.
-        control: Number of the control.
-        units: Of `activity`, on the items that gave the modes.
+        pair: The `modes` of the factor.
+        latent: The index of the factor.
+        control: The index of the control.
+        units: The result of `activity` on the items of the modes.
     """
     half = (pair[1] - pair[0]) / 2 / units["spread"][latent] * units["spread"][control]
     centre = units["centre"][control]
@@ -509,16 +504,16 @@ def control_modes(pair, latent, control, units):
 
 
 def flipped(codes, latent, pair, up=None):
-    """Codes whose latent is put to the other of two values.
+    """Sets a latent of codes to the other of two values.
 
     Shapes: codes [n, latents], pair of values, up [n] -> [n, latents] float32.
 
     Args:
-        codes: As they are.
-        latent: Its number.
+        codes: The codes before the edit.
+        latent: The index of the latent.
         pair: The two values, such as `modes`.
-        up: Whether each goes to the second; None = to the one from which it is farther, so that
-            recordings nobody labelled can be flipped too.
+        up: Whether each code goes to the second value; None = to the farther one, so that
+            unlabelled recordings can be flipped too.
     """
     values, (one, other) = np.asarray(codes)[:, latent], pair
     up = np.abs(values - one) < np.abs(values - other) if up is None else up
@@ -526,7 +521,7 @@ def flipped(codes, latent, pair, up=None):
 
 
 def ends(held, name, latent):
-    """Two values of a latent to flip between, and what they stand for.
+    """Computes two values of a latent to flip between, and the names of both ends.
 
     Of a label, from the mean codes of two classes, those that lie farthest apart, as far outwards
     again as they are from their middle (the published flips went to -1 and 1, where the classes lay
@@ -534,20 +529,20 @@ def ends(held, name, latent):
     quarter.
 
     Args:
-        held: Of `codes`.
-        name: Of a label, or of a continuous one.
-        latent: Its number.
+        held: The result of `codes`.
+        name: The name of a label, or of a continuous label.
+        latent: The index of the latent.
 
     Returns:
         The pair of values, and a pair of names; for labels with their numbers as a third.
     """
     codes = np.asarray(held["mean"])[:, latent]
     if name in held["labels"]:
-        told = held["labels"][name]
-        classes = np.unique(told[told != UNKNOWN])
-        means = np.array([codes[told == each].mean() for each in classes])
+        labels = held["labels"][name]
+        classes = np.unique(labels[labels != UNKNOWN])
+        means = np.array([codes[labels == each].mean() for each in classes])
         chosen = sorted((classes[means.argmin()], classes[means.argmax()]))
-        pair = modes(held["mean"], np.where(np.isin(told, chosen), told, UNKNOWN), latent)
+        pair = modes(held["mean"], np.where(np.isin(labels, chosen), labels, UNKNOWN), latent)
         titles = tuple(held["classes"][name][each] for each in chosen)
         return _outwards(pair), titles, tuple(map(int, chosen))
     values = held["continuous"][name]
@@ -562,28 +557,27 @@ def _outwards(pair):
 
 
 def edits(discovery, name, factor, control, rows):
-    """The codes of some unseen items as they are, with the factor flipped, and with its control.
+    """Returns the codes of unseen items unchanged, with the factor flipped, and with the control.
 
     Args:
-        discovery: Of `discovered`.
-        name: The label, or the number.
+        discovery: The result of `discovered`.
+        name: The label, or the continuous label.
         factor: The latent that is flipped.
-        control: Another, that is moved as far in its own spreads.
-        rows: Numbers of unseen items.
+        control: The latent that is moved as far, in its own spread.
+        rows: The indices of the unseen items.
 
     Returns:
         "none", "flip" and "control": codes [n, latents]; and "up" [n], whether the flip goes to the
-        second of `ends`: to the class that the item is not of, and where that is not known, away
-            from
-        where its code lies.
+        second of `ends`: to the other class than that of the item, or, where that is unknown, to
+        the end that is farther from its code.
     """
     pair, _, classes = ends(discovery["known"], name, factor)
     away = control_modes(pair, factor, control, discovery["activity"])
     codes = np.asarray(discovery["unseen"]["mean"], np.float32)[rows]
     up = flipped(codes, factor, pair)[:, factor] == np.float32(pair[1])
     if classes:
-        told = discovery["unseen"]["labels"].get(name, np.full(len(codes), UNKNOWN))[rows]
-        up = np.where(told == classes[0], True, np.where(told == classes[1], False, up))
+        labels = discovery["unseen"]["labels"].get(name, np.full(len(codes), UNKNOWN))[rows]
+        up = np.where(labels == classes[0], True, np.where(labels == classes[1], False, up))
     return {
         "none": codes,
         "flip": flipped(codes, factor, pair, up),
@@ -593,14 +587,14 @@ def edits(discovery, name, factor, control, rows):
 
 
 def swept(code, latent, values):
-    """One code with its latent at each of the values: [latents], [n] -> [n, latents] float32."""
+    """Sets a latent of one code to each of the values: [latents], [n] -> [n, latents] float32."""
     return put(np.tile(code, (len(values), 1)), latent, values)
 
 
 def interpolated(start, end, steps):
-    """Codes from one to another in equal steps on the straight line, both ends included.
+    """Interpolates between codes in equal steps on the straight line, both ends included.
 
-    Means of posteriors, unlike noise, do not lie near a sphere: what is between two is on the line.
+    Means of posteriors, unlike noise, do not lie near a sphere, so that a straight line is correct.
 
     Shapes: start, end [latents] -> [steps, latents] float32.
     """
@@ -608,12 +602,12 @@ def interpolated(start, end, steps):
 
 
 def prior(n, latents, rng):
-    """Codes of nobody: [n, latents] float32 from a standard normal."""
+    """Draws codes from the prior: [n, latents] float32 from a standard normal."""
     return rng.standard_normal((n, latents)).astype(np.float32)
 
 
 def resampled(mean, log_var, n, rng):
-    """Codes that could be those of one item: `mean + sigma * noise`.
+    """Draws codes from the posterior of one item: `mean + sigma * noise`.
 
     Shapes: mean, log_var [latents] -> [n, latents] float32.
     """
@@ -621,33 +615,33 @@ def resampled(mean, log_var, n, rng):
     return (mean + np.exp(np.asarray(log_var) / 2) * noise).astype(np.float32)
 
 
-# --- What an edit did
+# --- Effects of edits
 
 
 def judged(before, edits, judges):
-    """What of the decoded items changed, by edit and judge.
+    """Measures the changes of decoded items, by edit and judge.
 
     Args:
-        before: Decoded items of the codes as they were, as the judges take them.
-        edits: Name -> decoded items of the edited codes, of the same items in the same order; such
-            as of the factor, and of its control.
+        before: The decoded items of the unchanged codes, as the judges take them.
+        edits: Name -> decoded items of the edited codes, in the same order; such as those of the
+            factor, and of its control.
         judges: Name -> function of items that gives for each of them a label ([n] whole numbers),
             a number ([n] fractions, NaN = not known), or a vector ([n, size], such as a speaker
             embedding).
 
     Returns:
         edit -> judge -> a dict with "count" of the items and, of labels, "changed", the share that
-        is another now, with "low" and "high" (95 %, Wilson); of numbers "change", the median of
+        is different, with "low" and "high" (95 %, Wilson); of numbers "change", the median of
         after - before; of vectors "similarity", the median cosine of before and after. None where
         nothing is known.
 
     Raises:
-        KvoiceError: If an edit has other items than there were.
+        KvoiceError: If an edit has another number of items.
     """
-    heard = {name: np.asarray(judge(before)) for name, judge in judges.items()}
+    first = {name: np.asarray(judge(before)) for name, judge in judges.items()}
     return {
         edit: {
-            name: _changed(f"{edit}, {name}", heard[name], np.asarray(judge(after)))
+            name: _changed(f"{edit}, {name}", first[name], np.asarray(judge(after)))
             for name, judge in judges.items()
         }
         for edit, after in edits.items()
@@ -666,7 +660,7 @@ def _changed(what, before, after):
 
 
 def share(hits, count, name="share"):
-    """A share as a dict: its name, "count", and "low" and "high" (95 %, Wilson)."""
+    """Returns a share as a dict: its name, "count", and "low" and "high" (95 %, Wilson)."""
     low, high = wilson(hits, count)
     return {"count": count, name: hits / count, "low": low, "high": high}
 
@@ -677,10 +671,10 @@ def _median(name, values):
 
 
 class Utterances:
-    """Utterances of some splits, one after the other, no longer than a model can make them.
+    """The utterances of some splits in sequence, cut to the length that a model can decode.
 
-    A decoder that is told phones makes as many frames as it is told; another makes segments of one
-    length, and of a longer utterance the middle is taken.
+    A decoder that is conditioned on phones makes one frame for each of them; another makes segments
+    of one length, and longer utterances are cut to their middle.
 
     Args:
         model: A `models.betavae.BetaVAE` of mels.
@@ -696,7 +690,7 @@ class Utterances:
         return len(self._places)
 
     def utterance(self, i):
-        """As `data.source.Source.utterance`."""
+        """Returns an utterance like `data.source.Source.utterance`."""
         source, row = self._places[i]
         found = source.utterance(row)
         spare = 0 if self.frames is None else max(0, len(found["mel"]) - self.frames)
@@ -710,14 +704,14 @@ class Utterances:
 
 
 def decoded(model, codes, utterances):
-    """The mels of codes, each as long as its utterance, and of its phones.
+    """Decodes codes to mels, each with the length and the phones of its utterance.
 
     Shapes: codes [n, latents] -> a list of [time, mels].
 
     Args:
         model: A `models.betavae.BetaVAE` of mels.
-        codes: One for each utterance.
-        utterances: Of a source.
+        codes: A code for each utterance.
+        utterances: The utterances of a source.
     """
     if not model.phones:
         return [mel[: len(each["mel"])] for mel, each in zip(model.decode(codes), utterances)]

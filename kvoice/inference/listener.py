@@ -1,4 +1,4 @@
-"""A classifier that is asked about what a generator makes."""
+"""Classifies the items of a generator, whichever domain the classifier takes."""
 
 import dataclasses
 
@@ -10,14 +10,15 @@ from kvoice.inference import render
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """A classifier as a listener to items of a generator's domain.
+    """A classifier for items of a generator's domain.
 
-    One of waves hears mels as it would hear the files that are made of them, without their fades.
+    A classifier of waves is given mels as the sound of the files that are made of them, without
+    fades.
 
     Args:
         model: A `models.classifier.Classifier`.
-        domain: Of the items.
-        spec: Of both.
+        domain: The domain of the items.
+        spec: The Spec of both.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
     """
 
@@ -27,7 +28,7 @@ class Listener:
     vocoder: object = None
 
     def __call__(self, items):
-        """The probabilities of its labels: [n, ...] -> [n, labels]."""
+        """Computes the probabilities of its labels: [n, ...] -> [n, labels]."""
         if self.domain != self.model.domain:
             items = (
                 audio.as_mels(items, "wave", self.spec)

@@ -1,15 +1,16 @@
-"""Pushes generated speech, or a recording, toward a label, and shows the way there.
+"""Moves generated speech, or a recording, toward a label, and stores the steps of the ascent.
 
 OUTPUT/
-    maximization.json          what was done, with the probabilities at every snapshot; written last
+    maximization.json          settings and the probabilities at every snapshot; written last
     noise.npz                  for each target: the noises at the snapshots, [snapshots, starts,
-    noise] TARGET_K.wav               start K at the strength asked for
-    TARGET_K_step-N.wav        start K at a snapshot, for the first `HEARD` starts
+                               noise]
+    TARGET_K.wav               start K at the given strength
+    TARGET_K_step-N.wav        start K at a snapshot, for the first `WRITTEN` starts
     TARGET_K_strength-S.wav    start K at a setting of the dial, for the same starts
     TARGET.png, TARGET.gif     mels before and after, and on the way
-    TARGET_scores.png          what classifier and judge hear, over the steps
+    TARGET_scores.png          probabilities of classifier and judge, over the steps
     start.wav, start_reconstruction.wav     a recording that was the start, and its inversion
-    index.html                 all of it
+    index.html                 a page of all results
 """
 
 import json
@@ -28,7 +29,7 @@ from kvoice.inference.generate import file_stems
 
 FORMAT = 1
 FILE = "maximization.json"
-HEARD = 2  # starts of each target with wavs of every snapshot
+WRITTEN = 2  # starts of each target with wavs of every snapshot
 SHOWN = 4  # starts of each target in the pictures
 DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -37,7 +38,7 @@ DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def check(generator, classifier, judge=None, vocoder=None):
-    """Refuses runs that do not go together, before anything is loaded.
+    """Checks that runs fit together, before anything is loaded.
 
     Args:
         generator: The `Run` of a voicegan.
@@ -46,9 +47,9 @@ def check(generator, classifier, judge=None, vocoder=None):
         vocoder: The `Run` of a waveglow, or None.
 
     Raises:
-        KvoiceError: If one of them is another model, has another Spec (its fields are named), knows
-            one label only, or the judge is the classifier, hears other labels or learned from a
-            speaker that the generator or the classifier learned from too.
+        KvoiceError: If one of them is another model, has another Spec (its fields are named), or
+            one label only, or the judge is the classifier, has other labels or was trained on a
+            speaker that the generator or the classifier was trained on too.
     """
     for run, verb in (
         (generator, "generate"),
@@ -76,21 +77,21 @@ def check(generator, classifier, judge=None, vocoder=None):
         raise KvoiceError(f"{judge.path}: is the classifier that is maximised; a judge is another")
     if judge.config["model"]["condition"] != condition or judge.names != classifier.names:
         raise KvoiceError(
-            f"{judge.path}: hears {judge.config['model']['condition']} "
+            f"{judge.path}: predicts {judge.config['model']['condition']} "
             f"({', '.join(judge.names)}), the classifier {condition} "
             f"({', '.join(classifier.names)})"
         )
     for run in (generator, classifier):
-        if common := _common_lessons(run, judge):
+        if common := _common_speakers(run, judge):
             raise KvoiceError(
-                f"{judge.path}: learned from speakers that {run.path} learned from too "
+                f"{judge.path}: was trained on speakers that {run.path} was trained on too "
                 f"({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}): train a judge on "
                 "speakers of its own, with `kvoice train --model=classifier:judge`"
             )
 
 
-def _common_lessons(run, judge):
-    """Speakers whom both learned from; where a speaker is the label, those of the same split."""
+def _common_speakers(run, judge):
+    """Returns the speakers of both trainings; with speakers as labels, those of the same split."""
     one, two = run.config, judge.config
     if two["model"]["condition"] == "speaker":  # splits by text: other sentences of the same voices
         same = (one["corpus"], one["data"]["split"]) == (two["corpus"], two["data"]["split"])
@@ -99,7 +100,7 @@ def _common_lessons(run, judge):
 
 
 def chosen(names, targets):
-    """The numbers of the labels wanted; all for none.
+    """Returns the indices of the target labels; all of them for no targets.
 
     Raises:
         KvoiceError: If there is no such label; the line lists those that there are.
@@ -113,15 +114,15 @@ def chosen(names, targets):
     return [names.index(target) for target in dict.fromkeys(targets or names)]
 
 
-def told(generator, classifier, targets, label=""):
-    """The label that a generator is told for each target: its number, or None for a plain one.
+def conditions(generator, classifier, targets, label=""):
+    """Returns the index of the generator's label for each target; None if it is unconditional.
 
-    It is the target itself where both know it, so that an ascent improves on what the generator
-    makes of that label; `label` is another for all.
+    It is the target itself where both models have it, so that an ascent starts from samples of that
+    label; `label` replaces it for all targets.
 
     Raises:
-        KvoiceError: If the generator wants a label and none is known, or does not know the one
-            given.
+        KvoiceError: If the generator needs a label and none is given, or does not have the given
+            one.
     """
     if label and label not in generator.names:
         known = ", ".join(generator.names)
@@ -139,7 +140,8 @@ def told(generator, classifier, targets, label=""):
     if not set(words) <= set(generator.names):
         raise KvoiceError(
             f"the generator is conditional on {generator.condition}, the classifier "
-            f"hears {classifier.condition}: give --label=NAME, one of {', '.join(generator.names)}"
+            f"predicts {classifier.condition}: give --label=NAME, one of "
+            f"{', '.join(generator.names)}"
         )
     return [generator.names.index(word) for word in words]
 
@@ -148,9 +150,9 @@ def told(generator, classifier, targets, label=""):
 
 
 def window_of(path, generator, spec):
-    """The stretch of a recording that a generator's window covers: the one with most energy.
+    """Chooses the part of a recording for the generator's window: the one with most energy.
 
-    Shapes: -> item [time, mels] or [samples], wave [samples], and its first second.
+    Shapes: -> item [time, mels] or [samples], wave [samples], and its start in seconds.
 
     Raises:
         KvoiceError: If the recording is shorter than the window, or cannot be used.
@@ -175,7 +177,7 @@ def window_of(path, generator, spec):
 
 
 def level_error_db(one, other, spec):
-    """Root mean square difference of two mels [time, mels] in dB."""
+    """Computes the root mean square difference of two mels [time, mels] in dB."""
     levels = (
         20 * np.log10(np.maximum(audio.magnitude(mel, spec), spec.floor)) for mel in (one, other)
     )
@@ -183,9 +185,9 @@ def level_error_db(one, other, spec):
 
 
 def inverted(path, clip, count, seed, spec, label=None):
-    """Noises that reproduce a recording, from `count` starts, the closest first.
+    """Finds noises that reproduce a recording, from `count` starts, the closest first.
 
-    A conditional generator is tried under all of its labels by turns, unless `label` names one.
+    A conditional generator is tried with each of its labels in turn, unless `label` names one.
 
     Returns:
         noise [count, noise], labels [count] or None, and a dict fit for JSON: "file", "second",
@@ -235,40 +237,41 @@ def maximize(
     vocoder=None,
     page=None,
 ):
-    """Runs the ascent toward each target and writes the folder; what is in it, the module says.
+    """Runs the ascent toward each target and writes the folder that this module describes.
 
     Args:
         generator: A trained `models.voicegan.VoiceGAN`.
         classifier: The trained `models.classifier.Classifier` that is maximised.
         spec: The `audio.Spec` of all.
-        output: The folder; one of the same settings is made again.
-        about: What is kept beside the results: "generator", "classifier", "judge" (the runs), the
-            command.
+        output: The folder; one of the same settings is replaced.
+        about: Entries that are stored beside the results: "generator", "classifier", "judge" (the
+            runs), the command.
         targets: Names of the classifier's labels; none = all.
-        judge: Another trained classifier that listens and is not climbed, or None.
-        start: A recording to begin from; "" = from noise.
-        label: What a conditional generator is told; "" = the target (of a recording, what fits).
-        strength: How far of the way each start goes: 0 = not at all, 1 = to its end.
-        count: Starts of each target.
-        seed: Of the noises.
+        judge: Another trained classifier, which is not maximised, or None.
+        start: A recording to start from; "" = from noise.
+        label: The label that a conditional generator is conditioned on; "" = the target, or for a
+            recording the label that fits.
+        strength: The share of the way that each start goes: 0 = none of it, 1 = all of it.
+        count: The number of starts of each target.
+        seed: The seed of the noises.
         prior: A key of `ascent.PRIORS`.
-        steps: Of the ascent, at most.
-        vocoder: A `vocode.Vocoder`, through which a classifier of waves hears mels, and all are
-            heard; None = Griffin-Lim.
-        page: What writes a page into the folder once everything else is there; None = no page.
+        steps: The number of steps of the ascent, at most.
+        vocoder: A `vocode.Vocoder` for the sounds of mels, also those that a classifier of waves is
+            given; None = Griffin-Lim.
+        page: A function that writes a page into the folder after all other files; None = no page.
 
     Returns:
         The content of maximization.json.
 
     Raises:
-        KvoiceError: If something does not fit, by its name.
+        KvoiceError: If an argument does not fit; the message names it.
     """
     if not 0 <= strength <= 1:
         raise KvoiceError(f"--strength={strength}: must be from 0 (the start) to 1 (the whole way)")
     targets = chosen(classifier.names, targets)
-    labels = None  # of a recording: those that fit it
+    labels = None  # for a recording: those that fit it
     if label or not (start and generator.labels):
-        labels = told(generator, classifier, targets, label)
+        labels = conditions(generator, classifier, targets, label)
     output, path = Path(output), AscentPath(generator, classifier, spec, vocoder)
     settings = about | {
         "prior": prior,
@@ -293,7 +296,7 @@ def maximize(
 
 
 def _written(folder, path, judge, start, label, labels, targets, settings):
-    """Runs the ascents and writes everything into a folder; the content of maximization.json."""
+    """Runs the ascents and writes a folder; returns the content of maximization.json."""
     generator, classifier, spec = path.generator, path.classifier, path.spec
     count, beginning = settings["count"], None
     noise = generator.noise(count, settings["seed"])
@@ -360,12 +363,12 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
 
 
 def starts(content, folder, generator, classifier, count, seed):
-    """The noises that a folder's ascents began with, and what the generator was told.
+    """Returns the initial noises of a folder's ascents, and the labels of the generator.
 
     Where a recording was the start, they are those of the folder; else `count` new ones.
 
     Returns:
-        noise [count, noise], the numbers of the targets, and told [targets, count] or None.
+        noise [count, noise], the indices of the targets, and labels [targets, count] or None.
     """
     targets = chosen(classifier.names, content["asked"]["targets"])
     if content["start"]:
@@ -378,16 +381,16 @@ def starts(content, folder, generator, classifier, count, seed):
         noise = generator.noise(count, seed)
         words = [
             [label] * count
-            for label in told(generator, classifier, targets, content["asked"]["label"])
+            for label in conditions(generator, classifier, targets, content["asked"]["label"])
         ]
     return noise, targets, np.array(words) if generator.labels else None
 
 
 def load(folder):
-    """The content of a folder's maximization.json; None where it holds none.
+    """Reads the content of a folder's maximization.json; None if there is none.
 
     Raises:
-        KvoiceError: If it cannot be understood.
+        KvoiceError: If it is broken or of another format.
     """
     try:
         content = json.loads((Path(folder) / FILE).read_text())
@@ -405,7 +408,7 @@ def load(folder):
 
 
 def _refuse_others(output, settings):
-    """Raises where a folder holds another maximisation, or other files."""
+    """Raises an error if a folder holds another maximisation, or other files."""
     there = load(output)
     if there is not None:
         asked = json.loads(json.dumps(settings)) | {"command": there["command"]}
@@ -421,7 +424,7 @@ def _refuse_others(output, settings):
 
 
 def _shown(output, path, listeners, names, target, labels, steps, noises, stopped, strength):
-    """Writes what is seen and heard of one target; its entry in maximization.json."""
+    """Writes pictures and sounds of one target; returns its entry in maximization.json."""
     generator, spec, domain = path.generator, path.spec, path.generator.domain
     name, stem = names[target], file_stems(names)[target]
     words = [] if labels is None else [generator.names[label] for label in labels]
@@ -434,8 +437,8 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
         return {who: listener(items)[:, target] for who, listener in listeners.items()}
 
     items = [decoded(noise) for noise in noises]  # [snapshots][starts, ...]
-    heard = [{who: listener(each) for who, listener in listeners.items()} for each in items]
-    curves = {who: np.stack([each[who][:, target] for each in heard]) for who in listeners}
+    predicted = [{who: listener(each) for who, listener in listeners.items()} for each in items]
+    curves = {who: np.stack([each[who][:, target] for each in predicted]) for who in listeners}
     mels = np.stack([audio.as_mels(each[:SHOWN], domain, spec) for each in items])
     last = int(stopped.max())
     plots.mel_image(output / f"{stem}.png", mels[[0, -1]], ["step 0", f"step {last}"], spec)
@@ -454,7 +457,7 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
     agreed = {
         who: {
             moment: float(np.mean(odds.argmax(axis=1) == target))
-            for moment, odds in (("before", heard[0][who]), ("after", listener(results)))
+            for moment, odds in (("before", predicted[0][who]), ("after", listener(results)))
         }
         for who, listener in listeners.items()
     }
@@ -464,8 +467,8 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
     settings = sorted({*DIAL, strength})
     turned = [decoded(slerp.between(noises[0], noises[-1], setting)) for setting in settings]
     turned_odds = [odds(each) for each in turned]
-    for k in range(min(HEARD, count)):
-        # Behind the step at which a start was done, nothing changes any more.
+    for k in range(min(WRITTEN, count)):
+        # After the step at which a start has stopped, nothing changes.
         own = [i for i in range(len(steps)) if i == 0 or steps[i - 1] < stopped[k]]
         snapshots = [f"{stem}_{k}_step-{steps[i]:03d}.wav" for i in own]
         written(snapshots, np.stack([items[i][k] for i in own]))

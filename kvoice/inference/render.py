@@ -1,9 +1,9 @@
-"""From what a model makes to what is heard: a vocoder or Griffin-Lim, then fades, level and length.
+"""Renders the output of a model as sound: vocoder or Griffin-Lim, fades, level and length.
 
     waves(items, spec, domain, vocoder)     # a batch of mels or waves, before any fade
-    sound(mel, spec, samples, vocoder)      # one mel, as long as it shall be, faded in and out
+    sound(mel, spec, samples, vocoder)      # one mel, of a given length, faded in and out
 
-All that kvoice lets hear is made by one of the two.
+All sounds of kvoice are made by one of the two.
 """
 
 import math
@@ -12,13 +12,13 @@ import numpy as np
 
 from kvoice import audio, progress
 
-EDGE_S = 0.01  # at both ends of a file: a crop of speech begins and ends in the middle of a sound
-HIGHEST = 0.99  # sample of what is rendered as loud as its source, full scale = 1
-ROUNDS = 60  # of Griffin-Lim
+EDGE_S = 0.01  # fade at both ends of a file, since a crop of speech begins and ends in a sound
+HIGHEST = 0.99  # largest sample of a wave levelled to its source, full scale = 1
+ROUNDS = 60  # iterations of Griffin-Lim
 
 
 def crossfaded(waves, fade):
-    """Waves one after the other, each faded into the next over `fade` samples.
+    """Joins waves, each faded into the next over `fade` samples.
 
     The two gains of a fade sum to 1.
 
@@ -39,7 +39,7 @@ def crossfaded(waves, fade):
 
 
 def faded(wave, fade):
-    """A wave [samples] that rises from zero over `fade` samples, and falls to zero at its end."""
+    """Fades a wave [samples] in and out over `fade` samples."""
     rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
     wave = np.array(wave, np.float32)
     wave[:fade] *= rising
@@ -48,22 +48,21 @@ def faded(wave, fade):
 
 
 def eased(wave, spec):
-    """A wave that is faded in and out over `EDGE_S`: [samples] -> the same."""
+    """Fades a wave in and out over `EDGE_S`: [samples] -> the same."""
     return faded(wave, round(EDGE_S * spec.sample_rate_hz))
 
 
 def waves(items, spec, domain="mel", vocoder=None):
-    """What is heard of the items of a model, without the pre-emphasis of the Spec.
+    """Renders the items of a model as waves, without the pre-emphasis of the Spec.
 
-    What a mel says beyond the bounds of the Spec, which no recording passes, is brought back to
-    them.
+    Mels are clipped to the bounds of the Spec, which no recording exceeds.
 
     Shapes: items [n, time, mels] -> [n, (time - 1) * hop], or [n, time * hop] with a vocoder;
     [n, samples] of waves -> the same.
 
     Args:
-        items: Mels on the scale of the Spec, or waves conditioned as it says.
-        spec: Of both.
+        items: Mels on the scale of the Spec, or waves conditioned by it.
+        spec: The Spec of the items.
         domain: "mel" or "wave".
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim. Both work on long mels piece by piece.
     """
@@ -80,7 +79,7 @@ def waves(items, spec, domain="mel", vocoder=None):
 
 
 def sound(mel, spec, samples=None, vocoder=None):
-    """The wave of a mel, faded in and out over `EDGE_S`.
+    """Renders a mel as a wave, faded in and out over `EDGE_S`.
 
     Shapes: mel [time, mels] -> as long as `waves` has it; with `samples`, mel
     [1 + samples // hop, mels] -> [samples].
@@ -88,8 +87,8 @@ def sound(mel, spec, samples=None, vocoder=None):
     Args:
         mel: See `waves`.
         spec: See `waves`.
-        samples: Of the wave. The last frame then stands once more, so that a part of a hop at the
-            end sounds too.
+        samples: The length of the wave. The last frame is then repeated, so that a part of a hop at
+            the end is rendered too.
         vocoder: See `waves`.
     """
     if samples is None:
@@ -101,20 +100,18 @@ def sound(mel, spec, samples=None, vocoder=None):
 
 
 def fitted(wave, samples):
-    """The wave cut, or filled with silence, to a number of samples."""
+    """Cuts a wave, or pads it with silence, to a number of samples."""
     wave = wave[:samples]
     return np.pad(wave, (0, samples - len(wave)))
 
 
 def levelled(wave, like):
-    """The wave as loud as another one, by the standard deviation of both; no sample passes
-    `HIGHEST`.
+    """Scales a wave to the standard deviation of another, with no sample above `HIGHEST`.
 
-    Where one would, all of it is made fainter instead. Silence stays silence, and a constant offset
-    is not loud.
+    Where one would exceed it, the whole wave is attenuated instead. Silence stays silence, and a
+    constant offset does not count as loudness.
 
-    Shapes: wave [samples], like [any] -> [samples], and by how many dB it was made fainter, 0 or
-        more.
+    Shapes: wave [samples], like [any] -> [samples], and the attenuation in dB, 0 or more.
     """
     own, wanted = (float(np.std(each, dtype=np.float64)) for each in (wave, like))
     wave = wave * np.float32(wanted / own) if own > 1e-9 else wave

@@ -1,15 +1,15 @@
-"""Walks between noises: on the sphere near which Gaussian noise of many dimensions lies."""
+"""Interpolates noises on the sphere near which Gaussian noise of many dimensions lies."""
 
 import numpy as np
 
 
 def between(start, end, share):
-    """The noises a share of the way from one to another, on the arc rather than the straight line.
+    """Interpolates between two noises on the arc rather than the straight line.
 
     With w the angle between them: `(sin((1 - t) w) start + sin(t w) end) / sin(w)`. Gaussian noise
     of n dimensions lies close to the sphere of radius sqrt(n), and two draws are nearly at right
-    angles: the middle of the straight line has a length of sqrt(n / 2), which a generator never saw
-    in training, so that its mels grow faint and average there.
+    angles: the middle of the straight line has a length of sqrt(n / 2), which
+    is not in the training data of a generator, so that its mels become faint and average there.
 
     Shapes: `start`, `end` [..., noise], `share` [...] or a number in [0, 1] -> [..., noise]
     float32; 0 gives `start`, 1 gives `end`.
@@ -29,7 +29,7 @@ def between(start, end, share):
 
 
 def degrees(start, end):
-    """The angle between noises, 0 where one is zero: [..., noise], [..., noise] -> [...]."""
+    """Computes the angle between noises, 0 if one is zero: [..., noise], [..., noise] -> [...]."""
     start, end = (np.asarray(noise, np.float64) for noise in (start, end))
     sizes = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
     cosine = np.divide(

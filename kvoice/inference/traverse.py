@@ -1,16 +1,16 @@
-"""Walks through the latents of a trained beta-VAE, to be seen, and heard where they are of voices.
+"""Writes traversals of the latents of a trained beta-VAE as pictures, and as sounds of voices.
 
 FOLDER/
-    traversal.json             what was found and made, with the name of every file; written last
-    densities.png, kl.png      how each latent is distributed, by label; what each tells
+    traversal.json             the results, with the name of every file; written last
+    densities.png, kl.png      the distribution of each latent by label; the KL of each
     traversal.png              a row for each latent, a column for each value
     latent_D.png, latent_D.gif     the values of one latent for several items
     NAME.png, NAME_R_C.wav     the other edits: NAME is one of flips (or reconstructions, where
                                there is no label), published, shifts, sweep, interpolation, prior
                                and resamples; of voices with the sound of row R and column C
 
-The factor is chosen on what the model was trained and validated on, all that is seen and heard is
-of items that neither the model nor the choice has seen, and what a judge says is beside a control.
+The factor is chosen on the training and validation data; pictures and sounds are of unseen items,
+and the predictions of the judges are compared with those for a control.
 """
 
 import dataclasses
@@ -26,26 +26,26 @@ from kvoice.inference import latents, render
 FORMAT = 1
 FILE = "traversal.json"
 KNOWN = 4000  # images at most on which a factor is chosen
-FLIPPED = 48  # utterances at most whose flips are judged; `kvoice evaluate` hears all
-SHOWN = 12  # latents at most that are walked through, those with the highest KL
+FLIPPED = 48  # utterances at most whose flips are judged; `kvoice evaluate` judges all
+SHOWN = 12  # latents at most that are traversed, those with the highest KL
 FEW = 2  # utterances in the pictures of one latent
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # of a sweep, in spreads of the latent
-SHIFTS = (-2, -1, 1, 2)  # from where an item is, in spreads
+SHIFTS = (-2, -1, 1, 2)  # offsets from the code of an item, in spreads
 DRAWS = 4  # resamples of each item
-NUMBERS = ("f0_hz", "voiced_share", "phones_per_s", "loudness_db")  # of utterances, as labels
+NUMBERS = ("f0_hz", "voiced_share", "phones_per_s", "loudness_db")  # continuous labels
 
 
 @dataclasses.dataclass
 class Grid:
-    """Items in rows and columns: one picture, and of voices a table of sounds.
+    """Items in rows and columns: one picture, and for voices a table of sounds.
 
     Args:
-        name: Of its files.
+        name: The stem of its file names.
         title: Its heading.
-        note: What it shows.
-        columns: Their names.
-        rows: Their names.
-        items: Of each row, as many as there are columns.
+        note: Its description.
+        columns: The names of the columns.
+        rows: The names of the rows.
+        items: The items of each row, one for each column.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Grid:
 
 
 class Voices:
-    """Utterances as what is walked through.
+    """Utterances as the items of a traversal.
 
     Args:
         voice: A beta-VAE of mels, as a `voice.Voice`.
         sources: "train", "valid" and "test" -> `data.source.Source`.
-        panel: Who judges them, an `evaluation.betavae.Panel`.
+        panel: The judges, an `evaluation.betavae.LatentJudges`.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
     """
 
@@ -75,15 +75,15 @@ class Voices:
         self.panel = panel
 
     def items(self, rows):
-        """The mels of unseen utterances."""
+        """Returns the mels of unseen utterances."""
         return [self.unseen.utterance(row)["mel"] for row in rows]
 
     def decoded(self, codes, rows):
-        """The mels of codes, with the phones and lengths of some unseen utterances."""
+        """Decodes codes with the phones and lengths of unseen utterances."""
         return latents.decoded(self.model, codes, [self.unseen.utterance(row) for row in rows])
 
     def title(self, row, label):
-        """A few words for an utterance: who speaks, and its label."""
+        """Returns a caption for an utterance: its speaker and its label."""
         utterance = self.unseen.utterance(row)
         words = [
             self.unseen.labels[name][utterance[name]].split("/")[-1]
@@ -99,7 +99,7 @@ class Voices:
         plots.mel_animation(path, self._even(frames), captions, self.spec, columns)
 
     def _even(self, rows):
-        """Mels of one length, with silence behind the shorter ones."""
+        """Pads mels with silence to one length."""
         length = max(len(mel) for row in rows for mel in row)
         return np.stack(
             [
@@ -111,8 +111,8 @@ class Voices:
             ]
         )
 
-    def heard(self, path, mel):
-        """Writes the sound of a mel; what the judges hear, and its F0, in a few words."""
+    def write_sound(self, path, mel):
+        """Writes the sound of a mel; returns a caption: the predicted labels and the F0."""
         wave = render.sound(mel, self.spec, vocoder=self.vocoder)
         audio.write(path, wave, self.spec.sample_rate_hz)
         track = audio.f0(wave, self.spec.sample_rate_hz, self.spec.hop)
@@ -125,12 +125,12 @@ class Voices:
 
 
 class Images:
-    """Images, of tones or of digits, as what is walked through.
+    """Images, of tones or of digits, as the items of a traversal.
 
     Args:
         model: A trained `models.betavae.BetaVAE` of images.
         sources: "train" and "test" -> `data.factors.FactorSource`.
-        seed: Of the choice among many items.
+        seed: The seed of the choice among many items.
     """
 
     kind, few, panel = "images", None, None
@@ -143,15 +143,15 @@ class Images:
         self.rows = np.sort(order[:KNOWN])
 
     def items(self, rows):
-        """Unseen images."""
+        """Returns unseen images."""
         return list(self.unseen.items(np.asarray(rows))["image"])
 
     def decoded(self, codes, rows):
-        """The images of codes; `rows` do not matter."""
+        """Decodes codes to images; `rows` are ignored."""
         return list(self.model.decode(codes))
 
     def title(self, row, label):
-        """A few words for an image: the value of its label."""
+        """Returns a caption for an image: the value of its label."""
         item = self.unseen.items(np.array([row]))
         if label not in self.unseen.factors:
             return f"item {row}"
@@ -167,21 +167,21 @@ class Images:
 def traverse(
     voice, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None, panel=None
 ):
-    """Writes the folder; what is in it, the module says.
+    """Writes the folder of a traversal, which this module describes.
 
     Args:
         voice: A beta-VAE, as a `voice.Voice`.
         sources: Split -> source: "train", "valid" and "test" of voices, "train" and "test" of
             images.
-        folder: The folder; a traversal in it is made again.
-        about: What is kept beside the results: "run" and "command".
-        label: The label, or the number, for which a latent is looked for; "" = none, then the
-            factor is the latent that tells most.
-        factor: A latent to be taken instead of the best one.
-        count: Unseen items that are seen and heard.
-        seed: Of all draws.
-        vocoder: A `vocode.Vocoder` for what is heard; None = Griffin-Lim.
-        panel: Who judges voices, an `evaluation.betavae.Panel`; None for images.
+        folder: The folder; a traversal in it is replaced.
+        about: Entries that are stored beside the results: "run" and "command".
+        label: The label, or the continuous label, whose latent is chosen; "" = none, then the
+            factor is the latent with the highest KL.
+        factor: The index of a latent to use instead of the best one.
+        count: The number of unseen items that are shown.
+        seed: The seed of all random draws.
+        vocoder: A `vocode.Vocoder` for the sounds; None = Griffin-Lim.
+        panel: The judges of voices, an `evaluation.betavae.LatentJudges`; None for images.
 
     Returns:
         The content of traversal.json.
@@ -253,17 +253,19 @@ def traverse(
 
 
 def examples(held, label, count, rng):
-    """Which items are shown: at random, but one of each speaker before the second of any, and of
-    each class of the label in turn.
+    """Chooses the items that are shown, in random order.
+
+    One item of each speaker comes before the second of any, and the classes of the label take
+    turns.
 
     Args:
-        held: Of `latents.codes`.
+        held: The result of `latents.codes`.
         label: A name in its labels, or another.
-        count: How many, at most.
+        count: The number of items, at most.
         rng: A NumPy generator.
 
     Returns:
-        Numbers of items, [count] or as many as there are.
+        The indices of the items, [count] or as many as there are.
     """
     order = rng.permutation(len(held["mean"]))
     for name in ("speaker", label):  # the last decides first
@@ -276,11 +278,11 @@ def examples(held, label, count, rng):
     return order[:count]
 
 
-# --- What is drawn
+# --- Pictures and sounds
 
 
 def _drawn(folder, found, label, factor, control):
-    """Writes the pictures of all latents; their names."""
+    """Writes the pictures of all latents; returns their names."""
     known, units = found["known"], found["activity"]
     classes, names = np.zeros(len(known["mean"]), int), ["all items"]
     if label in known["labels"]:
@@ -304,7 +306,7 @@ def _drawn(folder, found, label, factor, control):
 
 
 def _walks(folder, medium, found, label, factor, control, rows):
-    """Writes the walks along each latent that is shown: entries for it, and the picture of all."""
+    """Writes the traversals of the shown latents; returns their entries and the picture of all."""
     units = found["activity"]
     shown = sorted(units["active"], key=lambda d: -units["kl"][d])[:SHOWN]
     shown = list(dict.fromkeys([d for d in (factor, control) if d is not None] + shown))
@@ -340,7 +342,7 @@ def _walks(folder, medium, found, label, factor, control, rows):
 
 
 def _swept(medium, found, code, row, latent):
-    """What one item becomes as a latent goes through `STEPS`."""
+    """Decodes one item with a latent at each of `STEPS`."""
     units = found["activity"]
     values = units["centre"][latent] + np.array(STEPS) * units["spread"][latent]
     return medium.decoded(latents.swept(code, latent, values), [row] * len(values))
@@ -357,14 +359,14 @@ def _role(latent, label, factor, control):
 
 
 def _grids(medium, found, label, factor, control, rows, rng):
-    """The edits, as `Grid`s."""
+    """Yields the edits as `Grid`s."""
     held, units = found["unseen"], found["activity"]
     codes = held["mean"][rows]
     titles = [medium.title(row, label) for row in rows]
     edited = [(factor, label or "factor")] + ([] if control is None else [(control, "control")])
 
     def made(codes_of):
-        """Items of an edit for each column: [columns][rows, latents] -> [rows][columns]."""
+        """Decodes an edit for each column: [columns][rows, latents] -> [rows][columns]."""
         return list(zip(*(medium.decoded(each, rows) for each in codes_of)))
 
     columns, ways = ["original", "reconstruction"], [codes]
@@ -466,16 +468,16 @@ def _grids(medium, found, label, factor, control, rows, rng):
 
 
 def _written(folder, medium, grid):
-    """Writes a grid's files; its entry in traversal.json."""
-    picture, waves, heard = f"{grid.name}.png", None, None
+    """Writes the files of a grid; returns its entry in traversal.json."""
+    picture, waves, captions = f"{grid.name}.png", None, None
     medium.draw(folder / picture, grid.items, grid.rows, grid.columns)
     if medium.kind == "voices":
         waves = [
             [f"{grid.name}_{r}_{c}.wav" for c in range(len(row))]
             for r, row in enumerate(grid.items)
         ]
-        heard = [
-            [medium.heard(folder / wave, mel) for wave, mel in zip(files, row)]
+        captions = [
+            [medium.write_sound(folder / wave, mel) for wave, mel in zip(files, row)]
             for files, row in zip(waves, grid.items)
         ]
     return {
@@ -486,5 +488,5 @@ def _written(folder, medium, grid):
         "rows": grid.rows,
         "picture": picture,
         "waves": waves,
-        "heard": heard,
+        "heard": captions,
     }

@@ -1,9 +1,9 @@
-"""Mel in, wave out: a trained vocoder at work on mels and on files.
+"""Vocodes mels and files with a trained vocoder.
 
     vocoder = Vocoder(model, spec)
     wave = vocoder(mel)                                  # [time, mels] -> [time * hop]
 
-`vocode` does the same for files: recordings, which are said again, and mels in .npy files.
+`vocode` does the same for files: recordings, which are resynthesised, and mels in .npy files.
 """
 
 import os
@@ -20,28 +20,28 @@ from kvoice.inference.render import levelled, sound
 from kvoice.training import loop
 
 MELS = ".npy"
-KINDS = (*AUDIO, MELS)  # of files that are vocoded
-INFRASOUND_HZ = 20  # below it nothing is heard, and mels tell nothing
-SIGMA = 0.6  # of the noise, where nothing else is said; trained with 1
-BIASED = 88  # frames of the sound that the denoiser takes away
+KINDS = (*AUDIO, MELS)  # endings of files that are vocoded
+INFRASOUND_HZ = 20  # below it sound is inaudible, and mels hold no information
+SIGMA = 0.6  # default standard deviation of the noise; trained with 1
+BIASED = 88  # frames of the sound that the denoiser subtracts
 BLOCK = 4096  # frames denoised at once
 
 
 class Vocoder:
-    """A trained vocoder with all that is chosen when it is used.
+    """A trained vocoder with its settings for synthesis.
 
     Args:
         model: With a verb `infer(mel, sigma, seed)` and a `prewhitening` or None, as
             `models.waveglow.WaveGlow`.
-        spec: Of its mels and waves.
-        sigma: Standard deviation of its noise; None = `SIGMA`.
-        denoise: How much of the tone that is heard whatever the mel is taken away: 0 = nothing, 1 =
-            as much as there is of it without noise.
-        seed: Of the noise.
+        spec: The Spec of its mels and waves.
+        sigma: The standard deviation of its noise; None = `SIGMA`.
+        denoise: The strength of the denoiser, which subtracts the tone that is the same for every
+            mel: 0 = nothing, 1 = as much as the vocoder synthesises without noise.
+        seed: The seed of the noise.
 
     Raises:
-        KvoiceError: If sigma or the strength is below 0, or the strength is not 0 and audio was
-            made white by the mel.
+        KvoiceError: If sigma or the strength is below 0, or the strength is not 0 and the
+            vocoder was trained with prewhitening.
     """
 
     def __init__(self, model, spec, sigma=None, denoise=0.0, seed=0):
@@ -52,15 +52,14 @@ class Vocoder:
                 raise KvoiceError(f"--{name}={value}: must be a number, and not below 0")
         if denoise and model.prewhitening:
             raise KvoiceError(
-                f"--denoise={denoise}: what is taken away is a tone that is the same for every "
-                f"mel, and this "
-                "vocoder's have the spectrum of the mel (prewhiten); leave --denoise out"
+                f"--denoise={denoise}: the denoiser subtracts a tone that is the same for every "
+                "mel, and this vocoder's have the spectrum of the mel (prewhiten); "
+                "leave --denoise out"
             )
         self._bias = bias(model, spec) if denoise else None
 
     def __call__(self, mel):
-        """The wave of a mel, de-emphasised where the Spec pre-emphasises, without what lies below
-        `INFRASOUND_HZ`.
+        """Synthesises the wave of a mel, de-emphasised and high-passed at `INFRASOUND_HZ`.
 
         Shapes: [time, mels] -> [time * hop]; [batch, time, mels] -> [batch, time * hop].
         """
@@ -72,10 +71,9 @@ class Vocoder:
         )
 
     def graph(self, mel):
-        """The same in `keras.ops`, differentiable: without denoising, chunks, de-emphasis and
-        filter.
+        """Does the same in `keras.ops`, without denoising, chunks, de-emphasis and filter.
 
-        Every item is given the same noise.
+        It is differentiable. Every item is given the same noise.
 
         Shapes: [batch, time, mels] -> [batch, time * hop].
         """
@@ -83,12 +81,12 @@ class Vocoder:
 
 
 def check(run, spec, path):
-    """Refuses a run that is no vocoder for a Spec.
+    """Checks that a run is a vocoder for a Spec.
 
     Args:
         run: A `runs.Run`.
-        spec: Of the mels that it is to be given.
-        path: Where those come from, for the message.
+        spec: The Spec of the mels that are vocoded.
+        path: The origin of the mels, for the message.
 
     Raises:
         KvoiceError: If it is of another model, or has another Spec, whose fields are named.
@@ -102,15 +100,15 @@ def check(run, spec, path):
 
 
 def of_run(path, run, **chosen):
-    """The trained vocoder of a run for the mels of another; None where none is named.
+    """Loads the trained vocoder of a run for the mels of another; None for no path.
 
     Args:
-        path: Of the run of the vocoder; "" = none.
+        path: The path of the run of the vocoder; "" = none.
         run: The `runs.Run` that makes the mels.
-        **chosen: As a `Vocoder` has them.
+        **chosen: Arguments of `Vocoder`.
 
     Raises:
-        KvoiceError: If it is no vocoder, or of another Spec, or the other makes no mels.
+        KvoiceError: If it is no vocoder, or has another Spec, or the other run makes no mels.
     """
     if not path:
         return None
@@ -128,7 +126,7 @@ def of_run(path, run, **chosen):
 
 
 def bias(model, spec):
-    """What a vocoder says without noise of a mel that is 1 everywhere: its own tone.
+    """Computes the tone of a vocoder: its output without noise for a mel of ones.
 
     Shapes: -> magnitudes [1 + fft // 2], those of the first frame.
 
@@ -140,7 +138,7 @@ def bias(model, spec):
 
 
 def denoised(wave, taken, spec):
-    """A wave without a steady tone: its magnitudes less those of the tone, not below 0; its phases.
+    """Subtracts the magnitudes of a steady tone from those of a wave, which keeps its phases.
 
     Shapes: wave [..., samples], taken [1 + fft // 2] -> [..., samples].
     """
@@ -161,11 +159,11 @@ def denoised(wave, taken, spec):
 
 
 def read_mel(path, spec):
-    """The mel in an .npy file: [time, mels] float32, on the scale of the Spec.
+    """Reads the mel in an .npy file: [time, mels] float32, on the scale of the Spec.
 
     Raises:
-        KvoiceError: If the file is missing, no array of real, finite numbers, or of another shape
-            or scale; the way to convert it is named.
+        KvoiceError: If the file is missing, no array of real, finite numbers, or has another
+            shape or scale; the message names the conversion.
     """
     try:
         mel = np.load(path, allow_pickle=False)
@@ -204,13 +202,13 @@ def read_mel(path, spec):
 
 
 def other_scale(mel, spec):
-    """What a mel looks like that is not on the scale of the Spec, and its conversion; "" if it is.
+    """Describes the scale of a mel and its conversion; "" if it is that of the Spec.
 
     On the natural logarithm's scale: magnitudes are nowhere negative; decibels pass far below the
     floor; no sound of full scale passes `highest`; the base-10 logarithm of speech spans 2 to 5,
     and in the quietest frames, which are noise, a band changes from one to the next by 0.09 to 0.14
     in the median, where the natural one changes by 0.2 to 0.33 (measured on speech in noise of all
-    levels). A guess, which does not see every mistake.
+    levels). It is a heuristic, which does not detect every other scale.
 
     Shapes: mel [time, mels].
     """
@@ -251,7 +249,7 @@ def other_scale(mel, spec):
 
 
 def highest(spec):
-    """A bound on the natural logarithm of the mel of any sound of full scale.
+    """Computes an upper bound of the natural logarithm of the mel of any sound of full scale.
 
     The energy of its samples is that of its spectrum (Parseval), and of how that lies in a band
     nothing is known (Cauchy-Schwarz).
@@ -267,27 +265,28 @@ def highest(spec):
 
 
 def _roughness(mel):
-    """By how much a band changes from one of the quietest frames to the next, in the median."""
+    """Computes the median change of a band from one of the quietest frames to the next."""
     level = mel[:-1].mean(axis=1)
     quiet = np.flatnonzero(level <= np.quantile(level, 0.2))
     return float(np.median(np.abs(mel[quiet + 1] - mel[quiet])))
 
 
 def vocode(vocoder, source, output):
-    """Lets a vocoder speak what is in a file, or in all of a folder: recordings and mels.
+    """Vocodes a file, or all of a folder: recordings and mels.
 
-    A recording of any rate becomes a mel of the Spec, and that a wave, as long and as loud as it
-    was (see `render.levelled`); a mel [time, mels] in an .npy file a wave of time * hop samples, as
-    loud as the vocoder says it. What is written has the rate of the Spec.
+    A recording of any rate is converted to a mel of the Spec and resynthesised with its length and
+    loudness (see `render.levelled`); a mel [time, mels] in an .npy file gives a wave of time * hop
+    samples at the level of the vocoder. The written files have the rate of the Spec.
 
     Args:
         vocoder: A `Vocoder`.
         source: A file or a folder.
-        output: A file whose name ends in .wav, or a folder, made if need be.
+        output: A file whose name ends in .wav, or a folder, created if missing.
 
     Returns:
-        (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db" so that no sample
-        passes full scale}; lines that name the files of a folder that were left out, and say why).
+        (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db", the attenuation
+        that keeps all samples within full scale}; messages that name the skipped files of a folder
+        and the reasons).
 
     Raises:
         KvoiceError: If the only file is missing or cannot be used, or there is no place for the
@@ -297,7 +296,7 @@ def vocode(vocoder, source, output):
     rows, spec = [], vocoder.spec
     for path, place in progress.bar(planned, desc="vocode", unit="file"):
         try:
-            mel, original = heard(path, spec)
+            mel, original = read_input(path, spec)
         except KvoiceError as error:
             if not os.path.isdir(source):
                 raise
@@ -321,9 +320,8 @@ def vocode(vocoder, source, output):
     return rows, left_out
 
 
-def heard(path, spec):
-    """The mel of a file, and the recording that it was made of, from `INFRASOUND_HZ`, [samples];
-    None of a mel.
+def read_input(path, spec):
+    """Reads the mel of a file, and its recording, high-passed, [samples]; None if it is a mel.
 
     Raises:
         KvoiceError: If the file cannot be used.

@@ -1,9 +1,9 @@
-"""A trained model for use on arrays: samples in, samples out, at any sampling rate.
+"""Uses trained models on arrays of samples at any sampling rate.
 
     voice = kvoice.load("runs/adainvc/default")
     out = voice.convert(me, you, 44100)          # as long as `me`, and at 44100 Hz like it
 
-What a `Voice` does with arrays, the commands do with files; both use the functions of the modules
+A `Voice` works on arrays as the commands work on files; both use the functions of the modules
 beside this one, which take a `Voice`.
 """
 
@@ -17,22 +17,22 @@ from kvoice.inference import classify, convert, encode, render, vocode
 from kvoice.inference.generate import matching
 from kvoice.training import loop
 
-FULL = 2.0  # a float sample that no wave of full scale 1 reaches
+FULL = 2.0  # limit of float samples, above which full scale cannot be 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Voice:
-    """A model with what it is used with; `load` reads one from a run.
+    """A trained model with its Spec and its labels; `load` reads one from a run.
 
     A wave is an array [samples]: floats whose full scale is 1, or integers, which are scaled by
-    their width. `rate` is its sampling rate in Hz; the wave is resampled to that of the Spec. What
-    cannot be used is a `KvoiceError` that begins with the name of the argument.
+    their width. `rate` is its sampling rate in Hz; the wave is resampled to that of the Spec. An
+    unusable argument raises a `KvoiceError` that begins with its name.
 
     Attributes:
         model: One of `models.MODELS`, trained.
-        spec: The Spec of its features, and of what it makes.
-        names: Of the labels that it is conditional on or tells apart; [] = none.
-        run: The `runs.Run` that it is from; None where a model is used as it trains.
+        spec: The Spec of its inputs and outputs.
+        names: The names of the labels that it is conditioned on or predicts; [] = none.
+        run: The `runs.Run` that it was loaded from; None for a model in training.
     """
 
     model: object
@@ -47,17 +47,17 @@ class Voice:
     # Verbs of some models
 
     def generate(self, count=1, label=None, seed=0):
-        """Speech from noise: [count, samples] at `spec.sample_rate_hz`.
+        """Generates speech from noise: [count, samples] at `spec.sample_rate_hz`.
 
-        Mels become waves by `to_wave`; `model.generate` gives the mels themselves.
+        Mels are converted by `to_wave`; `model.generate` returns the mels themselves.
 
         Args:
-            count: How many.
+            count: The number of items.
             label: One of `names` or its index, or one for each; None for a model without labels.
-            seed: Of the noise.
+            seed: The seed of the noise.
 
         Raises:
-            KvoiceError: If the model does not generate, or a value is none that it takes.
+            KvoiceError: If the model does not generate, or an argument is invalid.
         """
         self._check("generate")
         for name, value, least in (("count", count, 1), ("seed", seed, 0)):
@@ -69,17 +69,18 @@ class Voice:
         return np.stack([self.to_wave(mel) for mel in items])
 
     def convert(self, source, target, rate, mix=1.0, layers=None):
-        """What the source says in the voice of the target, as long and as loud as the source.
+        """Converts the source to the voice of the target, with the same length and loudness.
 
         Shapes: [samples] -> the same.
 
         Args:
             source: A wave.
             target: A wave, or a list of waves of one speaker, whose mean is taken.
-            rate: Of the source, the targets and the result.
-            mix: 0 = the voice of the source, 1 = that of the target.
-            layers: Numbers of the layers of the decoder that take the target's voice, 0 next to the
-                content; None = all.
+            rate: The sampling rate of the source, the targets and the result.
+            mix: The share of the target's voice: 0 = the voice of the source, 1 = that of the
+                target.
+            layers: The indices of the layers of the decoder that take the target's voice, 0 next to
+                the content; None = all.
 
         Raises:
             KvoiceError: If the model does not convert, or an argument cannot be used.
@@ -98,9 +99,9 @@ class Voice:
             return convert.convert_wave(self, source, styles, mix, layers, rate_hz=rate)[1]
 
     def encode(self, wave, rate):
-        """A recording as a point: [embedding].
+        """Encodes a recording as an embedding: [embedding].
 
-        Of a speaker encoder or an AdaIN-VC its voice, of a beta-VAE the mean of its latents.
+        A speaker encoder or an AdaIN-VC encodes the voice, a beta-VAE the means of its latents.
 
         Raises:
             KvoiceError: If the model does not encode sound, or an argument cannot be used.
@@ -113,7 +114,7 @@ class Voice:
             return encode.of_waves(self, [wave])[0]
 
     def classify(self, wave, rate):
-        """What a classifier hears in a recording: name of a label -> probability.
+        """Classifies a recording: name of a label -> probability.
 
         Raises:
             KvoiceError: If the model does not classify, or an argument cannot be used.
@@ -125,7 +126,7 @@ class Voice:
         return {name: float(p) for name, p in zip(self.names, odds)}
 
     def vocode(self, mel):
-        """The wave of a mel by this vocoder, at `spec.sample_rate_hz`.
+        """Synthesises the wave of a mel with this vocoder, at `spec.sample_rate_hz`.
 
         Shapes: mel [time, mels] on the scale of the Spec -> [time * hop].
 
@@ -141,7 +142,7 @@ class Voice:
     # Of every model
 
     def mel(self, wave, rate):
-        """The mel of a wave as the Spec defines it, nothing trimmed.
+        """Computes the mel of a wave by the Spec, without trimming.
 
         Shapes: [samples] -> [1 + samples // hop, mels], of samples at the rate of the Spec.
 
@@ -152,12 +153,12 @@ class Voice:
         return audio.mel(audio.condition(wave, self.spec, trim=False), self.spec)
 
     def to_wave(self, mel, vocoder=None):
-        """The wave of a mel of this Spec, at `spec.sample_rate_hz`, faded in and out.
+        """Synthesises the wave of a mel of this Spec, faded in and out.
 
         Shapes: mel [time, mels] -> [time * hop].
 
         Args:
-            mel: As `mel`, or the model, gives it.
+            mel: A mel that `mel` or the model returns.
             vocoder: Another `Voice` that vocodes; None = Griffin-Lim.
 
         Raises:
@@ -186,7 +187,7 @@ class Voice:
             )
 
     def _indices(self, label, count):
-        """The number of a label, or of one for each of `count` items; None for a plain model."""
+        """Returns the index of a label, or one for each of `count` items; None without labels."""
         if not self.names:
             if label is not None:
                 raise KvoiceError("label: this model has no labels; leave it out")
@@ -215,7 +216,7 @@ class Voice:
         return fit[0]
 
     def _resampled(self, wave, rate, name):
-        """A wave that was given, at the rate of the Spec."""
+        """Resamples a wave argument to the rate of the Spec."""
         number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
         if not number or not convert.LOWEST_HZ <= rate < np.inf:
             raise KvoiceError(
@@ -228,7 +229,7 @@ class Voice:
         return wave
 
     def _mel(self, mel):
-        """A mel that was given: [time, mels] float32."""
+        """Checks a mel argument: [time, mels] float32."""
         mel = _array(mel, "mel")
         shape, wanted = list(mel.shape), f"[time, {self.spec.mels}]"
         if mel.dtype.kind not in "fiu":
@@ -261,7 +262,7 @@ def _array(value, name):
 
 
 def _samples(wave, name):
-    """A wave that was given: [samples] float32, full scale = 1."""
+    """Checks a wave argument: [samples] float32, full scale = 1."""
     wave = _array(wave, name)
     kind, width = wave.dtype.kind, wave.dtype.itemsize
     if kind not in "fiu" or kind in "iu" and width > 4:
@@ -290,11 +291,11 @@ def _samples(wave, name):
 
 
 def load(directory, verb=""):
-    """The trained model of a run, as a `Voice`.
+    """Loads the trained model of a run as a `Voice`.
 
     Args:
-        directory: The run.
-        verb: What the model has to have a command for; "" = nothing.
+        directory: The directory of the run.
+        verb: A verb that the model has to have; "" = any model.
 
     Raises:
         KvoiceError: If the folder is no run, or one of a model without that command (both before

@@ -1,4 +1,4 @@
-"""Conversions of models that are known to be perfect, to do nothing, or to leak."""
+"""Conversions of models that are known to be perfect, to do nothing, or to keep the speaker."""
 
 import functools
 
@@ -83,9 +83,9 @@ JUDGED = adainvc.judged("folder:mine", "../ears", "demo:25-224")
 
 
 class Model:
-    """Knows all utterances: says the words of one in the voice of another.
+    """Knows all utterances: returns the words of one in the voice of another.
 
-    `perfect`: as the other speaker said them; else the source as it is. `leaky`: the content tells
+    `perfect`: as the other speaker said them; else the source as it is. `leaky`: the content holds
         the voice.
     """
 
@@ -103,9 +103,7 @@ class Model:
         content = rng.normal(size=(len(mel), 6)) * 0.1
         content[:, :2] = TEXTS.index(text), NAMES.index(name)
         content[:, 2:] += np.eye(4)[NAMES.index(name) % 4] * self.leaky
-        if (
-            not self.leaky
-        ):  # what is decoded needs the name; what leaks is looked at in other columns
+        if not self.leaky:  # decoding needs the name; the probe looks at other columns
             content[:, 1] = 0
         self.last = name
         return {"content": content, "styles": np.eye(len(NAMES))[[NAMES.index(name)] * 2]}
@@ -133,15 +131,15 @@ def panel():
     spectra = np.stack([np.log(np.exp(mel).mean(axis=0)) for mel in every])
     MEAN = (spectra - spectra.mean(axis=1, keepdims=True)).mean(axis=0)
     encoder = Voice(Encoder(), ENCODER_SPEC)
-    return adainvc.Panel(encoder, source, [source, sources()["test"]], JUDGED)
+    return adainvc.ConversionJudges(encoder, source, [source, sources()["test"]], JUDGED)
 
 
 @functools.cache
-def _scores(panel, perfect, learned_from=VOICES["train"]):
-    return adainvc.conversion_scores(Model(perfect), learned_from, sources(), panel, count=6)
+def _scores(panel, perfect, trained_on=VOICES["train"]):
+    return adainvc.conversion_scores(Model(perfect), trained_on, sources(), panel, count=6)
 
 
-def test_a_perfect_model_sounds_like_the_target_and_says_the_words_of_the_source(panel):
+def test_a_perfect_model_has_the_voice_of_the_target_and_the_words_of_the_source(panel):
     found = _scores(panel, True)["kinds"]["unseen to unseen"]
     voice, content, f0 = (found[name] for name in ("voice", "content", "f0"))
     assert voice["converted"]["nearer"]["share"] == 1 == voice["target's own"]["nearer"]["share"]
@@ -155,7 +153,7 @@ def test_a_perfect_model_sounds_like_the_target_and_says_the_words_of_the_source
     assert f0["source unchanged"]["rmse_cents"] < 50 < f0["converted"]["rmse_cents"]
 
 
-def test_words_are_heard_in_speech_and_not_in_noise(panel):
+def test_phones_are_predicted_in_speech_and_not_in_noise(panel):
     content = _scores(panel, False)["kinds"]["unseen to unseen"]["content"]
     assert content["source recorded"]["phones"] > 0.6 > 0.25 > content["noise"]["phones"]
     assert content["converted"] == content["source unchanged"]  # of a model that changes nothing
@@ -175,18 +173,21 @@ def test_a_model_that_changes_nothing_is_no_nearer_to_the_target_than_the_source
     assert scores["reconstruction"] == {"l1": 0, "error_db": 0}
 
 
-def test_speakers_who_were_not_learned_from_are_not_called_seen(panel):
+def test_speakers_outside_the_training_data_are_not_called_seen(panel):
     assert list(_scores(panel, False, ())["kinds"]) == ["unseen to unseen"]
 
 
-def test_every_pair_of_genders_among_the_unseen_is_told_apart(panel):
+def test_every_pair_of_genders_among_the_unseen_has_its_own_scores(panel):
     genders = _scores(panel, True)["genders"]
     assert set(genders) == {"female to female", "female to male", "male to female"}
     assert sum(each["count"] for each in genders.values()) == 6
 
 
-def test_the_leak_is_seen_where_it_is_and_only_there():
-    tight, leaky = (adainvc.leak(Model(leaky=leaky), sources()["test"]) for leaky in (False, True))
+def test_the_speaker_probe_is_accurate_only_where_the_content_holds_the_speaker():
+    tight, leaky = (
+        adainvc.speaker_probe_accuracy(Model(leaky=leaky), sources()["test"])
+        for leaky in (False, True)
+    )
     assert leaky["accuracy"] == 1 and tight["accuracy"] < 0.7
     assert tight["chance"] == pytest.approx(1 / 3) and tight["speakers"] == 3
 
@@ -200,10 +201,10 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
     assert all(isinstance(value, float) for value in scores["metrics"].values())
 
 
-def test_who_judged_what_stands_beside_the_numbers(panel):
+def test_the_judges_are_named_beside_the_numbers(panel):
     said = (
-        "Judged on folder:mine by ../ears, which learned from demo:25-224 "
-        "and knows none of these voices."
+        "Judged on folder:mine by ../ears, which was trained on demo:25-224 "
+        "and on none of these voices."
     )
     scores = _scores(panel, True)
     assert JUDGED["said"] == scores["judged"]["said"] == said
@@ -212,35 +213,39 @@ def test_who_judged_what_stands_beside_the_numbers(panel):
         and " Mean cosines" in scores["tables"][0]["note"]
     )
     assert adainvc.judged("demo", "ears", "")["said"] == (
-        "Judged on demo by ears, whose weights were imported: whether it knows these voices is "
-        "not known."
+        "Judged on demo by ears, whose weights were imported: whether it was trained on "
+        "these voices is not known."
     )
 
 
 class Deaf(Encoder):
-    """Points anywhere."""
+    """An encoder of random embeddings."""
 
     def embed(self, clips):
         points = np.random.default_rng(len(clips)).normal(size=(len(clips), 40))
         return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
-def test_a_judge_who_hardly_tells_voices_apart_is_named(monkeypatch):
+def test_an_encoder_that_hardly_separates_voices_is_named(monkeypatch):
     judge = Source("judge")
     judge.arrays = ("mel", "wave")
-    panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
-    rate = panel.told["rate"]
+    panel = adainvc.ConversionJudges(
+        Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED
+    )
+    rate = panel.verification["rate"]
     assert rate > 0.3
     assert panel.judged["warning"] == (
         f"../ears hardly tells these voices apart (equal error rate {rate:.1%}): "
         "its judgement means little"
     )
     (first, *_) = adainvc.tables(
-        _scores_of_nothing() | {"judged": panel.judged, "encoder": panel.told}
+        _scores_of_nothing() | {"judged": panel.judged, "encoder": panel.verification}
     )
     assert f"Mind that {panel.judged['warning']}. Mean" in first["note"]
-    monkeypatch.setattr(adainvc, "HARDLY", rate)
-    panel = adainvc.Panel(Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED)
+    monkeypatch.setattr(adainvc, "UNRELIABLE", rate)
+    panel = adainvc.ConversionJudges(
+        Voice(Deaf(), ENCODER_SPEC), judge, [sources()["test"]], JUDGED
+    )
     assert panel.judged == JUDGED | {"warning": ""}
 
 
@@ -266,8 +271,11 @@ def test_examples_are_as_long_and_as_loud_as_their_source(panel, tmp_path):
     ]
     for row in (row for group in made["groups"] for row in group["rows"]):
         assert (tmp_path / row["picture"]).exists()
-        source, said = (soundfile.read(tmp_path / row[part])[0] for part in ("source", "converted"))
-        assert np.sqrt(np.mean(said**2)) == pytest.approx(np.sqrt(np.mean(source**2)), rel=0.05)
+        source, converted = (
+            soundfile.read(tmp_path / row[part])[0] for part in ("source", "converted")
+        )
+        loudness = np.sqrt(np.mean(source**2))
+        assert np.sqrt(np.mean(converted**2)) == pytest.approx(loudness, rel=0.05)
     assert (tmp_path / made["embeddings"]["picture"]).exists()
     assert made["embeddings"]["silhouette"]["speaker"] > 0.9  # the styles are the speaker
 

@@ -8,7 +8,7 @@ import pytest
 from kvoice.audio import Spec
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import betavae
-from kvoice.evaluation.betavae import Panel, flips
+from kvoice.evaluation.betavae import LatentJudges, flips
 from kvoice.inference import latents
 from kvoice.inference.latents import Utterances, chosen, decoded, edits, ends
 
@@ -103,7 +103,7 @@ SOURCES = {
 
 @pytest.fixture(scope="module")
 def panel():
-    return Panel(Utterances(Model(), SOURCES["judge"]))
+    return LatentJudges(Utterances(Model(), SOURCES["judge"]))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_utterances_follow_each_other_and_of_long_ones_a_segment_is_the_middle()
 
 
 @pytest.mark.parametrize("phones", [0, 4])
-def test_what_is_decoded_is_as_long_as_its_utterance_and_says_its_phones(phones):
+def test_a_decoded_mel_is_as_long_as_its_utterance_and_has_its_phones(phones):
     model = Model(phones)
     source = Utterances(model, SOURCES["test"])
     spoken = [source.utterance(i) for i in range(48)]
@@ -212,7 +212,7 @@ def test_the_control_moves_as_far_in_its_own_spread_and_nothing_else_moves(found
 # Flips
 
 
-def test_a_flip_changes_the_gender_that_is_heard_and_nothing_else(found, panel):
+def test_a_flip_changes_the_predicted_gender_and_nothing_else(found, panel):
     result = flipped(found, panel)
     flip, control, base = result["edits"]["flip"], result["edits"]["control"], result["baseline"]
     assert flip["gender"]["changed"] == 1 and flip["arrived"] == 1
@@ -239,7 +239,7 @@ def test_a_latent_that_the_decoder_leaves_out_changes_nothing(found, panel):
     assert right < 0.6 and result["edits"]["flip"]["arrived"] == pytest.approx(1 - right)
 
 
-def test_words_that_are_lost_are_missed(found, panel):
+def test_lost_phones_lower_the_phone_accuracy(found, panel):
     result = flipped(found, panel, Model(mute=True))
     assert result["baseline"]["real"]["phones"] > 0.95
     assert result["edits"]["flip"]["phones"] < 0.6
@@ -269,7 +269,7 @@ def test_a_voice_of_known_pitch_is_measured():
 
 def test_without_phones_words_and_rate_are_left_out(found):
     model, arrays = Model(phones=0), ("mel",)
-    judge = Panel(Utterances(model, Corpus(SPEAKERS["judge"], arrays=arrays)))
+    judge = LatentJudges(Utterances(model, Corpus(SPEAKERS["judge"], arrays=arrays)))
     test = Utterances(model, Corpus(SPEAKERS["test"], arrays=arrays))
     held = latents.discovered(
         model,

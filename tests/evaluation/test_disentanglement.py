@@ -1,4 +1,4 @@
-"""What is said of latents whose factors are known, and the log of their use."""
+"""Scores of latents whose factors are known, and the log of their KL."""
 
 import csv
 import types
@@ -86,13 +86,13 @@ def test_the_error_of_reconstruction_is_beside_that_of_knowing_nothing(scores):
 
 
 def test_the_tables_hold_the_numbers(scores):
-    metrics, told = scores["tables"]
+    metrics, informative = scores["tables"]
     assert metrics["columns"][:2] == ["codes", "MIG"]
     assert metrics["rows"][1][:2] == ["draws", f"{scores['metrics']['MIG']:.3f}"]
     assert all(
         len(row) == len(table["columns"]) for table in scores["tables"] for row in table["rows"]
     )
-    assert [row[0] for row in told["rows"]] == ["latent 0", "latent 1", "latent 2"]
+    assert [row[0] for row in informative["rows"]] == ["latent 0", "latent 1", "latent 2"]
 
 
 def test_without_references_only_the_model_is_scored():

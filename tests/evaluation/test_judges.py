@@ -1,18 +1,18 @@
-"""Judges hear what they learned in clips that they do not know, and are no better than they are."""
+"""Judges predict labels of unseen clips, and do not pretend to an accuracy that they lack."""
 
 import numpy as np
 import pytest
 import scipy.ndimage
 
 from kvoice.errors import KvoiceError
-from kvoice.evaluation.judges import Judge, PhoneProbe, VoiceSpace, worn
+from kvoice.evaluation.judges import Judge, PhoneProbe, VoiceSpace, augmented
 from kvoice.evaluation.voicegan import crops
 from tests.evaluation.test_voicegan import FRAMES, JUDGE, SPEC, TEST, clips
 
 
-def test_the_judge_hears_unknown_clips():
-    heard, unknown = crops(JUDGE, 240), crops(TEST, 120)
-    judge = Judge(heard["mel"], heard["emotion"])
+def test_the_judge_predicts_the_labels_of_unseen_clips():
+    known, unknown = crops(JUDGE, 240), crops(TEST, 120)
+    judge = Judge(known["mel"], known["emotion"])
     assert np.mean(judge(unknown["mel"]) == unknown["emotion"]) > 0.9
 
 
@@ -42,10 +42,10 @@ def test_a_judge_of_one_label_is_refused():
         Judge(clips([0, 0], 0), [0, 0], "gender")
 
 
-def test_a_judge_hears_clips_of_any_length_as_it_hears_them_alone():
-    heard, unknown = crops(JUDGE, 240), crops(TEST, 40)
-    cut = [mel[: 12 + k % 12] for k, mel in enumerate(heard["mel"])]
-    judge = Judge(cut, heard["emotion"])
+def test_a_judge_predicts_clips_of_any_length_as_it_predicts_them_alone():
+    known, unknown = crops(JUDGE, 240), crops(TEST, 40)
+    cut = [mel[: 12 + k % 12] for k, mel in enumerate(known["mel"])]
+    judge = Judge(cut, known["emotion"])
     ragged = [mel[: 12 + k % 12] for k, mel in enumerate(unknown["mel"])]
     together = judge(ragged)
     assert together.tolist() == [judge(mel[None])[0] for mel in ragged]
@@ -93,7 +93,7 @@ def spoken(count, seed):
     ], phones
 
 
-def test_a_probe_hears_the_phone_of_each_frame_and_not_in_noise():
+def test_a_probe_predicts_the_phone_of_each_frame_and_not_in_noise():
     probe = PhoneProbe(*spoken(20, 0))
     mels, phones = spoken(10, 1)
     right = np.concatenate([probe(mel) == phone for mel, phone in zip(mels, phones)])
@@ -114,9 +114,9 @@ def test_a_probe_learns_nothing_from_frames_whose_phone_is_unknown():
         PhoneProbe(mels, [np.full(len(phone), -1) for phone in phones])
 
 
-def test_wear_is_up_to_a_third_of_the_spread():
+def test_augmentation_adds_up_to_a_third_of_the_spread():
     mels = clips(np.zeros(40, int), 0)
-    grain = worn(np.zeros_like(mels) + mels.mean(), np.random.default_rng(0))
+    grain = augmented(np.zeros_like(mels) + mels.mean(), np.random.default_rng(0))
     assert np.std(grain) == 0  # no spread, no grain, and nothing to blur
-    change = np.std(worn(mels, np.random.default_rng(0)) - mels, axis=(1, 2)) / np.std(mels)
+    change = np.std(augmented(mels, np.random.default_rng(0)) - mels, axis=(1, 2)) / np.std(mels)
     assert change.min() < 0.15 and 0.2 < change.max() < 0.8

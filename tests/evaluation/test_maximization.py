@@ -62,10 +62,11 @@ def test_the_first_row_is_the_samples_as_they_are(scores):
     assert row["turned_degrees"] == pytest.approx(0, abs=1e-4)
     assert not any(row["gained"].values()) and not any(row["lost"].values())
     items = gan().decode(gan().noise(8, 0))
-    heard = classifier().probabilities(items).argmax(axis=1)
+    predicted = classifier().probabilities(items).argmax(axis=1)
     share = row["agreed"]["classifier"]
-    assert share["sad"]["share"] == pytest.approx(np.mean(heard == 2))
-    assert share["all"]["share"] == pytest.approx((np.mean(heard == 2) + np.mean(heard == 0)) / 2)
+    assert share["sad"]["share"] == pytest.approx(np.mean(predicted == 2))
+    hits = np.mean(predicted == 2) + np.mean(predicted == 0)
+    assert share["all"]["share"] == pytest.approx(hits / 2)
 
 
 def test_every_row_counts_what_it_gained_and_lost(scores):
@@ -88,7 +89,7 @@ def test_the_tables_show_the_shares_and_the_text_aligns_them(scores):
     summary = made[0]
     assert all(len(row) == len(summary["columns"]) for row in summary["rows"])
     share = scores["rows"]["typical"]["agreed"]["judge"]["all"]
-    (row,) = [row for row in summary["rows"] if row[0] == maximization.WORDS["typical"]]
+    (row,) = [row for row in summary["rows"] if row[0] == maximization.ROW_TITLES["typical"]]
     assert row[2] == f"{share['share']:.0%} ({share['low']:.0%}-{share['high']:.0%})"
     lines = tables.text(summary).splitlines()
     assert lines[0] == summary["title"] and len(lines) == 2 + len(summary["rows"])

@@ -1,4 +1,4 @@
-"""Who is told apart, on embeddings that are known."""
+"""Speaker verification on embeddings that are known."""
 
 import numpy as np
 import pytest
@@ -59,26 +59,26 @@ def test_trials_are_all_pairs_once():
     assert same[0] == pytest.approx(points[0] @ points[1])
 
 
-def test_voices_far_apart_are_never_taken_for_each_other_and_noise_always_half_the_time():
+def test_voices_far_apart_are_never_confused_and_noise_half_the_time():
     genders = np.zeros(60, int)
     rng = np.random.default_rng(0)
-    told = speakerencoder.told_apart(*cloud(6, 10, 0.05), genders, rng)
-    assert told["rate"] == told["low"] == told["high"] == told["same_gender"] == 0
+    found = speakerencoder.verification_scores(*cloud(6, 10, 0.05), genders, rng)
+    assert found["rate"] == found["low"] == found["high"] == found["same_gender"] == 0
     points, speakers = cloud(6, 10, 1.0)
     rng.shuffle(speakers)
-    told = speakerencoder.told_apart(points, speakers, genders, rng)
-    assert told["rate"] == pytest.approx(0.5, abs=0.05)
+    found = speakerencoder.verification_scores(points, speakers, genders, rng)
+    assert found["rate"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_interval_holds_the_rate_and_narrows_with_the_number_of_speakers():
     few, many = (
-        speakerencoder.told_apart(
+        speakerencoder.verification_scores(
             *cloud(count, 8, 1.6, seed=3), np.zeros(8 * count, int), np.random.default_rng(0)
         )
         for count in (5, 40)
     )
-    for told in (few, many):
-        assert told["low"] <= told["rate"] <= told["high"]
+    for found in (few, many):
+        assert found["low"] <= found["rate"] <= found["high"]
     assert many["high"] - many["low"] < few["high"] - few["low"]
     assert many["high"] - many["low"] < 0.1
 
@@ -91,17 +91,17 @@ def test_the_interval_holds_the_estimate_and_mostly_the_rate_of_all_speakers_tha
     true = speakerencoder.speech.equal_error_rate(
         *speakerencoder.trials(*cloud(300, 6, 1.6, seed=99))
     )[0]
-    told = [
-        speakerencoder.told_apart(
+    found = [
+        speakerencoder.verification_scores(
             *cloud(speakers, 6, 1.6, seed=k), np.zeros(6 * speakers, int), np.random.default_rng(k)
         )
         for k in range(40)
     ]
-    assert np.mean([each["low"] <= each["rate"] <= each["high"] for each in told]) >= 0.9
-    assert np.mean([each["low"] <= true <= each["high"] for each in told]) >= 0.8
-    widths = [each["high"] - each["low"] for each in told]
+    assert np.mean([each["low"] <= each["rate"] <= each["high"] for each in found]) >= 0.9
+    assert np.mean([each["low"] <= true <= each["high"] for each in found]) >= 0.8
+    widths = [each["high"] - each["low"] for each in found]
     assert np.median(widths) < 5 * np.std(
-        [each["rate"] for each in told]
+        [each["rate"] for each in found]
     )  # 3.9 of a normal distribution
 
 
@@ -125,16 +125,18 @@ def test_a_draw_of_speakers_is_the_rate_of_a_set_in_which_they_stand_as_often(mo
                 same += [cosine] * one
             else:
                 different += [cosine] * one * two
-    told = speakerencoder.told_apart(points, speakers, np.zeros(60, int), Drawn())
+    found = speakerencoder.verification_scores(points, speakers, np.zeros(60, int), Drawn())
     expected = speakerencoder.speech.equal_error_rate(same, different)[0]
-    assert told["low"] == told["high"] == pytest.approx(expected, abs=1e-12)
-    assert (told["rate"] == pytest.approx(expected, abs=1e-12)) == (picked == [0, 1, 2, 3, 4])
+    assert found["low"] == found["high"] == pytest.approx(expected, abs=1e-12)
+    assert (found["rate"] == pytest.approx(expected, abs=1e-12)) == (picked == [0, 1, 2, 3, 4])
 
 
 def test_of_fewer_than_five_speakers_there_is_no_interval():
-    told = speakerencoder.told_apart(*cloud(4, 8, 1.6), np.zeros(32, int), np.random.default_rng(0))
-    assert told["low"] is None is told["high"]
-    assert speakerencoder.with_interval(told) == f"{told['rate']:.1%}"
+    found = speakerencoder.verification_scores(
+        *cloud(4, 8, 1.6), np.zeros(32, int), np.random.default_rng(0)
+    )
+    assert found["low"] is None is found["high"]
+    assert speakerencoder.with_interval(found) == f"{found['rate']:.1%}"
     assert (
         speakerencoder.with_interval({"rate": 0.034, "low": 0.01, "high": 0.098})
         == "3.4% (1.0%-9.8%)"
@@ -146,10 +148,11 @@ def test_speakers_of_one_gender_are_harder_where_the_gender_is_half_of_the_voice
     genders = np.repeat(np.arange(8) % 2, 10)
     points = np.concatenate([3 * np.eye(2)[genders], cloud(8, 10, 0.8)[0]], axis=1)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    told = speakerencoder.told_apart(points, np.repeat(np.arange(8), 10), genders, rng)
-    assert told["same_gender"] > told["rate"] + 0.02
+    found = speakerencoder.verification_scores(points, np.repeat(np.arange(8), 10), genders, rng)
+    assert found["same_gender"] > found["rate"] + 0.02
+    unknown = genders * 0 - 1
     assert (
-        speakerencoder.told_apart(points, np.repeat(np.arange(8), 10), genders * 0 - 1, rng)[
+        speakerencoder.verification_scores(points, np.repeat(np.arange(8), 10), unknown, rng)[
             "same_gender"
         ]
         is None
@@ -158,8 +161,8 @@ def test_speakers_of_one_gender_are_harder_where_the_gender_is_half_of_the_voice
 
 @pytest.mark.parametrize(("points", "speakers"), [(np.eye(3), [0, 0, 0]), (np.eye(3), [0, 1, 2])])
 def test_one_speaker_or_one_recording_of_each_is_refused(points, speakers):
-    with pytest.raises(KvoiceError, match="an equal error rate wants two speakers"):
-        speakerencoder.told_apart(
+    with pytest.raises(KvoiceError, match="an equal error rate needs two speakers"):
+        speakerencoder.verification_scores(
             points, np.array(speakers), np.zeros(3, int), np.random.default_rng(0)
         )
 
@@ -173,15 +176,15 @@ def test_of_each_speaker_some_utterances_are_chosen_from_first_to_last():
     assert rows.tolist() == [0, 9, 19, 29, 35, 36, 37] and speakers.tolist() == [0] * 4 + [1] * 3
 
 
-def test_recordings_of_any_rate_are_heard_at_the_rate_of_the_encoder():
+def test_recordings_of_any_rate_are_resampled_to_the_rate_of_the_encoder():
     one, speakers, genders = speakerencoder.embedded(Voice(Encoder(), SPEC), Source())
     two, _, _ = speakerencoder.embedded(Voice(Encoder(), SPEC), Source(rate_hz=22050))
     assert speakers.tolist() == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5 and set(genders) == {0, 1}
     assert (one * two).sum(axis=1).min() > 0.99
-    assert speakerencoder.quality(SPEC, Source())(Encoder()) == {"equal_error_rate": 0}
+    assert speakerencoder.validation_metrics(SPEC, Source())(Encoder()) == {"equal_error_rate": 0}
 
 
-def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
+def test_scores_name_each_split_and_what_the_encoder_was_trained_on(tmp_path):
     scores = speakerencoder.encoder_scores(
         Voice(Encoder(), SPEC),
         {"train": Source(), "test": Source(3)},
@@ -199,14 +202,14 @@ def test_scores_name_each_split_and_what_was_learned_from(tmp_path):
     (table,) = scores["tables"]
     assert scores["corpus"] == "folder:mine" and "recordings of folder:mine" in table["note"]
     assert [row[:4] for row in table["rows"]] == [
-        ["train, learned from", "4", "20", "0.0%"],
+        ["train, trained on", "4", "20", "0.0%"],
         ["test", "4", "12", "0.0%"],
     ]
     assert all(len(row) == len(table["columns"]) for row in table["rows"])
 
 
 def test_the_rate_of_two_normal_distributions_is_the_one_they_have():
-    """What `told_apart` leans on: two Gaussians two deviations apart are confused in 15.9 %."""
+    """Two Gaussians two deviations apart are confused in 15.9 %: `verification_scores` uses it."""
     from kvoice.metrics.speech import equal_error_rate
 
     rng = np.random.default_rng(0)

@@ -7,7 +7,13 @@ import pytest
 from kvoice import audio
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
-from kvoice.evaluation.voicegan import crops, quality, table, voicegan_scores, white_noise
+from kvoice.evaluation.voicegan import (
+    crops,
+    table,
+    validation_metrics,
+    voicegan_scores,
+    white_noise,
+)
 
 SPEC = SPECS["waveglow"]
 NAMES = ["angry", "calm", "sad"]
@@ -94,7 +100,7 @@ def test_real_test_clips_are_the_measure_itself(good):
         assert real["frechet"][name] == pytest.approx(0, abs=1e-6)
         assert real["diversity"][name] == pytest.approx(1)
     assert real["novelty"]["all"] == 1
-    assert real["confirmed"]["all"]["share"] > 0.9  # the ceiling, on clips the judge never heard
+    assert real["confirmed"]["all"]["share"] > 0.9  # on clips unseen by the judge
 
 
 def test_noise_and_an_untrained_model_are_far_off(good):
@@ -168,22 +174,22 @@ def test_the_table_names_each_row_with_its_numbers(good):
     train = good["rows"]["real train"]
     assert lines["real train"][0] == f"{train['frechet']['all']:.3f}"
     assert lines["real train"][1] == f"{train['diversity']['all']:.3f}"
-    heard = good["rows"]["generated"]["confirmed"]["sad"]
-    assert lines["sad"][2] == f"{heard['share']:.0%}"
+    confirmed = good["rows"]["generated"]["confirmed"]["sad"]
+    assert lines["sad"][2] == f"{confirmed['share']:.0%}"
     assert lines["sad"][-2] == "sad"
 
 
 # The score of an epoch
 
 
-def test_the_score_of_an_epoch_tells_good_from_bad_and_is_the_same_each_time():
-    validate = quality(TRAIN, VALID, count=60)
+def test_the_score_of_an_epoch_separates_good_from_bad_and_is_reproducible():
+    validate = validation_metrics(TRAIN, VALID, count=60)
     fine, flat = validate(model()), validate(model(collapsed))
     assert list(fine)[0] == "frechet"
     assert fine["frechet"] < 0.5 * flat["frechet"]
     assert fine["diversity"] == pytest.approx(1, abs=0.15)
     assert flat["diversity"] == pytest.approx(0, abs=1e-6)
-    assert quality(TRAIN, VALID, count=60)(model()) == fine
+    assert validation_metrics(TRAIN, VALID, count=60)(model()) == fine
 
 
 def test_the_diversity_of_an_epoch_is_unknown_where_the_real_clips_are_all_alike():
@@ -191,11 +197,11 @@ def test_the_diversity_of_an_epoch_is_unknown_where_the_real_clips_are_all_alike
     alike.batch = lambda step: (
         VALID.batch(0) | {"mel": np.repeat(VALID.batch(0)["mel"][:1], 20, axis=0)}
     )
-    assert np.isnan(quality(TRAIN, alike, count=20)(model())["diversity"])
+    assert np.isnan(validation_metrics(TRAIN, alike, count=20)(model())["diversity"])
 
 
 def test_the_score_of_an_epoch_works_without_labels():
-    assert quality(TRAIN, VALID, count=60)(model(condition=""))["frechet"] < 0.5
+    assert validation_metrics(TRAIN, VALID, count=60)(model(condition=""))["frechet"] < 0.5
 
 
 # Clips

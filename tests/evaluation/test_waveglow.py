@@ -55,7 +55,7 @@ def test_the_same_wave_differs_in_nothing(wave):
     assert same == {"spectral_db": 0, "mel_db": 0, "f0_cents": 0, "voicing": 0}
 
 
-def test_what_is_worse_is_called_worse(wave):
+def test_larger_errors_have_larger_measures(wave):
     rng = np.random.default_rng(0)
     noisy = [
         differences(wave, (wave + rng.normal(0, level, len(wave))).astype("float32"), SPEC)
@@ -71,7 +71,7 @@ def test_what_is_worse_is_called_worse(wave):
 
 
 class Spoken:
-    """A split of one utterance, and a vocoder that says just that again."""
+    """A split of one utterance, and a vocoder that reproduces it exactly."""
 
     speakers = ["ada"]
 
@@ -95,7 +95,7 @@ class Spoken:
 
 
 @pytest.mark.parametrize("prewhitening", [None, object()])
-def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(
+def test_a_vocoder_is_scored_beside_griffin_lim_and_denoised_where_it_can_be(
     wave, tmp_path, monkeypatch, prewhitening
 ):
     monkeypatch.setattr(
@@ -111,9 +111,10 @@ def test_a_vocoder_is_told_beside_griffin_lim_and_denoised_where_it_can_be(
         *["the vocoder, denoised by 0.1"] * (not prewhitening),
         "Griffin-Lim, 60 iterations",
     ]
-    said = [rows["the vocoder"][key] for key in ("spectral_db", "mel_db", "f0_cents", "voicing")]
+    keys = ("spectral_db", "mel_db", "f0_cents", "voicing")
+    measured = [rows["the vocoder"][key] for key in keys]
     assert (
-        np.array(said) < [0.1, 0.6, 1, 0.01]
+        np.array(measured) < [0.1, 0.6, 1, 0.01]
     ).all()  # what lies below 20 Hz is in the lowest band
     assert (
         0.1 < rows["Griffin-Lim, 60 iterations"]["mel_db"] < 6

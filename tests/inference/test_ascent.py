@@ -1,4 +1,4 @@
-"""The ascent climbs what it says, keeps to its prior, and treats each start as if it were alone."""
+"""The ascent raises its objective, keeps to its prior, and treats each start independently."""
 
 import functools
 
@@ -49,7 +49,7 @@ def gan(labels=0, noise=8, **changes):
 
 @functools.cache
 def classifier(domain="mel", **changes):
-    """A classifier that hears every item a little differently."""
+    """A classifier whose logits differ slightly for every item."""
     keras.utils.set_random_seed(2)
     bounds = dict(shape=(16, 80), low=SPEC.low, high=SPEC.high)
     if domain == "wave":
@@ -76,7 +76,7 @@ def path():
 
 
 @pytest.fixture(scope="module")
-def told_path():
+def conditional_path():
     return Path(gan(labels=3), classifier(), SPEC)
 
 
@@ -93,7 +93,7 @@ def test_snapshots_lie_ever_further_apart_from_the_start_to_the_end():
     assert list(snapshot_steps(1)) == [0, 1]
 
 
-def test_each_start_climbs_to_its_own_target(path):
+def test_each_start_ascends_to_its_own_target(path):
     noise, targets = path.generator.noise(6), np.arange(6) % 3
     found = ascend(path, noise, targets, steps=30, rate=0.1, sure=2)
     assert found.values.shape == (len(found.steps), 6, 8)
@@ -139,10 +139,10 @@ def test_the_steps_are_those_of_keras_adam_at_a_decaying_rate(path):
     np.testing.assert_allclose(found.values[-1], ops.convert_to_numpy(variable), atol=1e-4)
 
 
-def test_a_start_that_is_sure_does_not_move(path):
+def test_a_start_that_has_reached_its_target_does_not_move(path):
     noise = path.generator.noise(3)
-    heard = path.classifier.probabilities(path.generator.decode(noise)).argmax(axis=1)
-    found = ascend(path, noise, heard, steps=5, sure=0.3)
+    predicted = path.classifier.probabilities(path.generator.decode(noise)).argmax(axis=1)
+    found = ascend(path, noise, predicted, steps=5, sure=0.3)
     np.testing.assert_array_equal(found.stopped, 0)
     np.testing.assert_array_equal(found.values[-1], noise)
 
@@ -155,9 +155,12 @@ def test_the_models_are_not_changed(path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_the_generator_is_told_matters(told_path):
-    noise = told_path.generator.noise(1)
-    ends = [ascend(told_path, noise, [0], [label], steps=5, sure=2).values[-1] for label in (0, 2)]
+def test_the_label_of_the_generator_matters(conditional_path):
+    noise = conditional_path.generator.noise(1)
+    ends = [
+        ascend(conditional_path, noise, [0], [label], steps=5, sure=2).values[-1]
+        for label in (0, 2)
+    ]
     assert np.abs(ends[0] - ends[1]).max() > 1e-4
 
 
@@ -187,7 +190,7 @@ def test_the_published_prior_is_that_of_its_source():
 # Without a generator
 
 
-def test_an_ascent_on_the_items_climbs_and_stays_within_the_bounds(path):
+def test_an_ascent_on_the_items_raises_the_objective_within_the_bounds(path):
     items = path.generator.decode(path.generator.noise(4))
     targets = np.array([0, 1, 2, 0])
     found = ascend_items(path, items, targets, steps=40, rate=0.1, sure=2)
@@ -200,11 +203,13 @@ def test_an_ascent_on_the_items_climbs_and_stays_within_the_bounds(path):
 # From a recording
 
 
-def test_the_noise_of_a_generated_item_is_found_again(told_path):
-    generator = told_path.generator
+def test_the_noise_of_a_generated_item_is_found_again(conditional_path):
+    generator = conditional_path.generator
     item = generator.decode(generator.noise(1, seed=5), 2)[0]
     labels = np.arange(6) % 3
-    noise, share, order = invert(told_path, item, generator.noise(6), labels, steps=150, rate=0.1)
+    noise, share, order = invert(
+        conditional_path, item, generator.noise(6), labels, steps=150, rate=0.1
+    )
     assert (np.diff(share) >= 0).all() and share[0] < 0.05
     again = generator.decode(noise, labels[order])
     errors = np.mean((again - item) ** 2, axis=(1, 2)) / np.var(item)
@@ -219,17 +224,17 @@ def wave_gan():
 
 
 def check_gradient(path, noise, target):
-    """That the gradient of the objective by the noise is what finite differences tell.
+    """That the gradient of the objective by the noise is what finite differences give.
 
     The objective is a float32 sum of many, and has bends: a short step is lost in its rounding, a
         long one goes
     around a bend. So the one of two steps that agrees better is looked at, and directions are
     compared first.
     """
-    told = path.told(None, 1)
+    labels = path.conditions(None, 1)
 
     def objective(noise):
-        logits = path.logits(path.items(noise, told))
+        logits = path.logits(path.items(noise, labels))
         return ops.sum(losses.activation(logits, target)), logits
 
     gradient = ascent.backend.input_value_and_grad(objective, path.models)
@@ -253,9 +258,9 @@ def check_gradient(path, noise, target):
     assert 0.8 < ratio < 1.25
 
 
-@pytest.mark.parametrize("generator, hears", [(gan, "mel"), (wave_gan, "mel"), (wave_gan, "wave")])
-def test_the_gradient_reaches_the_noise_from_either_domain(generator, hears):
-    path = Path(generator(), classifier(hears), SPEC)
+@pytest.mark.parametrize("generator, domain", [(gan, "mel"), (wave_gan, "mel"), (wave_gan, "wave")])
+def test_the_gradient_reaches_the_noise_from_either_domain(generator, domain):
+    path = Path(generator(), classifier(domain), SPEC)
     check_gradient(path, path.generator.noise(1), np.array([1]))
 
 
@@ -282,5 +287,5 @@ def test_the_gradient_goes_through_a_vocoder(prewhiten):
         )
     path = Path(
         gan(low=-4.0), classifier("wave"), SPEC, Vocoder(flow, SPEC)
-    )  # loud enough to be heard
+    )  # loud enough to matter
     check_gradient(path, path.generator.noise(1), np.array([1]))

@@ -10,8 +10,7 @@ import pytest
 from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import classifier
-from kvoice.evaluation.classifier import predictions as heard
-from kvoice.evaluation.classifier import quality, scores
+from kvoice.evaluation.classifier import predictions, scores, validation_metrics
 from kvoice.inference.classify import classify, file_probabilities, files, spaced
 from kvoice.inference.voice import Voice
 
@@ -41,7 +40,7 @@ class Source:
         self, *utterances, split="test", names=("no", "yes"), speakers=("a/1", "a/2", "b/3")
     ):
         self.rows, self.split = utterances, split
-        # Silence of this Spec is 0, what `Model` hears as "no".
+        # Silence of this Spec is 0, what `Model` classifies as "no".
         self.spec = dataclasses.replace(SPEC, scale="db", ref_db=0.0, low=0.0, high=1.0, clip=True)
         self.labels = {"emotion": list(names), "speaker": list(speakers)}
 
@@ -79,7 +78,7 @@ def test_crops_cover_an_item_from_its_start_to_its_end_and_overlap_by_half(lengt
     assert np.ptp(np.diff(starts)) <= 1 if len(starts) > 1 else length == size  # evenly
 
 
-def test_an_item_of_exactly_one_crop_is_heard_once():
+def test_an_item_of_exactly_one_crop_gives_one_crop():
     np.testing.assert_array_equal(spaced(np.arange(8), 8, -1), [np.arange(8)])
 
 
@@ -108,16 +107,16 @@ def test_a_short_mel_is_padded_with_the_silence_of_its_spec_and_a_short_wave_wit
     np.testing.assert_array_equal(model.crops[0], [[1, 1, 1, 0]])
 
 
-def test_every_utterance_of_a_source_is_heard_in_its_order_whatever_is_heard_at_a_time():
+def test_every_utterance_of_a_source_is_classified_in_order_whatever_the_group():
     rng = np.random.default_rng(0)
     rows = [
         (rng.uniform(0, 1, rng.integers(3, 40)), int(rng.integers(2)), int(rng.integers(3)))
         for _ in range(11)
     ]
     source = Source(*rows)
-    whole = heard(Model(), source)
+    whole = predictions(Model(), source)
     for group in (1, 4, 11):
-        parts = heard(Model(), source, group=group)
+        parts = predictions(Model(), source, group=group)
         for name in ("probabilities", "truth", "speaker"):
             np.testing.assert_allclose(parts[name], whole[name], rtol=1e-6)
     np.testing.assert_array_equal(whole["truth"], [row[1] for row in rows])
@@ -131,16 +130,16 @@ def test_every_utterance_of_a_source_is_heard_in_its_order_whatever_is_heard_at_
 def test_single_crops_are_drawn_over_the_whole_of_each_file():
     half = np.repeat([0.0, 1.0], 50)  # first silent, then loud
     rows = [(half, 0, 0), (constant(1), 1, 0), (constant(1, 5), 1, 0), (constant(0, 30), 0, 1)]
-    crops = heard(Model(), Source(*rows), repeats=400, group=3)["crops"]
+    crops = predictions(Model(), Source(*rows), repeats=400, group=3)["crops"]
     assert crops.shape == (400, 4)
-    # 93 places, of which those from 47 on are heard as loud: 46 / 93 of 400 are expected.
+    # 93 places, of which those from 47 on are classified as loud: 46 / 93 of 400 are expected.
     assert abs(crops[:, 0].sum() - 400 * 46 / 93) < 5 * 10
     np.testing.assert_array_equal(crops[:, 1:], np.broadcast_to([1, 1, 0], (400, 3)))
 
 
 def test_validation_is_by_the_log_loss_of_whole_files():
     source = Source((constant(0.8), 1, 0), (constant(0.4, 20), 0, 1), (constant(0.7, 9), 0, 2))
-    found = quality(source)(Model())
+    found = validation_metrics(source)(Model())
     assert list(found)[0] == "log_loss"  # the first chooses the best epoch
     assert found["log_loss"] == pytest.approx(-np.log([0.8, 0.6, 0.3]).mean(), rel=1e-5)
     assert found["file_accuracy"] == pytest.approx(2 / 3)
@@ -150,7 +149,7 @@ def test_validation_is_by_the_log_loss_of_whole_files():
 
 
 def rows():
-    """Five of six are right; the wrong one is of the unseen speaker b/3."""
+    """Five of six are correct; the wrong one is of the unseen speaker b/3."""
     return [
         (constant(0.9), 1, 0),
         (constant(0.2, 20), 0, 0),
@@ -161,7 +160,7 @@ def rows():
     ]
 
 
-def test_scores_tell_speakers_that_were_trained_on_from_those_that_were_not():
+def test_scores_separate_seen_from_unseen_speakers():
     found = scores(Model(), {"test": Source(*rows())}, ["a/1", "a/2"])["splits"]["test"]
     assert found["files"] == 6 and found["accuracy"] == pytest.approx(5 / 6)
     assert found["low"] < 5 / 6 < found["high"]
@@ -210,7 +209,7 @@ def test_scores_are_json_and_the_table_shows_them():
     assert test.split()[1:3] == ["6", "83.3%"] and test.split()[-2:] == ["83.3%", "+-0.0%"]
     unseen = [line.split() for line in lines if "unseen speakers" in line]
     assert unseen == [["unseen", "speakers", "4", "75.0%"]] * 2
-    where = lines.index("test: rows are true, columns heard")
+    where = lines.index("test: rows are true, columns predicted")
     assert [line.split() for line in lines[where + 1 : where + 4]] == [
         ["no", "yes"],
         ["no", "2", "1"],
@@ -279,7 +278,7 @@ def test_a_path_without_sound_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(("domain", "size"), [("mel", 16), ("wave", 4096)])
-def test_files_of_any_rate_are_heard_alike_and_those_of_no_use_are_named(recordings, domain, size):
+def test_files_of_any_rate_are_classified_alike_and_others_are_named(recordings, domain, size):
     found, left_out = classify(Voice(Loudness(size, domain), SPEC, NAMES), files(str(recordings)))
     assert [os.path.basename(row["file"]) for row in found] == [
         "22050.wav",
@@ -310,7 +309,7 @@ def test_a_file_is_conditioned_as_those_of_the_training(tmp_path):
     assert float(cut["yes"]) > 0.8 and cut["label"] == "yes"
 
 
-def test_a_short_recording_is_heard_once_and_padded_to_a_whole_crop(tmp_path):
+def test_a_short_recording_is_one_padded_crop(tmp_path):
     audio.write(tmp_path / "a.wav", tone(22050, 0.3), 22050)
     model = Loudness(50)
     classify(Voice(model, SPEC, NAMES), [str(tmp_path / "a.wav")])
@@ -321,14 +320,14 @@ def test_a_short_recording_is_heard_once_and_padded_to_a_whole_crop(tmp_path):
 
 
 def test_the_table_holds_the_rows_that_are_returned(recordings, tmp_path):
-    output = tmp_path / "heard.csv"
+    output = tmp_path / "predicted.csv"
     found, _ = classify(Voice(Loudness(16), SPEC, NAMES), files(str(recordings)), str(output))
     with open(output, newline="") as file:
         assert list(csv.DictReader(file)) == found
 
 
 def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
-    output = tmp_path / "heard.csv"
+    output = tmp_path / "predicted.csv"
     output.write_text("old")
     wavs = files(str(recordings / "deep"))
 
@@ -339,14 +338,14 @@ def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
     with pytest.raises(OSError):
         classify(Voice(Loudness(16), SPEC, NAMES), wavs, str(output))
     assert output.read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["heard.csv", "wavs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["predicted.csv", "wavs"]
     monkeypatch.undo()
     classify(Voice(Loudness(16), SPEC, NAMES), [str(recordings / "silent.wav")], str(output))
-    assert output.read_text() == "old"  # nothing was heard
+    assert output.read_text() == "old"  # nothing was classified
 
 
-@pytest.mark.parametrize("name", ["nowhere/heard.csv", "wavs"])
-def test_a_table_that_cannot_be_written_is_named_before_anything_is_heard(
+@pytest.mark.parametrize("name", ["nowhere/predicted.csv", "wavs"])
+def test_a_table_that_cannot_be_written_is_named_before_anything_is_classified(
     recordings, tmp_path, name
 ):
     model = Loudness(16)
@@ -359,6 +358,6 @@ def test_a_comma_in_a_name_breaks_no_row(tmp_path):
     audio.write(tmp_path / 'a, "b".wav', tone(22050), 22050)
     model = Loudness(16)
     voice = Voice(model, SPEC, ["calm, neutral", "yes"])
-    found, _ = classify(voice, files(str(tmp_path)), str(tmp_path / "heard.csv"))
-    with open(tmp_path / "heard.csv", newline="") as file:
+    found, _ = classify(voice, files(str(tmp_path)), str(tmp_path / "predicted.csv"))
+    with open(tmp_path / "predicted.csv", newline="") as file:
         assert list(csv.DictReader(file)) == found

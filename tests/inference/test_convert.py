@@ -19,7 +19,7 @@ from kvoice.inference.convert import (
     convert,
     convert_wave,
     converted,
-    heard,
+    input_mel,
     layer_numbers,
     mixed,
     outputs,
@@ -137,7 +137,7 @@ def test_layers_are_named_by_numbers_and_ranges(text, numbers):
 @pytest.mark.parametrize(
     "text", ["12", "0-12", "3-1", "a", "1,,2", "-1", "1-2-3", "", "1.5", "0-", "٣"]
 )
-def test_layers_that_make_no_sense_are_told_what_there_is(text):
+def test_invalid_layers_are_refused_with_the_range_of_valid_ones(text):
     with pytest.raises(
         KvoiceError, match=f"--layers={text}: expected numbers from 0 to 11 .* as in 0-3,11"
     ):
@@ -158,13 +158,13 @@ def test_the_voice_of_several_recordings_is_the_mean_of_theirs():
     np.testing.assert_allclose(style(Voice(Model(), SPEC), waves), (one + two) / 2, rtol=1e-5)
 
 
-# What is heard
+# The input of the model
 
 
 def test_a_source_keeps_its_timing_and_a_target_loses_its_silence_as_in_training():
     wave = np.pad(tone(24000), (12000, 24000))
     official = Voice(Model(), OFFICIAL)
-    source, target = heard(official, wave), heard(official, wave, trim=True)
+    source, target = input_mel(official, wave), input_mel(official, wave, trim=True)
     assert len(source) == 1 + len(wave) // 300
     assert 40 <= len(target) < 60  # half a second, and what the edges of frames add
     prepared = audio.condition(wave, OFFICIAL, trim=False)
@@ -173,18 +173,18 @@ def test_a_source_keeps_its_timing_and_a_target_loses_its_silence_as_in_training
     np.testing.assert_array_equal(style(official, [wave]), Model().encode(target)["styles"])
 
 
-def test_what_is_too_short_is_told_how_long_it_has_to_be():
+def test_a_wave_that_is_too_short_is_refused_with_the_needed_length():
     least = 16 * SPEC.hop
-    assert len(heard(Voice(Model(), SPEC), tone(22050)[:least])) == 17
+    assert len(input_mel(Voice(Model(), SPEC), tone(22050)[:least])) == 17
     with pytest.raises(KvoiceError, match="^0.19 s of sound, at least 0.19 s are needed"):
-        heard(Voice(Model(), SPEC), tone(22050)[: least - 1])
+        input_mel(Voice(Model(), SPEC), tone(22050)[: least - 1])
     with pytest.raises(KvoiceError, match="^0.05 s of sound"):
-        heard(Voice(Model(), SPEC), tone(22050, 0.05))
+        input_mel(Voice(Model(), SPEC), tone(22050, 0.05))
     click = np.zeros(24000, "float32")
     click[9000:9600] = tone(24000, 0.025)
-    heard(Voice(Model(), OFFICIAL), click)
+    input_mel(Voice(Model(), OFFICIAL), click)
     with pytest.raises(KvoiceError, match="s of sound, at least 0.20 s are needed"):
-        heard(Voice(Model(), OFFICIAL), click, trim=True)
+        input_mel(Voice(Model(), OFFICIAL), click, trim=True)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_what_is_too_short_is_told_how_long_it_has_to_be():
         (np.sign(tone(22050)), "clipped"),
     ],
 )
-def test_what_is_of_no_use_is_told_so(wave, reason):
+def test_silent_and_clipped_waves_are_refused_with_the_reason(wave, reason):
     with pytest.raises(KvoiceError, match=reason):
-        heard(Voice(Model(), SPEC), wave)
+        input_mel(Voice(Model(), SPEC), wave)
 
 
 # Mels
@@ -228,10 +228,10 @@ def test_of_some_layers_a_conversion_goes_a_part_of_the_way():
     assert 0.1 < np.abs(some - none).mean() < np.abs(every - none).mean()
 
 
-def test_a_recording_is_heard_at_once_however_long_it_is():
+def test_a_recording_is_encoded_at_once_however_long_it_is():
     model, wave = Model(), np.tile(tone(22050), 25)  # more than a chunk of the vocoder
     target = style(Voice(Model(), SPEC), [tone(22050)])
-    converted(model, heard(Voice(model, SPEC), wave), target)
+    converted(model, input_mel(Voice(model, SPEC), wave), target)
     assert model.frames == [1 + len(wave) // SPEC.hop] and model.frames[0] > 1024
 
 
@@ -326,7 +326,7 @@ def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
     assert before.items() <= content(recordings).items()  # nothing that was there has changed
 
 
-def test_of_what_is_recorded_hot_it_is_told_how_much_quieter_it_came_out(recordings):
+def test_the_attenuation_of_loud_recordings_is_reported(recordings):
     source, target, output = paths(recordings, "me", "you_0.wav", "out")
     audio.write(f"{source}/a.wav", np.sign(tone(22050)) * 0.98, 22050)  # as loud as can be
     rows, _ = convert(Voice(Model(), SPEC), source, [target], output)
@@ -544,7 +544,7 @@ def adainvc():
 @pytest.mark.backend
 def test_an_adainvc_converts_and_with_mix_0_reconstructs(adainvc):
     wave = tone(22050, 0.35)[:6000]
-    mel = heard(Voice(adainvc, SPEC), wave)
+    mel = input_mel(Voice(adainvc, SPEC), wave)
     target = style(Voice(adainvc, SPEC), [tone(22050, 0.4, 0.2, 450.0)])
     assert target.shape == (adainvc.style_layers, 8)
     found = adainvc.encode(mel)
@@ -589,7 +589,7 @@ def vc(recordings, monkeypatch):
 
 
 @pytest.mark.backend
-def test_the_command_says_what_it_made_and_left_out(vc, capsys, monkeypatch):
+def test_the_command_prints_what_it_made_and_skipped(vc, capsys, monkeypatch):
     from kvoice.cli.main import main
 
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))

@@ -89,17 +89,17 @@ class Converter:
     minimum_frames = 17
 
     def __init__(self, speaker=True):
-        self.speaker, self.heard = speaker, []
+        self.speaker, self.encoded = speaker, []
 
     def encode(self, mel):
-        self.heard.append(mel)
+        self.encoded.append(mel)
         mean = mel.mean(axis=0)
         return {"content": mel, "styles": np.stack([mean, -mean])} | (
             {"embedding": mean} if self.speaker else {}
         )
 
 
-def test_an_adainvc_says_its_embedding_or_where_it_has_none_its_styles():
+def test_an_adainvc_gives_its_embedding_or_without_one_its_styles():
     waves = [noise(0.5), noise(0.8, 1, 0.01)]
     means = np.stack(
         [audio.mel(wave, SPEC).mean(axis=0) for wave in waves]
@@ -118,7 +118,7 @@ def test_a_wave_is_prepared_as_in_training_and_for_a_speaker_encoder_at_30_db_be
         embeddings.of_waves(Voice(model, spec), [wave])
     mel = audio.mel(audio.condition(wave, spec), spec)
     assert 51 <= len(mel) < 70 < 1 + len(wave) // 160
-    np.testing.assert_array_equal(converter.heard[0], mel)
+    np.testing.assert_array_equal(converter.encoded[0], mel)
     loud = wave * np.float32(10 ** (-30 / 20) / np.sqrt(np.mean(np.square(wave))))
     partials = embeddings.partials(audio.mel(audio.condition(loud, spec), spec), 40, spec.silence)
     np.testing.assert_allclose(encoder.clips, partials, atol=1e-5)
@@ -177,7 +177,7 @@ def test_a_file_holds_the_voice_of_each_recording_that_could_be_used(
             np.testing.assert_array_equal(content["embedding"], points)
 
 
-def test_a_speaker_encoder_hears_short_files_too(recordings):
+def test_a_speaker_encoder_encodes_short_files_too(recordings):
     used, points, left_out = embeddings.encode(Voice(Encoder(), SPEC), files(str(recordings)))
     assert len(used) == len(points) == 6 and len(left_out) == 2
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, atol=1e-5)
@@ -192,13 +192,13 @@ def test_a_speaker_encoder_hears_short_files_too(recordings):
         ("nowhere/voices.npz", "nowhere/voices.npz: its directory is missing"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_named_before_anything_is_heard(
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_encoded(
     recordings, tmp_path, name, line
 ):
     model = Converter()
     with pytest.raises(KvoiceError, match=line):
         embeddings.encode(Voice(model, SPEC), files(str(recordings)), str(tmp_path / name))
-    assert not model.heard
+    assert not model.encoded
 
 
 def test_where_nothing_can_be_used_the_old_file_stays(recordings, tmp_path):
@@ -210,7 +210,7 @@ def test_where_nothing_can_be_used_the_old_file_stays(recordings, tmp_path):
 
 
 @pytest.mark.backend
-def test_the_models_say_points_of_their_size():
+def test_the_models_give_embeddings_of_their_size():
     from kvoice.models import AdaINVC, SpeakerEncoder
 
     waves = [noise(0.2), noise(0.35, 1)]

@@ -132,7 +132,7 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, name):
 
 
 @pytest.mark.backend
-def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
+def test_a_voicegan_generates_the_same_for_the_same_seed(tmp_path):
     from kvoice.models.voicegan import VoiceGAN
 
     gan = VoiceGAN(
@@ -152,7 +152,7 @@ def test_a_voicegan_says_the_same_for_the_same_seed(tmp_path):
 
 
 @pytest.mark.backend
-def test_a_voicegan_of_waves_says_what_it_decodes(tmp_path):
+def test_a_voicegan_of_waves_generates_what_it_decodes(tmp_path):
     from kvoice.models.voicegan import VoiceGAN
 
     gan = VoiceGAN(domain="wave", shape=(16_384,), low=-1.0, high=1.0, noise=8, width=1)
@@ -176,7 +176,7 @@ class Tone(Model):
         return (level * np.sin(2 * np.pi * 440 * 2 ** (label or 0) * time)).astype(np.float32)
 
 
-def test_a_model_of_waves_is_heard_as_it_is_without_a_vocoder(tmp_path):
+def test_a_model_of_waves_is_written_as_it_is_without_a_vocoder(tmp_path):
     made = generate(Voice(Tone(), SPEC, NAMES), tmp_path, count=2, seed=3, steps=3)
     model, edge = Tone(), round(0.01 * 22050)
     for label, name in enumerate(NAMES):

@@ -226,7 +226,7 @@ def test_the_spread_is_that_of_codes_drawn_from_all_posteriors():
 
 
 def voices(speakers=24, each=8, latents=12, seed=0):
-    """Codes of which latent 5 tells the gender, others the speaker; latents from 9 on are dead."""
+    """Codes whose latent 5 holds the gender, others the speaker; latents from 9 on are dead."""
     rng = np.random.default_rng(seed)
     speaker = np.repeat(np.arange(speakers), each)
     gender = speaker % 2
@@ -288,7 +288,7 @@ def test_items_of_unknown_label_do_not_count():
     )
     with pytest.raises(KvoiceError, match="known of some of the 192 codes .* of which 0 are known"):
         ranking(mean, np.full(192, -1), np.random.default_rng(0))
-    with pytest.raises(KvoiceError, match="192 codes is wanted, got 5"):
+    with pytest.raises(KvoiceError, match="192 codes is needed, got 5"):
         ranking(mean, gender[:5], np.random.default_rng(0))
 
 

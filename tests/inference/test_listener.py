@@ -1,4 +1,4 @@
-"""A classifier hears of a generator what it would hear of the files that are written."""
+"""A classifier is given the items of a generator as it would be given the written files."""
 
 import dataclasses
 import types
@@ -15,11 +15,13 @@ SPEC = dataclasses.replace(
 )
 
 
-def ears(domain):
-    """A classifier that keeps what it was asked about."""
-    heard = []
+def recorder(domain):
+    """A classifier that keeps the items that it is given."""
+    given_items = []
     return types.SimpleNamespace(
-        domain=domain, heard=heard, probabilities=lambda items: heard.append(items) or items
+        domain=domain,
+        given_items=given_items,
+        probabilities=lambda items: given_items.append(items) or items,
     )
 
 
@@ -30,16 +32,16 @@ def items(domain):
 
 
 @pytest.mark.parametrize("domain", ["mel", "wave"])
-def test_items_of_its_own_domain_are_heard_as_they_are(domain):
-    given, classifier = items(domain), ears(domain)
+def test_items_of_its_own_domain_are_classified_as_they_are(domain):
+    given, classifier = items(domain), recorder(domain)
     Listener(classifier, domain, SPEC)(given)
-    assert classifier.heard[0] is given
+    assert classifier.given_items[0] is given
 
 
-def test_a_classifier_of_mels_hears_waves_as_the_mels_that_pair_with_them():
-    classifier = ears("mel")
+def test_a_classifier_of_mels_is_given_the_mels_that_pair_with_waves():
+    classifier = recorder("mel")
     Listener(classifier, "wave", SPEC)(items("wave"))
-    np.testing.assert_allclose(classifier.heard[0], items("mel"), atol=1e-4)
+    np.testing.assert_allclose(classifier.given_items[0], items("mel"), atol=1e-4)
 
 
 def vocoder(mels):
@@ -48,10 +50,10 @@ def vocoder(mels):
 
 
 @pytest.mark.parametrize("vocoder", [None, vocoder])
-def test_a_classifier_of_waves_hears_mels_conditioned_as_what_it_learned_from(vocoder):
-    classifier = ears("wave")
+def test_a_classifier_of_waves_is_given_mels_conditioned_as_its_training_data(vocoder):
+    classifier = recorder("wave")
     Listener(classifier, "mel", SPEC, vocoder)(items("mel"))
     sounds = render.waves(items("mel"), SPEC, vocoder=vocoder)
-    assert classifier.heard[0].shape == sounds.shape  # nothing is trimmed
-    for heard, sound in zip(classifier.heard[0], sounds):
-        np.testing.assert_array_equal(heard, audio.condition(sound, SPEC, trim=False))
+    assert classifier.given_items[0].shape == sounds.shape  # nothing is trimmed
+    for each, sound in zip(classifier.given_items[0], sounds):
+        np.testing.assert_array_equal(each, audio.condition(sound, SPEC, trim=False))

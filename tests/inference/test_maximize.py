@@ -79,7 +79,7 @@ def test_a_classifier_of_one_class_is_refused(fit, tmp_path):
 
 def test_a_judge_shares_no_speaker_with_what_it_judges(fit, tmp_path):
     other = run(tmp_path, "other", "classifier", speakers=["demo/eve", "demo/carl"])
-    with pytest.raises(KvoiceError, match="speakers that .*gan learned from too .demo/carl."):
+    with pytest.raises(KvoiceError, match="speakers that .*gan was trained on too .demo/carl."):
         maximize.check(**fit | {"judge": other})
 
 
@@ -102,15 +102,15 @@ def test_a_judge_of_speakers_knows_the_voices_from_other_sentences(tmp_path):
         )
     }
     maximize.check(made["gan"], made["classifier"], made["judge"])
-    with pytest.raises(KvoiceError, match="learned from"):
+    with pytest.raises(KvoiceError, match="was trained on"):
         maximize.check(made["gan"], made["classifier"], made["twin"])
 
 
-def test_a_judge_is_another_and_hears_the_same_labels(fit, tmp_path):
+def test_a_judge_is_another_classifier_of_the_same_labels(fit, tmp_path):
     with pytest.raises(KvoiceError, match="is the classifier that is maximised"):
         maximize.check(fit["generator"], fit["classifier"], fit["classifier"])
     other = run(tmp_path, "other", "classifier", names=NAMES[:2], speakers=["demo/eve"])
-    with pytest.raises(KvoiceError, match=r"other: hears emotion \(angry, happy\)"):
+    with pytest.raises(KvoiceError, match=r"other: predicts emotion \(angry, happy\)"):
         maximize.check(**fit | {"judge": other})
 
 
@@ -121,18 +121,18 @@ def test_targets_are_labels_of_the_classifier():
         maximize.chosen(NAMES, ["furious"])
 
 
-def test_a_conditional_generator_is_told_the_target_or_the_label_given():
-    plain, conditional, hears = gan(), gan.__wrapped__(labels=3), classifier()
-    assert maximize.told(plain, hears, [2, 0]) == [None, None]
-    assert maximize.told(conditional, hears, [2, 0]) == [2, 0]
-    assert maximize.told(conditional, hears, [2, 0], "happy") == [1, 1]
+def test_a_conditional_generator_is_conditioned_on_the_target_or_the_given_label():
+    plain, conditional, own = gan(), gan.__wrapped__(labels=3), classifier()
+    assert maximize.conditions(plain, own, [2, 0]) == [None, None]
+    assert maximize.conditions(conditional, own, [2, 0]) == [2, 0]
+    assert maximize.conditions(conditional, own, [2, 0], "happy") == [1, 1]
     with pytest.raises(KvoiceError, match="--label=x: the generator knows angry, happy, sad"):
-        maximize.told(conditional, hears, [2], "x")
+        maximize.conditions(conditional, own, [2], "x")
     with pytest.raises(KvoiceError, match="without labels"):
-        maximize.told(plain, hears, [2], "sad")
+        maximize.conditions(plain, own, [2], "sad")
     conditional.names = ["ada", "bea", "cora"]
     with pytest.raises(KvoiceError, match="give --label=NAME, one of ada, bea, cora"):
-        maximize.told(conditional, hears, [2])
+        maximize.conditions(conditional, own, [2])
 
 
 # From a recording
@@ -225,11 +225,11 @@ def test_probabilities_are_those_of_the_noises_that_are_kept(folder):
         (classifier(), "probability"),
         (classifier(seed=1, width=5), "judge_probability"),
     ):
-        heard = [model.probabilities(gan().decode(each))[:, 2] for each in noise]
-        np.testing.assert_allclose(target[name], heard, atol=2e-3)
-    climbed = [np.log(classifier().probabilities(gan().decode(each))) for each in noise[[0, -1]]]
+        predicted = [model.probabilities(gan().decode(each))[:, 2] for each in noise]
+        np.testing.assert_allclose(target[name], predicted, atol=2e-3)
+    logs = [np.log(classifier().probabilities(gan().decode(each))) for each in noise[[0, -1]]]
     priors = [((np.sum(each**2, axis=1) - 8) / 4) ** 2 / 2 for each in noise[[0, -1]]]
-    losses = [each[:, :2].mean(axis=1) - each[:, 2] + prior for each, prior in zip(climbed, priors)]
+    losses = [each[:, :2].mean(axis=1) - each[:, 2] + prior for each, prior in zip(logs, priors)]
     assert (losses[1] < losses[0]).all()
     # What was asked for, and is written, is half of the way.
     half = gan().decode(slerp.between(noise[0], noise[-1], 0.5))
@@ -336,7 +336,7 @@ def test_a_recording_is_pushed_from_its_own_noise_under_the_label_that_fits(tmp_
     assert measured[1] == [2] and measured[2].tolist() == [labels.tolist()]
 
 
-def test_what_is_heard_of_a_recording_has_no_pre_emphasis(tmp_path, monkeypatch):
+def test_the_sounds_of_a_recording_have_no_pre_emphasis(tmp_path, monkeypatch):
     spec = dataclasses.replace(SPEC, preemphasis=0.97)
     clip = recording(tmp_path / "me.wav", 1.0, (0.5, 0.9))
     waves = gan(domain="wave", shape=(16384,), low=-1.0, high=1.0, noise=4)
@@ -354,13 +354,13 @@ def test_what_is_heard_of_a_recording_has_no_pre_emphasis(tmp_path, monkeypatch)
 
 def test_more_starts_are_drawn_to_measure_an_ascent_from_noise():
     content = {"start": None, "asked": {"targets": ["sad", "angry"], "label": ""}}
-    noise, targets, told = maximize.starts(content, "", gan(labels=3), classifier(), 50, 4)
+    noise, targets, labels = maximize.starts(content, "", gan(labels=3), classifier(), 50, 4)
     np.testing.assert_array_equal(noise, gan(labels=3).noise(50, 4))
-    assert targets == [2, 0] and told.tolist() == [[2] * 50, [0] * 50]
+    assert targets == [2, 0] and labels.tolist() == [[2] * 50, [0] * 50]
     assert maximize.starts(content, "", gan(), classifier(), 5, 4)[2] is None
 
 
-def test_a_generator_of_waves_is_climbed_and_heard_too(tmp_path):
+def test_an_ascent_works_with_a_generator_of_waves(tmp_path):
     waves = gan(domain="wave", shape=(16384,), low=-1.0, high=1.0, noise=4)
     content = made(tmp_path / "run", waves, judge=None, count=1, strength=1.0)
     wave, _ = audio.read(tmp_path / "run" / content["targets"][0]["results"][0])

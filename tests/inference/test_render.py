@@ -1,6 +1,4 @@
-"""What is heard of a mel lasts as long as it shall, begins and ends in silence, and is as loud as
-it shall be.
-"""
+"""A rendered mel has the given length and loudness, and begins and ends in silence."""
 
 import dataclasses
 
@@ -22,7 +20,7 @@ def test_a_sound_lasts_to_the_last_sample_and_begins_and_ends_in_silence(samples
     assert rms(made[-700:-220]) > 0.5 * rms(wave[-700:-220])
 
 
-def test_a_vocoder_is_given_the_mel_and_what_it_says_is_cut_to_length():
+def test_a_vocoder_is_given_the_mel_and_its_wave_is_cut_to_length():
     vocoder, mel = Vocoder(SPEC), np.linspace(0.1, 0.5, 20 * 80).reshape(20, 80)
     samples = 19 * SPEC.hop + 100
     made = sound(mel, SPEC, samples, vocoder)
@@ -102,7 +100,7 @@ def test_a_mel_of_any_length_takes_the_memory_of_a_piece(monkeypatch):
     assert len(lengths) == 3 and max(lengths) == 1024
 
 
-def test_a_pre_emphasis_is_not_heard_of_a_model_of_waves_either():
+def test_a_model_of_waves_is_de_emphasised_too():
     spec, wave = dataclasses.replace(SPEC, preemphasis=0.97), tone(22050, 0.3)
     made = waves(audio.condition(wave, spec)[None], spec, "wave")
     np.testing.assert_allclose(made, wave[None], atol=1e-5)

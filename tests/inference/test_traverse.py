@@ -1,4 +1,4 @@
-"""The folder of a traversal: what is in it, and that it says what it holds."""
+"""The folder of a traversal: its files, and the list of them."""
 
 import json
 
@@ -32,7 +32,7 @@ def few():
 
 def traversed(folder, label="gender", model=None, **changes):
     model, values = model or Model(), {"count": 2, **changes}
-    panel = betavae.Panel(latents.Utterances(model, SOURCES["judge"]))
+    panel = betavae.LatentJudges(latents.Utterances(model, SOURCES["judge"]))
     return traverse.traverse(
         Voice(model, SPEC), SOURCES, folder, ABOUT, label, panel=panel, **values
     )
@@ -80,7 +80,7 @@ def test_the_factor_and_its_control_are_named_and_shown_first(content):
     assert ABOUT.items() <= content.items()
 
 
-def test_a_sound_is_that_of_its_cell_and_the_judge_hears_it(folder, content):
+def test_a_sound_is_that_of_its_cell_and_has_the_predicted_label(folder, content):
     grids = {grid["name"]: grid for grid in content["grids"]}
     assert list(grids) == [
         "flips",
@@ -94,8 +94,8 @@ def test_a_sound_is_that_of_its_cell_and_the_judge_hears_it(folder, content):
     for grid in grids.values():
         assert len(grid["waves"]) == len(grid["heard"]) == len(grid["rows"])
         assert all(len(row) == len(grid["columns"]) for row in (*grid["waves"], *grid["heard"]))
-    heard = grids["flips"]["heard"]
-    genders = [[cell.split(",")[0] for cell in row] for row in heard]
+    captions = grids["flips"]["heard"]
+    genders = [[cell.split(",")[0] for cell in row] for row in captions]
     for title, (original, made, flip, control) in zip(grids["flips"]["rows"], genders):
         assert title.endswith(original)
         assert original == made == control != flip
@@ -131,7 +131,7 @@ def test_examples_are_of_every_class_and_speaker_in_turn():
 def test_another_latent_can_be_asked_for_and_its_own_traversal_is_made_again(tmp_path, monkeypatch):
     for name in ("mel_image", "mel_animation"):
         monkeypatch.setattr(traverse.plots, name, lambda path, *_: path.touch())
-    monkeypatch.setattr(traverse.Voices, "heard", lambda self, path, mel: "")
+    monkeypatch.setattr(traverse.Voices, "write_sound", lambda self, path, mel: "")
     made = traversed(tmp_path / "t", factor=2)
     assert made["factor"] == 2
     (tmp_path / "t" / "old.png").write_bytes(b"")

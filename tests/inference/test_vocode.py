@@ -1,4 +1,4 @@
-"""A vocoder says what is in mels and files, and a mel of another scale is told from its own."""
+"""A vocoder synthesises mels and files, and recognises mels of another scale."""
 
 import dataclasses
 import json
@@ -57,8 +57,8 @@ def mel(speech):
     return audio.mel(speech, SPEC)
 
 
-def heard(wave):
-    """What a vocoder lets through of a wave."""
+def highpassed(wave):
+    """Applies the high-pass filter of a vocoder."""
     return audio.highpassed(wave, INFRASOUND_HZ, SPEC.sample_rate_hz)
 
 
@@ -74,12 +74,12 @@ def level(wave, hz):
 
 def test_sigma_and_seed_reach_the_model(mel):
     one, other = Vocoder(Model(), SPEC, sigma=0.2), Vocoder(Model(), SPEC, sigma=0.2, seed=1)
-    np.testing.assert_array_equal(one(mel), heard(Model().infer(mel, 0.2)))
+    np.testing.assert_array_equal(one(mel), highpassed(Model().infer(mel, 0.2)))
     assert np.abs(one(mel) - other(mel)).max() > 1e-3
-    np.testing.assert_array_equal(Vocoder(Model(), SPEC)(mel), heard(Model().infer(mel, 0.6)))
+    np.testing.assert_array_equal(Vocoder(Model(), SPEC)(mel), highpassed(Model().infer(mel, 0.6)))
 
 
-def test_what_the_mel_does_not_tell_is_not_heard(mel):
+def test_infrasound_is_filtered_out(mel):
     class Rumbling(Model):
         def infer(self, mel, sigma=1.0, seed=0):
             wave = super().infer(mel, sigma, seed)
@@ -200,7 +200,7 @@ def test_what_is_no_mel_of_the_spec_is_refused_with_its_conversion(tmp_path, mel
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.001, 0.01])
-def test_the_base_10_logarithm_is_told_in_noise_too(speech, noise):
+def test_the_base_10_logarithm_is_recognised_in_noise_too(speech, noise):
     wave = speech + np.random.default_rng(1).normal(0, noise, len(speech))
     assert "base-10" in other_scale(audio.mel(np.float32(wave), SPEC) / np.log(10), SPEC)
 
@@ -215,18 +215,18 @@ def test_another_scale_of_the_spec_has_its_own_bounds(speech, mel):
     assert other_scale(own, spec) == "" and "scale of the Spec 0 to 1" in other_scale(mel, spec)
 
 
-def test_what_would_pass_full_scale_is_made_fainter_and_told(tmp_path, mel):
+def test_a_wave_beyond_full_scale_is_attenuated_and_reported(tmp_path, mel):
     class Loud(Model):
         def infer(self, mel, sigma=1.0, seed=0):
             return 4 * np.sign(super().infer(mel, sigma, seed))
 
     np.save(tmp_path / "a.npy", mel)
     rows, _ = vocode(Vocoder(Loud(), SPEC), str(tmp_path / "a.npy"), str(tmp_path / "a.wav"))
-    peak = np.abs(heard(Loud().infer(mel, 0.6))).max()
+    peak = np.abs(highpassed(Loud().infer(mel, 0.6))).max()
     assert rows[0]["quieter_db"] == pytest.approx(20 * np.log10(peak / 0.99), abs=0.01) and peak > 3
 
 
-def test_a_recording_is_said_again_as_loud_as_it_was_and_a_mel_as_it_is_said(tmp_path, speech, mel):
+def test_a_resynthesised_recording_keeps_its_loudness_and_a_mel_its_level(tmp_path, speech, mel):
     class Faint(Model):
         def infer(self, mel, sigma=1.0, seed=0):
             return 0.25 * super().infer(mel, sigma, seed)
@@ -254,7 +254,7 @@ def test_no_sound_of_full_scale_passes_the_bound(power):
     assert highest(spec) - 1.5 < reached < highest(spec)
 
 
-def test_an_offset_of_a_recording_is_not_said_again(tmp_path, speech):
+def test_an_offset_of_a_recording_is_not_resynthesised(tmp_path, speech):
     made = []
     for offset in (0, 0.3):
         audio.write(tmp_path / "a.wav", 0.5 * speech + np.float32(offset), SPEC.sample_rate_hz)
@@ -306,7 +306,7 @@ def test_a_pickle_in_an_array_is_not_opened(tmp_path):
 # Files
 
 
-def test_a_recording_is_said_again_as_long_as_it_was(tmp_path, speech):
+def test_a_resynthesised_recording_keeps_its_length(tmp_path, speech):
     audio.write(tmp_path / "me.wav", audio.resample(speech, SPEC.sample_rate_hz, 16000), 16000)
     rows, left_out = vocode(
         Vocoder(Model(), SPEC), str(tmp_path / "me.wav"), str(tmp_path / "again.wav")
@@ -336,7 +336,7 @@ def test_a_folder_of_recordings_and_mels(tmp_path, speech, mel, capsys):
     assert soundfile.info(tmp_path / "out" / "b.wav").frames == 20 * SPEC.hop
 
 
-def test_what_cannot_be_said_again_is_refused_before_anything_is_written(tmp_path):
+def test_files_that_cannot_be_resynthesised_are_refused_before_anything_is_written(tmp_path):
     audio.write(tmp_path / "silent.wav", np.zeros(22050), 22050)
     for name, line in (("silent.wav", "silent.wav: silent"), ("nowhere.wav", "no such file")):
         with pytest.raises(KvoiceError, match=line):

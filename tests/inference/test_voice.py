@@ -1,5 +1,5 @@
-"""A loaded run takes samples of any rate and gives samples, and says in one line what it cannot
-use.
+"""A loaded run takes samples of any rate and gives samples, and refuses in one line what it
+cannot use.
 """
 
 import dataclasses
@@ -92,7 +92,7 @@ def test_a_run_is_loaded_with_all_that_is_needed_to_use_it(voices):
 # Verbs
 
 
-def test_what_is_generated_is_heard_as_its_mels_are(voices):
+def test_generated_waves_are_those_of_the_mels(voices):
     gan = voices["voicegan"]
     waves = gan.generate(2, "calm", seed=3)
     assert waves.shape == (2, 16 * gan.spec.hop) and np.abs(waves).max() > 1e-4
@@ -104,18 +104,18 @@ def test_what_is_generated_is_heard_as_its_mels_are(voices):
 def test_a_label_is_a_name_the_end_of_it_a_number_or_one_for_each(voices):
     gan, seen = voices["voicegan"], []
 
-    class Told:
+    class Recorder:
         verbs, domain = ("generate",), "wave"
 
         def generate(self, count, label, seed):
             seen.append(label)
             return np.zeros((count, 4))
 
-    told = dataclasses.replace(gan, model=Told())
+    voice = dataclasses.replace(gan, model=Recorder())
     for label in ("angry", "a/angry", 1, np.int64(0), ["calm", 1]):
-        told.generate(2, label)
+        voice.generate(2, label)
     assert seen == [1, 1, 1, 0, [0, 1]]
-    assert dataclasses.replace(told, names=[]).generate(2).shape == (2, 4)
+    assert dataclasses.replace(voice, names=[]).generate(2).shape == (2, 4)
     assert seen[-1] is None
 
 
@@ -183,7 +183,7 @@ def test_images_have_no_sound_to_encode(tmp_path):
         voice.encode(tone(), RATE_HZ)
 
 
-def test_a_classifier_tells_the_probability_of_each_name(voices):
+def test_a_classifier_gives_the_probability_of_each_name(voices):
     odds = voices["classifier"].classify(tone(), RATE_HZ)
     assert list(odds) == NAMES and sum(odds.values()) == pytest.approx(1, abs=1e-5)
     other = voices["classifier"].classify(tone(16000), 16000)  # the same sound
@@ -191,7 +191,7 @@ def test_a_classifier_tells_the_probability_of_each_name(voices):
     assert all(isinstance(p, float) for p in odds.values())
 
 
-def test_a_vocoder_says_a_mel_and_lends_its_sound_to_another(voices):
+def test_a_vocoder_synthesises_its_mels_and_those_of_another_voice(voices):
     vocoder = voices["waveglow"]
     mel = vocoder.mel(tone(), RATE_HZ)
     wave = vocoder.vocode(mel)
@@ -214,8 +214,8 @@ def test_a_mel_is_that_of_the_spec_and_becomes_a_wave_again(voices):
         np.testing.assert_array_equal(mel, audio.mel(prepared, voice.spec))
         assert len(mel) == 1 + len(wave) // voice.spec.hop
     again = voices["voicegan"].to_wave(mel := voices["voicegan"].mel(tone(), RATE_HZ))
-    heard = voices["voicegan"].mel(again, voices["voicegan"].spec.sample_rate_hz)[: len(mel)]
-    assert np.abs(heard - mel)[3:-3].mean() < 0.5
+    found = voices["voicegan"].mel(again, voices["voicegan"].spec.sample_rate_hz)[: len(mel)]
+    assert np.abs(found - mel)[3:-3].mean() < 0.5
     assert voices["voicegan"].to_wave(mel[:1]).shape == (voices["voicegan"].spec.hop,)
 
 
@@ -370,7 +370,7 @@ def test_a_mix_or_layer_out_of_range_is_refused(voices, values, line):
         (dict(label="calm", seed=-1), "^seed: -1 must be a whole number of at least 0"),
     ],
 )
-def test_what_a_generator_cannot_be_told_is_refused(voices, values, line):
+def test_invalid_arguments_of_a_generator_are_refused(voices, values, line):
     with pytest.raises(KvoiceError, match=line):
         voices["voicegan"].generate(**values)
 
@@ -396,7 +396,7 @@ def test_a_mel_that_cannot_be_used_is_refused(voices, mel, line):
             ask(mel)
 
 
-def test_a_mel_on_another_scale_is_told_how_to_convert_it(voices):
+def test_a_mel_on_another_scale_is_refused_with_its_conversion(voices):
     decibels = 20 / np.log(10) * voices["waveglow"].mel(tone(), RATE_HZ)
     with pytest.raises(KvoiceError, match="^mel: .*decibels"):
         voices["waveglow"].vocode(decibels)
