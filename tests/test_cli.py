@@ -1,5 +1,6 @@
 """What the commands answer: values from words, one line for each mistake, the exit status."""
 
+import contextlib
 import csv
 import dataclasses
 import errno
@@ -904,111 +905,121 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     )
 
 
-@pytest.mark.backend
-@pytest.mark.filterwarnings(
-    "ignore:Only one sample available"
-)  # of scikit-learn, in so small a corpus
-def test_a_conversion_from_training_to_its_page(tmp_path, failed, monkeypatch, capsys):
-    """Sixteen speakers who hum: an encoder learns from the judges, a converter from the others."""
-    monkeypatch.chdir(tmp_path)
+# Conversions
+
+
+few_speakers = pytest.mark.filterwarnings("ignore:Only one sample available")  # of scikit-learn
+
+
+@pytest.fixture(scope="module")
+def talks(tmp_path_factory):
+    """A directory with 16 speakers who hum, an encoder of the judges and a converter of others.
+
+    Runs: "ears" is a speakerencoder, "vc" an adainvc. What the trainings said is in said.txt.
+    """
+    place = tmp_path_factory.mktemp("talks")
     t = np.arange(6000) / 16000
     for speaker in range(16):
         for k in range(3):
-            wave = (
-                sum(
-                    np.sin(2 * np.pi * n * (100 + 12 * speaker + 5 * k) * t) / n
-                    for n in range(1, 9)
-                )
-                / 4
-            )
-            path = tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav"
+            f0_hz = 100 + 12 * speaker + 5 * k
+            wave = sum(np.sin(2 * np.pi * n * f0_hz * t) / n for n in range(1, 9)) / 4
+            path = place / "wavs" / f"s{speaker:02d}" / f"{k}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             audio.write(path, wave.astype("float32"), 16000)
-    assert (
-        main(
-            [
-                "train",
-                "--model=speakerencoder:tiny",
-                "--data=folder:wavs",
-                "--run=ears",
-                "--config.data.split=judge",
-            ]
-        )
-        == 0
-    )
-    assert "kvoice encode --run=ears" in capsys.readouterr().out
-    assert main(["train", "--model=adainvc:tiny", "--data=folder:wavs", "--run=vc"]) == 0
-    assert "kvoice convert --run=vc" in capsys.readouterr().out
-    assert "data.crop_frames: 16 must be at least 17" in failed(
-        1,
-        "train",
-        "--model=adainvc:tiny",
-        "--data=folder:wavs",
-        "--run=other",
-        "--config.data.crop_frames=16",
-    )
-    assert not (tmp_path / "other").exists()
+    encoder = ["--model=speakerencoder:tiny", "--run=ears", "--config.data.split=judge"]
+    with contextlib.chdir(place), open("said.txt", "w") as said, contextlib.redirect_stdout(said):
+        for words in (encoder, ["--model=adainvc:tiny", "--run=vc"]):
+            assert main(["train", "--data=folder:wavs", *words]) == 0
+    return place
 
-    assert main(["evaluate", "--run=ears"]) == 0
-    assert (
-        "judge, trained on" in capsys.readouterr().out
-        and (tmp_path / "ears/embeddings.png").exists()
+
+@pytest.fixture
+def at_talks(talks, monkeypatch, capsys):
+    """`talks` as the working directory, nothing of it shown yet."""
+    monkeypatch.chdir(talks)
+    capsys.readouterr()
+    return talks
+
+
+@pytest.mark.backend
+def test_a_trained_encoder_and_a_trained_converter_say_what_is_next(at_talks, failed):
+    said = (at_talks / "said.txt").read_text()
+    assert "kvoice encode --run=ears" in said and "kvoice convert --run=vc" in said
+    words = ["--model=adainvc:tiny", "--data=folder:wavs", "--run=other"]
+    assert "data.crop_frames: 16 must be at least 17" in failed(
+        1, "train", *words, "--config.data.crop_frames=16"
     )
+    assert not (at_talks / "other").exists()
+
+
+@pytest.mark.backend
+@few_speakers
+def test_conversions_are_measured_and_shown(at_talks, capsys):
+    assert main(["evaluate", "--run=ears"]) == 0
+    assert "judge, trained on" in capsys.readouterr().out
+    assert (at_talks / "ears/embeddings.png").exists()
     assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
     assert "nearer to target" in capsys.readouterr().out
-    assert (tmp_path / "vc/conversions/conversions.json").exists()
+    assert (at_talks / "vc/conversions/conversions.json").exists()
     assert main(["report", "vc"]) == 0
-    assert "audio" in (tmp_path / "vc/report/index.html").read_text()
+    assert "audio" in (at_talks / "vc/report/index.html").read_text()
 
-    # Elsewhere: other people hum, and no encoder knows them.
+
+@pytest.mark.backend
+@few_speakers
+def test_conversions_are_measured_on_other_people(at_talks, capsys):
+    """Other people hum, and no encoder knows them."""
     for speaker in range(14):
         for k in range(2):
-            path = tmp_path / "others" / f"p{speaker}" / f"{k}.wav"
+            path = at_talks / "others" / f"p{speaker}" / f"{k}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(tmp_path / "wavs" / f"s{speaker:02d}" / f"{k}.wav", path)
-    capsys.readouterr()
+            shutil.copy(at_talks / "wavs" / f"s{speaker:02d}" / f"{k}.wav", path)
     assert main(["evaluate", "--run=ears", "--data=folder:others"]) == 0
     shown = capsys.readouterr().out
-    scores = json.loads((tmp_path / "ears/evaluation.json").read_text())
+    scores = json.loads((at_talks / "ears/evaluation.json").read_text())
     assert "Measured on folder:others\n" in shown and "trained on" not in shown
     assert list(scores["splits"]) == ["train", "judge", "test"]  # of valid there is one speaker
     assert scores["corpus"] == "folder:others"
-    assert (
-        main(["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]) == 0
-    )
+    words = ["evaluate", "--run=vc", "--encoder=ears", "--count=2", "--data=folder:others"]
+    assert main(words) == 0
     shown = capsys.readouterr().out
     said = (
         "Judged on folder:others by ../ears, which was trained on folder:wavs "
         "and on none of these voices."
     )
-    assert shown.startswith("preparing folder:others") and said in shown
-    judged = json.loads((tmp_path / "vc/evaluation.json").read_text())["judged"]
-    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"]) and judged[
-        "said"
-    ] == said
+    assert said in shown
+    judged = json.loads((at_talks / "vc/evaluation.json").read_text())["judged"]
+    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"])
+    assert judged["said"] == said
     assert main(["report", "vc"]) == 0
-    assert (tmp_path / "vc/report/index.html").read_text().count(
-        said
-    ) == 2  # the table, and the sounds
+    page = (at_talks / "vc/report/index.html").read_text()
+    assert page.count(said) == 2  # the table, and the sounds
 
+
+@pytest.mark.backend
+def test_an_encoder_that_does_not_fit_judges_no_conversion(at_talks, failed):
     assert "there is no such run; `kvoice train --model=speakerencoder`" in failed(
         1, "evaluate", "--run=vc", "--encoder=nowhere"
     )
     assert "expected one of speakerencoder" in failed(1, "evaluate", "--run=vc", "--encoder=vc")
-    assert main(["train", "--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]) == 0
+    words = ["--model=speakerencoder:tiny", "--data=folder:wavs", "--run=known"]
+    assert main(["train", *words]) == 0
     assert "was trained on speakers whom it is to judge" in failed(
         1, "evaluate", "--run=vc", "--encoder=known"
     )
 
+
+@pytest.mark.backend
+def test_recordings_are_converted_and_encoded(at_talks, capsys):
     me, you = "wavs/s00/0.wav", "wavs/s15/1.wav"
-    assert (
-        main(["convert", "--run=vc", f"--source={me}", f"--target={you}", "--output=out.wav"]) == 0
-    )
+    words = [f"--source={me}", f"--target={you}", "--output=out.wav"]
+    assert main(["convert", "--run=vc", *words]) == 0
     assert len(audio.read("out.wav")[0]) == round(6000 * 22050 / 16000)
     assert "times real time" in capsys.readouterr().out
-    (tmp_path / "wavs" / "broken.wav").write_text("no sound")
-    capsys.readouterr()
-    assert main(["encode", "--run=ears", "--input=wavs", "--output=voices.npz"]) == 0
-    assert "48 files, 1 left out, 4 numbers each, in voices.npz" in capsys.readouterr().out
+    shutil.copytree("wavs", "mixed", dirs_exist_ok=True)
+    (at_talks / "mixed" / "broken.wav").write_text("no sound")
+    assert main(["encode", "--run=ears", "--input=mixed", "--output=voices.npz"]) == 0
+    shown = capsys.readouterr().out
+    assert "48 files, 1 left out, 4 numbers each, in voices.npz" in shown
     with np.load("voices.npz") as voices:
         assert voices["embedding"].shape == (48, 4) and len(set(voices["file"])) == 48

@@ -48,12 +48,14 @@ class ShiftedBasis(layers.Layer):
 
     def call(self, codes):
         place = ops.linspace(-1.0, 1.0, self.bins)
-        away = place[None, :, None] - self.shifts(codes)[:, None, :]  # [B, bins, heads]
+        shifts = ops.cast(self.shifts(codes), "float32")  # angles of many turns need its digits
+        away = place[None, :, None] - shifts[:, None, :]  # [B, bins, heads]
         angles = away[..., None] * ops.convert_to_tensor(math.pi * self.turns, "float32")
         waves = ops.concatenate(
             [ops.sin(angles), ops.cos(angles)], axis=-1
         )  # [B, bins, heads, 2 W]
-        return ops.reshape(waves, (-1, self.bins, self.heads * 2 * len(self.turns)))
+        waves = ops.reshape(waves, (-1, self.bins, self.heads * 2 * len(self.turns)))
+        return ops.cast(waves, self.compute_dtype)
 
     def compute_output_shape(self, codes_shape):
         return (codes_shape[0], self.bins, self.heads * 2 * len(self.turns))

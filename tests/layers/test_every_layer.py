@@ -92,10 +92,8 @@ def test_a_saved_one_says_the_same(name, tmp_path):
 def test_in_mixed_precision_its_variables_stay_whole(name):
     layer = LAYERS[name][0](dtype="mixed_bfloat16")
     found = layer(*tensors(name))
-    assert all(
-        keras.backend.standardize_dtype(v.dtype) in ("float32", "uint32", "int32")
-        for v in layer.variables
-    )
+    kinds = [keras.backend.standardize_dtype(variable.dtype) for variable in layer.variables]
+    assert all(kind == "float32" or "int" in kind for kind in kinds)  # whole numbers are seeds
     exact = LAYERS[name][0](dtype="float32")
     exact(*tensors(name))
     exact.set_weights(layer.get_weights())
