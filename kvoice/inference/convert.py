@@ -86,13 +86,15 @@ def mixed(source, target, mix=1.0, layers=None):
         target: The styles of the target voice.
         mix: The share of the target: 0 = the source's voice, 1 = the target's.
         layers: The indices of the layers that take the target's styles, 0 next to the content and
-            the last one next to the mel; None = all.
+            the last one next to the mel, or a text such as "0-3,8"; None = all.
 
     Raises:
         KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
     """
     if not 0 <= mix <= 1:
         raise KvoiceError(f"mix: {mix} must be from 0, the source's voice, to 1, the target's")
+    if isinstance(layers, str):
+        layers = layer_numbers(layers, len(target))
     layers = range(len(target)) if layers is None else layers
     if wrong := [layer for layer in layers if layer not in range(len(target))]:
         raise KvoiceError(f"layers: there is no layer {wrong[0]}, only 0 to {len(target) - 1}")

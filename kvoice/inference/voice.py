@@ -8,6 +8,7 @@ beside this one, which take a `Voice`.
 """
 
 import dataclasses
+import os
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Voice:
     run: runs.Run | None = None
 
     def __repr__(self):
-        verbs = ", ".join(self.model.verbs)
+        verbs = ", ".join(verb for verb in self.model.verbs if hasattr(self, verb))
         return f"Voice({self.run and str(self.run.path)!r}, {type(self.model).__name__}: {verbs})"
 
     # Verbs of some models
@@ -263,6 +264,10 @@ def _array(value, name):
 
 def _samples(wave, name):
     """Checks a wave argument: [samples] float32, full scale = 1."""
+    if isinstance(wave, (str, os.PathLike)):
+        raise KvoiceError(
+            f"{name}: is a path, expected samples; kvoice.audio.read({wave!r}) reads them"
+        )
     wave = _array(wave, name)
     kind, width = wave.dtype.kind, wave.dtype.itemsize
     if kind not in "fiu" or kind in "iu" and width > 4:

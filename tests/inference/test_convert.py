@@ -105,6 +105,8 @@ def test_a_mix_goes_straight_from_source_to_target_in_the_chosen_layers_alone(mi
         np.testing.assert_allclose(found[k], source[k] + share * (target[k] - source[k]), atol=1e-6)
     np.testing.assert_array_equal(mixed(source, target, 0.0), source)  # to the last bit
     np.testing.assert_array_equal(mixed(source, target, 1.0), target)
+    by_text = mixed(source, target, 1.0, "0-1")
+    np.testing.assert_array_equal(by_text, mixed(source, target, 1.0, [0, 1]))
     np.testing.assert_array_equal(source, styles(0))  # which are not changed
 
 

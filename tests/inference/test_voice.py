@@ -292,6 +292,7 @@ BAD_WAVES = {
     "truth": (tone() > 0, "holds bool"),
     "64 bits": (np.zeros(9000, "int64"), "holds int64, expected floats, or integers of at most 32"),
     "ragged": ([[1.0], [1.0, 2.0]], "is no array"),
+    "path": ("me.wav", "is a path, expected samples"),
     "unscaled": (32768 * tone(), "reaches .*full scale is 1"),
 }
 USELESS = {
