@@ -73,7 +73,8 @@ def mnist(path: str = "") -> Digits:
             "or name another place with --data=mnist:FILE"
         )
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # Opened here: np.load leaves a file that it cannot read open.
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             pixels = [arrays[f"x_{part}"] for part in ("train", "test")]
             labels = [arrays[f"y_{part}"] for part in ("train", "test")]
     except Exception as error:  # zip, npy and pickle each have their own
