@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from kvoice import audio
-from kvoice.cli import classify, configs, flags, maximize, train
+from kvoice.cli import classify, configs, maximize, train
 from kvoice.cli import main as cli
 from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
@@ -212,10 +212,6 @@ def test_classify_wants_something_to_listen_to(failed):
 
 def test_a_number_below_its_bound_is_refused(failed):
     assert "count" in failed(2, "generate", "--run=x", "--count=0")
-
-
-def test_the_choices_of_spec_are_the_specs():
-    assert set(flags.SPECS) == set(audio.SPECS)
 
 
 @pytest.mark.backend

@@ -7,7 +7,6 @@ from absl import flags
 
 from kvoice.errors import KvoiceError
 
-SPECS = ("waveglow", "speechsplit", "adainvc", "speakerencoder", "resemblyzer")
 CORPORA = (
     "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
     "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol"

@@ -5,11 +5,13 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import configs
-from kvoice.cli.flags import SPECS, UsageError, near, required
+from kvoice.cli.flags import UsageError, near, required
 from kvoice.exchange import PUBLISHED
 
 
 def declare(flags):
+    from kvoice import audio
+
     flags.text("model", "", f"NAME: whose weights they are; {' or '.join(PUBLISHED)}")
     flags.text(
         "checkpoint",
@@ -21,7 +23,7 @@ def declare(flags):
         "",
         "FILE: the attr.pkl of adainvc, mean and std of each mel; mean 0 and std 1 if not given",
     )
-    flags.choice("spec", "", ("", *SPECS), "what its mels are; by their number if not given")
+    flags.choice("spec", "", ("", *audio.SPECS), "what its mels are; by their number if not given")
     flags.switch(
         "alternate",
         None,

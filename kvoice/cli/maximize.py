@@ -9,22 +9,18 @@ from kvoice import frameworks
 from kvoice.cli.flags import required
 
 PRIORS = ("typical", "zero", "none")
+ROLES = dict(
+    generator="RUN: a trained voicegan",
+    classifier="RUN: the trained classifier that is maximised",
+    judge="RUN: another classifier, which is not maximised, trained on other speakers",
+    vocoder="RUN: a trained waveglow that renders mels for a classifier of waves and for the "
+    "files; Griffin-Lim if not given",
+)
 
 
 def declare(flags):
-    flags.text("generator", "", "RUN: a trained voicegan")
-    flags.text("classifier", "", "RUN: the trained classifier that is maximised")
-    flags.text(
-        "judge",
-        "",
-        "RUN: another classifier, which is not maximised, trained on other speakers",
-    )
-    flags.text(
-        "vocoder",
-        "",
-        "RUN: a trained waveglow that renders mels for a classifier of waves and for the files; "
-        "Griffin-Lim if not given",
-    )
+    for role, text in ROLES.items():
+        flags.text(role, "", text)
     flags.texts("target", "NAME: the label to be predicted, as often as needed; all if not given")
     flags.text("start", "", "FILE: a recording to begin from, instead of noise")
     flags.number("strength", 1.0, "X: how far of the way to go, 0 to 1", most=1)
@@ -73,27 +69,18 @@ def maximize(
 
     from kvoice import report, runs
     from kvoice.inference import maximize, vocode
+    from kvoice.inference.listener import Roles
     from kvoice.training import loop
 
-    runs_of = {
-        name: path and runs.load(path)
-        for name, path in (
-            ("generator", generator),
-            ("classifier", classifier),
-            ("judge", judge),
-            ("vocoder", vocoder),
-        )
-    }
-    maximize.check(*(each or None for each in runs_of.values()))
-    maximize.chosen(runs_of["classifier"].names, target)
-    models = {
-        name: loop.load(each.path) for name, each in runs_of.items() if each and name != "vocoder"
-    }
+    paths = (generator, classifier, judge, vocoder)
+    roles = Roles(*(runs.load(path) if path else None for path in paths))
+    maximize.check(*roles)
+    maximize.chosen(roles.classifier.names, target)
+    models = [each and loop.load(each.path) for each in roles[:3]]
     about = {"command": shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]])}
-    for name, each in runs_of.items():
+    for name, each in roles._asdict().items():
         about[name] = (
-            each
-            and {
+            {
                 "run": os.path.relpath(each.path, run),
                 "names": each.names,
                 **{
@@ -102,16 +89,17 @@ def maximize(
                     if field in each.config["model"]
                 },
             }
-            or None
+            if each
+            else None
         )
     result = maximize.maximize(
-        models["generator"],
-        models["classifier"],
-        runs_of["generator"].spec,
+        models[0],
+        models[1],
+        roles.generator.spec,
         run,
         about,
         target,
-        models.get("judge"),
+        models[2],
         start,
         label,
         strength,
@@ -119,7 +107,7 @@ def maximize(
         seed,
         prior,
         steps,
-        vocode.of_run(vocoder, runs_of["generator"]),
+        vocode.of_run(vocoder, roles.generator),
         report.maximization,
     )
     for each in result["targets"]:

@@ -2,17 +2,20 @@
 
 import pathlib
 
-from kvoice.cli.flags import CORPORA, SPECS, required
+from kvoice.cli.flags import CORPORA, required
 
 
 def declare(flags):
+    from kvoice import audio
+
     flags.text(
         "data",
         "",
         f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which items are shown",
     )
     flags.text("output", "", "DIR: where the shards go, or the items that are shown")
-    flags.choice("spec", SPECS[0], SPECS, "what the rate and conditioning of the waves are for")
+    specs = list(audio.SPECS)
+    flags.choice("spec", specs[0], specs, "what the rate and conditioning of the waves are for")
     flags.choice(
         "split",
         "",
@@ -44,7 +47,7 @@ def prepare(data, output, spec, split, seed, workers):
         data, output, audio.SPECS[spec], split=split, seed=seed, workers=workers or None
     )
     print(made.report())
-    if spec == SPECS[0]:  # that of most models
+    if spec == next(iter(audio.SPECS)):  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")

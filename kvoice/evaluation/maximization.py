@@ -21,7 +21,7 @@ from kvoice.evaluation.voicegan import crops, within
 from kvoice.files import write_json
 from kvoice.inference import maximize, render, slerp, vocode
 from kvoice.inference.ascent import PRIORS, STEPS, Path, ascend, ascend_items
-from kvoice.inference.listener import Listener
+from kvoice.inference.listener import MAXIMISED, Roles, listeners_of
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 from kvoice.training import loop
@@ -88,9 +88,7 @@ def compare(path, judge, sources, targets, noise, labels=None, seed=0, steps=STE
     found = ascend_items(path, items, wanted, steps)
     rows["items"] = _Row(found.values[-1], None, found.stopped)
 
-    listeners = {"classifier": Listener(classifier, generator.domain, spec)}
-    if judge is not None:
-        listeners["judge"] = Listener(judge, generator.domain, spec)
+    listeners = listeners_of(classifier, judge, generator.domain, spec)
     examples = crops(sources["judge"], min(3 * len(sources["judge"]), JUDGE_CROPS))
     linear = Judge(examples["mel"], examples[condition], condition, seed)
     known = crops(sources["train"], min(len(sources["train"]), SPACE))["mel"]
@@ -224,7 +222,7 @@ def _median_change(values, before):
 
 def tables(scores):
     """Formats the scores as tables: a list of {"title", "note", "columns", "rows"}."""
-    listeners = ["classifier", *scores["judges"]]
+    listeners = [MAXIMISED, *scores["judges"]]
     factor = scores["rows"]["start"]["frechet"]
     summary = {
         "title": f"{scores['count']} starts for each of {', '.join(scores['targets'])}",
@@ -340,8 +338,7 @@ def evaluate(folder, content, corpus_of, options):
             there is one start only.
     """
     generator, classifier, judge = (
-        content[name] and runs.load(folder / content[name]["run"])
-        for name in ("generator", "classifier", "judge")
+        content[name] and runs.load(folder / content[name]["run"]) for name in Roles._fields[:3]
     )
     vocoder = content.get("vocoder")  # older maximisations had none
     maximize.check(generator, classifier, judge)

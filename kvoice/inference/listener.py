@@ -1,11 +1,31 @@
 """Classifies the items of a generator, whichever domain the classifier takes."""
 
 import dataclasses
+import typing
 
 import numpy as np
 
 from kvoice import audio
 from kvoice.inference import render
+
+
+class Roles(typing.NamedTuple):
+    """What takes part in a maximisation, runs or models; flags and JSON files have these names.
+
+    Args:
+        generator: Makes the items.
+        classifier: Is maximised.
+        judge: Another classifier, which is not maximised, or None.
+        vocoder: Renders mels; None = Griffin-Lim.
+    """
+
+    generator: object
+    classifier: object
+    judge: object = None
+    vocoder: object = None
+
+
+MAXIMISED, JUDGE = Roles._fields[1:3]  # whose probabilities are written down
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,3 +61,17 @@ class Listener:
                 )
             )
         return self.model.probabilities(items)
+
+
+def listeners_of(classifier, judge, domain, spec, vocoder=None):
+    """Returns role -> `Listener`: the classifier that is maximised, then the judge if there is one.
+
+    Args:
+        classifier: The model that is maximised.
+        judge: Another one, or None.
+        domain: See `Listener`.
+        spec: See `Listener`.
+        vocoder: See `Listener`.
+    """
+    models = {MAXIMISED: classifier} | ({JUDGE: judge} if judge is not None else {})
+    return {role: Listener(model, domain, spec, vocoder) for role, model in models.items()}

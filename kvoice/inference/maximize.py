@@ -22,10 +22,11 @@ import numpy as np
 from kvoice import audio, models, plots, progress, runs
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory, write_json
-from kvoice.inference import listener, render, slerp
+from kvoice.inference import render, slerp
 from kvoice.inference.ascent import Path as AscentPath
 from kvoice.inference.ascent import ascend, invert
 from kvoice.inference.generate import file_stems
+from kvoice.inference.listener import JUDGE, MAXIMISED, listeners_of
 
 FORMAT = 1
 FILE = "maximization.json"
@@ -318,9 +319,7 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
         settings["prior"],
         settings["steps"],
     )
-    listeners = {"classifier": listener.Listener(classifier, generator.domain, spec, path.vocoder)}
-    if judge is not None:
-        listeners["judge"] = listener.Listener(judge, generator.domain, spec, path.vocoder)
+    listeners = listeners_of(classifier, judge, generator.domain, spec, path.vocoder)
 
     made, noises = [], {}
     with progress.bar(total=len(targets), desc="sounds and pictures") as bar:
@@ -445,7 +444,7 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
     plots.score_curves(output / f"{stem}_scores.png", list(steps), curves, name)
     shown = [i for i, step in enumerate(steps) if i == 0 or steps[i - 1] < last]
     captions = [
-        f"step {steps[i]}: {name} {np.mean(curves['classifier'][i][:SHOWN]):.2f}" for i in shown
+        f"step {steps[i]}: {name} {np.mean(curves[MAXIMISED][i][:SHOWN]):.2f}" for i in shown
     ]
     plots.mel_animation(output / f"{stem}.gif", mels[shown], captions, spec)
 
@@ -480,9 +479,9 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
                 "start": k,
                 "strengths": settings,
                 "files": dial,
-                "probability": [float(each["classifier"][k]) for each in turned_odds],
-                "judge_probability": [float(each["judge"][k]) for each in turned_odds]
-                if "judge" in listeners
+                "probability": [float(each[MAXIMISED][k]) for each in turned_odds],
+                "judge_probability": [float(each[JUDGE][k]) for each in turned_odds]
+                if JUDGE in listeners
                 else None,
             }
         )
@@ -492,11 +491,9 @@ def _shown(output, path, listeners, names, target, labels, steps, noises, stoppe
         "labels": words,
         "steps": [int(step) for step in steps],
         "stopped": [int(step) for step in stopped],
-        "probability": np.round(curves["classifier"], 4).tolist(),
-        "judge_probability": np.round(curves["judge"], 4).tolist()
-        if "judge" in listeners
-        else None,
-        "agreed": {who: agreed.get(who) for who in ("classifier", "judge")},
+        "probability": np.round(curves[MAXIMISED], 4).tolist(),
+        "judge_probability": np.round(curves[JUDGE], 4).tolist() if JUDGE in listeners else None,
+        "agreed": {who: agreed.get(who) for who in (MAXIMISED, JUDGE)},
         "figure": f"{stem}.png",
         "curve": f"{stem}_scores.png",
         "animation": f"{stem}.gif",
