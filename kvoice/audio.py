@@ -648,8 +648,7 @@ def deemphasised(wave: np.ndarray, spec: Spec) -> np.ndarray:
 
 
 def _found_phase(size, spec, iterations, momentum, guess, held=0):
-    """The phase as complex numbers of length 1, from a guess; that of the first `held` frames
-    stays.
+    """Finds the phase from a guess, as complex numbers; the first `held` frames keep theirs.
 
     Shapes: size [..., frames, 1 + fft // 2], guess the same -> the same complex64.
     """

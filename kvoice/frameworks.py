@@ -24,10 +24,10 @@ EXTRAS = {
 
 
 def chosen_backend():
-    """Returns the backend that KERAS_BACKEND names, else the first that is installed, and sets
-    KERAS_BACKEND to it.
+    """Returns the backend to use, and sets KERAS_BACKEND to it.
 
-    Where Keras is imported already, its backend is the one.
+    It is the one that KERAS_BACKEND names, else the first that is installed. Where Keras is
+    imported already, its backend is the one.
 
     Raises:
         KvoiceError: If it is none of `BACKENDS` or not installed, or none is, with the way to
@@ -57,8 +57,7 @@ def installed(package):
 
 
 def missing(error):
-    """Returns one line on a failed import of a package that an extra brings; "" for any other
-    package.
+    """Returns one line on a failed import of a package of an extra; "" for other packages.
 
     Args:
         error: A `ModuleNotFoundError`.

@@ -495,8 +495,7 @@ def _darker(colour, factor):
 
 
 def places(path, points: np.ndarray, speakers: list[str], genders: list[str], title: str) -> None:
-    """Draws points of a plane, as t-SNE finds them: a colour for each speaker, a marker for a
-    gender.
+    """Draws points of a plane: a colour for each speaker, a marker for each gender.
 
     A circle is female, a triangle male, a square any other. The name of a speaker stands in the
     legend, and at that of his points which is nearest to their middle. The axes have neither unit

@@ -19,9 +19,7 @@ KEPT_BACK = re.compile(
 
 @contextlib.contextmanager
 def _filtered():
-    """Standard error without the lines that are kept back; of the whole process, since they come
-    from C++.
-    """
+    """Keeps lines of TensorFlow out of the standard error of the process: they come from C++."""
     with contextlib.suppress(AttributeError, ValueError):
         sys.stderr.flush()
     outside = os.dup(2)

@@ -1,3 +1,1 @@
-"""The commands: one file for each verb, with its words and flags, over a function of the
-library.
-"""
+"""The commands: a file for each verb, its words and flags over a function of the library."""

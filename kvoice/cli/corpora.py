@@ -10,8 +10,7 @@ from kvoice.errors import KvoiceError
 
 
 def prepared(data, spec, model):
-    """The directory with the shards of `data` for this Spec; they are written if they are not
-    there.
+    """Returns the directory with the shards of `data` for a Spec; writes them if need be.
 
     Of a corpus of images, which needs none, its name. `splits.default` says how they are split. The
     name of the directory tells apart what cannot share shards: corpora and their files,

@@ -54,9 +54,7 @@ def prepare(data, output, spec, split, seed, workers):
 
 
 def _examples(data, output, seed):
-    """Writes some random items of a corpus of images: pictures, factors, and wavs where they
-    sound.
-    """
+    """Writes random items of a corpus of images: pictures, factors, and wavs if they sound."""
     from kvoice import plots
     from kvoice.data import factors
 

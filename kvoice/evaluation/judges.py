@@ -49,13 +49,7 @@ class Judge:
                 f"a judge of {condition} needs real clips of two labels or more in "
                 f"its split, got {kinds}: use a larger corpus"
             )
-        rng = np.random.default_rng(seed)
-        examples = [features(mels), features(augmented(mels, rng)), features(augmented(mels, rng))]
-        discriminant = LinearDiscriminantAnalysis(
-            solver="lsqr", shrinkage="auto", priors=np.full(kinds, 1 / kinds)
-        )
-        self._classifier = make_pipeline(StandardScaler(), discriminant)
-        self._classifier.fit(np.concatenate(examples), np.tile(labels, len(examples)))
+        self._classifier = _discriminant(mels, labels, seed, "lsqr")
 
     def __call__(self, mels):
         """Predicts the label of each clip: [clips, time, mels], or a list, -> [clips]."""
@@ -87,17 +81,23 @@ class VoiceSpace:
             raise KvoiceError(
                 f"a space of voices needs clips of three speakers or more, got {kinds}"
             )
-        rng = np.random.default_rng(seed)
-        examples = [features(mels), features(augmented(mels, rng)), features(augmented(mels, rng))]
-        discriminant = LinearDiscriminantAnalysis(
-            solver="eigen", shrinkage="auto", priors=np.full(kinds, 1 / kinds)
-        )
-        self._space = make_pipeline(StandardScaler(), discriminant)
-        self._space.fit(np.concatenate(examples), np.tile(speakers, len(examples)))
+        self._space = _discriminant(mels, speakers, seed, "eigen")
 
     def __call__(self, mels):
         """Projects clips: [clips, time, mels], or a list, -> [clips, speakers - 1]."""
         return self._space.transform(features(mels))
+
+
+def _discriminant(mels, labels, seed, solver):
+    """Fits a linear discriminant to clips and two augmented copies, all labels equally likely."""
+    rng = np.random.default_rng(seed)
+    examples = [features(mels), features(augmented(mels, rng)), features(augmented(mels, rng))]
+    kinds = len(np.unique(labels))
+    discriminant = LinearDiscriminantAnalysis(
+        solver=solver, shrinkage="auto", priors=np.full(kinds, 1 / kinds)
+    )
+    fitted = make_pipeline(StandardScaler(), discriminant)
+    return fitted.fit(np.concatenate(examples), np.tile(labels, len(examples)))
 
 
 class PhoneProbe:

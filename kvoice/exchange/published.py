@@ -131,9 +131,7 @@ def _split(variable, name):
 
 
 def _usual(tensors, pattern, axis, published):
-    """The size that most tensors of a name have on an axis: one wrong tensor shall not decide
-    it.
-    """
+    """Returns the size that most tensors of a name have on an axis, in spite of a wrong one."""
     found = collections.Counter(
         array.shape[axis]
         for name, array in tensors.items()
@@ -213,9 +211,7 @@ def _speakerencoder_variables(model):
 
 
 def _renamed(tensors, *rules):
-    """Tensors under other names, by patterns and what takes their place; a taken name is not
-    given.
-    """
+    """Renames tensors by patterns and replacements; a name that is taken is not given again."""
     found = {}
     for name, tensor in tensors.items():
         new = name
@@ -236,8 +232,9 @@ def _join(tensors, names, joined):
 
 
 def _waveglow_names(tensors):
-    """The tensors of a WaveGlow in the form of August 2019: one `cond_layer`, `res_skip_layers`,
-        weight norm.
+    """Converts the tensors of a WaveGlow to the form of August 2019.
+
+    That form has one `cond_layer`, `res_skip_layers` and weight norm.
 
     Every filter has its own length and direction, so that layers may be joined by their filters.
     What does not fit keeps its name.

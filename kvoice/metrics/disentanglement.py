@@ -107,8 +107,7 @@ def mig(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
 
 
 def sap_continuous(codes: np.ndarray, factors: np.ndarray) -> float:
-    """Separated attribute predictability, by lines: the gap of the best two codes of a factor in
-        R².
+    """Separated attribute predictability, by lines: the gap in R² of a factor's best two codes.
 
     `R²_jk = cov(z_j, v_k)² / (var z_j var v_k)`, 0 for a code of variance 1e-12 or less; the mean
     over k of the best minus the second best. Levels count as the numbers that they are.
@@ -662,9 +661,7 @@ class _Alike:
             self.first[:, k], self.count[:, k] = (counts.cumsum() - counts)[level], counts[level]
 
     def rows(self, rows, factor, rng):
-        """For each of `rows` one drawn from all those with its level of `factor`, itself
-        included.
-        """
+        """Draws for each of `rows` one of those with its level of `factor`, itself included."""
         drawn = rng.integers(self.count[rows, factor])
         return self.order[self.first[rows, factor] + drawn, factor]
 

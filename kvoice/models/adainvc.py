@@ -1,5 +1,4 @@
-"""AdaIN-VC: one-shot voice conversion by separating speaker and content with instance
-normalisation.
+"""AdaIN-VC: one-shot voice conversion; instance normalisation parts speaker and content.
 
 A content encoder removes what is constant over time, a speaker encoder keeps only that, and a
 decoder combines the two: it converts the content of one recording to the voice of another.

@@ -147,8 +147,7 @@ def utterance(
     dropout: float,
     seed: int,
 ) -> tuple[keras.Model, keras.Model]:
-    """Four convolutions of 3 x 3 and their mean over the frames of the utterance; see the
-    docstring.
+    """Builds four convolutions of 3 x 3 and their mean over the frames of the utterance.
 
     Published: a width of 32, dropout of 0.1.
 

@@ -15,19 +15,7 @@ COMPARED = ("model.objective", "model.beta", "train.seed")
 
 
 def traversals(runs, output, single=False):
-    """Writes OUTPUT/index.html and the files that it shows, whole or not at all.
-
-    Args:
-        runs: `runs.Run`s of betavae, in the order wanted.
-        output: A folder; what an earlier report wrote there is replaced.
-        single: Put the pictures and sounds into the page, so that it is one file.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        KvoiceError: As `pages.written_page`.
-    """
+    """Writes the page of runs of betavae, as `pages.written_page` says."""
     return written_page(runs, output, single, ("betavae",), _Shown, _page)
 
 

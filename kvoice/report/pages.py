@@ -107,9 +107,7 @@ class Copies:
 
 
 def _address(place, folder, single):
-    """A function that gives a file its address in the page: its content, or that of a copy of
-    it.
-    """
+    """Returns a function from a file to its address in the page: its content, or a copy."""
 
     def embedded(path):
         return f"data:{KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -22,19 +22,7 @@ COMPARED = ("train.seed",)  # fields of the config that are shown of every run
 
 
 def verification(runs, output, single=False):
-    """Writes OUTPUT/index.html and the files that it shows, whole or not at all.
-
-    Args:
-        runs: `runs.Run`s of speakerencoder, in the order wanted.
-        output: A folder; what an earlier report wrote there is replaced.
-        single: Put the pictures into the page, so that it is one file.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        KvoiceError: As `pages.written_page`.
-    """
+    """Writes the page of runs of speakerencoder, as `pages.written_page` says."""
     return written_page(runs, output, single, ("speakerencoder",), _Shown, _page)
 
 
