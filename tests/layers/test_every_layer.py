@@ -26,12 +26,12 @@ pytestmark = pytest.mark.backend
 LAYERS = {
     "InstanceNorm": (lambda **k: InstanceNorm(**k), [(2, 16, 4)]),
     "AdaIN": (lambda **k: AdaIN(**k), [(2, 16, 4), (2, 8)]),
-    "PhaseShuffle": (lambda **k: PhaseShuffle(2, **k), [(2, 16, 4)]),
+    "PhaseShuffle": (lambda **k: PhaseShuffle(3, seed=5, **k), [(2, 16, 4)]),
     "ReflectConv1D": (lambda **k: ReflectConv1D(6, 5, strides=2, **k), [(2, 16, 4)]),
     "PixelShuffle1D": (lambda **k: PixelShuffle1D(2, **k), [(2, 16, 4)]),
     "ShiftedBasis": (lambda **k: ShiftedBasis(8, heads=2, **k), [(2, 6)]),
     "Standardised": (lambda **k: Standardised(4, **k), [(2, 16, 4)]),
-    "WaveNet": (lambda **k: WaveNet(3, 4, 4, 5, **k), [(2, 16, 3)]),
+    "WaveNet": (lambda **k: WaveNet(3, 4, 4, 5, cycle=2, backwards=True, **k), [(2, 16, 3)]),
 }
 # Parts of waveglow, which are driven by more than `call`: see their own tests.
 ELSEWHERE = {"InvertibleMixing", "CouplingNetwork", "FlowStep", "WeightNorm"}
