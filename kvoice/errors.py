@@ -16,3 +16,9 @@ def hint(word, known):
     return (
         f"did you mean {close[0]}?" if close else f"choose among {', '.join(filter(None, known))}"
     )
+
+
+def near(word, known):
+    """Returns ', did you mean "..."?' if one of `known` is like the word, whatever its case."""
+    close = difflib.get_close_matches(word.lower(), list(known), 1)
+    return f', did you mean "{close[0]}"?' if close else ""

@@ -3,12 +3,11 @@
 Nothing here imports a framework.
 """
 
-import difflib
 import importlib.util
 import os
 import sys
 
-from kvoice.errors import KvoiceError
+from kvoice.errors import KvoiceError, near
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -40,10 +39,9 @@ def chosen_backend():
     if not name:
         raise KvoiceError(f"no backend is installed; {way_to(*BACKENDS)}")
     if name not in BACKENDS:
-        near = difflib.get_close_matches(name.lower(), BACKENDS, n=1)
-        guess = f', did you mean "{near[0]}"?' if near else ""
         raise KvoiceError(
-            f"KERAS_BACKEND={name}: no such backend{guess}; there are {', '.join(BACKENDS)}"
+            f"KERAS_BACKEND={name}: no such backend{near(name, BACKENDS)}; "
+            f"there are {', '.join(BACKENDS)}"
         )
     if not installed(name):
         raise KvoiceError(f"KERAS_BACKEND={name}, but {name} is not installed; {way_to(name)}")

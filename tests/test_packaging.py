@@ -251,6 +251,12 @@ def test_a_front_door_finds_the_environment_beside_it(bare):
     assert answer.stdout.splitlines()[-4:] == ["-Pm", "kvoice", "train", "--run=with space"]
 
 
+@pytest.mark.parametrize("door, named", [("train", "bin/"), ("kvoice", "bin/kvoice ")])
+def test_what_comes_next_begins_with_the_front_door_that_was_used(bare, door, named):
+    python(bare / ".venv" / "bin" / "python", 'echo "[$KVOICE_DOOR]"')
+    assert run([f"bin/{door}", "report"], bare).stdout.splitlines()[-1] == f"[{named}]"
+
+
 def test_a_front_door_prefers_the_active_environment(bare):
     python(bare / "tools" / "python3", "echo active")
     python(bare / ".venv" / "bin" / "python", "echo own")

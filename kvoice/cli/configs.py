@@ -6,7 +6,8 @@ import operator
 import pathlib
 import runpy
 
-from kvoice.cli.flags import UsageError, near
+from kvoice.cli.flags import UsageError
+from kvoice.errors import near
 
 EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent

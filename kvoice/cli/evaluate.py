@@ -7,7 +7,7 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import corpora
-from kvoice.cli.flags import required
+from kvoice.cli.flags import following, required
 from kvoice.errors import KvoiceError
 
 
@@ -76,6 +76,8 @@ def evaluate(run, count, seed, encoder, data):
     if not module.OTHER_DATA:
         _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
     print(module.evaluate(run, lambda: corpora.for_run(run, data), options))
+    if run.config["model_name"] in report.PAGES:
+        print(following(f"report {run.path}"))
 
 
 def _refuse_data(data, run, kind):

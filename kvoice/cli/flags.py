@@ -1,6 +1,6 @@
 """The flags of a command: declared, parsed, and missed where they are missing."""
 
-import difflib
+import os
 import re
 
 from absl import flags
@@ -97,7 +97,7 @@ def required(**given):
             raise UsageError(f"--{name}={placeholder} is missing")
 
 
-def near(word, words):
-    """', did you mean "..."?' where one of the words is like it, else nothing."""
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f', did you mean "{close[0]}"?' if close else ""
+def following(*commands):
+    """Returns lines that name what to try next, by the front door that was used, bin/ or kvoice."""
+    door = os.environ.get("KVOICE_DOOR", "kvoice ")
+    return "\n".join(["Next:", *(f"  {door}{command}" for command in commands)])

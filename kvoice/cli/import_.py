@@ -5,7 +5,8 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import configs
-from kvoice.cli.flags import UsageError, near, required
+from kvoice.cli.flags import UsageError, following, required
+from kvoice.errors import near
 from kvoice.exchange import PUBLISHED
 
 
@@ -73,11 +74,8 @@ def import_(model, checkpoint, stats, spec, alternate, run):
     print(f"run      {made.path}, imported")
     variant = f":{found.variant}" if found.variant else ""
     print(
-        "\n  kvoice ".join(
-            [
-                "Next:",
-                *evaluation.of(model).next_commands(made),
-                f"train --model={model}{variant} --init={made.path} --data=CORPUS --run=DIR",
-            ]
+        following(
+            *evaluation.of(model).next_commands(made),
+            f"train --model={model}{variant} --init={made.path} --data=CORPUS --run=DIR",
         )
     )

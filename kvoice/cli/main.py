@@ -14,8 +14,8 @@ import os
 import sys
 
 from kvoice import frameworks
-from kvoice.cli.flags import UsageError, declared, near, values
-from kvoice.errors import KvoiceError
+from kvoice.cli.flags import UsageError, declared, values
+from kvoice.errors import KvoiceError, near
 
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 VERBS = {

@@ -6,7 +6,7 @@ import shlex
 import sys
 
 from kvoice import frameworks
-from kvoice.cli.flags import required
+from kvoice.cli.flags import following, required
 
 PRIORS = ("typical", "zero", "none")
 ROLES = dict(
@@ -122,7 +122,5 @@ def maximize(
             f"{start}: from second {result['start']['second']}, reproduced within "
             f"{result['start']['error_db']} dB"
         )
-    print(
-        f"{pathlib.Path(run) / 'index.html'} shows and plays it. Next:\n"
-        f"  kvoice evaluate --run={run}"
-    )
+    print(f"{pathlib.Path(run) / 'index.html'} shows and plays it")
+    print(following(f"evaluate --run={run}"))

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from kvoice.cli.flags import CORPORA, required
+from kvoice.cli.flags import CORPORA, following, required
 
 
 def declare(flags):
@@ -50,7 +50,7 @@ def prepare(data, output, spec, split, seed, workers):
     if spec == next(iter(audio.SPECS)):  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
-        print(f"Next:\n  kvoice train --model=voicegan --data=prepared:{output}{override}")
+        print(following(f"train --model=voicegan --data=prepared:{output}{override}"))
 
 
 def _examples(data, output, seed):

@@ -6,7 +6,7 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import configs, corpora
-from kvoice.cli.flags import CORPORA, required
+from kvoice.cli.flags import CORPORA, following, required
 from kvoice.errors import KvoiceError
 
 CONFIG = True
@@ -112,10 +112,8 @@ def train(model, data, run, init, overrides):
     _complete(run)
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""
-    following = [f"evaluate --run={run.path}", *watching.next_commands(run)]
-    print(
-        "\n  kvoice ".join([f"{run.path} is finished: {steps} steps{reached}. Next:", *following])
-    )
+    print(f"{run.path} is finished: {steps} steps{reached}")
+    print(following(f"evaluate --run={run.path}", *watching.next_commands(run)))
     if (run.path / "samples").exists():
         print(f"Samples of it are in {run.path / 'samples'}")
 

@@ -7,7 +7,7 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import corpora
-from kvoice.cli.flags import UsageError, required
+from kvoice.cli.flags import UsageError, following, required
 
 
 def declare(flags):
@@ -69,6 +69,6 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         f"\nlatent {made['factor']}"
         + (f" for {label}" if label else " says most")
         + (f", latent {made['control']} as its control" if made["control"] is not None else "")
-        + f"; {'pictures' if corpus.images else 'pictures and sounds'} are in {folder}. Next:\n  "
-        f"kvoice report {run.path}"
+        + f"; {'pictures' if corpus.images else 'pictures and sounds'} are in {folder}"
     )
+    print(following(f"report {run.path}"))

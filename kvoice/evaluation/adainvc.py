@@ -791,13 +791,12 @@ def evaluate(run, corpus, options):
         examples(model, *given, folder, {"command": options.command}, options.seed)
     write_json(run.path / "evaluation.json", scores)
     warning = f"warning: {panel.judged['warning']}\n\n" if panel.judged["warning"] else ""
-    text = printed(
+    return printed(
         scores,
         f"{warning}{run.path / 'evaluation.json'}",
         panel.judged["said"],
         after=f", {run.path / 'conversions'} some of the sounds",
     )
-    return f"{text}. Next:\n  kvoice report {run.path}"
 
 
 def next_commands(run):
