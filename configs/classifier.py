@@ -46,8 +46,8 @@ def _paper(domain, architecture, width, depth, batch):
             "architecture": architecture,
             "width": width,
             "depth": depth,
-            "wear": 0.0,
-            "warp": 0.0,
+            "noise": 0.0,
+            "vtlp": 0.0,
         },
         "train": {"steps": 301 * epoch, "steps_per_epoch": epoch, "decay": 0.99, "ema": 0.0},
     }
@@ -95,8 +95,8 @@ def config(variant=""):
                 "condition": "emotion",  # or gender, speaker
                 "width": 8,
                 "depth": 3,
-                "wear": 0.5,  # augmentation: strength of noise and blur on the training clips
-                "warp": 0.05,  # augmentation: largest vocal tract length perturbation (VTLP)
+                "noise": 0.5,  # augmentation: strength of noise and blur on the training clips
+                "vtlp": 0.05,  # augmentation: largest vocal tract length perturbation (VTLP)
                 "seed": 0,
             },
             "train": dataclasses.asdict(

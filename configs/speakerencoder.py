@@ -58,7 +58,7 @@ def config(variant=""):
                 "depth": 3,
                 "embedding": 256,
                 "loudness": 0.2,  # augmentation: random level, in standard deviations of a band
-                "wear": 0.3,  # augmentation: largest noise, in the same unit
+                "noise": 0.3,  # augmentation: largest noise, in the same unit
                 "seed": 0,
             },
             "train": dataclasses.asdict(

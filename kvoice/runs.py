@@ -23,6 +23,7 @@ import platform
 from pathlib import Path
 
 from kvoice.audio import Spec
+from kvoice.earlier import renamed
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
@@ -191,4 +192,5 @@ def load(directory: str | Path) -> Run:
             f"{directory}: format {config.get('format')} of the run is not {FORMAT}, which this "
             "kvoice reads."
         )
+    config["model"] = renamed(config["model"])
     return Run(directory, config, Spec(**spec), labels)

@@ -10,6 +10,7 @@ import weakref
 import keras
 
 from kvoice import backend
+from kvoice.earlier import renamed
 
 
 @keras.saving.register_keras_serializable(package="kvoice")
@@ -199,6 +200,10 @@ class StepModel(backend.TrainStep, keras.Model):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self._means = {t: keras.metrics.Mean(name=t) for t in self.terms if t != "loss"}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return super().from_config(renamed(config), custom_objects)
 
     def compile(self, optimizer, **kwargs):
         """As in Keras; `optimizer` is an `OptimizerGroup`. Creates the optimizers' slots."""

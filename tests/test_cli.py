@@ -985,8 +985,8 @@ def test_conversions_are_measured_on_other_people(at_talks, capsys):
     )
     assert said in shown
     judged = json.loads((at_talks / "vc/evaluation.json").read_text())["judged"]
-    assert ("warning: ../ears hardly tells" in shown) == bool(judged["warning"])
-    assert judged["said"] == said
+    assert ("warning: ../ears hardly distinguishes" in shown) == bool(judged["warning"])
+    assert judged["description"] == said
     assert main(["report", "vc"]) == 0
     page = (at_talks / "vc/report/index.html").read_text()
     assert page.count(said) == 2  # the table, and the sounds

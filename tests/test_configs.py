@@ -87,7 +87,7 @@ def test_published_classifiers_train_for_301_epochs_of_2000_clips_in_the_publish
     assert batch == {"mel": 512, "wave": 128}[domain]
     assert abs(group["steps_per_epoch"] * batch - 2000) < batch / 2
     assert group["rates"] == {"classifier": 1e-3} and group["decay"] == 0.99
-    assert config["model"]["wear"] == config["model"]["warp"] == 0
+    assert config["model"]["noise"] == config["model"]["vtlp"] == 0
     spec = audio.Spec(**config["audio"])
     crop = config["data"]["crop_frames"]
     assert (crop if domain == "mel" else spec.samples(crop)) == {"mel": 160, "wave": 32_768}[domain]

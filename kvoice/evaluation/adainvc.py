@@ -54,7 +54,7 @@ def judged(corpus, encoder, encoder_corpus):
         encoder_corpus: The corpus that it was trained on; "" where its weights were imported.
 
     Returns:
-        {"corpus", "encoder", "encoder_corpus", "said": the sentence}.
+        {"corpus", "encoder", "encoder_corpus", "description": a sentence}.
     """
     training = (
         f"which was trained on {encoder_corpus} and on none of these voices"
@@ -65,7 +65,7 @@ def judged(corpus, encoder, encoder_corpus):
         "corpus": corpus,
         "encoder": encoder,
         "encoder_corpus": encoder_corpus,
-        "said": f"Judged on {corpus} by {encoder}, {training}.",
+        "description": f"Judged on {corpus} by {encoder}, {training}.",
     }
 
 
@@ -83,8 +83,8 @@ class ConversionJudges:
 
     Attributes:
         verification: The result of `speakerencoder.verification_scores`, with the threshold.
-        judged: The description, with the "warning" that the encoder hardly separates these voices,
-            or "".
+        judged: The description, with the "warning" that the encoder hardly distinguishes these
+            voices, or "".
     """
 
     def __init__(self, encoder, judge, recorded, judged, seed=0):
@@ -100,7 +100,7 @@ class ConversionJudges:
             "warning": ""
             if self.verification["rate"] <= UNRELIABLE
             else (
-                f"{judged['encoder']} hardly tells these voices apart (equal error rate "
+                f"{judged['encoder']} hardly distinguishes these voices (equal error rate "
                 f"{self.verification['rate']:.1%}"
                 "): its judgement means little"
             )
@@ -230,7 +230,7 @@ def conversion_scores(model, trained_on, sources, panel, count=192, seed=0):
 
     Returns:
         {"judged" (see `ConversionJudges`), "kinds": "unseen to unseen", ... -> `_judged`,
-        "genders": the same for pairs of genders among the first, "reconstruction", "leak",
+        "genders": the same for pairs of genders among the first, "reconstruction", "speaker_probe",
         "threshold", "metrics", "tables"}.
     """
     rng = np.random.default_rng(seed)
@@ -251,7 +251,7 @@ def conversion_scores(model, trained_on, sources, panel, count=192, seed=0):
         "kinds": kinds,
         "genders": genders,
         "reconstruction": _reconstruction(model, sources["test"], rng),
-        "leak": speaker_probe_accuracy(model, sources["train"]),
+        "speaker_probe": speaker_probe_accuracy(model, sources["train"]),
         "count": count,
         "seed": seed,
     }
@@ -461,10 +461,10 @@ def _metrics(scores):
     numbers = {
         "nearer to the target": voice["nearer"]["share"],
         "accepted as the target": voice["accepted"]["share"],
-        "phones right": content["converted"]["phones"],
-        "phones right (recorded)": content["source recorded"]["phones"],
+        "phone accuracy": content["converted"]["phones"],
+        "phone accuracy (recordings)": content["source recorded"]["phones"],
         "MCD, dB": content["converted"]["mcd_db"],
-        "leak": scores["leak"]["accuracy"],
+        "speaker-probe accuracy": scores["speaker_probe"]["accuracy"],
         "reconstruction, dB": scores["reconstruction"]["error_db"],
     }
     return {name: value for name, value in numbers.items() if value is not None}
@@ -475,7 +475,7 @@ def _metrics(scores):
 
 def tables(scores):
     """Formats the scores as tables for `kvoice.report`."""
-    encoder, probe = scores["encoder"], scores["leak"]
+    encoder, probe = scores["encoder"], scores["speaker_probe"]
     sets = {**scores["kinds"], **{f"  {pair}": each for pair, each in scores["genders"].items()}}
     voice, content, f0 = [], [], []
     for kind, each in sets.items():
@@ -541,7 +541,7 @@ def tables(scores):
             "note": "Phone accuracy of a linear probe that was trained on other speakers, in "
             "frames that are not silent; and mel-cepstral distance, along the best alignment, to "
             "the target's utterance of the same text.",
-            "columns": ["speakers", "sound", "phones right", "MCD, dB"],
+            "columns": ["speakers", "sound", "phone accuracy", "MCD, dB"],
             "rows": content,
         },
         {
@@ -561,10 +561,17 @@ def tables(scores):
         },
         {
             "title": "Content code and reconstruction",
-            "note": f"Leak: the accuracy of a linear probe that predicts the {probe['speakers']} "
-            "speakers of the split train from the content code of sentences that it was not "
-            "trained on (lower is better). Error: the reconstruction error of unseen recordings.",
-            "columns": ["", "leak (95 %)", "chance", "L1, standardised", "error, dB"],
+            "note": "Speaker-probe accuracy: of a linear probe that predicts the "
+            f"{probe['speakers']} speakers of the split train from the content code "
+            "of sentences that it was not trained on (lower is better). Error: the reconstruction "
+            "error of unseen recordings.",
+            "columns": [
+                "",
+                "speaker-probe accuracy (95 %)",
+                "chance",
+                "L1, standardised",
+                "error, dB",
+            ],
             "rows": [
                 [
                     "content code",
@@ -580,7 +587,7 @@ def tables(scores):
 
 def _judged_sentence(judged):
     """Returns the sentence on the judges, with the warning if there is one."""
-    return judged["said"] + (f" Mind that {judged['warning']}." if judged["warning"] else "")
+    return judged["description"] + (f" Mind that {judged['warning']}." if judged["warning"] else "")
 
 
 def _interval(share):
@@ -794,7 +801,7 @@ def evaluate(run, corpus, options):
     return printed(
         scores,
         f"{warning}{run.path / 'evaluation.json'}",
-        panel.judged["said"],
+        panel.judged["description"],
         after=f", {run.path / 'conversions'} some of the sounds",
     )
 

@@ -420,7 +420,7 @@ def found_table(discovery):
         "note": "The best latent in use for each label and number, chosen on some items and "
         "confirmed "
         "on others that neither it nor the model had seen. Brackets: 95 % of resamples, of "
-        "speakers where there are some, – where they are too few. Told: mutual information as a "
+        "speakers where there are some, – where they are too few. Mutual information: as a "
         "share of the label's entropy. p: of permutations, for the search over all latents.",
         "columns": [
             "label",
@@ -429,7 +429,7 @@ def found_table(discovery):
             "found",
             "confirmed",
             "d′",
-            "told",
+            "mutual information",
             "p",
             "control",
         ],

@@ -443,7 +443,7 @@ def _grids(medium, found, label, factor, control, rows, rng):
     drawn = latents.prior(len(rows), codes.shape[1], rng)
     yield Grid(
         "prior",
-        "Nobody's codes",
+        "Draws from the prior",
         "Random codes from the prior"
         + (", with the words of the items above." if medium.kind == "voices" else "."),
         [f"draw {k}" for k in range(len(rows))],
@@ -452,7 +452,7 @@ def _grids(medium, found, label, factor, control, rows, rng):
     )
     yield Grid(
         "resamples",
-        "The same item, drawn again",
+        "Draws from the posterior",
         "Codes drawn from the item's posterior: what differs "
         "is what the model does not know of it.",
         [f"draw {k}" for k in range(DRAWS)],
@@ -488,5 +488,5 @@ def _written(folder, medium, grid):
         "rows": grid.rows,
         "picture": picture,
         "waves": waves,
-        "heard": captions,
+        "captions": captions,
     }

@@ -10,8 +10,8 @@ Sources:
     Differs from the earlier work: logits go to the cross-entropy, where a softmax came in between;
     mels keep fixed bounds, where every clip was scaled to its own range, which threw its level
     away; waves keep their level too; LSTMs are in inference mode when they are maximised; the
-    training clips may be augmented by blur and noise (`wear`), so that the classifier does not
-    depend on recording artefacts, and by vocal tract length perturbation (VTLP, `warp`), so that it
+    training clips may be augmented by blur and noise (`noise`), so that the classifier does not
+    depend on recording artefacts, and by vocal tract length perturbation (VTLP, `vtlp`), so that it
     does not depend on the speaker.
     Where the earlier work is silent: both directions of a "bi" WaveNet are two stacks, the kernels
     of the convolutions behind it span 3 frames or 9 samples, and means over time end every network.
@@ -139,11 +139,11 @@ class Classifier(StepModel):
         architecture: "cnn" (mels only), "wavenet" or "lstm".
         width: Number of channels, as each architecture counts them.
         depth: Number of layers, as each architecture counts them.
-        wear: Augmentation by blur and noise: a third of the training clips is blurred (two passes
+        noise: Augmentation by blur and noise: a third of the training clips is blurred (two passes
             of a moving average over five values along each axis), a third is partly blurred and
             a third is not; noise is added in the same way, with a standard deviation of up to
-            `wear` times that of the clip. 0 = no blur and no noise.
-        warp: Augmentation by vocal tract length perturbation (VTLP): the largest change of the
+            `noise` times that of the clip. 0 = no blur and no noise.
+        vtlp: Augmentation by vocal tract length perturbation (VTLP): the largest change of the
             frequencies. Mels are shifted by up to this share of their bands, waves are played up to
             this share faster or slower. 0 = none.
         seed: Seed of both augmentations.
@@ -177,8 +177,8 @@ class Classifier(StepModel):
         architecture: str = "cnn",
         width: int = 16,
         depth: int = 3,
-        wear: float = 0.0,
-        warp: float = 0.0,
+        noise: float = 0.0,
+        vtlp: float = 0.0,
         seed: int = 0,
         **kwargs,
     ):
@@ -198,8 +198,8 @@ class Classifier(StepModel):
         for name, value, least in (
             ("width", width, 4),
             ("depth", depth, 1),
-            ("wear", wear, 0),
-            ("warp", warp, 0),
+            ("noise", noise, 0),
+            ("vtlp", vtlp, 0),
             ("seed", seed, 0),
         ):
             if value < least:
@@ -222,13 +222,13 @@ class Classifier(StepModel):
             architecture=architecture,
             width=width,
             depth=depth,
-            wear=wear,
-            warp=warp,
+            noise=noise,
+            vtlp=vtlp,
             seed=seed,
         )
         self.shape, self.low, self.high, self.labels = shape, low, high, labels
         self.condition, self.domain, self.architecture = condition, domain, architecture
-        self.wear, self.warp = wear, warp
+        self.noise, self.vtlp = noise, vtlp
         self.names = []  # the names of the labels; `kvoice.load` sets them
         x = keras.Input((None, *shape[1:]), name=domain)
         outputs = {}
@@ -286,7 +286,7 @@ class Classifier(StepModel):
         """
         size = items.shape[-1]
         share = keras.random.uniform(
-            (ops.shape(items)[0], 1), -self.warp, self.warp, seed=self._random
+            (ops.shape(items)[0], 1), -self.vtlp, self.vtlp, seed=self._random
         )
         steps = ops.arange(size, dtype="float32")
         if self.domain == "mel":
@@ -316,14 +316,14 @@ class Classifier(StepModel):
         items = items + share * (blurred[..., 0] - items)
         spread = ops.std(items, axis=axes, keepdims=True)
         noise = keras.random.normal(ops.shape(items), seed=self._random)
-        return items + self.wear * level * spread * noise
+        return items + self.noise * level * spread * noise
 
     def loss_and_terms(self, batch, training):
         """Returns the cross-entropy in nats, and the accuracy."""
         items = self._scaled(batch[self.domain])
-        if training and self.warp:
+        if training and self.vtlp:
             items = self._vocal_tract_perturbed(items)
-        if training and self.wear:
+        if training and self.noise:
             items = self._blurred_and_noisy(items)
         logits = self.network(items, training=training)["logits"]
         label = batch[self.condition]

@@ -43,7 +43,7 @@ class SpeakerEncoder(StepModel):
             the other.
         loudness: Augmentation by a random gain: standard deviation of the level that is added to
             each training clip, in standard deviations of a band; for mels on a logarithmic scale.
-        wear: Augmentation by noise: largest standard deviation of the noise that is added to a
+        noise: Augmentation by noise: largest standard deviation of the noise that is added to a
             training clip, in standard deviations of a band.
         seed: Seed of both augmentations.
 
@@ -79,7 +79,7 @@ class SpeakerEncoder(StepModel):
         embedding: int = 256,
         per_speaker: int = 8,
         loudness: float = 0.0,
-        wear: float = 0.0,
+        noise: float = 0.0,
         seed: int = 0,
         **kwargs,
     ):
@@ -92,7 +92,7 @@ class SpeakerEncoder(StepModel):
             ("embedding", embedding, 2),
             ("per_speaker", per_speaker, 2),
             ("loudness", loudness, 0),
-            ("wear", wear, 0),
+            ("noise", noise, 0),
             ("seed", seed, 0),
         ):
             if value < least:
@@ -105,12 +105,12 @@ class SpeakerEncoder(StepModel):
             embedding=embedding,
             per_speaker=per_speaker,
             loudness=loudness,
-            wear=wear,
+            noise=noise,
             seed=seed,
         )
         self.mels, self.bands = mels, Standardised(mels, dtype="float32")
         self.partial_frames, self.per_speaker = partial_frames, per_speaker
-        self.loudness, self.wear = loudness, wear
+        self.loudness, self.noise = loudness, noise
         self.names = []  # the names of the training speakers are not needed
         x = mel = keras.Input((None, mels), name="mel")
         for i in range(depth):
@@ -158,13 +158,13 @@ class SpeakerEncoder(StepModel):
         """Adds a random gain and noise of a random level to each clip."""
         shape = (ops.shape(mel)[0], 1, 1)
         level = self.loudness * keras.random.normal(shape, seed=self._random)
-        noise = self.wear * keras.random.uniform(shape, seed=self._random)
+        noise = self.noise * keras.random.uniform(shape, seed=self._random)
         return mel + level + noise * keras.random.normal(ops.shape(mel), seed=self._random)
 
     def loss_and_terms(self, batch, training):
         """Returns the cross-entropy in nats, and the accuracy of the nearest speaker."""
         mel = self.bands(batch["mel"])
-        if training and (self.loudness or self.wear):
+        if training and (self.loudness or self.noise):
             mel = self._augmented(mel)
         each = self.network(mel, training=training)
         similarity, own = similarities(each, self.per_speaker)  # [B, speakers], [B]

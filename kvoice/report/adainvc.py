@@ -48,7 +48,8 @@ class _Shown(Shown):
 def _known(made):
     """The content of a conversions.json, with "titles" and the number of audio "players"."""
     check_format(made, FORMAT)
-    judged = made.get("judged", {"said": "", "warning": ""})  # missing in older files
+    judged = made.get("judged", {"warning": ""})  # missing, or of another name, in files of 0.1
+    judged.setdefault("description", judged.get("said", ""))
     return made | {
         "command": str(made["command"]),
         "judged": judged,
@@ -128,7 +129,7 @@ def _conversions(k, made, judged, file):
         "similarity of its speaker embedding to those of other recordings of the target and of "
         f"the source (1 is the same; from {made['threshold']:.2f} on it passes for that voice). "
         "Then the phone accuracy, which is the share of speech frames whose phone is predicted "
-        f"correctly, and the median F0. {judged['said']}"
+        f"correctly, and the median F0. {judged['description']}"
     )
     content = [tag("h2", "Conversions"), tag("p", key, class_="key")]
     if warning := judged["warning"]:

@@ -189,8 +189,8 @@ def _grid(grid, label, file):
     ]
     if grid["waves"] is None:
         return content
-    rows = []
-    for title, waves, predicted in zip(grid["rows"], grid["waves"], grid["heard"], strict=True):
+    rows, captions = [], grid["captions" if "captions" in grid else "heard"]  # heard: version 0.1
+    for title, waves, predicted in zip(grid["rows"], grid["waves"], captions, strict=True):
         cells = [
             tag(
                 "td",

@@ -207,12 +207,12 @@ def test_the_judges_are_named_beside_the_numbers(panel):
         "and on none of these voices."
     )
     scores = _scores(panel, True)
-    assert JUDGED["said"] == scores["judged"]["said"] == said
+    assert JUDGED["description"] == scores["judged"]["description"] == said
     assert (
         scores["tables"][0]["note"].startswith(said)
         and " Mean cosines" in scores["tables"][0]["note"]
     )
-    assert adainvc.judged("demo", "ears", "")["said"] == (
+    assert adainvc.judged("demo", "ears", "")["description"] == (
         "Judged on demo by ears, whose weights were imported: whether it was trained on "
         "these voices is not known."
     )
@@ -235,7 +235,7 @@ def test_an_encoder_that_hardly_separates_voices_is_named(monkeypatch):
     rate = panel.verification["rate"]
     assert rate > 0.3
     assert panel.judged["warning"] == (
-        f"../ears hardly tells these voices apart (equal error rate {rate:.1%}): "
+        f"../ears hardly distinguishes these voices (equal error rate {rate:.1%}): "
         "its judgement means little"
     )
     (first, *_) = adainvc.tables(
@@ -254,7 +254,7 @@ def _scores_of_nothing():
         "kinds": {},
         "genders": {},
         "reconstruction": {"l1": 0, "error_db": 0},
-        "leak": {"speakers": 2, "accuracy": 1, "low": 1, "high": 1, "chance": 0.5},
+        "speaker_probe": {"speakers": 2, "accuracy": 1, "low": 1, "high": 1, "chance": 0.5},
     }
 
 

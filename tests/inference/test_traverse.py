@@ -92,14 +92,14 @@ def test_a_sound_is_that_of_its_cell_and_has_the_predicted_label(folder, content
         "resamples",
     ]
     for grid in grids.values():
-        assert len(grid["waves"]) == len(grid["heard"]) == len(grid["rows"])
-        assert all(len(row) == len(grid["columns"]) for row in (*grid["waves"], *grid["heard"]))
-    captions = grids["flips"]["heard"]
+        assert len(grid["waves"]) == len(grid["captions"]) == len(grid["rows"])
+        assert all(len(row) == len(grid["columns"]) for row in (*grid["waves"], *grid["captions"]))
+    captions = grids["flips"]["captions"]
     genders = [[cell.split(",")[0] for cell in row] for row in captions]
     for title, (original, made, flip, control) in zip(grids["flips"]["rows"], genders):
         assert title.endswith(original)
         assert original == made == control != flip
-    sweep = [cell.split(",")[0] for cell in grids["sweep"]["heard"][0]]
+    sweep = [cell.split(",")[0] for cell in grids["sweep"]["captions"][0]]
     assert sweep[0] == "female" and sweep[-1] == "male"
     wave, rate = audio.read(folder / grids["flips"]["waves"][0][0])
     original = next(

@@ -368,7 +368,7 @@ def test_a_saved_model_predicts_the_same(trained, tmp_path, domain, architecture
 
 
 def test_a_saved_model_resumes_training_with_the_same_augmentation(tmp_path):
-    model = classifier(rate=0.01, wear=0.5, warp=0.2)
+    model = classifier(rate=0.01, noise=0.5, vtlp=0.2)
     model.train_on_batch(speech(8))
     model.save(tmp_path / "classifier.keras")
     again = keras.saving.load_model(tmp_path / "classifier.keras")
@@ -412,7 +412,7 @@ def test_another_label_can_be_classified():
 
 
 def test_evaluation_changes_nothing():
-    model = classifier(rate=0.1, wear=0.5, warp=0.2)
+    model = classifier(rate=0.1, noise=0.5, vtlp=0.2)
     kept = [*model.network.variables, model._random.state]
     before = [numpy(v).copy() for v in kept]
     model.probabilities(speech(4)["mel"])
@@ -423,7 +423,7 @@ def test_evaluation_changes_nothing():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("change", [dict(wear=0.5), dict(warp=0.2)])
+@pytest.mark.parametrize("change", [dict(noise=0.5), dict(vtlp=0.2)])
 def test_augmentation_changes_training_and_nothing_else(change):
     plain, augmented = (classifier(rate=0.01, **each) for each in ({}, change))
     batch = speech(8)
@@ -446,7 +446,7 @@ def test_augmentation_changes_training_and_nothing_else(change):
 @every_domain
 def test_blur_and_noise_leave_silence_silent_up_to_its_edges(domain, architecture):
     # Constant clips have no spread, and are their own average, also where neighbours are missing.
-    model = classifier(domain, architecture, wear=0.5)
+    model = classifier(domain, architecture, noise=0.5)
     flat = np.full((3, 12, 8)[: 3 - (domain == "wave")], 0.7, "float32")
     augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(flat)))
     np.testing.assert_allclose(augmented, flat, atol=1e-5)
@@ -462,7 +462,7 @@ def thirds(shares):
 
 
 def test_blur_changes_a_third_of_the_clips_a_third_in_part_and_a_third_not():
-    model = classifier("wave", "wavenet", wear=0.0)  # no noise
+    model = classifier("wave", "wavenet", noise=0.0)  # no noise
     wave = np.where(np.arange(32) % 2, -1.0, 1.0).astype("float32") * np.ones((300, 1), "float32")
     augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(wave)))
     # Of five neighbours three have the sign of the middle, so that their average is 1/5 of the
@@ -473,7 +473,7 @@ def test_blur_changes_a_third_of_the_clips_a_third_in_part_and_a_third_not():
 
 
 def test_mels_are_blurred_along_time_and_bands():
-    model = classifier(wear=0.0)
+    model = classifier(noise=0.0)
     along = np.where(np.arange(16) % 2, -1.0, 1.0).astype("float32")[:, None] * np.ones(
         (16, 16), "float32"
     )
@@ -484,7 +484,7 @@ def test_mels_are_blurred_along_time_and_bands():
 
 
 def test_the_noise_is_relative_to_the_standard_deviation_in_a_third_of_the_clips():
-    model = classifier("wave", "wavenet", wear=0.5)
+    model = classifier("wave", "wavenet", noise=0.5)
     ramp = np.linspace(-1, 1, 1024, dtype="float32") * np.ones((300, 1), "float32")
     ramp[::2] *= 0.01  # loud and quiet clips alike
     augmented = numpy(model._blurred_and_noisy(ops.convert_to_tensor(ramp)))
@@ -498,7 +498,7 @@ def test_the_noise_is_relative_to_the_standard_deviation_in_a_third_of_the_clips
 
 def test_vtlp_shifts_all_bands_of_a_mel_by_one_share_of_them():
     # On a ramp over the bands the value is the band: m + share * mels, within the bands there are.
-    model = classifier(shape=(16, 80), warp=0.1)
+    model = classifier(shape=(16, 80), vtlp=0.1)
     bands = np.arange(80, dtype="float32")
     mel = np.broadcast_to(bands, (100, 16, 80)).copy()
     shifted = numpy(model._vocal_tract_perturbed(ops.convert_to_tensor(mel)))
@@ -509,7 +509,7 @@ def test_vtlp_shifts_all_bands_of_a_mel_by_one_share_of_them():
 
 
 def test_vtlp_plays_waves_faster_or_slower():
-    model = classifier("wave", "wavenet", warp=0.1)
+    model = classifier("wave", "wavenet", vtlp=0.1)
     tone = np.sin(2 * np.pi * 0.01 * np.arange(4096, dtype="float32"))
     tones = ops.convert_to_tensor(np.broadcast_to(tone, (50, 4096)).copy())
     shifted = numpy(model._vocal_tract_perturbed(tones))
@@ -523,7 +523,7 @@ def test_vtlp_plays_waves_faster_or_slower():
 
 @every_domain
 def test_vtlp_leaves_silence_silent(domain, architecture):
-    model = classifier(domain, architecture, warp=0.2)
+    model = classifier(domain, architecture, vtlp=0.2)
     flat = np.full((3, 12, 8)[: 3 - (domain == "wave")], 0.7, "float32")
     augmented = numpy(model._vocal_tract_perturbed(ops.convert_to_tensor(flat)))
     np.testing.assert_allclose(augmented, flat, atol=1e-5)
@@ -531,7 +531,7 @@ def test_vtlp_leaves_silence_silent(domain, architecture):
 
 def test_a_training_is_repeated_by_its_seed_which_draws_the_augmentation():
     def trained(**changes):
-        model = classifier(rate=0.01, wear=0.5, warp=0.2, **changes)
+        model = classifier(rate=0.01, noise=0.5, vtlp=0.2, **changes)
         for step in range(2):
             model.train_on_batch(speech(8, seed=step))
         return model.probabilities(speech(8)["mel"])
@@ -558,14 +558,21 @@ def test_a_training_is_repeated_by_its_seed_which_draws_the_augmentation():
         (dict(low=2.0, high=2.0), "low: 2.0 must be below high"),
         (dict(width=3), "width: 3"),
         (dict(depth=0), "depth: 0"),
-        (dict(wear=-0.1), "wear: -0.1"),
-        (dict(warp=-0.1), "warp: -0.1"),
+        (dict(noise=-0.1), "noise: -0.1"),
+        (dict(vtlp=-0.1), "vtlp: -0.1"),
         (dict(seed=-1), "seed: -1"),
     ],
 )
 def test_a_wrong_argument_is_named(changes, field):
     with pytest.raises(ValueError, match=field):
         Classifier(**{**MEL, "labels": 2, **changes})
+
+
+def test_a_file_of_version_0_1_names_the_augmentations_otherwise():
+    config = classifier(noise=0.5, vtlp=0.2).get_config()
+    config |= {"wear": config.pop("noise"), "warp": config.pop("vtlp")}
+    model = Classifier.from_config(config)
+    assert (model.noise, model.vtlp) == (0.5, 0.2)
 
 
 @every_architecture

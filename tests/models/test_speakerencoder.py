@@ -94,7 +94,7 @@ def test_training_clips_differ_in_loudness_and_noise_and_others_do_not():
     level = numpy(model._augmented(ops.zeros((200, 6, MELS))))
     np.testing.assert_allclose(level, np.broadcast_to(level[:, :1, :1], level.shape), atol=1e-6)
     assert 0.4 < level[:, 0, 0].std() < 0.6
-    grain = numpy(encoder(wear=0.5)._augmented(ops.zeros((200, 6, MELS))))
+    grain = numpy(encoder(noise=0.5)._augmented(ops.zeros((200, 6, MELS))))
     assert 0.2 < grain.std() < 0.4 and abs(grain.mean()) < 0.02
     batch = {"mel": ops.convert_to_tensor(clips())}
     losses = [float(numpy(model.loss_and_terms(batch, training=False)[0])) for _ in range(2)]
@@ -106,7 +106,7 @@ def test_training_clips_differ_in_loudness_and_noise_and_others_do_not():
     [
         (dict(per_speaker=1), "per_speaker: 1 must be at least 2"),
         (dict(depth=0), "depth: 0 must be at least 1"),
-        (dict(wear=-1.0), "wear: -1.0 must be at least 0"),
+        (dict(noise=-1.0), "noise: -1.0 must be at least 0"),
     ],
 )
 def test_a_wrong_argument_is_named(changes, line):

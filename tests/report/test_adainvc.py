@@ -151,15 +151,22 @@ def test_the_verdict_on_the_voice_of_a_conversion_is_in_words(one, tmp_path):
 def test_the_judges_and_a_warning_about_them_are_shown(tmp_path):
     said, warning = (
         "Judged on folder:mine by ../encoder, as it were.",
-        "it hardly tells <these> voices apart",
+        "it hardly distinguishes <these> voices",
     )
     for k, each in enumerate(("", warning)):
         made = run(tmp_path, f"run-{k}")
-        converted(made, judged={"said": said, "warning": each})
+        converted(made, judged={"description": said, "warning": each})
         page = Page(report.conversions([made], tmp_path / f"out-{k}"))
         assert page.text("p", **{"class": "key"})[0].endswith(f"the median F0. {said}")
         assert (f"Mind that {warning}." in page.text("strong")) == bool(each)
         assert "neither" not in page.text("main")[0]
+
+
+def test_the_sentence_on_the_judges_of_version_0_1_is_shown(tmp_path):
+    made = run(tmp_path)
+    converted(made, judged={"said": "Judged on demo.", "warning": ""})
+    page = Page(report.conversions([made], tmp_path / "out"))
+    assert page.text("p", **{"class": "key"})[0].endswith("the median F0. Judged on demo.")
 
 
 def test_the_silhouettes_are_shown_and_explained(one, tmp_path):

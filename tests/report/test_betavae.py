@@ -82,7 +82,7 @@ def traversal(made_run, label="gender", sounds=True, **changes):
                 "rows": ["ada, female", "carl, male"],
                 "picture": picture(f"{name}.png"),
                 "waves": [[wave(cell) for cell in row] for row in cells] if sounds else None,
-                "heard": [["female, 212 Hz"] * len(columns), [ODD] * len(columns)]
+                "captions": [["female, 212 Hz"] * len(columns), [ODD] * len(columns)]
                 if sounds
                 else None,
             }
@@ -176,6 +176,17 @@ def test_a_cell_shows_the_predictions_and_text_stays_text(one, tmp_path):
     predicted = page.text("span", **{"class": "predicted"})
     assert predicted == (["female, 212 Hz"] * 3 + [ODD] * 3) + (["female, 212 Hz"] * 7 + [ODD] * 7)
     assert not page.all("b") and not [each for _, each in page.elements if "onclick" in each]
+
+
+def test_the_predictions_of_a_traversal_of_version_0_1_are_shown(one, tmp_path):
+    made, _ = one
+    (path,) = made.path.rglob("traversal.json")
+    content = json.loads(path.read_text())
+    for grid in content["grids"]:
+        grid["heard"] = grid.pop("captions")
+    path.write_text(json.dumps(content))
+    page = Page(report.traversals([made], tmp_path / "out"))
+    assert "female, 212 Hz" in page.text("span", **{"class": "predicted"})
 
 
 def test_latents_stand_with_their_part_and_those_that_have_one_are_open(one, tmp_path):

@@ -136,7 +136,7 @@ def test_a_classifier_is_trained_and_loaded_at_its_best_with_its_names(tmp_path)
         condition="emotion",
         width=4,
         depth=1,
-        wear=0.5,
+        noise=0.5,
         warp=0.1,
     )
     run = create(
