@@ -192,5 +192,5 @@ def load(directory: str | Path) -> Run:
             f"{directory}: format {config.get('format')} of the run is not {FORMAT}, which this "
             "kvoice reads."
         )
-    config["model"] = renamed(config["model"])
+    config["model"] = renamed(config.get("model", {}))
     return Run(directory, config, Spec(**spec), labels)

@@ -172,13 +172,13 @@ def test_functions_are_named_after_what_they_return_or_do():
     assert not wrong
 
 
-# Verb V is cli/V.py over one function of the library; model M is configs/M.py, models/M.py and
-# evaluation/M.py.
+# Verb V is cli/V.py over one function of the library; model M is configs/M.py, models/M.py,
+# evaluation/M.py and report/M.py.
 MODELS = {path.stem for path in (ROOT / "configs").glob("*.py")}
 
 
 def test_a_model_has_a_file_of_its_name_for_each_thing_that_it_is():
-    for package in ("models", "evaluation"):
+    for package in ("models", "evaluation", "report"):
         assert {f"{package}/{model}" for model in MODELS} <= set(MODULES)
 
 

@@ -426,7 +426,7 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
     assert list(splits["train"]["groups"])[0] == "seen speakers"
     assert "seen speakers" not in splits["test"]["groups"]
     for split in splits:
-        assert f"{split}: rows are true, columns predicted" in shown
+        assert f"{split}: predicted labels (columns) of each true label (rows)" in shown
         assert (folder / f"confusion_{split}.png").exists()
         assert (folder / f"calibration_{split}.png").exists()
 

@@ -6,7 +6,7 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained adainvc")
+    flags.text("run", "", "DIR: a trained model that converts voices")
     flags.text("source", "", "FILE_OR_DIR: the recordings whose words are kept")
     flags.texts(
         "target", "FILE: a recording of the target voice, as often as needed; their mean is used"

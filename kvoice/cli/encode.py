@@ -6,13 +6,13 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained speakerencoder, adainvc or betavae")
+    flags.text("run", "", "DIR: a trained model with an encoder")
     flags.text("input", "", "FILE_OR_DIR: the recordings")
     flags.text("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv")
 
 
 def encode(run, input, output):  # noqa: A002  the name of the flag
-    """Writes the speaker embeddings, or the latents of a betavae, of recordings.
+    """Writes the speaker embeddings or the latents of recordings.
 
     kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
     kvoice encode --run=runs/adainvc/default --input=me.wav --output=me.csv

@@ -16,22 +16,20 @@ def declare(flags):
     flags.integer(
         "count",
         0,
-        "N: number of samples that are measured; 0 = 512 clips of a voicegan, all utterances or "
-        "10,000 tones for a betavae, 48 utterances for a waveglow, 192 conversions for an adainvc, "
-        "100 starts for each target of a maximisation (from a recording: its own); a classifier "
-        "always predicts all files",
+        "N: number of samples, utterances or conversions that are measured; 0 = as many as the "
+        "card of the model says; of a maximisation, starts for each target, 0 = 100",
     )
     flags.integer("seed", 0, "N: the seed of all random draws")
     flags.text(
         "encoder",
         "runs/speakerencoder/default",
-        "DIR: the run of a speakerencoder that judges conversions, not trained on the voices",
+        "DIR: the run of a speaker encoder that judges conversions, not trained on their voices",
     )
     flags.text(
         "data",
         "",
-        "CORPUS: the recordings that an adainvc converts, a speakerencoder compares or a "
-        "waveglow resynthesises; the corpus that the run was trained on if not given",
+        "CORPUS: the recordings that are converted, compared or resynthesised; the corpus that "
+        "the run was trained on if not given",
     )
 
 
@@ -76,8 +74,7 @@ def evaluate(run, count, seed, encoder, data):
     if not module.OTHER_DATA:
         _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
     print(module.evaluate(run, lambda: corpora.for_run(run, data), options))
-    if run.config["model_name"] in report.PAGES:
-        print(following(f"report {run.path}"))
+    print(following(f"report {run.path}"))
 
 
 def _refuse_data(data, run, kind):

@@ -5,7 +5,7 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained run")
+    flags.text("run", "", "DIR: a trained generator")
     flags.text("output", "", "DIR: where the files go; RUN/generated/seed-N if not given")
     flags.integer("count", 4, "N: samples of each label", least=1)
     flags.integer("seed", 0, "N: the seed of the noise")

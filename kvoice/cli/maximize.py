@@ -10,10 +10,10 @@ from kvoice.cli.flags import following, required
 
 PRIORS = ("typical", "zero", "none")
 ROLES = dict(
-    generator="RUN: a trained voicegan",
+    generator="RUN: a trained generator",
     classifier="RUN: the trained classifier that is maximised",
     judge="RUN: another classifier, which is not maximised, trained on other speakers",
-    vocoder="RUN: a trained waveglow that renders mels for a classifier of waves and for the "
+    vocoder="RUN: a trained vocoder that renders mels for a classifier of waves and for the "
     "files; Griffin-Lim if not given",
 )
 

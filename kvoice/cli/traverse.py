@@ -11,7 +11,7 @@ from kvoice.cli.flags import UsageError, following, required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained betavae")
+    flags.text("run", "", "DIR: a trained auto-encoder with latents")
     flags.text("factor", "auto", "N: the latent that is edited; auto: the one found for the label")
     flags.text(
         "label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a factor"
@@ -23,7 +23,7 @@ def declare(flags):
 
 
 def traverse(run, factor, label, count, seed, output, vocoder):
-    """Edits the latents of a betavae and finds the one that stands for a label; pictures, audio.
+    """Edits latents and finds the one that stands for a label; pictures, audio.
 
     kvoice traverse --run=runs/betavae/default --label=gender
     kvoice traverse --run=runs/betavae/default --label=gender --factor=7   another latent

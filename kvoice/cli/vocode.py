@@ -6,7 +6,7 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained waveglow")
+    flags.text("run", "", "DIR: a trained vocoder")
     flags.text("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]")
     flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
@@ -21,7 +21,7 @@ def declare(flags):
 
 
 def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of the flag
-    """Makes waves from mels by a trained waveglow: of recordings (resynthesis) or .npy files.
+    """Makes waves from mels by a trained vocoder: of recordings (resynthesis) or .npy files.
 
     kvoice vocode --run=runs/waveglow/default --input=me.wav --output=again.wav
     kvoice vocode --run=runs/waveglow/default --input=mels --output=waves   .npy files, [time, mels]

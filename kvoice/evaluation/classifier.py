@@ -4,6 +4,7 @@ import numpy as np
 
 from kvoice import plots, progress
 from kvoice.errors import KvoiceError
+from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import classify
 from kvoice.metrics import classification
@@ -46,7 +47,8 @@ def scores(model, sources, speakers):
         interval over files), "balanced_accuracy", "f1", "log_loss", "brier", "calibration_error",
         "calibration" (bins), "confusion", "crop_accuracy" (of the test split: mean and standard
         deviation over `REPEATS` of one random crop of each file), "groups": "seen speakers",
-        "unseen speakers", each corpus and each speaker -> {"files", "accuracy"}}}.
+        "unseen speakers", each corpus and each speaker -> {"files", "accuracy"}}, "metrics",
+        "tables"}.
 
     Raises:
         KvoiceError: If the corpus has other labels than the model.
@@ -90,7 +92,8 @@ def scores(model, sources, speakers):
                 correct, [source.labels["speaker"][i] for i in each["speaker"]], speakers
             ),
         }
-    return {"condition": model.condition, "names": list(model.names), "splits": found}
+    found = {"condition": model.condition, "names": list(model.names), "splits": found}
+    return found | {"metrics": _metrics(found), "tables": tables(found)}
 
 
 def _groups(correct, names, speakers):
@@ -109,34 +112,70 @@ def _groups(correct, names, speakers):
     }
 
 
-def table(scores):
-    """Formats the scores as plain text."""
-    lines = [
-        f"{'whole files':28}{'files':>7}{'accuracy (95 %)':>20}{'F1':>7}{'log loss':>10}"
-        f"{'calibration':>13}{'single crops':>17}"
+def _metrics(found):
+    """Returns the metrics by which runs are compared."""
+    return {
+        f"{title} ({split})": each[key]
+        for split, each in found["splits"].items()
+        for key, title in (("accuracy", "accuracy"), ("calibration_error", "calibration error"))
+    }
+
+
+def tables(found):
+    """Formats the scores as tables for `kvoice.report`."""
+    splits, names = found["splits"], found["names"]
+    return [
+        {
+            "title": f"Classification of whole files by {found['condition']}",
+            "note": "95 % intervals (Wilson) over files. Calibration error: the expected one, over "
+            f"bins of the confidence. Single crops: mean and standard deviation over {REPEATS} "
+            "random crops of each file.",
+            "columns": [
+                "split",
+                "files",
+                "accuracy (95 %)",
+                "F1",
+                "log loss, nats",
+                "calibration error",
+                "single crops",
+            ],
+            "rows": [
+                [
+                    split,
+                    str(each["files"]),
+                    f"{each['accuracy']:.1%} ({each['low']:.0%}-{each['high']:.0%})",
+                    f"{each['f1']:.3f}",
+                    f"{each['log_loss']:.3f}",
+                    f"{each['calibration_error']:.3f}",
+                    _crops(each["crop_accuracy"]),
+                ]
+                for split, each in splits.items()
+            ],
+        },
+        {
+            "title": "Accuracy of groups of files",
+            "note": "Seen speakers are those that the classifier was trained on.",
+            "columns": ["split", "group", "files", "accuracy"],
+            "rows": [
+                [split, name, str(group["files"]), f"{group['accuracy']:.1%}"]
+                for split, each in splits.items()
+                for name, group in each["groups"].items()
+            ],
+        },
+        *(
+            {
+                "title": f"{split}: predicted labels (columns) of each true label (rows)",
+                "note": "",
+                "columns": ["true", *names],
+                "rows": [[name, *map(str, row)] for name, row in zip(names, each["confusion"])],
+            }
+            for split, each in splits.items()
+        ),
     ]
-    for split, each in scores["splits"].items():
-        crop = each["crop_accuracy"]
-        single = f"{crop['mean']:.1%} +-{crop['std']:.1%}" if crop else ""
-        interval = f"{each['accuracy']:.1%} ({each['low']:.0%}-{each['high']:.0%})"
-        lines.append(
-            f"{split:28}{each['files']:7}{interval:>20}{each['f1']:7.3f}"
-            f"{each['log_loss']:10.3f}{each['calibration_error']:13.3f}{single:>17}"
-        )
-        for name, group in each["groups"].items():
-            lines.append(f"  {name:26}{group['files']:7}{group['accuracy']:20.1%}")
-    names = scores["names"]
-    for split, each in scores["splits"].items():
-        lines += [
-            "",
-            f"{split}: rows are true, columns predicted",
-            " " * 12 + "".join(f"{name[:10]:>11}" for name in names),
-        ]
-        lines += [
-            f"{name[:12]:12}" + "".join(f"{count:11}" for count in row)
-            for name, row in zip(names, each["confusion"])
-        ]
-    return "\n".join(lines)
+
+
+def _crops(accuracy):
+    return f"{accuracy['mean']:.1%} ± {accuracy['std']:.1%}" if accuracy else "–"
 
 
 REPEATS = 20  # random crops of each file, one at a time, as in published accuracies
@@ -193,9 +232,10 @@ def evaluate(run, corpus, options):
         plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], found["names"])
         plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
     write_json(run.path / "evaluation.json", found)
-    return (
-        f"{table(found)}\n\n{run.path / 'evaluation.json'} holds the numbers; "
-        "confusion and calibration are beside it as pictures"
+    return printed(
+        found,
+        run.path / "evaluation.json",
+        after="; confusion and calibration are beside it as pictures",
     )
 
 

@@ -2,7 +2,7 @@
 
     validate = validation_metrics(train, valid)      # for training.loop.train: keeps the best epoch
     scores = voicegan_scores(model, train, judge, test)
-    print(table(scores))
+    print(scores["tables"])
 
 `train`, `valid`, `judge` and `test` are `data.source.Source`s of one corpus, whose speakers (or
 texts, where the label is the speaker) are disjoint. Each measure is given for the generated
@@ -18,6 +18,7 @@ from sklearn.manifold import TSNE
 from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import judges
+from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
@@ -27,6 +28,8 @@ CLIPS = 512  # generated clips that are measured
 OTHER_DATA = False
 REFERENCE = 2048  # training clips at most that fit the space, and that the novelty refers to
 CROPS = 3  # crops of each utterance that the judge is trained on
+DISTANCES = {"frechet": "Frechet distance", "diversity": "diversity", "novelty": "novelty"}
+INTENDED = "classified as intended (95 %)"
 
 
 def validation_metrics(train, valid, count=256, seed=0):
@@ -60,7 +63,7 @@ def validation_metrics(train, valid, count=256, seed=0):
 
 
 def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None):
-    """Evaluates a VoiceGAN; returns the scores as a dict fit for JSON; `table` formats them.
+    """Evaluates a VoiceGAN; returns the scores as a dict fit for JSON.
 
     Each row is a set of `count` clips with the labels of `count` real test clips:
         generated: by the model.
@@ -77,6 +80,7 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
         confirmed: How often a `Judge` trained on other speakers predicts the intended label:
             share, low and high of a 95 % interval (Wilson), clips. Absent for a plain model.
     `confusion`: for each intended label of the generated clips, the counts of predicted labels.
+    `metrics` and `tables` are for `kvoice.report`.
 
     Args:
         model: A `VoiceGAN`: `condition`, `labels` and `generate` are used.
@@ -141,7 +145,7 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
             }
             for i, name in enumerate(names)
         }
-    return scores
+    return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
 
 
 def generated(model, spec, count, labels, seed):
@@ -239,38 +243,83 @@ def _confirmed(predicted, intended, names):
     return shares
 
 
-def table(scores):
-    """Formats the scores as plain text: a line for each row, then one for each label."""
-    lines = [
-        f"{scores['count']} clips in each row, compared to real test clips ({scores['version']})",
-        "",
-        _line("", "Frechet", "diversity", "novelty", "as intended (95 %)"),
-    ]
-    for row, values in scores["rows"].items():
-        lines.append(_line(row, *_cells(values, "all")))
+def _metrics(scores):
+    """Returns the metrics by which runs are compared."""
+    row = scores["rows"]["generated"]
+    numbers = {
+        "Frechet distance": row["frechet"]["all"],
+        "diversity": row["diversity"]["all"],
+        "novelty": row["novelty"]["all"],
+    }
     if scores["names"]:
-        titles = ("Frechet", "diversity", "", "as intended (95 %)")
-        lines += ["", _line("generated, by label", *titles) + "  predicted as"]
+        numbers["classified as intended"] = row["confirmed"]["all"]["share"]
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def tables(scores):
+    """Formats the scores as tables for `kvoice.report`."""
+    intended = [INTENDED] * bool(scores["names"])
+    made = [
+        {
+            "title": f"{scores['count']} clips in each row, compared to real test clips",
+            "note": "Frechet distance: 0 is the same distribution, 1 a model that always gives the "
+            "average clip. Diversity: mean distance of two clips of one label, over that of the "
+            "real test clips. Novelty: median distance to the nearest training clip, over that of "
+            "the real test clips; copies have 0."
+            + " Classified: by a linear discriminant that was trained on other speakers; 95 % "
+            "intervals (Wilson) over clips."
+            * len(intended)
+            + f" Version of the distances: {scores['version']}.",
+            "columns": ["clips", *DISTANCES.values(), *intended],
+            "rows": [
+                [row, *_cells(values, "all", DISTANCES), *_share(values, "all")]
+                for row, values in scores["rows"].items()
+            ],
+        }
+    ]
+    if scores["names"]:
+        measured = ("frechet", "diversity")
         values = scores["rows"]["generated"]
-        for name in scores["names"]:
-            total = max(1, sum(scores["confusion"][name].values()))
-            counts = sorted(scores["confusion"][name].items(), key=lambda pair: -pair[1])
-            others = ", ".join(f"{other} {hits / total:.0%}" for other, hits in counts if hits)
-            lines.append(_line(name, *_cells(values, name)) + f"  {others}".rstrip())
-    return "\n".join(line.rstrip() for line in lines)
+        made.append(
+            {
+                "title": "Generated clips of each label",
+                "note": "Compared to as many real test clips of the label.",
+                "columns": [
+                    "label",
+                    *(DISTANCES[key] for key in measured),
+                    INTENDED,
+                    "classified as",
+                ],
+                "rows": [
+                    [
+                        name,
+                        *_cells(values, name, measured),
+                        *(_share(values, name) or ["–"]),
+                        _predicted(scores["confusion"][name]),
+                    ]
+                    for name in scores["names"]
+                ],
+            }
+        )
+    return made
 
 
-def _line(title, *cells):
-    return f"{title:20}{cells[0]:>9}{cells[1]:>11}{cells[2]:>9}{cells[3]:>20}"
+def _cells(values, name, measured):
+    numbers = [values[key].get(name) for key in measured]
+    return ["–" if number is None else f"{number:.3f}" for number in numbers]
 
 
-def _cells(values, name):
-    numbers = [values[column].get(name) for column in ("frechet", "diversity", "novelty")]
-    cells = ["" if number is None else f"{number:.3f}" for number in numbers]
-    confirmed = values.get("confirmed", {}).get(name)
-    if confirmed is None:
-        return [*cells, ""]
-    return [*cells, f"{confirmed['share']:.0%} ({confirmed['low']:.0%}-{confirmed['high']:.0%})"]
+def _share(values, name):
+    """Returns the cell of the clips that are classified as intended; [] without any."""
+    share = values.get("confirmed", {}).get(name)
+    return [f"{share['share']:.0%} ({share['low']:.0%}-{share['high']:.0%})"] if share else []
+
+
+def _predicted(counts):
+    """Returns the shares of the predicted labels, as in "sad 90%, happy 10%"."""
+    total = sum(counts.values())
+    ranked = sorted(counts.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {hits / total:.0%}" for name, hits in ranked if hits) or "–"
 
 
 # --- Runs
@@ -294,7 +343,7 @@ def evaluate(run, corpus, options):
         untrained=loop.model(run),
     )
     write_json(run.path / "evaluation.json", scores)
-    return f"{table(scores)}\n\n{run.path / 'evaluation.json'} holds the numbers"
+    return printed(scores, run.path / "evaluation.json")
 
 
 def next_commands(run):

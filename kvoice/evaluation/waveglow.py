@@ -68,7 +68,7 @@ def vocoder_scores(voice, sources, trained_on, count, seed, folder):
 
     Returns:
         {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures,
-        "sigma", "count", "seed", "tables"}.
+        "sigma", "count", "seed", "metrics", "tables"}.
     """
     model, spec = voice.model, voice.spec
     likelihoods = {
@@ -136,7 +136,7 @@ def vocoder_scores(voice, sources, trained_on, count, seed, folder):
         "count": len(utterances),
         "seed": seed,
     }
-    return scores | {"tables": tables(scores)}
+    return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
 
 
 def differences(original, wave, spec):
@@ -163,6 +163,17 @@ def _mean(values):
     """Returns the mean of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def _metrics(scores):
+    """Returns the metrics by which runs are compared."""
+    own = next(iter(scores["rows"].values()))
+    likelihoods = {
+        f"log-likelihood ({split})": each["log_likelihood"]
+        for split, each in scores["likelihood"].items()
+    }
+    errors = {title: own[key] for key, title, _ in MEASURES if own[key] is not None}
+    return likelihoods | errors
 
 
 def tables(scores):

@@ -42,7 +42,7 @@ def check(generator, classifier, judge=None, vocoder=None):
     """Checks that runs fit together, before anything is loaded.
 
     Args:
-        generator: The `Run` of a voicegan.
+        generator: The `Run` of a generator that `voice.generate` takes.
         classifier: The `Run` of a classifier, which is maximised.
         judge: The `Run` of another classifier, or None.
         vocoder: The `Run` of a waveglow, or None.

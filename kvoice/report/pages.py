@@ -155,6 +155,21 @@ class Shown:
             )
 
 
+class Measured(Shown):
+    """A run that has an evaluation.
+
+    Raises:
+        KvoiceError: If it has none.
+    """
+
+    def __init__(self, run):
+        super().__init__(run)
+        if not self.tables:
+            raise KvoiceError(
+                f"{run.path}: nothing to show yet: `kvoice evaluate --run={run.path}` measures it"
+            )
+
+
 def _flat(group):
     """The fields of a group of a config, those of groups in it by dotted names."""
     found = {}
@@ -167,6 +182,13 @@ def _flat(group):
 
 
 # --- The content
+
+
+def measured_page(title, lead, found, compared, sections, style=""):
+    """A `page` whose only place is the section of its run."""
+    of = found[0].name if len(found) == 1 else f"{len(found)} runs"
+    places = [(anchor(0), found[0].name)]
+    return page(f"{title} {of}", lead, found, places, compared, sections, WRAPPED_TABLES + style)
 
 
 def page(title, lead, found, places, compared, sections, style=""):

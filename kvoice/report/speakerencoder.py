@@ -4,14 +4,12 @@ One HTML file with copies of the pictures that it shows, in a folder that can be
 in the one file. What is shown was written by `kvoice evaluate`.
 """
 
-from kvoice.errors import KvoiceError
 from kvoice.report.pages import (
-    WRAPPED_TABLES,
-    Shown,
+    Measured,
     anchor,
     embeddings,
+    measured_page,
     origin,
-    page,
     speech_facts,
     training,
     written_page,
@@ -23,18 +21,7 @@ COMPARED = ("train.seed",)  # fields of the config that are shown of every run
 
 def verification(runs, output, single=False):
     """Writes the page of runs of speakerencoder, as `pages.written_page` says."""
-    return written_page(runs, output, single, ("speakerencoder",), _Shown, _page)
-
-
-class _Shown(Shown):
-    """A run with its evaluation."""
-
-    def __init__(self, run):
-        super().__init__(run)
-        if not self.tables:
-            raise KvoiceError(
-                f"{run.path}: nothing to show yet: `kvoice evaluate --run={run.path}` measures it"
-            )
+    return written_page(runs, output, single, ("speakerencoder",), Measured, _page)
 
 
 # --- The content
@@ -42,16 +29,8 @@ class _Shown(Shown):
 
 def _page(found, copies):
     """The whole page: what runs have in common, then a section for each."""
-    of = found[0].name if len(found) == 1 else f"{len(found)} runs"
-    return page(
-        f"Speaker verification by {of}",
-        LEAD,
-        found,
-        [(anchor(0), found[0].name)],
-        COMPARED,
-        [_section(k, shown, copies) for k, shown in enumerate(found)],
-        WRAPPED_TABLES,
-    )
+    sections = [_section(k, shown, copies) for k, shown in enumerate(found)]
+    return measured_page("Speaker verification by", LEAD, found, COMPARED, sections)
 
 
 LEAD = (

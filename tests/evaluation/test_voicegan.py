@@ -9,7 +9,6 @@ from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
 from kvoice.evaluation.voicegan import (
     crops,
-    table,
     validation_metrics,
     voicegan_scores,
     white_noise,
@@ -152,14 +151,17 @@ def test_a_model_without_labels_is_scored_without_a_judge():
     found = voicegan_scores(model(condition=""), TRAIN, JUDGE, TEST, count=60)
     assert found["rows"]["generated"]["diversity"]["all"] == pytest.approx(1, abs=0.1)
     assert "confusion" not in found and "confirmed" not in found["rows"]["generated"]
-    assert "generated" in table(found) and "by label" not in table(found)
+    (table,) = found["tables"]
+    assert table["columns"] == ["clips", "Frechet distance", "diversity", "novelty"]
+    assert table["rows"][0][0] == "generated" and len(table["rows"][0]) == 4
+    assert "classified as intended" not in found["metrics"]
 
 
 def test_labels_too_rare_to_measure_are_left_empty():
     found = voicegan_scores(model(), TRAIN, JUDGE, Source(3, labels=2), count=40)
     assert found["rows"]["generated"]["frechet"]["sad"] is None
     assert "sad" not in found["rows"]["generated"]["confirmed"]
-    assert table(found).splitlines()[-1].strip() == "sad"
+    assert found["tables"][1]["rows"][-1] == ["sad", "–", "–", "–", "–"]
 
 
 def test_another_corpus_than_the_models_is_refused():
@@ -170,13 +172,14 @@ def test_another_corpus_than_the_models_is_refused():
 
 
 def test_the_table_names_each_row_with_its_numbers(good):
-    lines = {line[:20].strip(): line[20:].split() for line in table(good).splitlines()}
+    lines = {row[0]: row[1:] for table in good["tables"] for row in table["rows"]}
     train = good["rows"]["real train"]
     assert lines["real train"][0] == f"{train['frechet']['all']:.3f}"
     assert lines["real train"][1] == f"{train['diversity']['all']:.3f}"
     confirmed = good["rows"]["generated"]["confirmed"]["sad"]
-    assert lines["sad"][2] == f"{confirmed['share']:.0%}"
-    assert lines["sad"][-2] == "sad"
+    assert lines["sad"][2].startswith(f"{confirmed['share']:.0%} (")
+    assert lines["sad"][3].startswith("sad ")
+    assert good["metrics"]["Frechet distance"] == good["rows"]["generated"]["frechet"]["all"]
 
 
 # The score of an epoch

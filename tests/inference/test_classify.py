@@ -204,17 +204,15 @@ def test_scores_are_json_and_the_table_shows_them():
     )
     assert json.loads(json.dumps(found)) == found
     assert found["condition"] == "emotion" and found["names"] == ["no", "yes"]
-    lines = classifier.table(found).splitlines()
-    (test,) = [line for line in lines if line.startswith("test ")]
-    assert test.split()[1:3] == ["6", "83.3%"] and test.split()[-2:] == ["83.3%", "+-0.0%"]
-    unseen = [line.split() for line in lines if "unseen speakers" in line]
-    assert unseen == [["unseen", "speakers", "4", "75.0%"]] * 2
-    where = lines.index("test: rows are true, columns predicted")
-    assert [line.split() for line in lines[where + 1 : where + 4]] == [
-        ["no", "yes"],
-        ["no", "2", "1"],
-        ["yes", "0", "3"],
-    ]
+    whole, groups, _, confusion = found["tables"]
+    (test,) = [row for row in whole["rows"] if row[0] == "test"]
+    assert test[1] == "6" and test[2].startswith("83.3% (") and test[-1] == "83.3% ± 0.0%"
+    unseen = [row[1:] for row in groups["rows"] if "unseen" in row[1]]
+    assert unseen == [["unseen speakers", "4", "75.0%"]] * 2
+    assert confusion["title"].startswith("test: ")
+    assert confusion["columns"][1:] == ["no", "yes"]
+    assert confusion["rows"] == [["no", "2", "1"], ["yes", "0", "3"]]
+    assert found["metrics"]["accuracy (test)"] == pytest.approx(5 / 6)
 
 
 def test_a_corpus_with_other_labels_is_refused():

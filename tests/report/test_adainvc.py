@@ -321,20 +321,11 @@ def test_the_command_chooses_the_page_of_the_model(one, tmp_path, capsys):
     assert main(["report", str(judge.path), f"--output={tmp_path / 'out'}", "--single"]) == 0
     assert Page(tmp_path / "out" / "index.html").text("h1")[0].startswith("Speaker verification")
     capsys.readouterr()
-    gan = run(tmp_path, "gan", model="voicegan")
-    for words, message in (
-        (
-            [made, judge],
-            f"{judge.path}: is a run of speakerencoder, expected one of adainvc; give runs "
-            "of one model at a time",
-        ),
-        (
-            [gan],
-            f"{gan.path}: is a run of voicegan, expected one of betavae, adainvc, speakerencoder",
-        ),
-    ):
-        assert main(["report", *(str(each.path) for each in words)]) == 1
-        assert capsys.readouterr().err == f"kvoice report: {message}\n"
+    assert main(["report", str(made.path), str(judge.path)]) == 1
+    assert capsys.readouterr().err == (
+        f"kvoice report: {judge.path}: is a run of speakerencoder, expected one of adainvc; give "
+        "runs of one model at a time\n"
+    )
 
 
 # In a browser

@@ -1,0 +1,69 @@
+"""A static page of trained classifiers: accuracy, confusion and calibration.
+
+One HTML file with copies of the pictures that it shows, in a folder that can be moved; or all of it
+in the one file. What is shown was written by `kvoice evaluate`.
+"""
+
+from kvoice.report.elements import tag
+from kvoice.report.pages import (
+    Measured,
+    measured_page,
+    origin,
+    speech_facts,
+    training,
+    written_page,
+)
+
+PICTURES = {  # stem of the files, one for each split -> what they show
+    "confusion": "Matrix: share of the predicted labels (columns) of each true label (rows)",
+    "calibration": "Bars: accuracy of the files over the probability of their predicted label",
+}
+COMPARED = ("model.condition", "model.architecture", "train.seed")
+
+
+def classification(runs, output, single=False):
+    """Writes the page of runs of classifier, as `pages.written_page` says."""
+    return written_page(runs, output, single, ("classifier",), Measured, _page)
+
+
+# --- The content
+
+
+def _page(found, copies):
+    """The whole page: what runs have in common, then a section for each."""
+    sections = [_section(k, shown, copies) for k, shown in enumerate(found)]
+    return measured_page("Classification by", LEAD, found, COMPARED, sections)
+
+
+LEAD = (
+    "A classifier predicts a label, such as the emotion, from speech. Below, how often it is right "
+    "on whole files, which labels it confuses, and whether its probabilities can be believed. "
+    "Speakers of the split test were not used in training."
+)
+
+
+def _section(k, shown, copies):
+    """The facts, tables and pictures of one run."""
+    model, file = shown.run.config["model"], copies.of(k, shown.run.path, "the run")
+    content = [
+        speech_facts(
+            shown,
+            [
+                ("Predicts", f"{model['condition']}: {', '.join(shown.run.names)}"),
+                ("Network", f"{model['architecture']} on {model['domain']}s"),
+            ],
+        ),
+        *shown.tables,
+    ]
+    for stem, what in PICTURES.items():
+        for path in sorted(shown.run.path.glob(f"{stem}_*.png")):
+            split = path.stem.removeprefix(f"{stem}_")
+            content += [
+                tag("h3", f"{stem.capitalize()}, split {split}"),
+                file.image(path.name, f"{what}, split {split}", class_="curve"),
+            ]
+    return [
+        *content,
+        *training(k, shown, copies),
+        *origin(shown.run.config["command"], f"kvoice evaluate --run={shown.name}"),
+    ]
