@@ -173,7 +173,7 @@ class Speakers:
     def sound(self, utterance):
         """Returns the sound of an utterance of `drawn` after the vocoder."""
         if utterance["row"] not in self._sounds:
-            self._sounds[utterance["row"]] = sound(utterance["mel"], self.source.spec)
+            self._sounds[utterance["row"]] = render.sound(utterance["mel"], self.source.spec)
         return self._sounds[utterance["row"]]
 
     def parallel(self, name, utterance):
@@ -200,11 +200,6 @@ def pairs(sources, targets, count, rng):
         raise KvoiceError("a conversion needs two speakers")
     rounds = -(-count // len(every))
     return [every[k] for _ in range(rounds) for k in rng.permutation(len(every))][:count]
-
-
-def sound(mel, spec):
-    """Converts a mel to sound with the vocoder: [time, mels] -> [time * hop]."""
-    return render.sound(mel, spec, spec.samples(len(mel)))
 
 
 def _mel(wave, spec):
@@ -296,7 +291,7 @@ def _trials(model, sources, targets, panel, count, rng, title):
         parallel = targets.parallel(two, source)
         mel = convert.converted(model, source["mel"], model.encode(target["mel"])["styles"])
         noise = voicegan.white_noise(source["mel"][None], spec, rng)[0]
-        waves = [sound(mel, spec), sources.sound(source), targets.sound(target)]
+        waves = [render.sound(mel, spec), sources.sound(source), targets.sound(target)]
         made.append(
             {
                 "source": source,
@@ -695,7 +690,7 @@ def _example(
 ):
     """Writes one conversion, its source and its target; returns its entry in conversions.json."""
     mel = convert.converted(model, source["mel"], model.encode(target_mel)["styles"])
-    wave = sound(mel, spec)
+    wave = render.sound(mel, spec)
     recorded = audio.deemphasised(source["wave"], spec)
     waves = {
         "source": recorded,

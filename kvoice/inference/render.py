@@ -57,8 +57,7 @@ def waves(items, spec, domain="mel", vocoder=None):
 
     Mels are clipped to the bounds of the Spec, which no recording exceeds.
 
-    Shapes: items [n, time, mels] -> [n, (time - 1) * hop], or [n, time * hop] with a vocoder;
-    [n, samples] of waves -> the same.
+    Shapes: items [n, time, mels] -> [n, time * hop]; [n, samples] of waves -> the same.
 
     Args:
         items: Mels on the scale of the Spec, or waves conditioned by it.
@@ -71,6 +70,7 @@ def waves(items, spec, domain="mel", vocoder=None):
     mels = np.clip(items, spec.low, spec.high)
     if vocoder:
         return vocoder(mels)
+    mels = np.concatenate([mels, mels[:, -1:]], axis=1)  # Griffin-Lim gives a hop less than frames
     count, frames, _ = mels.shape
     with progress.bar(total=count * (frames - 1), desc="Griffin-Lim", unit="frame") as bar:
         return np.stack(
@@ -81,22 +81,16 @@ def waves(items, spec, domain="mel", vocoder=None):
 def sound(mel, spec, samples=None, vocoder=None):
     """Renders a mel as a wave, faded in and out over `EDGE_S`.
 
-    Shapes: mel [time, mels] -> as long as `waves` has it; with `samples`, mel
-    [1 + samples // hop, mels] -> [samples].
+    Shapes: mel [time, mels] -> [time * hop], or [samples].
 
     Args:
         mel: See `waves`.
         spec: See `waves`.
-        samples: The length of the wave. The last frame is then repeated, so that a part of a hop at
-            the end is rendered too.
+        samples: The length of the wave, at most time * hop; None = that.
         vocoder: See `waves`.
     """
-    if samples is None:
-        (wave,) = waves(mel[None], spec, vocoder=vocoder)
-    else:
-        (wave,) = waves(np.concatenate([mel, mel[-1:]])[None], spec, vocoder=vocoder)
-        wave = fitted(wave, samples)
-    return eased(wave, spec)
+    (wave,) = waves(mel[None], spec, vocoder=vocoder)
+    return eased(wave if samples is None else fitted(wave, samples), spec)
 
 
 def fitted(wave, samples):

@@ -303,7 +303,7 @@ def vocode(vocoder, source, output):
             left_out.append(str(error))
             continue
         begun = time.perf_counter()
-        wave = vocoder(mel) if original is None else sound(mel, spec, len(original), vocoder)
+        wave = sound(mel, spec, None if original is None else len(original), vocoder)
         took_s = time.perf_counter() - begun
         wave, quieter_db = levelled(wave, wave if original is None else original)
         os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)

@@ -127,7 +127,7 @@ class Voice:
         return {name: float(p) for name, p in zip(self.names, odds)}
 
     def vocode(self, mel):
-        """Synthesises the wave of a mel with this vocoder, at `spec.sample_rate_hz`.
+        """Synthesises the wave of a mel with this vocoder, faded in and out.
 
         Shapes: mel [time, mels] on the scale of the Spec -> [time * hop].
 
@@ -138,7 +138,7 @@ class Voice:
         mel = self._mel(mel)
         if reason := vocode.other_scale(mel, self.spec):
             raise KvoiceError(f"mel: {reason}")
-        return vocode.Vocoder(self.model, self.spec)(mel)
+        return render.sound(mel, self.spec, vocoder=vocode.Vocoder(self.model, self.spec))
 
     # Of every model
 
@@ -176,7 +176,7 @@ class Voice:
                         f"has another Spec ({'; '.join(differences)}): train both on the same audio"
                     )
             vocoder = vocode.Vocoder(vocoder.model, vocoder.spec)
-        return render.sound(mel, self.spec, self.spec.samples(len(mel)), vocoder)
+        return render.sound(mel, self.spec, vocoder=vocoder)
 
     # What is given
 
