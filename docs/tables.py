@@ -4,13 +4,14 @@
     python docs/tables.py            # after a benchmark or an evaluation was run again
     python docs/tables.py --check    # exits with 1 where a page does not show what its JSON holds
 
-A row of `TABLES` is the name of a table, the JSON file it is made of, and the function that makes
-it.
+A row of `TABLES` is the name of a table, the function that makes it, and the JSON files it is made
+of. Those in `docs/results` are the evaluation.json of runs.
 """
 
 import json
 import pathlib
 import re
+import statistics
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -27,7 +28,13 @@ BLOCK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def table(columns, rows):
     """Returns a table in Markdown; every cell is a string."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "".join(
+        f"| {' | '.join(cell.strip().replace('|', '&#124;') for cell in line)} |\n"
+        for line in lines
+    )
+
+
+# --- Benchmarks
 
 
 def _backend(row):
@@ -151,42 +158,95 @@ def waveglow(content):
     )
 
 
-def voicegan(content):
-    """Generated clips beside real ones and noise: the JSON is the evaluation.json of the run."""
-    titles = {
-        "generated": "generated",
-        "real train": "real, of the training speakers",
-        "real test": "real, of the test speakers (the reference)",
-        "white noise": "white noise as loud as each test clip",
-        "untrained": "the same model before training",
-    }
-    rows = []
-    for name, title in titles.items():
-        row = content["rows"][name]
-        share = row["confirmed"]["all"]
-        rows.append(
-            [
-                title,
-                *(
-                    f"{row[key]['all']:#.3g}" if row[key]["all"] else "0"
-                    for key in ("frechet", "diversity", "novelty")
-                ),
-                f"{share['share']:.0%} ({share['low']:.0%}-{share['high']:.0%})",
-            ]
+# --- Evaluations
+
+
+def evaluated(number=0):
+    """Returns the function that shows one of the tables that `evaluate` prints."""
+
+    def made(content):
+        shown = content["tables"][number]
+        return table(shown["columns"], shown["rows"])
+
+    return made
+
+
+def compared(*runs):
+    """Returns the function that shows the metrics of some runs side by side."""
+
+    def made(*contents):
+        names = dict.fromkeys(name for content in contents for name in content["metrics"])
+        return table(
+            ["", *runs],
+            [[name, *(_number(each["metrics"].get(name)) for each in contents)] for name in names],
         )
-    return table(
-        ["clips", "Frechet distance", "diversity", "novelty", "classified as the intended emotion"],
-        rows,
-    )
+
+    return made
+
+
+def seeds(*contents):
+    """The metrics of runs that differ in their seeds: median and range."""
+    rows = []
+    for name in contents[0]["metrics"]:
+        values = [each["metrics"][name] for each in contents]
+        low, middle, high = (f(values) for f in (min, statistics.median, max))
+        rows.append([name, _number(middle), f"{_number(low)} to {_number(high)}"])
+    return table(["", "median", "range"], rows)
+
+
+def tones(content):
+    """The study of objectives on tones: median and range over seeds, and what needs no model."""
+    columns = {  # key in a row -> title, key in a reference, digits
+        "MIG": ("MIG", "mig", 3),
+        "DCI D": ("DCI-D", "dci_disentanglement", 3),
+        "SAP": ("SAP", "sap_continuous", 3),
+        "FactorVAE": ("FactorVAE score", "factor_vae", 3),
+        "reconstruction": ("reconstruction error", "", 3),
+        "KL": ("KL, nats", "", 1),
+    }
+    references = {
+        "PCA": "PCA of the same images",
+        "noise": "noise",
+        "identity": "the factors themselves",
+    }
+    rows = [
+        [
+            name,
+            *(
+                f"{row[key]['median']:.{digits}f} "
+                f"({row[key]['least']:.{digits}f} to {row[key]['largest']:.{digits}f})"
+                for key, (_, _, digits) in columns.items()
+            ),
+        ]
+        for name, row in content["rows"].items()
+    ]
+    known = {each["name"]: each for each in content["references"]}
+    rows += [
+        [
+            title,
+            *(
+                f"{known[name][key]:.{digits}f}" if key else ""
+                for _, key, digits in columns.values()
+            ),
+        ]
+        for name, title in references.items()
+    ]
+    return table(["", *(title for title, _, _ in columns.values())], rows)
+
+
+def _number(value):
+    return "" if value is None else f"{value:#.3g}".rstrip(".") if value else "0"
 
 
 TABLES = {
-    "environments": (f"{BENCHMARKS}/environments.json", environments),
-    "small-models": (f"{BENCHMARKS}/small_models.json", small_models),
-    "train-step": (f"{BENCHMARKS}/train_step_default.json", train_step),
-    "adainvc-step": (f"{BENCHMARKS}/adainvc_default.json", adainvc),
-    "waveglow-step": (f"{BENCHMARKS}/waveglow_default.json", waveglow),
-    "voicegan": (f"{RESULTS}/voicegan.json", voicegan),
+    "environments": (environments, f"{BENCHMARKS}/environments.json"),
+    "small-models": (small_models, f"{BENCHMARKS}/small_models.json"),
+    "train-step": (train_step, f"{BENCHMARKS}/train_step_default.json"),
+    "adainvc-step": (adainvc, f"{BENCHMARKS}/adainvc_default.json"),
+    "waveglow-step": (waveglow, f"{BENCHMARKS}/waveglow_default.json"),
+    "tones": (tones, f"{BENCHMARKS}/tones_study.json"),
+    "voicegan": (evaluated(), f"{RESULTS}/voicegan.json"),
+    "voicegan-labels": (evaluated(1), f"{RESULTS}/voicegan.json"),
 }
 
 
@@ -194,8 +254,9 @@ def filled(text):
     """Returns the text of a page with its tables made anew."""
 
     def made(block):
-        file, function = TABLES[block[2]]
-        return block[1] + function(json.loads((ROOT / file).read_text())) + block[3]
+        function, *files = TABLES[block[2]]
+        contents = [json.loads((ROOT / file).read_text()) for file in files]
+        return block[1] + function(*contents) + block[3]
 
     return BLOCK.sub(made, text)
 
