@@ -114,7 +114,8 @@ def create(
     Args:
         directory: The folder; created if it does not exist.
         config: `model_name`, `variant`, `data_spec`, `corpus` (a fingerprint of its files),
-            `speakers` (the training speakers) and the groups `data`, `model`, `train`; `imported`
+            `speakers` (the training speakers), `split` (how the corpus was split, None of images)
+            and the groups `data`, `model`, `train`; `imported`
             (the file and its hash) where the weights were not trained here.
         spec: The Spec of the features.
         labels: Label -> list of names.
@@ -137,6 +138,7 @@ def create(
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
         made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
         made |= {group: {**values, **made[group]} for group, values in (defaults or {}).items()}
+        made.setdefault("split", config.get("split"))  # runs of 0.1 do not know it
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
         changed = [
             line.removeprefix("config.")

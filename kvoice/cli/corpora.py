@@ -61,36 +61,62 @@ def prepared(data, spec, model):
     return directory
 
 
-def shards_of(run):
-    """A directory below prepared/ with the corpus of a run, so that its files are not needed."""
-    from kvoice import audio
-    from kvoice.data import splits
-    from kvoice.data.manifest import FILE, Manifest
-
-    split = splits.default(run.config["data_spec"], run.config["model"].get("condition", ""))
-    for path in sorted(pathlib.Path("prepared").glob(f"*/{FILE}")):
-        manifest = Manifest.load(path.parent)
-        same = all(getattr(manifest, f) == getattr(run.spec, f) for f in audio.CONDITIONING)
-        if same and (manifest.items, manifest.split) == (run.config["corpus"], split):
-            return path.parent
-    return None
-
-
 def of_run(run):
     """The `training.corpus.Corpus` of a run.
 
+    Shards in `prepared/` are enough; the files of the corpus are not needed then.
+
     Raises:
-        KvoiceError: If the corpus is not what the run was trained on any more.
+        KvoiceError: If the corpus, or its split, is not what the run was trained on any more.
     """
     from kvoice.data.manifest import Manifest
 
     data, values = run.config["data_spec"], run.config["model"]
     if values.get("domain") == "image":
         return _corpus(data, run)
-    directory = shards_of(run) or prepared(data, run.spec, values)
-    if Manifest.load(directory).items != run.config["corpus"]:
+    directory = _shards_of(run) or prepared(data, run.spec, values)
+    manifest = Manifest.load(directory)
+    if manifest.items != run.config["corpus"]:
         raise KvoiceError(f"{data}: has changed since {run.path} was trained on it")
+    if not _same_split(run, manifest):
+        split = run.config.get("split", {"by": manifest.split, "seed": "N"})
+        raise KvoiceError(
+            f"{directory}: splits {data} in another way than {run.path} was trained on: its test "
+            f"speakers may have been trained on; write those shards again with `kvoice prepare "
+            f"--data=CORPUS --split={split['by']} --seed={split['seed']} --output=prepared/NAME`"
+        )
     return _corpus(directory, run)
+
+
+def _shards_of(run):
+    """A directory with the shards of the corpus of a run; None if there is none."""
+    from kvoice import audio
+    from kvoice.data.manifest import FILE, Manifest
+
+    own = run.config["data_spec"].removeprefix("prepared:")
+    for path in (pathlib.Path(own, FILE), *sorted(pathlib.Path("prepared").glob(f"*/{FILE}"))):
+        if not path.is_file():
+            continue
+        manifest = Manifest.load(path.parent)
+        same = all(getattr(manifest, f) == getattr(run.spec, f) for f in audio.CONDITIONING)
+        if same and manifest.items == run.config["corpus"] and _same_split(run, manifest):
+            return path.parent
+    return None
+
+
+def _same_split(run, manifest):
+    """Whether a manifest splits a corpus as the run was trained on it."""
+    if split := run.config.get("split"):
+        return split == manifest.identity
+    # A run of 0.1 does not know its split, only the speakers that it was trained on.
+    from kvoice.data import splits
+
+    data, learnt = run.config["data_spec"], run.config["data"]["split"]
+    default = splits.default(data, run.config["model"].get("condition", ""))
+    expected = {"by": default, "seed": 0}
+    return manifest.splits[learnt]["speakers"] == run.config["speakers"] and (
+        data.startswith("prepared:") or manifest.identity == expected
+    )
 
 
 def for_run(run, data):

@@ -86,6 +86,7 @@ def train(model, data, run, init, overrides):
             "init": init,
             "corpus": source.fingerprint,
             "speakers": source.speakers,
+            "split": corpus.manifest and corpus.manifest.identity,
             "data": config["data"],
             "model": group,
             "train": config["train"],

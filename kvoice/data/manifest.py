@@ -51,6 +51,11 @@ class Manifest:
     skipped: list
     format: int = FORMAT
 
+    @property
+    def identity(self) -> dict:
+        """What determines the splits of a corpus: {"by": the way, "seed"}."""
+        return {"by": self.split, "seed": self.seed}
+
     @staticmethod
     def load(directory: str | os.PathLike) -> "Manifest":
         """Reads the manifest of a directory.

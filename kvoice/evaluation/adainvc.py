@@ -254,7 +254,16 @@ def conversion_scores(model, trained_on, sources, panel, count=192, seed=0):
 
 
 def _people(trained_on, sources, panel, rng):
-    """Returns the `Speakers` that are "unseen", and those that were "seen" in training."""
+    """Returns the `Speakers` that are "unseen", and those that were "seen" in training.
+
+    Raises:
+        KvoiceError: If speakers of the split test were trained on.
+    """
+    if known := sorted({*sources["test"].speakers} & {*trained_on}):
+        raise KvoiceError(
+            f"{', '.join(known[:3])}: in the split test of this corpus, but the run was trained on "
+            "them; give with --data a corpus of other speakers"
+        )
     people = {UNSEEN: Speakers(sources["test"], panel, rng)}
     if set(sources["train"].speakers) <= set(trained_on):
         people[SEEN] = Speakers(sources["train"], panel, rng)
