@@ -752,6 +752,8 @@ _F0_FINER = 4  # the autocorrelation is interpolated this many times before its 
 _F0_PERIODS = 3  # of the lowest frequency in one window
 _F0_CANDIDATES = 6
 _F0_VOICING = 0.5  # periodic share of the energy from which a frame is voiced
+_F0_SPOKEN_HZ = 600  # above it only clear tones count: short lags of noise are correlated too
+_F0_CLEAR = 0.9  # periodic share of the energy of such a tone
 _F0_QUIET = 0.03  # share of the file's peak, about, below which a frame is unvoiced: hum, echo
 _F0_OCTAVE_COST = 0.02  # of a frequency an octave lower: of equal periods the shortest wins
 _F0_JUMP_COST = 0.35  # per octave and 10 ms
@@ -763,7 +765,7 @@ def f0(
     sample_rate_hz: int,
     hop: int,
     fmin_hz: float = 60,
-    fmax_hz: float = 600,
+    fmax_hz: float = 1000,
 ) -> np.ndarray:
     """Estimates the F0 per frame as a path through the peaks of the autocorrelation.
 
@@ -771,7 +773,8 @@ def f0(
     window is 1 at the period of a periodic sound, whatever the window. Its highest peaks (refined
     by a parabola) and "unvoiced" are the candidates; a dynamic program picks one per frame, where
     jumps in octaves and changes of voicing cost. It stands in for RAPT, which the published
-    features use. The level does not matter, the hop hardly does.
+    features use. The level does not matter, the hop hardly does. The search goes an octave beyond
+    `fmax_hz`, so that a higher tone is unvoiced rather than half as high.
 
     Shapes: wave [samples] -> [1 + samples // hop] float32, in Hz, 0 = unvoiced.
 
@@ -780,7 +783,7 @@ def f0(
         sample_rate_hz: Its sample rate, in Hz.
         hop: Samples from one frame to the next; frame k is centred on sample k * hop.
         fmin_hz: Lowest F0 of the search, in Hz.
-        fmax_hz: Highest F0 of the search, in Hz, at most 1500.
+        fmax_hz: Highest F0 of the result, in Hz, at most 1500; higher tones are unvoiced.
 
     Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency"; differs:
     Hann window, band of 4 kHz, interpolation by a longer transform in place of a sum of sincs.
@@ -797,11 +800,12 @@ def f0(
     narrow = np.pad(narrow, size // 2)
     views = np.lib.stride_tricks.sliding_window_view(narrow, size)
     blocks = [
-        _candidates(views[centres[start : start + _BLOCK_FRAMES]], loudest, fmin_hz, fmax_hz)
+        _candidates(views[centres[start : start + _BLOCK_FRAMES]], loudest, fmin_hz, 2 * fmax_hz)
         for start in range(0, frames, _BLOCK_FRAMES)
     ]
     hz, strength = (np.concatenate(part) for part in zip(*blocks))
-    return _cheapest_path(hz, strength, hop / sample_rate_hz)
+    found = _cheapest_path(hz, strength, hop / sample_rate_hz)
+    return np.where(found <= fmax_hz, found, np.float32(0))
 
 
 def _candidates(frames, loudest, fmin_hz, fmax_hz):
@@ -821,6 +825,7 @@ def _candidates(frames, loudest, fmin_hz, fmax_hz):
     hz = (rate_hz / (lags + offset)).astype(np.float32)
     peak = (here > left) & (here >= right) & (here > 0) & (hz >= fmin_hz) & (hz <= fmax_hz)
     strength = height - _F0_OCTAVE_COST * np.log2(fmin_hz * lags / rate_hz).astype(np.float32)
+    peak &= (hz <= _F0_SPOKEN_HZ) | (height >= _F0_CLEAR)
     strength = np.where(peak, strength, -np.inf)
     count = min(_F0_CANDIDATES, len(lags))
     best = np.argpartition(-strength, count - 1, axis=1)[:, :count]

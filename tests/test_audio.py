@@ -702,6 +702,18 @@ def test_f0_is_within_one_percent_in_noise(rate_hz, hop, start_hz, octaves):
         np.testing.assert_allclose(got[3:-3], true[3:-3], rtol=0.01)
 
 
+@pytest.mark.parametrize("hz", [580, 620, 700, 880, 990])
+def test_f0_of_children_and_singers_is_not_halved(hz):
+    got = audio.f0(harmonics(np.full(22050, float(hz)), 22050, 1, snr_db=20), 22050, 256)
+    np.testing.assert_allclose(got[3:-3], hz, rtol=0.01)
+
+
+@pytest.mark.parametrize("hz", [1050, 1200, 1800])
+def test_a_tone_above_the_range_is_unvoiced_rather_than_a_lower_one(hz):
+    wave = harmonics(np.full(22050, float(hz)), 22050, 1)
+    assert (audio.f0(wave, 22050, 256)[3:-3] == 0).all()
+
+
 def test_f0_follows_the_pulses_of_a_vowel():
     pitch_hz = contour_hz(22050)
     got = audio.f0(vowel(22050), 22050, 256)[3:-3]

@@ -88,7 +88,7 @@ def compare(path, judge, sources, targets, noise, labels=None, seed=0, steps=STE
     found = ascend_items(path, items, wanted, steps)
     rows["items"] = _Row(found.values[-1], None, found.stopped)
 
-    listeners = listeners_of(classifier, judge, generator.domain, spec)
+    listeners = listeners_of(classifier, judge, generator.domain, spec, path.vocoder)
     examples = crops(sources["judge"], min(3 * len(sources["judge"]), JUDGE_CROPS))
     linear = Judge(examples["mel"], examples[condition], condition, seed)
     known = crops(sources["train"], min(len(sources["train"]), SPACE))["mel"]
@@ -118,7 +118,8 @@ def compare(path, judge, sources, targets, noise, labels=None, seed=0, steps=STE
             mels = audio.as_mels(row.items, generator.domain, spec)
             points = space.points(mels)
             predicted = predictions(row.items, mels)
-            voice = prosody(render.waves(row.items[measured], spec, generator.domain), spec)
+            waves = render.waves(row.items[measured], spec, generator.domain, path.vocoder)
+            voice = prosody(waves, spec)
             if before is None:
                 before = {"mels": mels, "predicted": predicted, "voice": voice}
             scores["rows"][name] = {

@@ -7,7 +7,7 @@ import pytest
 
 from kvoice.audio import SPECS
 from kvoice.evaluation import maximization, tables
-from kvoice.inference import ascent
+from kvoice.inference import ascent, listener
 from tests.evaluation.test_voicegan import clips
 from tests.inference.test_ascent import NAMES, classifier, gan
 
@@ -93,6 +93,28 @@ def test_the_tables_show_the_shares_and_the_text_aligns_them(scores):
     assert row[2] == f"{share['share']:.0%} ({share['low']:.0%}-{share['high']:.0%})"
     lines = tables.text(summary).splitlines()
     assert lines[0] == summary["title"] and len(lines) == 2 + len(summary["rows"])
+
+
+def test_what_is_scored_is_rendered_by_the_vocoder_of_the_ascent(monkeypatch):
+    class Vocoder:
+        def __call__(self, mels):
+            return np.full((len(mels), mels.shape[1] * SPEC.hop), 0.1, np.float32)
+
+    used, listeners_of, prosody = [], listener.listeners_of, maximization.prosody
+    monkeypatch.setattr(
+        maximization,
+        "listeners_of",
+        lambda *given: (used.append(given[-1]), listeners_of(*given[:-1]))[1],
+    )
+    monkeypatch.setattr(
+        maximization,
+        "prosody",
+        lambda waves, spec: (used.append(float(waves.max())), prosody(waves, spec))[1],
+    )
+    path = ascent.Path(gan(), classifier(), SPEC)
+    path.vocoder = Vocoder()
+    maximization.compare(path, None, SOURCES, [2], path.generator.noise(2), steps=1)
+    assert used[0] is path.vocoder and used[1:] == [pytest.approx(0.1)] * 5
 
 
 # What else changed
