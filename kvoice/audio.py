@@ -19,7 +19,11 @@ import hashlib
 import io
 import json
 import math
+import mmap
 import os
+import re
+import stat
+import struct
 
 import numpy as np
 import scipy.fft
@@ -29,8 +33,14 @@ from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
 SILENT = 1e-4  # a peak of -80 dBFS, inaudible
+LARGEST = 2.0  # samples above it have another full scale than 1
+LOWEST_RATE_HZ = 1000  # of sound files
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
 
+_READ_FRAMES = 2**20  # samples of each channel that are read at once
+_STREAMED = 0x7FFF0000  # lengths from here on stand for "unknown" in a wav that was streamed
+# The header of an MP3 behind that of its first frame, whose length depends on version and channels.
+_MP3_BEGIN = re.compile(rb"\xff[\xe2-\xff]..(?:.{32}|.{17}|.{9})(?:Xing|Info)", re.DOTALL)
 _BLOCK_FRAMES = 256  # frames transformed at once: their spectra stay in the cache of the processor
 
 # A scale is `slope * ln(m) + offset` or `slope * m + offset`, m = max(floor, magnitude): of a Spec,
@@ -186,24 +196,84 @@ def read(path: str | os.PathLike, sample_rate_hz: int | None = None) -> tuple[np
     Shapes: -> wave [samples] float32, full scale = 1.
 
     Args:
-        path: A file that libsndfile reads: wav, flac, ogg, mp3, ...
+        path: A file that libsndfile reads: wav, flac, ogg, mp3, opus, aiff, ...
         sample_rate_hz: Rate wanted, in Hz; None = that of the file.
 
     Returns:
         The wave, and its rate in Hz.
 
     Raises:
-        KvoiceError: If the file is missing, a directory, empty, not downloaded (Git LFS), corrupt,
-            without samples, holds NaN or infinity, or channels that cancel each other.
+        KvoiceError: If the file is missing, no regular file, empty, not downloaded (Git LFS),
+            corrupt, truncated, without samples, of a rate below `LOWEST_RATE_HZ`, two MP3s in one,
+            or holds NaN, infinity, samples above `LARGEST` or channels that cancel each other.
+            Ogg and MP3 files that were cut off can't be told from shorter ones.
     """
     import soundfile  # here, so that `import kvoice.audio` needs no libsndfile
 
     path = os.fspath(path)
-    if os.path.isdir(path):
-        raise KvoiceError(f"{path}: is a directory, expected a sound file")
+    _refuse_at_sight(path)
     try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz = file.samplerate
+            if rate_hz < LOWEST_RATE_HZ:
+                raise KvoiceError(
+                    f"{path}: its sampling rate is {rate_hz} Hz, at least {LOWEST_RATE_HZ} Hz are "
+                    "needed"
+                )
+            blocks, heights = _mixed_down(file)
+            if file.format == "FLAC" and sum(map(len, blocks)) < file.frames:
+                raise KvoiceError(f"{path}: is truncated (an interrupted copy?); copy it again")
+            if file.format == "MP3":
+                _refuse_two(path)
+    except (soundfile.SoundFileError, ValueError, TypeError) as error:
+        if isinstance(error, KvoiceError):
+            raise
+        raise KvoiceError(
+            f"{path}: is not a sound file that can be read (corrupt, or of another kind)"
+        ) from error
+    wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if not wave.size:
+        raise KvoiceError(f"{path}: holds no samples (0 s)")
+    if not np.isfinite(wave).all():
+        raise KvoiceError(f"{path}: holds NaN or infinite samples")
+    if (peak := np.abs(wave).max()) > LARGEST:
+        raise KvoiceError(
+            f"{path}: holds samples up to {peak:.4g}, where full scale is 1 (integers that were "
+            "written as floats?); scale them down"
+        )
+    # What one channel has at full height the mean of n has at an n-th of it, unless others undo it.
+    if _height(wave) < SILENT and max(heights) >= len(heights) * SILENT:
+        raise KvoiceError(f"{path}: its channels cancel each other; give one of them")
+    if sample_rate_hz is None:
+        return wave, rate_hz
+    return resample(wave, rate_hz, sample_rate_hz), sample_rate_hz
+
+
+def _mixed_down(file):
+    """The blocks of an open sound file, [samples] each, and the height of each channel."""
+    blocks, lows, highs, total = [], [], [], 0.0
+    while len(channels := file.read(_READ_FRAMES, dtype="float32", always_2d=True)):
+        blocks.append(channels.mean(axis=1))
+        lows.append(channels.min(axis=0))
+        highs.append(channels.max(axis=0))
+        total = total + channels.sum(axis=0, dtype=np.float64)
+    if not blocks:
+        return [], []
+    mean = total / sum(map(len, blocks))
+    return blocks, np.maximum(np.max(highs, axis=0) - mean, mean - np.min(lows, axis=0)).tolist()
+
+
+def _refuse_at_sight(path):
+    """Refuses what is no sound file by its kind, its first bytes or its length."""
+    try:
+        kind = os.stat(path).st_mode
+        if stat.S_ISDIR(kind):
+            raise KvoiceError(f"{path}: is a directory, expected a sound file")
+        if not stat.S_ISREG(kind):  # reading a pipe would wait for ever
+            raise KvoiceError(f"{path}: is no regular file, expected a sound file")
         with open(path, "rb") as file:
             head = file.read(64)
+            missing = _missing_bytes(file, head)
     except OSError as error:
         raise KvoiceError(f"{path}: cannot be read ({error.strerror})") from error
     if not head:
@@ -212,23 +282,39 @@ def read(path: str | os.PathLike, sample_rate_hz: int | None = None) -> tuple[np
         raise KvoiceError(
             f"{path}: is a Git LFS pointer, not the sound itself; run `git lfs pull` there"
         )
-    try:
-        channels, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, ValueError, TypeError) as error:
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise KvoiceError(f"{path}: is a web page, not the sound itself; download it again")
+    if missing:
         raise KvoiceError(
-            f"{path}: is not a sound file that can be read (corrupt, or of another kind)"
-        ) from error
-    wave = channels.mean(axis=1)
-    if not wave.size:
-        raise KvoiceError(f"{path}: holds no samples (0 s)")
-    if not np.isfinite(wave).all():
-        raise KvoiceError(f"{path}: holds NaN or infinite samples")
-    # What one channel has at full height the mean of n has at an n-th of it, unless others undo it.
-    if _height(wave) < SILENT and max(map(_height, channels.T)) >= channels.shape[1] * SILENT:
-        raise KvoiceError(f"{path}: its channels cancel each other; give one of them")
-    if sample_rate_hz is None:
-        return wave, rate_hz
-    return resample(wave, rate_hz, sample_rate_hz), sample_rate_hz
+            f"{path}: is truncated, {missing:,} bytes of its samples are missing (an interrupted "
+            "copy?); copy it again"
+        )
+
+
+def _missing_bytes(file, head):
+    """How many bytes of samples a wav or aiff file announces, but does not hold."""
+    end = file.seek(0, os.SEEK_END)
+    order, wanted = {b"RIFF": ("<", b"data"), b"FORM": (">", b"SSND")}.get(head[:4], ("", b""))
+    place = 12
+    while order and place + 8 <= end:
+        file.seek(place)
+        name, size = struct.unpack(f"{order}4sI", file.read(8))
+        place += 8
+        if name == wanted:
+            streamed = size >= _STREAMED  # by a program that wrote to a pipe
+            return 0 if streamed else max(0, place + size - end)
+        place += size + size % 2
+    return 0
+
+
+def _refuse_two(path):
+    """Refuses an MP3 behind which another begins: only the first would be read."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if len(_MP3_BEGIN.findall(content)) > 1:
+            raise KvoiceError(
+                f"{path}: holds several MP3 files, one behind the other; join them with a program "
+                "for sound, or give each by itself"
+            )
 
 
 def write(path: str | os.PathLike, wave: np.ndarray, sample_rate_hz: int) -> None:

@@ -161,6 +161,12 @@ def unreadable(directory):
     """Names of bad files, made in the directory, with what the error must say."""
     soundfile.write(directory / "whole.flac", vowel(22050), 22050)
     whole = (directory / "whole.flac").read_bytes()
+    for kind in ("wav", "aiff", "mp3"):
+        soundfile.write(directory / f"whole.{kind}", vowel(22050), 22050)
+    wav, aiff, mp3 = ((directory / f"whole.{kind}").read_bytes() for kind in ("wav", "aiff", "mp3"))
+    endless = bytearray(whole)
+    endless[21] |= 0x0F  # the number of samples that the file announces: 2 ** 36 - 1, or nearly
+    endless[22] = 0xFF
     contents = {
         "empty.wav": b"",
         "noise.wav": b"RIFF" + bytes(range(256)) * 8,
@@ -168,12 +174,20 @@ def unreadable(directory):
         "text.wav": b"this is not a sound\n" * 20,
         "cut.flac": whole[: len(whole) // 2],
         "pointer.wav": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "page.wav": b"\n<!DOCTYPE html><html><body>not found</body></html>",
+        "cut.wav": wav[:-2000],
+        "cut.aiff": aiff[:-2000],
+        "endless.flac": bytes(endless),
+        "two.mp3": mp3 + mp3,
     }
     for name, content in contents.items():
         (directory / name).write_bytes(content)
     (directory / "folder.wav").mkdir()
     soundfile.write(directory / "none.wav", np.zeros(0), 22050)
     soundfile.write(directory / "nan.wav", np.array([0, np.nan]), 22050, subtype="FLOAT")
+    soundfile.write(directory / "integers.wav", np.full(9, 2e4), 22050, subtype="FLOAT")
+    soundfile.write(directory / "slow.wav", np.zeros(9), 1)
+    os.mkfifo(directory / "pipe.wav")
     return {
         "missing.wav": "No such file",
         "folder.wav": "directory",
@@ -185,7 +199,24 @@ def unreadable(directory):
         "pointer.wav": "git lfs pull",
         "none.wav": "no samples",
         "nan.wav": "NaN",
+        "page.wav": "is a web page",
+        "cut.wav": "truncated, 2,000 bytes of its samples",
+        "cut.aiff": "truncated, 2,000 bytes of its samples",
+        "endless.flac": "truncated|corrupt",
+        "two.mp3": "several MP3 files",
+        "integers.wav": "samples up to 2e.04, where full scale is 1",
+        "slow.wav": "rate is 1 Hz, at least 1000 Hz",
+        "pipe.wav": "no regular file",
     }
+
+
+def test_a_wav_that_was_streamed_does_not_know_its_length_and_is_read(tmp_path):
+    soundfile.write(tmp_path / "a.wav", vowel(22050), 22050)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    for place in (4, content.index(b"data") + 4):
+        content[place : place + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.wav").write_bytes(content)
+    assert len(audio.read(tmp_path / "a.wav")[0]) == len(vowel(22050))
 
 
 def test_read_names_the_bad_file_and_the_reason(tmp_path):

@@ -433,11 +433,12 @@ def test_a_classifier_goes_from_files_to_its_scores_and_listens(notes, monkeypat
     (notes / "mine").mkdir()
     shutil.copy(notes / "wavs/s0/sad/note.wav", notes / "mine/sad.wav")
     (notes / "mine/broken.wav").write_text("no sound")
-    assert main(["classify", run, "--input=mine", "--output=heard.csv"]) == 0
-    shown = capsys.readouterr().out
+    assert main(["classify", run, "--input=mine", "--output=heard.csv"]) == 1
+    shown, said = capsys.readouterr()
+    assert said == "kvoice classify: 1 of 2 files were left out, as named above\n"
     assert (
         "left out: mine/broken.wav: is not a sound file" in shown
-        and "1 files in heard.csv" in shown
+        and "1 file, 1 left out, in heard.csv" in shown
     )
     with open(notes / "heard.csv", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -1014,7 +1015,7 @@ def test_recordings_are_converted_and_encoded(at_talks, capsys):
     assert "times real time" in capsys.readouterr().out
     shutil.copytree("wavs", "mixed", dirs_exist_ok=True)
     (at_talks / "mixed" / "broken.wav").write_text("no sound")
-    assert main(["encode", "--run=ears", "--input=mixed", "--output=voices.npz"]) == 0
+    assert main(["encode", "--run=ears", "--input=mixed", "--output=voices.npz"]) == 1
     shown = capsys.readouterr().out
     assert "48 files, 1 left out, 4 numbers each, in voices.npz" in shown
     with np.load("voices.npz") as voices:

@@ -1,7 +1,7 @@
 """`kvoice classify`: words and flags over `inference.classify.classify`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import tell_left_out
+from kvoice.cli.files import counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 SHOWN = 20  # files whose labels are printed
@@ -26,12 +26,15 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
     from kvoice.inference.voice import load
 
     voice = load(run, "classify")
-    rows, left_out = classify.classify(voice, classify.files(input), output)
+    paths, unread = classify.files(input)
+    rows, left_out = classify.classify(voice, paths, output)
     for row in rows[:SHOWN]:
         odds = ", ".join(f"{name} {row[name]}" for name in voice.names)
         print(f"{row['file']}: {row['label']}   ({odds})")
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} more")
+    left_out = [*unread, *left_out]
     tell_left_out(left_out, rows, input)
     if output:
-        print(f"{len(rows)} files in {output}")
+        print(f"{counted(rows, left_out)}, in {output}")
+    end(left_out, rows)

@@ -1,7 +1,7 @@
 """`kvoice convert`: words and flags over `inference.convert.convert`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, tell_left_out
+from kvoice.cli.files import counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -71,3 +71,4 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}, what is "
         f"compiled for the first included"
     )
+    end([line for line in left_out if not line.endswith(convert.TARGET)], rows)

@@ -1,7 +1,7 @@
 """`kvoice encode`: words and flags over `inference.encode.encode`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, tell_left_out
+from kvoice.cli.files import counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -25,6 +25,9 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     from kvoice.inference.voice import load
 
     voice = load(run, "encode")
-    used, points, left_out = encode.encode(voice, classify.files(input), output)
+    paths, unread = classify.files(input)
+    used, points, left_out = encode.encode(voice, paths, output)
+    left_out = [*unread, *left_out]
     tell_left_out(left_out, used, input)
     print(f"{counted(used, left_out)}, {points.shape[1]} numbers each, in {output}")
+    end(left_out, used)

@@ -11,6 +11,17 @@ def tell_left_out(lines, used, source):
         raise KvoiceError(f"{source}: no file of it could be used")
 
 
+def end(lines, used):
+    """Ends a command with status 1 where files were left out; the others are finished then.
+
+    Raises:
+        KvoiceError: If there are any.
+    """
+    if lines:
+        files = len(lines) + len(used)
+        raise KvoiceError(f"{len(lines)} of {files} files were left out, as named above")
+
+
 def counted(used, left_out):
     """How many files were used and left out: "2 files, 1 left out"."""
     return f"{len(used)} {'file' if len(used) == 1 else 'files'}" + (

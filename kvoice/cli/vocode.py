@@ -1,7 +1,7 @@
 """`kvoice vocode`: words and flags over `inference.vocode.vocode`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, tell_left_out
+from kvoice.cli.files import counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -45,3 +45,4 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
         f"{counted(rows, left_out)}, {seconds:.1f} s of sound, in {output}: at "
         f"{seconds / took_s:.1f} times real time, what is compiled for the first included"
     )
+    end(left_out, rows)

@@ -47,8 +47,9 @@ def prepare(
 ) -> Manifest:
     """Writes the shards and the manifest of a corpus, or those that are missing.
 
-    Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); they
-    are not trimmed where the corpus has frame labels. Where the corpus has no labels of F0, it is
+    Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); one
+    that passes full scale is scaled down as a whole. They are not trimmed where the corpus has
+    frame labels. Where the corpus has no labels of F0, it is
     tracked on the wave before its pre-emphasis.
 
     Args:
@@ -197,10 +198,9 @@ def example(item: Item, spec: audio.Spec, label_hop: int, labels: dict[str, list
         raise KvoiceError(reason)
     f0 = audio.f0(wave, spec.sample_rate_hz, label_hop) if sound.f0 is None else sound.f0
     wave = audio.condition(wave, dataclasses.replace(spec, trim_db=0.0, highpass_hz=0.0))
+    wave = wave / max(1.0, np.abs(wave).max())  # floats may pass full scale, and pre-emphasis may
     return {
-        "wave": np.clip(
-            np.round(wave * shards.FULL_SCALE), -shards.FULL_SCALE, shards.FULL_SCALE - 1
-        ),
+        "wave": np.minimum(np.round(wave * shards.FULL_SCALE), shards.FULL_SCALE - 1),
         "f0": f0,
         "phone": [] if sound.phone is None else sound.phone,
         **{

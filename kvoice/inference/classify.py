@@ -85,17 +85,22 @@ def named(path):
 def files(path, kinds=layout.AUDIO):
     """Lists the files of a path, sound files by default: itself, or all below it, sorted.
 
+    Returns:
+        (The paths; messages that name what cannot be read and the reasons).
+
     Raises:
         KvoiceError: If there is none.
     """
     if not os.path.exists(path):
         raise KvoiceError(f"{path}: there is no such file or directory")
     if not os.path.isdir(path):
-        return [path]
-    found = [os.path.join(path, name) for name in layout.audio_files(path, kinds)]
-    if not found:
-        raise KvoiceError(f"{path}: holds no sound file ({' '.join(kinds)})")
-    return found
+        return [path], []
+    names, skipped = layout.audio_files(path, kinds)
+    left_out = [f"{each.file}: {each.reason}" for each in skipped]
+    if not names:
+        of_others = f"; {left_out[0]}" if left_out else ""
+        raise KvoiceError(f"{path}: holds no sound file ({' '.join(kinds)}){of_others}")
+    return [os.path.join(path, name) for name in names], left_out
 
 
 def classify(voice, paths, output=""):

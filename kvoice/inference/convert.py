@@ -23,9 +23,7 @@ from kvoice.errors import KvoiceError
 from kvoice.inference import render
 from kvoice.inference.classify import files, named
 
-LOWEST_HZ = 1000  # lowest sampling rate of a written file
-
-
+TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 # --- Waves
 
 
@@ -196,8 +194,8 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
             target, a recording would be overwritten, an argument is out of range, or there is no
             place for the output; all this is checked before anything is converted.
     """
-    if rate_hz is not None and rate_hz < LOWEST_HZ:
-        raise KvoiceError(f"--rate={rate_hz}: must be at least {LOWEST_HZ}, in Hz")
+    if rate_hz is not None and rate_hz < audio.LOWEST_RATE_HZ:
+        raise KvoiceError(f"--rate={rate_hz}: must be at least {audio.LOWEST_RATE_HZ}, in Hz")
     planned, left_out = plan(source, targets, output)
     spec, found = voice.spec, []
     for target in targets:
@@ -271,7 +269,7 @@ def plan(source, targets, output, kinds=AUDIO):
     Raises:
         KvoiceError: If the files do not fit, as described in `convert`.
     """
-    paths, left_out = files(source, kinds), []
+    paths, left_out = files(source, kinds)
     for target in targets:
         if not os.path.exists(target):
             raise KvoiceError(f"{target}: there is no such file")
@@ -292,7 +290,7 @@ def plan(source, targets, output, kinds=AUDIO):
                 f"--output={output}: is the name of a file, and {source} is a directory; name "
                 "a directory for what is made"
             )
-        left_out = [f"{path}: is a target itself" for path in paths if _identity(path) in aims]
+        left_out += [f"{path}: {TARGET}" for path in paths if _identity(path) in aims]
         paths = [path for path in paths if _identity(path) not in aims]
         made = os.path.join(os.path.realpath(output), "")
         if os.path.realpath(source) != os.path.realpath(output):

@@ -219,10 +219,10 @@ class Voice:
     def _resampled(self, wave, rate, name):
         """Resamples a wave argument to the rate of the Spec."""
         number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-        if not number or not convert.LOWEST_HZ <= rate < np.inf:
+        if not number or not audio.LOWEST_RATE_HZ <= rate < np.inf:
             raise KvoiceError(
                 f"rate: {rate!r} must be the sampling rate of the wave in Hz, at "
-                f"least {convert.LOWEST_HZ}"
+                f"least {audio.LOWEST_RATE_HZ}"
             )
         wave = audio.resample(_samples(wave, name), rate, self.spec.sample_rate_hz)
         if not len(wave):

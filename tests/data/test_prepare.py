@@ -148,6 +148,19 @@ def test_bad_files_are_left_out_and_listed_with_the_reason(tmp_path):
     assert "left out      1: silent" in made.report()
 
 
+def test_a_recording_that_passes_full_scale_is_scaled_down_not_clipped(tmp_path):
+    root = tmp_path / "c"
+    folder(root)
+    loud = tone(0.5, SPECS["waveglow"].sample_rate_hz, peak=0.3)
+    loud[5000:5020] *= 5
+    soundfile.write(root / "s0" / "loud.wav", loud, 22050, subtype="FLOAT")
+    made = prepare(f"folder:{root}", tmp_path / "out", SPECS["waveglow"], workers=1)
+    assert not made.skipped
+    wave = records(tmp_path / "out")["c/s0/loud.wav"]["wave"].astype(float)
+    assert np.abs(wave).max() >= shards.FULL_SCALE - 1
+    assert np.corrcoef(wave, loud)[0, 1] > 0.9999
+
+
 def test_clipping_is_found_behind_the_filters(tmp_path):
     root = tmp_path / "c"
     folder(root)

@@ -254,7 +254,7 @@ def recordings(tmp_path):
 
 
 def test_a_folder_names_all_its_sound_files_and_a_file_itself(recordings):
-    names = [os.path.relpath(path, recordings) for path in files(str(recordings))]
+    names = [os.path.relpath(path, recordings) for path in files(str(recordings))[0]]
     assert names == [
         "broken.wav",
         "deep/22050.wav",
@@ -264,7 +264,7 @@ def test_a_folder_names_all_its_sound_files_and_a_file_itself(recordings):
         "silent.wav",
     ]
     one = str(recordings / "silent.wav")
-    assert files(one) == [one]
+    assert files(one) == ([one], [])
 
 
 def test_a_path_without_sound_is_named(tmp_path):
@@ -277,7 +277,9 @@ def test_a_path_without_sound_is_named(tmp_path):
 
 @pytest.mark.parametrize(("domain", "size"), [("mel", 16), ("wave", 4096)])
 def test_files_of_any_rate_are_classified_alike_and_others_are_named(recordings, domain, size):
-    found, left_out = classify(Voice(Loudness(size, domain), SPEC, NAMES), files(str(recordings)))
+    found, left_out = classify(
+        Voice(Loudness(size, domain), SPEC, NAMES), files(str(recordings))[0]
+    )
     assert [os.path.basename(row["file"]) for row in found] == [
         "22050.wav",
         "44100.wav",
@@ -319,7 +321,7 @@ def test_a_short_recording_is_one_padded_crop(tmp_path):
 
 def test_the_table_holds_the_rows_that_are_returned(recordings, tmp_path):
     output = tmp_path / "predicted.csv"
-    found, _ = classify(Voice(Loudness(16), SPEC, NAMES), files(str(recordings)), str(output))
+    found, _ = classify(Voice(Loudness(16), SPEC, NAMES), files(str(recordings))[0], str(output))
     with open(output, newline="") as file:
         assert list(csv.DictReader(file)) == found
 
@@ -327,7 +329,7 @@ def test_the_table_holds_the_rows_that_are_returned(recordings, tmp_path):
 def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
     output = tmp_path / "predicted.csv"
     output.write_text("old")
-    wavs = files(str(recordings / "deep"))
+    wavs = files(str(recordings / "deep"))[0]
 
     def full(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -348,7 +350,7 @@ def test_a_table_that_cannot_be_written_is_named_before_anything_is_classified(
 ):
     model = Loudness(16)
     with pytest.raises(KvoiceError, match=f"{name}: "):
-        classify(Voice(model, SPEC, NAMES), files(str(recordings)), str(tmp_path / name))
+        classify(Voice(model, SPEC, NAMES), files(str(recordings))[0], str(tmp_path / name))
     assert not model.crops
 
 
@@ -356,6 +358,6 @@ def test_a_comma_in_a_name_breaks_no_row(tmp_path):
     audio.write(tmp_path / 'a, "b".wav', tone(22050), 22050)
     model = Loudness(16)
     voice = Voice(model, SPEC, ["calm, neutral", "yes"])
-    found, _ = classify(voice, files(str(tmp_path)), str(tmp_path / "predicted.csv"))
+    found, _ = classify(voice, files(str(tmp_path))[0], str(tmp_path / "predicted.csv"))
     with open(tmp_path / "predicted.csv", newline="") as file:
         assert list(csv.DictReader(file)) == found

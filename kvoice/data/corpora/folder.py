@@ -3,7 +3,7 @@
 import csv
 import os
 
-from kvoice.data.corpora.layout import AUDIO, audio_files, unrecognised
+from kvoice.data.corpora.layout import AUDIO, audio_files, composed, normalised, unrecognised
 from kvoice.data.corpora.utterance import EMOTION_WORDS, GENDER_WORDS, SPLITS, Item, Skipped
 from kvoice.errors import KvoiceError, hint
 
@@ -13,20 +13,27 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
 
     Fields of metadata.csv, where it exists, override those of the folders.
     """
-    files = audio_files(root)
+    files, skipped = audio_files(root)
     if not files:
         raise unrecognised(
             "a folder of speakers",
             root,
             f"SPEAKER/NAME with NAME ending in one of {' '.join(AUDIO)}",
         )
-    corpus = os.path.basename(os.path.abspath(root))
-    rows = _metadata(os.path.join(root, "metadata.csv"))
-    found, skipped = [], []
+    corpus = composed(os.path.basename(os.path.abspath(root)))
+    table = os.path.join(root, "metadata.csv")
+    rows = _metadata(table, root)
+    if rows and not any(normalised(file) in rows for file in files):
+        raise KvoiceError(
+            f"{table}: none of its {len(rows)} rows is a file there, for instance "
+            f"{next(iter(rows))!r}; the column path holds paths from {root} on, such as "
+            f"{files[0]!r}"
+        )
+    found = []
     for file in files:
         folders = file.split(os.sep)[:-1]
-        row = rows.pop(os.path.normpath(file), {})
-        speaker = row.get("speaker") or "".join(folders[:1])
+        row = rows.pop(normalised(file), {})
+        speaker = composed(row.get("speaker") or "".join(folders[:1]))
         if not speaker:
             skipped.append(
                 Skipped(
@@ -38,7 +45,7 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
         found.append(
             Item(
                 corpus=corpus,
-                name=f"{corpus}/{file.replace(os.sep, '/')}",
+                name=f"{corpus}/{normalised(file)}",
                 speaker=f"{corpus}/{speaker}",
                 gender=row.get("gender", ""),
                 emotion=row.get("emotion") or emotion,
@@ -55,11 +62,23 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
             f"{root}: {skipped[0].file} has {skipped[0].reason}: put each speaker's "
             "files into a folder of the speaker's name"
         )
+    _refuse_contradictions(found, table)
     return found, skipped
 
 
-def _metadata(path):
-    """The rows of a metadata.csv by path; {} if there is none."""
+def _refuse_contradictions(items, table):
+    """Refuses a speaker of two genders."""
+    genders = {}
+    for item in items:
+        if item.gender and genders.setdefault(item.speaker, item.gender) != item.gender:
+            raise KvoiceError(
+                f"{table}: the speaker {item.speaker.partition('/')[2]} is {item.gender} in the "
+                f"row of {item.name.partition('/')[2]}, but {genders[item.speaker]} in another one"
+            )
+
+
+def _metadata(path, root):
+    """The rows of a metadata.csv by `normalised` path from `root` on; {} if there is none."""
     if not os.path.exists(path):
         return {}
     fields = {"path", "speaker", "gender", "emotion", "text", "split"}
@@ -76,7 +95,7 @@ def _metadata(path):
             rows = {}
             for row in table:
                 line = f"{path} line {table.line_num}"
-                file_name = os.path.normpath(row["path"])
+                file_name = _from_root(row["path"], root)
                 if None in row:
                     raise KvoiceError(
                         f"{line}: more fields than the first line names: "
@@ -90,8 +109,19 @@ def _metadata(path):
                     "split": _word(row, "split", {name: name for name in SPLITS}, line),
                 }
             return rows
+    except csv.Error as error:
+        raise KvoiceError(f"{path}: no table of fields separated by commas: {error}") from None
     except UnicodeDecodeError:
         raise KvoiceError(f"{path}: not UTF-8: save it as UTF-8") from None
+
+
+def _from_root(path, root):
+    """A path of a row, which may be absolute, from `root` on."""
+    path = normalised(path)
+    for whole in (os.path.abspath(root), os.path.realpath(root)):
+        if path.startswith(start := f"{normalised(whole)}/"):
+            return path.removeprefix(start)
+    return path
 
 
 def _word(row, field, words, line):

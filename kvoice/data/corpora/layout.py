@@ -2,32 +2,70 @@
 
 import os
 import re
+import unicodedata
 
-from kvoice.data.corpora.utterance import GENDER_WORDS
+from kvoice.data.corpora.utterance import GENDER_WORDS, Skipped
 from kvoice.errors import KvoiceError
 
-AUDIO = (".wav", ".flac", ".ogg", ".mp3")
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
+UNREADABLE = (".m4a", ".aac", ".wma", ".amr", ".3gp")
 NO_TABLE = "not there: of no speaker is the gender known"
 
 
-def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> list[str]:
-    """The sorted paths, relative to `root`, of the files in it whose names end in one of `kinds`.
+def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> tuple[list[str], list[Skipped]]:
+    """The files of a directory and of all below it whose names end in one of `kinds`.
 
-    Hidden files and folders are ignored: macOS leaves `._NAME` beside NAME in archives.
+    Links are followed, but no folder is entered twice. Hidden files and folders are ignored: macOS
+    leaves `._NAME` beside NAME in archives.
+
+    Returns:
+        The sorted paths, relative to `root`, and what is left out: sound files of other kinds,
+        links that lead nowhere, files that are no regular files, and folders that may not be read.
     """
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name[0] != "." and name != "__MACOSX"]
-        found += [
-            os.path.relpath(os.path.join(folder, name), root)
-            for name in files
-            if name[0] != "." and name.lower().endswith(kinds)
-        ]
-    return sorted(found)
+    found, left_out, seen = [], [], {}
+
+    def refused(error):
+        left_out.append(Skipped(error.filename, f"may not be read ({error.strerror})"))
+
+    for folder, folders, files in os.walk(root, onerror=refused, followlinks=True):
+        if seen.setdefault(os.path.realpath(folder), folder) != folder:
+            left_out.append(Skipped(folder, f"the same folder as {seen[os.path.realpath(folder)]}"))
+            folders[:] = []
+            continue
+        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
+        for name in files:
+            path, ending = os.path.join(folder, name), name.lower()
+            if name[0] == "." or not ending.endswith((*kinds, *UNREADABLE)):
+                continue
+            if not ending.endswith(kinds):
+                kind = os.path.splitext(name)[1]
+                left_out.append(Skipped(path, f"{kind} cannot be read; convert it to wav or flac"))
+            elif not os.path.exists(path):
+                left_out.append(Skipped(path, "a link that leads nowhere"))
+            elif not os.path.isfile(path):
+                left_out.append(Skipped(path, "no regular file"))
+            else:
+                found.append(os.path.relpath(path, root))
+    return sorted(found), left_out
+
+
+def composed(name: str) -> str:
+    """A name in composed Unicode (NFC); macOS decomposes the letters of file names."""
+    return unicodedata.normalize("NFC", name)
+
+
+def normalised(path: str) -> str:
+    """A path of a table or of a file system in one form: `composed`, "/", no "./" or ".."."""
+    return composed(os.path.normpath(path.replace("\\", "/")))
 
 
 def unrecognised(corpus: str, root: str, expected: str) -> KvoiceError:
     """The error for a directory without files of a corpus; it shows the first file found."""
+    if left_out := audio_files(root)[1]:
+        return KvoiceError(
+            f"{root} holds no file of {corpus} that can be read: expected {expected}; "
+            f"{left_out[0].file}: {left_out[0].reason}"
+        )
     for folder, folders, files in os.walk(root):
         folders.sort()
         if files:

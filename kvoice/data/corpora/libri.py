@@ -72,9 +72,9 @@ def libritts(root: str) -> tuple[list[Item], list[Skipped]]:
 
 def _libri(root, title, pattern, text, expected):
     """The utterances of LibriSpeech or LibriTTS, with `text(folder, stem, speaker, chapter)`."""
-    corpus, files = title.lower(), audio_files(root)
+    corpus, (files, skipped) = title.lower(), audio_files(root)
     genders = genders_of(root, files, _TABLES, _ROW)
-    found, skipped = {}, []
+    found = {}
     for file in files:
         path, stem = os.path.join(root, file), stem_of(file)
         fields, folders = pattern.fullmatch(stem), file.split(os.sep)[-3:-1]

@@ -27,8 +27,9 @@ def items(root: str, repeated: bool = False) -> tuple[list[Item], list[Skipped]]
     Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391.
     """
     expected = "Actor_NN/03-01-05-01-01-01-NN.wav (speech, audio only)"
-    found, skipped = {}, []
-    for file in audio_files(root):
+    files, skipped = audio_files(root)
+    found = {}
+    for file in files:
         path, stem = os.path.join(root, file), stem_of(file)
         fields = NAME.fullmatch(stem)
         if not fields:

@@ -19,8 +19,9 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
 
     Source: Pichora-Fuller & Dupuis 2020, doi:10.5683/SP2/E8H2MF.
     """
-    found, skipped = {}, []
-    for file in audio_files(root):
+    files, skipped = audio_files(root)
+    found = {}
+    for file in files:
         path = os.path.join(root, file)
         fields = NAME.fullmatch(stem_of(file))
         if not fields:

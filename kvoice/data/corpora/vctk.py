@@ -29,12 +29,12 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
     Source: Yamagishi, Veaux & MacDonald 2019, doi:10.7488/ds/2645.
     """
     expected = "wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac or wav48/pNNN/pNNN_UUU.wav"
-    files = audio_files(root)
+    files, skipped = audio_files(root)
     genders = genders_of(root, files, ("speaker-info.txt",), _ROW)
     genders = {
         speaker if speaker[0] in "ps" else f"p{speaker}": genders[speaker] for speaker in genders
     }
-    found, skipped = {}, []
+    found = {}
     for file in sorted(files, key=lambda file: stem_of(file).endswith("_mic2")):
         path, fields = os.path.join(root, file), _NAME.fullmatch(stem_of(file))
         if not fields:
