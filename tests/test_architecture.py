@@ -48,7 +48,7 @@ OWNERS = {
     "soxr": ("audio",),
     "matplotlib": ("plots",),
     "sklearn": ("data/synthetic/digits", "metrics/", "evaluation/judges", "evaluation/voicegan"),
-    "google_crc32c": ("data/shards",),
+    "google_crc32c": ("data/shards", "data/source"),
     "absl": ("cli/flags",),
     "tqdm": ("progress",),
     "librosa": ("data/synthetic/additive",),

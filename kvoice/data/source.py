@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 
+import google_crc32c
 import numpy as np
 
 from kvoice import audio, progress
@@ -26,6 +27,7 @@ LABELS = ("speaker", "gender", "emotion")
 UNKNOWN = -1  # a label that an utterance does not have
 FAINT = 1e-3  # root mean square up to which a crop counts as silent, full scale = 1
 PADDED = 8  # the longest crop, in lengths of the longest utterance
+CHECKSUM = ".crc32c"  # ending of the file with the checksum of a file of the cache
 TRIES = 8  # random crops at most, until one is not silent
 
 
@@ -287,12 +289,13 @@ class Source:
     def _cached_table(self):
         """The place and the labels of every utterance: `shard`, `offset`, `samples`, the labels.
 
-        They are read from the shards once, and cached in features/SPLIT.npz.
+        They are read from the shards once, and cached in features/SPLIT.npz; a cache that is
+        damaged or of other shards is made anew.
         """
         path = os.path.join(self.directory, "features", f"{self.split}.npz")
         entries = self.manifest.splits[self.split]["shards"]
         stamp = f"{self.manifest.items} {entries}"
-        if os.path.exists(path):
+        if _intact(path):
             with np.load(path) as table:
                 if str(table["stamp"]) == stamp:
                     return dict(table)
@@ -305,17 +308,14 @@ class Source:
         """The mels of the split, one utterance after the other: [frames, mels], a memory map."""
         path = os.path.join(self.directory, "features", self.spec.key, f"{self.split}.npy")
         shape = (int(self._frames.sum()), self.spec.mels)
-        if not os.path.exists(path):
+        if not (_intact(path) and np.load(path, mmap_mode="r").shape == shape):
             with _cache(path) as file:
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
                 # Written, not mapped: a full disk is an error here, and would be a crash there.
                 for mel in _in_order(self._mel, range(len(self._frames)), f"mels of {self.split}"):
                     file.write(np.ascontiguousarray(mel, "<f4").data)
-        mels = np.load(path, mmap_mode="r")
-        if mels.shape != shape:
-            raise KvoiceError(f"{path} belongs to other shards: delete it and start again")
-        return mels
+        return np.load(path, mmap_mode="r")
 
     def _mel(self, row):
         """The mel of an utterance without its last frame: [frames, mels]."""
@@ -392,13 +392,35 @@ def _in_order(function, arguments, title):
                     bar.update()
 
 
+def _intact(path):
+    """Whether a file of the cache holds what was written; its checksum is in PATH.crc32c."""
+    try:
+        with open(path + CHECKSUM) as file:
+            return file.read().strip() == _checksum(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _checksum(path):
+    """The CRC32C of a file, in hexadecimal digits."""
+    checksum = google_crc32c.Checksum()
+    with open(path, "rb") as file:
+        while block := file.read(2**24):
+            checksum.update(block)
+    return checksum.hexdigest().decode()
+
+
 @contextlib.contextmanager
 def _cache(path):
     """A file of the cache, open for writing; the error names a directory that is not writable."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + CHECKSUM)
         with replaced(path) as file:
             yield file
+        with replaced(path + CHECKSUM) as file:
+            file.write(_checksum(path).encode())
     except OSError as error:
         raise KvoiceError(
             f"{path}: cannot be written ({error.strerror}): mels are kept beside the shards; make "

@@ -224,6 +224,12 @@ def test_a_speaker_of_few_utterances_repeats_them_only_as_often_as_needed(prepar
         assert np.count_nonzero(times) in counts
 
 
+def rewritten(path, table):
+    """Writes another table into the cache, as `Source` would."""
+    np.savez(path, **table)
+    path.with_name(path.name + ".crc32c").write_text(module._checksum(path))
+
+
 def test_utterances_of_unknown_speakers_are_in_no_batch_of_speakers(copy):
     source(copy)  # writes the table
     path = copy / "features" / "train.npz"
@@ -231,7 +237,7 @@ def test_utterances_of_unknown_speakers_are_in_no_batch_of_speakers(copy):
         table = dict(table)
     unknown = table["speaker"][0]
     table["speaker"][table["speaker"] == unknown] = -1
-    np.savez(path, **table)
+    rewritten(path, table)
     steps = by_speakers(copy, batch=6, per_speaker=2)
     assert len(steps) == np.sum(table["speaker"] != -1) < len(by_speakers(copy, 6, 0))
     for step in range(10):
@@ -263,7 +269,8 @@ def test_a_split_of_one_speaker_wants_another_corpus(copy):
     source(copy)
     path = copy / "features" / "train.npz"
     with np.load(path) as table:
-        np.savez(path, **dict(table) | {"speaker": np.zeros_like(table["speaker"])})
+        table = dict(table)
+    rewritten(path, table | {"speaker": np.zeros_like(table["speaker"])})
     with pytest.raises(KvoiceError, match="'train' of .* has 1: take a corpus of more speakers"):
         source(copy, batch=4, per_speaker=2)
 
@@ -361,6 +368,33 @@ def test_mels_are_computed_once(prepared, monkeypatch):
     expected = source(prepared).batch(0)
     monkeypatch.setattr(module.audio, "mel", None)
     assert_same(source(prepared).batch(0), expected)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".npy"])
+@pytest.mark.parametrize(
+    "damage", ["a bit", "its end", "all of it", "its header", "no checksum", "another checksum"]
+)
+def test_a_damaged_cache_is_made_anew(copy, ending, damage):
+    shutil.rmtree(copy / "features", ignore_errors=True)
+    expected = source(copy).batch(0)
+    (path,) = (copy / "features").rglob(f"train{ending}")
+    checksum = path.with_name(path.name + ".crc32c")
+    content = bytearray(path.read_bytes())
+    if damage == "a bit":
+        content[-40] ^= 4
+    elif damage == "its end":
+        del content[-100:]
+    elif damage == "all of it":
+        content.clear()
+    elif damage == "its header":
+        content[:8] = bytes(8)
+    elif damage == "no checksum":
+        checksum.unlink()
+    else:
+        checksum.write_text("nonsense")
+    path.write_bytes(content)
+    assert_same(source(copy).batch(0), expected)
+    assert module._intact(str(path))
 
 
 def test_a_full_disk_leaves_no_half_of_the_mels(copy, monkeypatch):
