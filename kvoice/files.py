@@ -1,11 +1,14 @@
-"""Atomic writing of files and directories."""
+"""Atomic writing of files and directories; JSON and digests."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from kvoice.errors import KvoiceError
 
 
 @contextlib.contextmanager
@@ -35,6 +38,39 @@ def write_json(path: str | os.PathLike, content) -> None:
     """Writes JSON atomically."""
     with replaced(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def sweep(directory: str | os.PathLike) -> None:
+    """Deletes what an interrupted `replaced` left in a directory."""
+    for path in Path(directory).glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        KvoiceError: If it holds anything else, or may not be read.
+        FileNotFoundError, NotADirectoryError: If there is no such file.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise KvoiceError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise KvoiceError(f"{path}: is damaged, no JSON ({error}); put back a copy of it") from None
+    if not isinstance(content, dict):
+        raise KvoiceError(f"{path}: is damaged, it holds no object; put back a copy of it")
+    return content
+
+
+def digest(path: str | os.PathLike) -> str:
+    """The SHA-256 of the content of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

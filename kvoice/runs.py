@@ -4,7 +4,8 @@ RUN/
     config.json      model, variant, data, every resolved number, versions, the command
     spec.json        the Spec of the features
     labels.json      label -> names, in the order of the indices
-    state.json       the step reached, and which file holds its weights; written last
+    state.json       the step reached, which file holds its weights, and the digests of these and
+                     of the three files above; written last
     checkpoints/     step-N.weights.h5 (the newest ones), best.weights.h5
     log.csv          one row for each epoch
     logs/            TensorBoard
@@ -25,9 +26,29 @@ from pathlib import Path
 from kvoice.audio import Spec
 from kvoice.earlier import renamed
 from kvoice.errors import KvoiceError
-from kvoice.files import write_json
+from kvoice.files import digest, read_json, sweep, write_json
 
 FORMAT = 1
+LOCK = "lock"
+PARTS = ("config.json", "spec.json", "labels.json")  # what makes a folder a run
+# Field -> its type, and whether it must be there.
+CONFIG = {
+    "model_name": (str, True),
+    "data": (dict, True),
+    "model": (dict, True),
+    "train": (dict, True),
+    "variant": (str, False),
+    "data_spec": (str, False),
+    "speakers": (list, False),
+    "versions": (dict, False),
+    "command": (str, False),
+}
+STATE = {
+    "step": (int, True),
+    "weights": (str, False),
+    "best": (dict | None, False),
+    "digests": (dict, False),
+}
 
 
 def versions() -> dict[str, str]:
@@ -59,8 +80,12 @@ class Run:
     @property
     def state(self) -> dict:
         """The content of state.json: {} before the first checkpoint."""
-        path = self.path / "state.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        try:
+            state = read_json(self.path / "state.json")
+        except FileNotFoundError:
+            return {}
+        _check_types(self.path / "state.json", state, STATE)
+        return state
 
     @property
     def names(self) -> list[str]:
@@ -74,7 +99,7 @@ class Run:
         Raises:
             KvoiceError: If another process trains in this run.
         """
-        with open(self.path / "lock", "w") as lock:
+        with open(self.path / LOCK, "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -157,13 +182,18 @@ def create(
                 "Give the old values to resume it, or another --run."
             )
         return run
-    empty = not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
-    if not empty and not (directory / "config.json").exists():
-        raise KvoiceError(f"{directory}: not empty, and not a run; choose another --run.")
+    if directory.exists() and not directory.is_dir():
+        raise KvoiceError(f"{directory}: is a file, expected a directory; choose another --run.")
+    there = sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+    if there and LOCK not in there:  # which is the first file of a run
+        raise KvoiceError(
+            f"{directory}: holds {', '.join(there[:3])} and is not a run; choose another --run."
+        )
     directory.mkdir(parents=True, exist_ok=True)
     header = {"format": FORMAT, "command": command, "versions": versions()}
     run = Run(directory, {**header, **config}, spec, labels)
-    with run.locked():  # somebody may be on the way to the first checkpoint
+    with run.locked():  # another process may be on the way to the first checkpoint
+        sweep(directory)
         write_json(directory / "spec.json", dataclasses.asdict(spec))
         write_json(directory / "labels.json", labels)
         write_json(directory / "config.json", run.config)
@@ -178,21 +208,45 @@ def load(directory: str | Path) -> Run:
     """
     directory = Path(directory)
     try:
-        config, spec, labels = (
-            json.loads((directory / f"{name}.json").read_text())
-            for name in ("config", "spec", "labels")
-        )
+        config, spec, labels = (read_json(directory / name) for name in PARTS)
     except (FileNotFoundError, NotADirectoryError):
         raise KvoiceError(
-            f"{directory}: not a run (no config.json, spec.json and labels.json in it); "
+            f"{directory}: not a run (no {', '.join(PARTS)} in it); "
             "`bin/train --run=DIR` makes one."
         ) from None
-    except json.JSONDecodeError as error:
-        raise KvoiceError(f"{directory}: a broken run ({error}).") from None
     if config.get("format") != FORMAT:
         raise KvoiceError(
             f"{directory}: format {config.get('format')} of the run is not {FORMAT}, which this "
             "kvoice reads."
         )
-    config["model"] = renamed(config.get("model", {}))
-    return Run(directory, config, Spec(**spec), labels)
+    _check_types(directory / "config.json", config, CONFIG)
+    fields = {field.name for field in dataclasses.fields(Spec)}
+    if wrong := sorted(fields ^ spec.keys()):
+        what = "is missing" if wrong[0] in fields else "is unknown"
+        raise KvoiceError(f"{directory / 'spec.json'}: {wrong[0]} {what}; put back a copy of it")
+    for name, names in labels.items():
+        if not (isinstance(names, list) and all(isinstance(each, str) for each in names)):
+            raise KvoiceError(f"{directory / 'labels.json'}: {name} is no list of names")
+    config["model"] = renamed(config["model"])
+    try:
+        run = Run(directory, config, Spec(**spec), labels)
+    except (KvoiceError, TypeError, ValueError) as error:
+        raise KvoiceError(f"{directory / 'spec.json'}: {error}") from None
+    for name, expected in run.state.get("digests", {}).items():
+        if name in PARTS and digest(directory / name) != expected:
+            raise KvoiceError(
+                f"{directory / name}: is not what the run was trained with (damaged or edited); "
+                "put back a copy of it"
+            )
+    return run
+
+
+def _check_types(path, content, expected):
+    """Refuses a JSON object that lacks a field, or has one of another type."""
+    for name, (kind, required) in expected.items():
+        if name not in content and not required:
+            continue
+        if not isinstance(content.get(name), kind) or isinstance(content.get(name), bool):
+            raise KvoiceError(
+                f"{path}: {name} is missing or of another kind than expected; put back a copy of it"
+            )

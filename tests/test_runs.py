@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 
 import pytest
 
@@ -101,11 +102,100 @@ def test_loading_names_what_is_missing_or_broken(tmp_path):
         runs.load(tmp_path / "nowhere")
     create(tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text("{")
-    with pytest.raises(KvoiceError, match="broken"):
+    with pytest.raises(KvoiceError, match="config.json: is damaged, no JSON"):
         runs.load(tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text(json.dumps({**CONFIG, "format": 99}))
     with pytest.raises(KvoiceError, match="format 99"):
         runs.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", [*runs.PARTS, "state.json"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"null",
+        b'"config"',
+        b"\xff\xfe",
+        b"{}",
+        b"[" * 100_000,
+        b'{"step": "2"}',
+    ],
+)
+def test_a_damaged_file_of_a_run_is_answered_in_one_line(tmp_path, name, content):
+    begun(tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(content)
+    if name == "labels.json" and content == b"{}":
+        return  # a run without labels
+    with pytest.raises(KvoiceError) as caught:
+        runs.load(tmp_path / "run")
+    assert "\n" not in str(caught.value) and str(tmp_path / "run") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("config.json", lambda made: made.pop("model"), "config.json: model is missing"),
+        ("config.json", lambda made: made.update(train=[]), "config.json: train is missing or of"),
+        ("spec.json", lambda made: made.pop("hop"), "spec.json: hop is missing"),
+        ("spec.json", lambda made: made.update(hob=3), "spec.json: hob is unknown"),
+        ("spec.json", lambda made: made.update(fft=-2), "spec.json: Spec.fft must be"),
+        ("spec.json", lambda made: made.update(scale=[]), "spec.json: "),
+        ("labels.json", lambda made: made.update(emotion=3), "labels.json: emotion is no list"),
+        ("state.json", lambda made: made.update(weights=3), "state.json: weights is missing or of"),
+    ],
+)
+def test_a_field_that_is_missing_or_wrong_is_named(tmp_path, name, change, message):
+    begun(tmp_path / "run")
+    content = json.loads((tmp_path / "run" / name).read_text())
+    change(content)
+    (tmp_path / "run" / name).write_text(json.dumps(content))
+    with pytest.raises(KvoiceError, match=message):
+        runs.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["config.json", "labels.json", "notes.txt"])
+def test_files_that_are_not_of_a_run_are_never_overwritten(tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text('{"mine": 1}')
+    with pytest.raises(KvoiceError, match=f"mine: holds {name} and is not a run"):
+        create(tmp_path / "mine")
+    assert (tmp_path / "mine" / name).read_text() == '{"mine": 1}'
+
+
+def test_a_creation_that_was_killed_anywhere_goes_on(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    operations = ["mkdir", "replace", "fsync", "unlink"]
+    for number in range(40):
+        left = number
+        with monkeypatch.context() as patched:
+            for name in operations:
+                original = getattr(os, name)
+
+                def until(*given, original=original, **more):
+                    nonlocal left
+                    left -= 1
+                    if left < 0:
+                        raise Killed
+                    return original(*given, **more)
+
+                patched.setattr(os, name, until)
+            try:
+                create(tmp_path / f"run-{number}")
+            except Killed:
+                pass
+            else:
+                assert number > 5
+                break
+        assert create(tmp_path / f"run-{number}") == runs.load(tmp_path / f"run-{number}")
+        assert not list((tmp_path / f"run-{number}").glob(".*"))
+    else:
+        raise AssertionError("more operations than were tried")
 
 
 def _hold(directory, ready, done):

@@ -4,11 +4,13 @@ import errno
 import math
 import os
 import shutil
+import sys
 
 import keras
 
 from kvoice.errors import KvoiceError
-from kvoice.files import write_json
+from kvoice.files import digest, write_json
+from kvoice.runs import PARTS
 
 
 def check_room(directory: str | os.PathLike, built) -> None:
@@ -40,23 +42,100 @@ def save_weights(built, path):
 
 
 def write_state(run, step: int, weights, best):
-    """Writes the step that a run has reached, after all other files of the checkpoint."""
+    """Writes the step that a run has reached, after all other files of the checkpoint.
+
+    It holds the digests of the files of the run and of its checkpoints.
+    """
+    known = run.state.get("digests", {})
+    there = {path.name for path in weights.parent.glob("*.weights.h5")}
+    files = {weights.name: digest(weights)}
+    if best and best["step"] == step:
+        files[best["weights"]] = files[weights.name]  # a copy
     write_json(
         run.path / "state.json",
-        {"step": step, "weights": weights.name, "best": best, "backend": keras.backend.backend()},
+        {
+            "step": step,
+            "weights": weights.name,
+            "best": best,
+            "backend": keras.backend.backend(),
+            "digests": {name: each for name, each in known.items() if name in there}
+            | {name: digest(run.path / name) for name in PARTS}
+            | files,
+        },
     )
 
 
-def load_weights(built, path):
+def usable_state(run) -> dict:
+    """Returns the state of a run; where its newest checkpoint is gone, that of the one before.
+
+    state.json is written anew then, so that the training goes on from there.
+
+    Raises:
+        KvoiceError: If no checkpoint is left.
+    """
+    state, folder = run.state, run.path / "checkpoints"
+    if not state or (folder / state["weights"]).exists():
+        return state
+    left = sorted(folder.glob("step-*.weights.h5"))
+    if not left:
+        raise KvoiceError(
+            f"{folder / state['weights']}: the checkpoint is gone, and there is no other; the run "
+            "cannot go on."
+        )
+    step, best = int(left[-1].name[5:12]), state.get("best")
+    write_state(run, step, left[-1], best if best and best["step"] <= step else None)
+    return run.state
+
+
+def chosen(run, best: bool = True) -> str:
+    """Returns the name of the checkpoint that a run is used with.
+
+    It is the best one where there is one, else the newest; where the one that state.json names is
+    gone, the newest that is left, which is reported on stderr.
+
+    Args:
+        run: A `runs.Run` with a checkpoint.
+        best: Whether the best one is wanted.
+    """
+    state, folder = run.state, run.path / "checkpoints"
+    name = state["best"]["weights"] if best and state.get("best") else state["weights"]
+    left = sorted(path.name for path in folder.glob("*.weights.h5"))
+    if name in left or not left:
+        return name
+    print(f"{folder / name}: is gone; {left[-1]} is used", file=sys.stderr)
+    return left[-1]
+
+
+def load_weights(built, run, name: str):
     """Loads the weights, optimizer slots and random states of a checkpoint into a model.
+
+    Args:
+        built: The compiled model.
+        run: A `runs.Run`.
+        name: The name of the file in its folder `checkpoints`.
 
     Raises:
         KvoiceError: If the file is missing, damaged, or of another model.
     """
+    path = run.path / "checkpoints" / name
+    if not path.exists():
+        raise KvoiceError(f"{path}: the checkpoint is gone.")
+    expected = run.state.get("digests", {}).get(name)  # none in runs of 0.1
+    if expected and digest(path) != expected:
+        raise KvoiceError(f"{path}: the checkpoint is damaged{_way_out(run, path)}")
     try:
         built.load_weights(path)
-    except FileNotFoundError:
-        raise KvoiceError(f"{path}: the checkpoint is gone; the run cannot go on.") from None
-    except (OSError, KeyError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
+    except Exception as error:  # what h5py and Keras raise of a damaged file has no common base
+        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise KvoiceError(f"{path}: the checkpoint does not fit this run: {line}") from None
+
+
+def _way_out(run, path):
+    """What can be done about a damaged checkpoint."""
+    others = sorted(each.name for each in path.parent.glob("*.weights.h5") if each != path)
+    if not others:
+        return "; put back a copy of it, or train the run anew"
+    return (
+        f"; put back a copy of it, or delete it: {others[-1]} is used then, where training goes on"
+        f" as well as where the run is used"
+    )

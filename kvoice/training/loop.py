@@ -74,8 +74,7 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
     with _precision("float32"):
         built = model(run)
     _compile(built, TrainConfig(**run.config["train"]))
-    weights = state["best"]["weights"] if best and state.get("best") else state["weights"]
-    checkpoints.load_weights(built, run.path / "checkpoints" / weights)
+    checkpoints.load_weights(built, run, checkpoints.chosen(run, best))
     if average:
         built.average_weights()
     built.names = run.names
@@ -118,7 +117,8 @@ def train(
     """
     config = TrainConfig(**run.config["train"])
     with run.locked():
-        state = run.state
+        _refuse_changed(run)
+        state = checkpoints.usable_state(run)
         if state.get("step", 0) >= config.steps:
             raise KvoiceError(
                 f"{run.path}: this run is finished ({config.steps} steps). Listen to it with "
@@ -136,7 +136,7 @@ def train(
                 "of a parameter group share it in equal parts."
             )
         if state:
-            checkpoints.load_weights(built, run.path / "checkpoints" / state["weights"])
+            checkpoints.load_weights(built, run, state["weights"])
         elif not init:
             built.adapt(source)
         elif not begun:
@@ -165,6 +165,18 @@ def train(
             raise
         save(run)
     return built
+
+
+def _refuse_changed(run):
+    """Refuses a run that another process has begun with other values since it was opened."""
+    now = runs.load(run.path)
+    if runs.differences(
+        {"config": run.config, "labels": run.labels}, {"config": now.config, "labels": now.labels}
+    ):
+        raise KvoiceError(
+            f"{run.path}: another process has begun this run with other values; choose another "
+            "--run."
+        )
 
 
 def finished(run: runs.Run, built) -> None:

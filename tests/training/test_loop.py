@@ -127,6 +127,13 @@ def test_weights_move_by_the_decayed_rates(tmp_path, decay, still):
     assert moved < 1e-7 if still else moved > 1e-4
 
 
+def test_a_run_that_another_process_began_with_other_values_is_not_trained(tmp_path):
+    run = create(tmp_path / "run")
+    create(tmp_path / "run", decay=0.5)  # both have no checkpoint yet
+    with pytest.raises(KvoiceError, match="another process has begun this run"):
+        train(run)
+
+
 def test_a_classifier_is_trained_and_loaded_at_its_best_with_its_names(tmp_path):
     model = dict(
         shape=(16, 16),
@@ -137,7 +144,7 @@ def test_a_classifier_is_trained_and_loaded_at_its_best_with_its_names(tmp_path)
         width=4,
         depth=1,
         noise=0.5,
-        warp=0.1,
+        vtlp=0.1,
     )
     run = create(
         tmp_path / "run",
