@@ -35,6 +35,11 @@ import math
 import keras
 from keras import ops, tree
 
+# What the models are written for, whatever ~/.keras/keras.json says.
+keras.config.set_floatx("float32")
+keras.config.set_image_data_format("channels_last")
+keras.config.set_epsilon(1e-7)
+
 BACKEND = keras.backend.backend()
 
 

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read, and the way out for a word that is unknown."""
+"""The one exception that a user is meant to read; what goes into its text."""
 
 import difflib
 
@@ -8,6 +8,14 @@ class KvoiceError(ValueError):
 
     The text names the file or field, says what was expected, and the way out.
     """
+
+
+def printable(text):
+    """A text in which characters that control a terminal are escaped, as names of files may be."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
+        for each in str(text)
+    )
 
 
 def hint(word, known):

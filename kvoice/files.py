@@ -40,6 +40,11 @@ def write_json(path: str | os.PathLike, content) -> None:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
+def expanded(path: str | os.PathLike) -> str:
+    """A path as a user gives it, with "~" and "~user" expanded."""
+    return os.path.expanduser(path)
+
+
 def sweep(directory: str | os.PathLike) -> None:
     """Deletes what an interrupted `replaced` left in a directory."""
     for path in Path(directory).glob(".*.tmp"):

@@ -21,12 +21,13 @@ import fcntl
 import importlib.metadata
 import json
 import platform
+import shlex
 from pathlib import Path
 
 from kvoice.audio import Spec
 from kvoice.earlier import renamed
 from kvoice.errors import KvoiceError
-from kvoice.files import digest, read_json, sweep, write_json
+from kvoice.files import digest, expanded, read_json, sweep, write_json
 
 FORMAT = 1
 LOCK = "lock"
@@ -91,6 +92,11 @@ class Run:
     def names(self) -> list[str]:
         """The names of the labels that the model is conditional on; [] for a plain model."""
         return self.labels.get(self.config["model"].get("condition") or "", [])
+
+    @property
+    def quoted(self) -> str:
+        """The path as a shell takes it, for commands that are printed."""
+        return shlex.quote(str(self.path))
 
     @contextlib.contextmanager
     def locked(self):
@@ -206,7 +212,7 @@ def load(directory: str | Path) -> Run:
     Raises:
         KvoiceError: If the folder is no run, or one of a newer kvoice.
     """
-    directory = Path(directory)
+    directory = Path(expanded(directory))
     try:
         config, spec, labels = (read_json(directory / name) for name in PARTS)
     except (FileNotFoundError, NotADirectoryError):

@@ -6,6 +6,7 @@ else that is written meanwhile is passed on when the import ends.
 
 import contextlib
 import importlib.machinery
+import logging
 import os
 import re
 import sys
@@ -72,3 +73,12 @@ def keep_back():
         os.fstat(2)  # nothing is written where standard error is closed
         if Finder not in sys.meta_path:
             sys.meta_path.insert(0, Finder)
+
+
+def leave_out_retracing():
+    """Leaves out the warning that a graph is traced again, since recordings have many lengths."""
+    logging.getLogger("tensorflow").addFilter(_of_no_retracing)
+
+
+def _of_no_retracing(record):
+    return "triggered tf.function retracing" not in record.getMessage()

@@ -1,6 +1,11 @@
 """`input_value_and_grad`; `test_steps.py` has the gradients of a training step. Distributions."""
 
 import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -12,6 +17,8 @@ from keras import layers, ops
 from kvoice import backend
 
 pytestmark = pytest.mark.backend
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def numpy(tensor):
@@ -225,3 +232,25 @@ def test_where_tensorflow_probability_fails_to_import_the_same_formulas_stand_in
         assert isinstance(backend.bernoulli(*tensors(0)), backend._Bernoulli)
     finally:
         backend._distributions.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"floatx": "float16"}, {"floatx": "float64"}, {"image_data_format": "channels_first"}],
+)
+def test_a_keras_json_of_the_user_changes_no_model(settings, tmp_path):
+    (tmp_path / "keras.json").write_text(json.dumps({"epsilon": 1e-3, **settings}))
+    code = """
+import numpy as np
+from kvoice.models import VoiceGAN
+model = VoiceGAN(domain="mel", shape=(16, 16), low=-9.0, high=2.0, noise=4, width=2)
+import keras
+print(keras.config.floatx(), keras.config.image_data_format(), keras.config.epsilon())
+print(model.generate(1).shape, model.generate(1).dtype)
+"""
+    env = {**os.environ, "KERAS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == ["float32 channels_last 1e-07", "(1, 16, 16) float32"]

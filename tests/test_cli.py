@@ -55,6 +55,44 @@ def raising(error):
     return function
 
 
+def test_a_failure_shows_its_traceback_where_that_is_wanted(command, failed, capsys, monkeypatch):
+    command(raising(KvoiceError("field: wrong")))
+    assert failed(1, "train") == "kvoice train: field: wrong"
+    monkeypatch.setenv("KVOICE_DEBUG", "1")
+    assert main(["train"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_characters_that_control_a_terminal_are_escaped(command, failed):
+    command(raising(KvoiceError("a\x1b[2J\nb\udc80.wav: wrong")))
+    assert failed(1, "train") == "kvoice train: a\\x1b[2J b\\udc80.wav: wrong"
+
+
+def test_a_bug_that_carries_the_name_of_a_file_is_no_system_error(command):
+    error = SyntaxError("invalid syntax")
+    error.filename = "configs/mine.py"
+    command(raising(error))
+    with pytest.raises(SyntaxError):
+        main(["train"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["classify", "--run=~/run", "--input=~/in", "--output=~/a.csv"],
+        ["convert", "--run=~/run", "--source=~/a", "--target=~/b", "--target=~/c", "--output=~/d"],
+        ["report", "~/run", "~/other", "--output=~/page"],
+        ["train", "--model=voicegan", "--run=~/run", "--init=~/init"],
+    ],
+)
+def test_the_home_folder_is_expanded_in_every_path(words, monkeypatch):
+    monkeypatch.setenv("HOME", "/nowhere/ada")
+    given = cli.values(cli.module(words[0]), words[1:])
+    paths = [each for value in given.values() for each in np.ravel(value) if "/" in str(each)]
+    assert len(paths) >= len(words) - 2 and not any("~" in str(each) for each in paths)
+    assert all(str(each).startswith("/nowhere/ada/") for each in paths)
+
+
 # Help
 
 

@@ -3,14 +3,15 @@
 from kvoice import frameworks
 from kvoice.cli.files import counted, end, tell_left_out
 from kvoice.cli.flags import required
+from kvoice.errors import printable
 
 SHOWN = 20  # files whose labels are printed
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained classifier")
-    flags.text("input", "", "FILE_OR_DIR: the recordings")
-    flags.text("output", "", "FILE: a CSV table with the probabilities")
+    flags.path("run", "", "DIR: a trained classifier")
+    flags.path("input", "", "FILE_OR_DIR: the recordings")
+    flags.path("output", "", "FILE: a CSV table with the probabilities")
 
 
 def classify(run, input, output):  # noqa: A002  the name of the flag
@@ -30,7 +31,7 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
     rows, left_out = classify.classify(voice, paths, output)
     for row in rows[:SHOWN]:
         odds = ", ".join(f"{name} {row[name]}" for name in voice.names)
-        print(f"{row['file']}: {row['label']}   ({odds})")
+        print(printable(f"{row['file']}: {row['label']}   ({odds})"))
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} more")
     left_out = [*unread, *left_out]

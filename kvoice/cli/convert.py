@@ -6,12 +6,12 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained model that converts voices")
-    flags.text("source", "", "FILE_OR_DIR: the recordings whose words are kept")
-    flags.texts(
+    flags.path("run", "", "DIR: a trained model that converts voices")
+    flags.path("source", "", "FILE_OR_DIR: the recordings whose words are kept")
+    flags.paths(
         "target", "FILE: a recording of the target voice, as often as needed; their mean is used"
     )
-    flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
+    flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
         "mix", 1.0, "X: how far from the voice of the source, 0, to the target's, 1", most=1
     )
@@ -21,7 +21,7 @@ def declare(flags):
         "N-M,...: layers of the decoder that are conditioned on the target, 0 next to "
         "the content; all if not given",
     )
-    flags.text("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
     flags.integer("rate", 0, "HZ: the sampling rate of the output; 0 = that of the run")
 
 

@@ -7,6 +7,7 @@ import pathlib
 import re
 
 from kvoice.errors import KvoiceError
+from kvoice.files import expanded
 
 
 def prepared(data, spec, model):
@@ -31,7 +32,7 @@ def prepared(data, spec, model):
     if factors.named(data):
         return data
     if data.startswith("prepared:"):
-        return data.removeprefix("prepared:")
+        return expanded(data.removeprefix("prepared:"))
     split = splits.default(data, condition)
     items, _ = corpora.items(data)
     if condition and not any(getattr(item, condition) for item in items):
@@ -93,7 +94,7 @@ def _shards_of(run):
     from kvoice import audio
     from kvoice.data.manifest import FILE, Manifest
 
-    own = run.config["data_spec"].removeprefix("prepared:")
+    own = expanded(run.config["data_spec"].removeprefix("prepared:"))
     for path in (pathlib.Path(own, FILE), *sorted(pathlib.Path("prepared").glob(f"*/{FILE}"))):
         if not path.is_file():
             continue

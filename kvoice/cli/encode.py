@@ -6,9 +6,9 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained model with an encoder")
-    flags.text("input", "", "FILE_OR_DIR: the recordings")
-    flags.text("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv")
+    flags.path("run", "", "DIR: a trained model with an encoder")
+    flags.path("input", "", "FILE_OR_DIR: the recordings")
+    flags.path("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv")
 
 
 def encode(run, input, output):  # noqa: A002  the name of the flag

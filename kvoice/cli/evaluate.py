@@ -12,7 +12,7 @@ from kvoice.errors import KvoiceError
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained run")
+    flags.path("run", "", "DIR: a trained run")
     flags.integer(
         "count",
         0,
@@ -20,7 +20,7 @@ def declare(flags):
         "card of the model says; of a maximisation, starts for each target, 0 = 100",
     )
     flags.integer("seed", 0, "N: the seed of all random draws")
-    flags.text(
+    flags.path(
         "encoder",
         "runs/speakerencoder/default",
         "DIR: the run of a speaker encoder that judges conversions, not trained on their voices",
@@ -74,7 +74,7 @@ def evaluate(run, count, seed, encoder, data):
     if not module.OTHER_DATA:
         _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
     print(module.evaluate(run, lambda: corpora.for_run(run, data), options))
-    print(following(f"report {run.path}"))
+    print(following(f"report {run.quoted}"))
 
 
 def _refuse_data(data, run, kind):

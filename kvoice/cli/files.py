@@ -1,12 +1,12 @@
 """What commands say of files that were used and left out."""
 
-from kvoice.errors import KvoiceError
+from kvoice.errors import KvoiceError, printable
 
 
 def tell_left_out(lines, used, source):
     """Tells which files of a source were left out, and refuses one of which none was used."""
     for line in lines:
-        print(f"left out: {line}")
+        print(f"left out: {printable(line)}")
     if not used:
         raise KvoiceError(f"{source}: no file of it could be used")
 

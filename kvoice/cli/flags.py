@@ -6,6 +6,7 @@ import re
 from absl import flags
 
 from kvoice.errors import KvoiceError
+from kvoice.files import expanded
 
 CORPORA = (
     "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
@@ -18,7 +19,15 @@ class UsageError(KvoiceError):
 
 
 class Flags(flags.FlagValues):
-    """The flags of one command; each method declares one of them."""
+    """The flags of one command; each method declares one of them.
+
+    Attributes:
+        expanded: The names of those that are paths.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.__dict__["expanded"] = []  # other attributes are flags
 
     def text(self, name, default, help):  # noqa: A002  the word of absl
         """A text."""
@@ -27,6 +36,16 @@ class Flags(flags.FlagValues):
     def texts(self, name, help):  # noqa: A002
         """A text that may be given several times: a list."""
         flags.DEFINE_multi_string(name, [], help, flag_values=self)
+
+    def path(self, name, default, help):  # noqa: A002
+        """The path of a file or folder; "~" is expanded."""
+        self.text(name, default, help)
+        self.expanded.append(name)
+
+    def paths(self, name, help):  # noqa: A002
+        """A path that may be given several times: a list."""
+        self.texts(name, help)
+        self.expanded.append(name)
 
     def choice(self, name, default, values, help):  # noqa: A002
         """One of some texts."""
@@ -72,8 +91,11 @@ def values(command, words):
     except flags.Error as error:
         raise UsageError(" ".join(str(error).split())) from None
     found = parser.flag_values_dict()
+    for name in parser.expanded:
+        given = found[name]
+        found[name] = [*map(expanded, given)] if isinstance(given, list) else expanded(given)
     if rest := getattr(command, "REST", ""):
-        found[rest] = surplus
+        found[rest] = [*map(expanded, surplus)]
     elif surplus:
         raise UsageError(f"{surplus[0]!r} is no flag: they are written --name=value")
     return found | ({"overrides": overrides} if getattr(command, "CONFIG", False) else {})

@@ -5,12 +5,12 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained generator")
-    flags.text("output", "", "DIR: where the files go; RUN/generated/seed-N if not given")
+    flags.path("run", "", "DIR: a trained generator")
+    flags.path("output", "", "DIR: where the files go; RUN/generated/seed-N if not given")
     flags.integer("count", 4, "N: samples of each label", least=1)
     flags.integer("seed", 0, "N: the seed of the noise")
     flags.texts("label", "NAME: only this label, as often as needed; all if not given")
-    flags.text("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
 
 
 def generate(run, output, count, seed, label, vocoder):

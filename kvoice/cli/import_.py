@@ -14,12 +14,12 @@ def declare(flags):
     from kvoice import audio
 
     flags.text("model", "", f"NAME: whose weights they are; {' or '.join(PUBLISHED)}")
-    flags.text(
+    flags.path(
         "checkpoint",
         "",
         "FILE: what torch.save wrote of the published network, or of a smaller one",
     )
-    flags.text(
+    flags.path(
         "stats",
         "",
         "FILE: the attr.pkl of adainvc, mean and std of each mel; mean 0 and std 1 if not given",
@@ -31,7 +31,7 @@ def declare(flags):
         "whether the halves of a waveglow change roles, as in waveglow_old.pt; "
         "as the file says if not given, else not",
     )
-    flags.text("run", "", "DIR: of the run that is made, new or empty")
+    flags.path("run", "", "DIR: of the run that is made, new or empty")
 
 
 def import_(model, checkpoint, stats, spec, alternate, run):
@@ -76,6 +76,6 @@ def import_(model, checkpoint, stats, spec, alternate, run):
     print(
         following(
             *evaluation.of(model).next_commands(made),
-            f"train --model={model}{variant} --init={made.path} --data=CORPUS --run=DIR",
+            f"train --model={model}{variant} --init={made.quoted} --data=CORPUS --run=DIR",
         )
     )

@@ -9,14 +9,15 @@ of those it is given and answers a wrong type with a traceback.
 import errno
 import importlib
 import inspect
-import logging
 import os
 import sys
+import traceback
 
-from kvoice import frameworks
+from kvoice import frameworks, tensorflow_log
 from kvoice.cli.flags import UsageError, declared, values
-from kvoice.errors import KvoiceError, near
+from kvoice.errors import KvoiceError, near, printable
 
+DEBUG = "KVOICE_DEBUG"  # environment variable: failures show their traceback too
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
 VERBS = {
     verb: verb
@@ -46,6 +47,9 @@ def main(words=None):
         The exit status: 0, 1 where the command failed, 2 where it could not be understood, 130
         where Ctrl-C stopped it.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files are printed in any locale
+            stream.reconfigure(errors="backslashreplace")
     verb, *words = (sys.argv[1:] if words is None else words) or ["-h"]
     if verb in HELP:
         print(_overview())
@@ -56,7 +60,7 @@ def main(words=None):
         if any(word in HELP for word in words):
             print(_help(verb, words))
         else:
-            logging.getLogger("tensorflow").addFilter(_worth_telling)
+            tensorflow_log.leave_out_retracing()
             command = module(verb)
             function(command, verb)(**values(command, words))
     except UsageError as error:
@@ -79,12 +83,10 @@ def main(words=None):
     return 0
 
 
-def _worth_telling(record):
-    """False for TensorFlow's warning that it traces a graph again: recordings have many lengths."""
-    return "triggered tf.function retracing" not in record.getMessage()
-
-
 def _failed(verb, line, status):
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    line = printable(line).replace("\n", " ")
     print(f"kvoice {verb}: {line}", file=sys.stderr)
     return status
 
@@ -95,7 +97,7 @@ def _system_line(error):
     if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
         where = getattr(error, "filename", None)
         return f"{full}{f': {where}' if where else ''}; make room, then give the same command again"
-    if getattr(error, "filename", None):
+    if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return ""
 
@@ -123,7 +125,7 @@ def _overview():
             "",
             "`kvoice VERB -h` shows examples and flags. The environment variable KERAS_BACKEND "
             "chooses",
-            f"one of {', '.join(frameworks.BACKENDS)}.",
+            f"one of {', '.join(frameworks.BACKENDS)}; {DEBUG}=1 shows the traceback of a failure.",
         ]
     )
 

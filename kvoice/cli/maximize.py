@@ -20,9 +20,9 @@ ROLES = dict(
 
 def declare(flags):
     for role, text in ROLES.items():
-        flags.text(role, "", text)
+        flags.path(role, "", text)
     flags.texts("target", "NAME: the label to be predicted, as often as needed; all if not given")
-    flags.text("start", "", "FILE: a recording to begin from, instead of noise")
+    flags.path("start", "", "FILE: a recording to begin from, instead of noise")
     flags.number("strength", 1.0, "X: how far of the way to go, 0 to 1", most=1)
     flags.text(
         "label",
@@ -39,7 +39,7 @@ def declare(flags):
     flags.integer("count", 16, "N: starts for each target", least=1)
     flags.integer("seed", 0, "N: the seed of the noise")
     flags.integer("steps", 300, "N: steps of the ascent, at most", least=1)
-    flags.text("run", "runs/maximize/default", "DIR: the folder that is written")
+    flags.path("run", "runs/maximize/default", "DIR: the folder that is written")
 
 
 def maximize(
@@ -123,4 +123,4 @@ def maximize(
             f"{result['start']['error_db']} dB"
         )
     print(f"{pathlib.Path(run) / 'index.html'} shows and plays it")
-    print(following(f"evaluate --run={run}"))
+    print(following(f"evaluate --run={shlex.quote(run)}"))

@@ -1,6 +1,7 @@
 """`kvoice prepare`: words and flags over `data.prepare.prepare`."""
 
 import pathlib
+import shlex
 
 from kvoice.cli.flags import CORPORA, following, required
 
@@ -13,7 +14,7 @@ def declare(flags):
         "",
         f"CORPUS: {CORPORA}; additive[:SPACE], digits or mnist[:FILE], of which items are shown",
     )
-    flags.text("output", "", "DIR: where the shards go, or the items that are shown")
+    flags.path("output", "", "DIR: where the shards go, or the items that are shown")
     specs = list(audio.SPECS)
     flags.choice("spec", specs[0], specs, "what the rate and conditioning of the waves are for")
     flags.choice(
@@ -50,7 +51,8 @@ def prepare(data, output, spec, split, seed, workers):
     if spec == next(iter(audio.SPECS)):  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
-        print(following(f"train --model=voicegan --data=prepared:{output}{override}"))
+        corpus = shlex.quote(f"prepared:{output}")
+        print(following(f"train --model=voicegan --data={corpus}{override}"))
 
 
 def _examples(data, output, seed):

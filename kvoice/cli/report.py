@@ -6,7 +6,7 @@ REST = "runs"
 
 
 def declare(flags):
-    flags.text("output", "", "DIR: where the page goes; RUN/report if not given")
+    flags.path("output", "", "DIR: where the page goes; RUN/report if not given")
     flags.switch("single", False, "all in one file, sounds and pictures included")
 
 

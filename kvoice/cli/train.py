@@ -23,8 +23,8 @@ def declare(flags):
         "models of images; or prepared:DIR, from `prepare`; demo if not given, or what "
         "the variant is for",
     )
-    flags.text("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given")
-    flags.text("init", "", "DIR: a run whose weights are the start")
+    flags.path("run", "", "DIR: of the run; runs/MODEL/VARIANT if not given")
+    flags.path("init", "", "DIR: a run whose weights are the start")
 
 
 def more_help(words):
@@ -114,7 +114,7 @@ def train(model, data, run, init, overrides):
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""
     print(f"{run.path} is finished: {steps} steps{reached}")
-    print(following(f"evaluate --run={run.path}", *watching.next_commands(run)))
+    print(following(f"evaluate --run={run.quoted}", *watching.next_commands(run)))
     if (run.path / "samples").exists():
         print(f"Samples of it are in {run.path / 'samples'}")
 

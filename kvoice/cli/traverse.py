@@ -11,15 +11,15 @@ from kvoice.cli.flags import UsageError, following, required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained auto-encoder with latents")
+    flags.path("run", "", "DIR: a trained auto-encoder with latents")
     flags.text("factor", "auto", "N: the latent that is edited; auto: the one found for the label")
     flags.text(
         "label", "", "NAME: gender, emotion, speaker, f0_hz, ...; of tones and digits, a factor"
     )
     flags.integer("count", 4, "N: items that are drawn and rendered as audio", least=2, most=64)
     flags.integer("seed", 0, "N: the seed of all random draws")
-    flags.text("output", "", "DIR: the folder that is written; RUN/traversal/LABEL if not given")
-    flags.text("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.path("output", "", "DIR: the folder that is written; RUN/traversal/LABEL if not given")
+    flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
 
 
 def traverse(run, factor, label, count, seed, output, vocoder):
@@ -71,4 +71,4 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         + (f", latent {made['control']} as its control" if made["control"] is not None else "")
         + f"; {'pictures' if corpus.images else 'pictures and sounds'} are in {folder}"
     )
-    print(following(f"report {run.path}"))
+    print(following(f"report {run.quoted}"))

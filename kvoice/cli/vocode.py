@@ -6,9 +6,9 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.text("run", "", "DIR: a trained vocoder")
-    flags.text("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]")
-    flags.text("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
+    flags.path("run", "", "DIR: a trained vocoder")
+    flags.path("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]")
+    flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
         "sigma", None, "X: standard deviation of the noise; less is less noisy, and duller"
     )

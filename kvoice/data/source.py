@@ -395,7 +395,7 @@ def _in_order(function, arguments, title):
 def _intact(path):
     """Whether a file of the cache holds what was written; its checksum is in PATH.crc32c."""
     try:
-        with open(path + CHECKSUM) as file:
+        with open(path + CHECKSUM, encoding="ascii") as file:
             return file.read().strip() == _checksum(path)
     except (OSError, ValueError):
         return False

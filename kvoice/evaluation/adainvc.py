@@ -812,4 +812,4 @@ def evaluate(run, corpus, options):
 
 def next_commands(run):
     """Returns commands that a user may try with a trained run."""
-    return [f"convert --run={run.path} --source=me.wav --target=you.wav --output=out.wav"]
+    return [f"convert --run={run.quoted} --source=me.wav --target=you.wav --output=out.wav"]

@@ -421,4 +421,4 @@ def next_commands(run):
         (name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz"
     )
     label = "" if run.config["model"]["domain"] == "image" else f" --label={known}"
-    return [f"traverse --run={run.path}{label}", f"report {run.path}"]
+    return [f"traverse --run={run.quoted}{label}", f"report {run.quoted}"]

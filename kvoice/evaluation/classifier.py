@@ -241,4 +241,4 @@ def evaluate(run, corpus, options):
 
 def next_commands(run):
     """Returns commands that a user may try with a trained run."""
-    return [f"classify --run={run.path} --input=FILE_OR_DIR"]
+    return [f"classify --run={run.quoted} --input=FILE_OR_DIR"]

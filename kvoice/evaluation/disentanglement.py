@@ -50,7 +50,7 @@ class LatentLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self.path.exists():
-            with open(self.path, newline="") as file:
+            with open(self.path, encoding="utf-8", newline="") as file:
                 self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= self.first]
 
     def on_epoch_end(self, epoch, logs=None):

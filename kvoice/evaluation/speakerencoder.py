@@ -275,4 +275,4 @@ def evaluate(run, corpus, options):
 
 def next_commands(run):
     """Returns commands that a user may try with a trained run."""
-    return [f"encode --run={run.path} --input=FILE_OR_DIR --output=voices.npz"]
+    return [f"encode --run={run.quoted} --input=FILE_OR_DIR --output=voices.npz"]

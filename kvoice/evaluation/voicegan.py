@@ -348,4 +348,4 @@ def evaluate(run, corpus, options):
 
 def next_commands(run):
     """Returns commands that a user may try with a trained run."""
-    return [f"generate --run={run.path} --count=8 --seed=1"]
+    return [f"generate --run={run.quoted} --count=8 --seed=1"]

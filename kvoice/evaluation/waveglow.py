@@ -247,4 +247,4 @@ def evaluate(run, corpus, options):
 
 def next_commands(run):
     """Returns commands that a user may try with a trained run."""
-    return [f"vocode --run={run.path} --input=FILE_OR_DIR --output=FILE_OR_DIR"]
+    return [f"vocode --run={run.quoted} --input=FILE_OR_DIR --output=FILE_OR_DIR"]

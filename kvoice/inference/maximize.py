@@ -21,7 +21,7 @@ import numpy as np
 
 from kvoice import audio, models, plots, progress, runs
 from kvoice.errors import KvoiceError
-from kvoice.files import whole_directory, write_json
+from kvoice.files import read_json, whole_directory, write_json
 from kvoice.inference import render, slerp
 from kvoice.inference.ascent import Path as AscentPath
 from kvoice.inference.ascent import ascend, invert
@@ -392,13 +392,9 @@ def load(folder):
         KvoiceError: If it is broken or of another format.
     """
     try:
-        content = json.loads((Path(folder) / FILE).read_text())
-    except OSError:
+        content = read_json(Path(folder) / FILE)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except json.JSONDecodeError as error:
-        raise KvoiceError(
-            f"{Path(folder) / FILE}: broken ({error}); run `kvoice maximize` again"
-        ) from None
     if content.get("format") != FORMAT:
         raise KvoiceError(
             f"{Path(folder) / FILE}: format {content.get('format')}, expected {FORMAT}"

@@ -79,6 +79,10 @@ class Files:
             )
         if not (self.folder / place).is_file():
             raise KvoiceError(f"{self.folder / place}: named in {self.index}, but not there")
+        if self.folder.resolve() not in (self.folder / place).resolve().parents:
+            raise KvoiceError(
+                f"{self.folder / place}: is a link that leads out of its folder, and is not copied"
+            )
         return self._placed(self.folder / place)
 
     def audio(self, name, label, **attributes):

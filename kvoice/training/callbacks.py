@@ -134,7 +134,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         step = self.run.state.get("step", 0)
         log = self.run.path / "log.csv"
         if log.exists():
-            with open(log, newline="") as file:
+            with open(log, encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
             self.rows = [row for row in rows if int(row["step"]) <= step]
 

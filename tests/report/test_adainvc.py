@@ -169,6 +169,17 @@ def test_the_sentence_on_the_judges_of_version_0_1_is_shown(tmp_path):
     assert page.text("p", **{"class": "key"})[0].endswith("the median F0. Judged on demo.")
 
 
+def test_a_link_out_of_the_run_is_not_copied(one, tmp_path):
+    made, _ = one
+    (tmp_path / "private.wav").write_bytes(b"mine")
+    stolen = made.path / "conversions" / "00_source.wav"
+    stolen.unlink()
+    stolen.symlink_to(tmp_path / "private.wav")
+    with pytest.raises(KvoiceError, match="00_source.wav: is a link that leads out of its folder"):
+        report.conversions([made], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_silhouettes_are_shown_and_explained(one, tmp_path):
     text = Page(report.conversions([one[0]], tmp_path / "out")).text("main")[0]
     assert "Silhouette by speaker 0.41, by unseen speaker -0.05. It says" in text

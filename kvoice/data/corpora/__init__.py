@@ -17,6 +17,7 @@ from kvoice import audio
 from kvoice.data.corpora import folder, libri, ravdess, tess, tess_ravdess, vctk
 from kvoice.data.corpora.utterance import Item, Recording, Skipped
 from kvoice.errors import KvoiceError, hint
+from kvoice.files import expanded
 
 RENDERED = ("demo", "espeak")
 ASSIGNED = ("tess-ravdess",)  # corpora that assign their utterances to splits themselves
@@ -142,7 +143,7 @@ def _speakers(name, where):
 
 def _directory(name, where):
     """The path of the directory of a corpus, which must exist."""
-    path = os.path.expanduser(where)
+    path = expanded(where)
     if not where:
         raise KvoiceError(f"--data={name}: which directory? Say {name}:DIR")
     if not os.path.isdir(path):

@@ -23,7 +23,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.errors import KvoiceError, hint
-from kvoice.files import replaced, write_json
+from kvoice.files import expanded, replaced, write_json
 
 SAMPLE_RATE_HZ = 16000
 SAMPLES = 8000  # half a second
@@ -132,7 +132,7 @@ class Space:
                     raise KvoiceError(f"{where}: {name} is named twice")
             return cls({name: given.split("/") for name, (_, _, given) in zip(names, parts)}, where)
         if text.endswith(".json"):
-            return cls(_ranges_of_file(os.path.expanduser(text)), text)
+            return cls(_ranges_of_file(expanded(text)), text)
         if (text or "audible") not in PRESETS:
             raise KvoiceError(
                 f"{where}: there is no such grid: {hint(text, list(PRESETS))}; a grid of your own "

@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from kvoice.errors import KvoiceError
+from kvoice.files import expanded
 
 MNIST = "~/.keras/datasets/mnist.npz"
 
@@ -65,7 +66,7 @@ def mnist(path: str = "") -> Digits:
     Raises:
         KvoiceError: If the file is missing or of another format; the message says how to get it.
     """
-    file = os.path.expanduser(path or MNIST)
+    file = expanded(path or MNIST)
     if not os.path.exists(file):
         raise KvoiceError(
             f"{file}: is not there; on a machine with network `python -c 'import keras; "
