@@ -18,8 +18,8 @@ def replaced(path: str | os.PathLike):
     Raises:
         OSError: If the disk is full or forbids it; nothing is left behind.
     """
-    directory, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
+    directory = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(prefix=".kvoice-", suffix=".tmp", dir=directory)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -47,7 +47,7 @@ def expanded(path: str | os.PathLike) -> str:
 
 def sweep(directory: str | os.PathLike) -> None:
     """Deletes what an interrupted `replaced` left in a directory."""
-    for path in Path(directory).glob(".*.tmp"):
+    for path in Path(directory).glob(".kvoice-*.tmp"):
         path.unlink(missing_ok=True)
 
 
@@ -82,16 +82,29 @@ def digest(path: str | os.PathLike) -> str:
 def whole_directory(path: str | os.PathLike):
     """Creates a directory under a temporary name, which replaces `path` if the block succeeds.
 
-    The previous content of `path` is deleted then, and kept if the block fails.
+    The previous content of `path` is deleted then, and kept if the block fails. Where the process
+    was killed while the two were exchanged, the next call puts the previous content back first. A
+    path that is a link stays one.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    path = Path(os.path.realpath(path))
+    stem = f".kvoice-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}"  # never too long
+    partial, previous = (path.with_name(f"{stem}.{ending}") for ending in ("partial", "previous"))
+    if previous.exists() and not path.exists():
+        previous.rename(path)
+    for leftover in (partial, previous):
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
-        shutil.rmtree(path, ignore_errors=True)
-        partial.rename(path)
+        if path.exists():
+            path.rename(previous)
+        try:
+            partial.rename(path)
+        except BaseException:
+            if previous.exists():
+                previous.rename(path)
+            raise
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    shutil.rmtree(previous, ignore_errors=True)
