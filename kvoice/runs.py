@@ -21,6 +21,7 @@ import fcntl
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 from kvoice.audio import Spec
@@ -93,7 +94,7 @@ class Run:
         return self.labels.get(self.config["model"].get("condition") or "", [])
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Locks the run for one process.
 
         Raises:
