@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 tensorflow_log.keep_back()
 
 
-def load(run):
+def load(run: str | os.PathLike) -> object:
     """Returns the trained model in the directory of a run, as an `inference.voice.Voice`.
 
     That has `model`, `spec`, `names` and `run`, the model's verbs from arrays of samples to arrays

@@ -24,6 +24,7 @@ import os
 import re
 import stat
 import struct
+from collections.abc import Callable, Collection
 
 import numpy as np
 import scipy.fft
@@ -154,17 +155,17 @@ class Spec:
         return frames * self.hop
 
     @property
-    def silence(self):
+    def silence(self) -> float:
         """The scaled mel of digital silence."""
         return float(scaled(np.float32(0), self))
 
     @property
-    def key(self):
+    def key(self) -> str:
         """A short name that differs where any field differs, for files."""
         fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return hashlib.sha256(fields.encode()).hexdigest()[:12]
 
-    def differences(self, other: "Spec", fields=None) -> list[str]:
+    def differences(self, other: "Spec", fields: Collection[str] | None = None) -> list[str]:
         """Lines such as "hop: 256 here, 300 there" for each of the fields (all) that differs."""
         names = fields or [field.name for field in dataclasses.fields(self)]
         return [
@@ -756,7 +757,7 @@ def long_griffin_lim(
     momentum: float = 0.99,
     chunk_frames: int = 1024,
     overlap_frames: int = 32,
-    on_chunk=None,
+    on_chunk: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     """`griffin_lim` of a mel of any length in bounded memory, without discontinuities.
 

@@ -1,6 +1,7 @@
 """The one exception that a user is meant to read; what goes into its text."""
 
 import difflib
+from collections.abc import Collection
 
 
 class KvoiceError(ValueError):
@@ -10,7 +11,7 @@ class KvoiceError(ValueError):
     """
 
 
-def printable(text):
+def printable(text: object) -> str:
     """A text in which characters that control a terminal are escaped, as names of files may be."""
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
@@ -18,7 +19,7 @@ def printable(text):
     )
 
 
-def hint(word, known):
+def hint(word: str, known: Collection[str]) -> str:
     """The way out for a word that is none of `known`."""
     close = difflib.get_close_matches(word, known, 1)
     return (
@@ -26,7 +27,7 @@ def hint(word, known):
     )
 
 
-def near(word, known):
+def near(word: str, known: Collection[str]) -> str:
     """Returns ', did you mean "..."?' if one of `known` is like the word, whatever its case."""
     close = difflib.get_close_matches(word.lower(), list(known), 1)
     return f', did you mean "{close[0]}"?' if close else ""

@@ -2,17 +2,19 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from kvoice.errors import KvoiceError
 
 
 @contextlib.contextmanager
-def replaced(path: str | os.PathLike):
+def replaced(path: str | os.PathLike) -> Iterator[io.BufferedWriter]:
     """Opens a binary file under a temporary name, which is renamed to `path` if the block succeeds.
 
     Raises:
@@ -34,7 +36,7 @@ def replaced(path: str | os.PathLike):
         raise
 
 
-def write_json(path: str | os.PathLike, content) -> None:
+def write_json(path: str | os.PathLike, content: object) -> None:
     """Writes JSON atomically."""
     with replaced(path) as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
@@ -79,7 +81,7 @@ def digest(path: str | os.PathLike) -> str:
 
 
 @contextlib.contextmanager
-def whole_directory(path: str | os.PathLike):
+def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
     """Creates a directory under a temporary name, which replaces `path` if the block succeeds.
 
     The previous content of `path` is deleted then, and kept if the block fails. Where the process

@@ -22,7 +22,7 @@ EXTRAS = {
 }
 
 
-def chosen_backend():
+def chosen_backend() -> str:
     """Returns the backend to use, and sets KERAS_BACKEND to it.
 
     It is the one that KERAS_BACKEND names, else the first that is installed. Where Keras is
@@ -49,12 +49,12 @@ def chosen_backend():
     return name
 
 
-def installed(package):
+def installed(package: str) -> bool:
     """Returns whether a package can be imported, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
-def missing(error):
+def missing(error: ModuleNotFoundError) -> str:
     """Returns one line on a failed import of a package of an extra; "" for other packages.
 
     Args:
@@ -65,7 +65,7 @@ def missing(error):
     return f"{package} is not installed; {way_to(extra)}" if extra else ""
 
 
-def way_to(*extras):
+def way_to(*extras: str) -> str:
     """Returns how an extra, or one of several, is installed, as a part of a sentence."""
     each = " or ".join(f"'kvoice[{extra}]'" for extra in extras)
     here = " or ".join(f"'.[{extra}]'" for extra in extras)

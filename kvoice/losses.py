@@ -117,7 +117,7 @@ def bernoulli_nll(items, logits):
     return -backend.bernoulli(logits).log_prob(items)
 
 
-def decomposed_kl(codes, mean, log_var):
+def decomposed_kl(codes, mean, log_var) -> tuple:
     """Estimates the three parts of the KL divergence from one batch, in nats.
 
     Index-code mutual information, total correlation of the aggregate posterior, and the divergence
@@ -147,7 +147,7 @@ def decomposed_kl(codes, mean, log_var):
     return tuple(ops.mean(part) for part in parts)
 
 
-def permute_dims(codes, seed):
+def permute_dims(codes, seed: keras.random.SeedGenerator):
     """Permutes each latent independently over the items of a batch.
 
     The result is an approximate sample of the product of the marginals of the aggregate posterior.

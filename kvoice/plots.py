@@ -5,7 +5,9 @@ Figures are drawn without pyplot: no window, no global state, the same bytes for
 
 import csv
 import io
+import os
 import textwrap
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
@@ -30,7 +32,13 @@ _MAP = "magma"
 _MARKERS = {"female": "o", "male": "^", "": "s"}
 
 
-def mel_image(path, mels, titles: list[str], spec: audio.Spec, columns=()) -> None:
+def mel_image(
+    path: str | os.PathLike,
+    mels: np.ndarray | list,
+    titles: list[str],
+    spec: audio.Spec,
+    columns: Sequence[str] = (),
+) -> None:
     """Draws a grid of mels on one colour scale, in dB, with axes in seconds and kHz.
 
     Shapes: mels: rows of [time, mels] each; all of the same shape.
@@ -56,7 +64,13 @@ def mel_image(path, mels, titles: list[str], spec: audio.Spec, columns=()) -> No
     _save(_mel_figure(decibels, titles, columns, decibels.max(), spec), path)
 
 
-def mel_animation(path, mels, captions: list[str], spec: audio.Spec, columns=()) -> None:
+def mel_animation(
+    path: str | os.PathLike,
+    mels: np.ndarray | list,
+    captions: list[str],
+    spec: audio.Spec,
+    columns: Sequence[str] = (),
+) -> None:
     """Draws rows of mels one after the other, on one colour scale, as a GIF that loops for ever.
 
     Each frame stands for 0.6 s, the last one for 2 s. Nothing but the mels and the caption moves.
@@ -85,7 +99,13 @@ def mel_animation(path, mels, captions: list[str], spec: audio.Spec, columns=())
     _animate(path, figure, [[item.T for item in frame] for frame in decibels], captions)
 
 
-def image_grid(path, images, titles: list[str], columns=(), turned: bool = False) -> None:
+def image_grid(
+    path: str | os.PathLike,
+    images: np.ndarray | list,
+    titles: list[str],
+    columns: Sequence[str] = (),
+    turned: bool = False,
+) -> None:
     """Draws a grid of images of values from 0 to 1, each in its own proportions.
 
     Shapes: images: rows of [height, width] each; all of the same shape.
@@ -110,7 +130,13 @@ def image_grid(path, images, titles: list[str], columns=(), turned: bool = False
     _save(_image_figure(images, titles, columns, turned), path)
 
 
-def image_animation(path, images, captions: list[str], columns=(), turned: bool = False) -> None:
+def image_animation(
+    path: str | os.PathLike,
+    images: np.ndarray | list,
+    captions: list[str],
+    columns: Sequence[str] = (),
+    turned: bool = False,
+) -> None:
     """Draws rows of images one after the other, as `mel_animation` draws mels.
 
     Shapes: images: frames of [items, height, width] each.
@@ -267,7 +293,7 @@ def _mel_figure(decibels, titles, columns, loudest, spec):
     return figure
 
 
-def mel_ticks(spec: audio.Spec):
+def mel_ticks(spec: audio.Spec) -> tuple[list[int], np.ndarray]:
     """Frequencies worth a tick, in Hz, and the (fractional) bands of the Spec they lie in."""
     filters = audio.mel_filters(spec)  # [bins, mels]
     bins_hz = np.linspace(0, spec.sample_rate_hz / 2, len(filters))
@@ -276,7 +302,7 @@ def mel_ticks(spec: audio.Spec):
     return inside, np.interp(inside, centres_hz, np.arange(spec.mels))
 
 
-def curves(path, table: dict) -> None:
+def curves(path: str | os.PathLike, table: dict) -> None:
     """Draws one panel for each quantity of a training over its steps; `val_X` goes with `X`.
 
     Args:
@@ -325,7 +351,7 @@ def curves(path, table: dict) -> None:
     _save(figure, path)
 
 
-def log(path) -> dict[str, list[float]]:
+def log(path: str | os.PathLike) -> dict[str, list[float]]:
     """The columns of a run's log.csv as lists of floats; empty cells are NaN.
 
     Raises:
@@ -341,7 +367,9 @@ def log(path) -> dict[str, list[float]]:
         raise KvoiceError(f"{path}: not a log of numbers: {error}") from None
 
 
-def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target: str) -> None:
+def score_curves(
+    path: str | os.PathLike, steps: np.ndarray | list, curves: dict[str, np.ndarray], target: str
+) -> None:
     """Draws how probable a target became over the steps of an ascent: medians and 10-90% bands.
 
     The axis is logarithmic from step 1 on, as snapshots are, and linear below, so that step 0
@@ -400,12 +428,12 @@ def score_curves(path, steps: np.ndarray, curves: dict[str, np.ndarray], target:
 
 
 def densities(
-    path,
+    path: str | os.PathLike,
     codes: np.ndarray,
     classes: np.ndarray,
     names: list[str],
     titles: list[str],
-    active,
+    active: list[int],
 ) -> None:
     """Draws how each latent is distributed, by class: a small plot for each, on one axis of codes.
 
@@ -494,7 +522,9 @@ def _darker(colour, factor):
     return tuple(factor * np.array(to_rgb(colour)))
 
 
-def places(path, points: np.ndarray, speakers: list[str], genders: list[str], title: str) -> None:
+def places(
+    path: str | os.PathLike, points: np.ndarray, speakers: list[str], genders: list[str], title: str
+) -> None:
     """Draws points of a plane: a colour for each speaker, a marker for each gender.
 
     A circle is female, a triangle male, a square any other. The name of a speaker stands in the
@@ -595,7 +625,12 @@ def _literal(legend):
         text.set_parse_math(False)
 
 
-def latent_kl(path, kl: np.ndarray, active, marked=()) -> None:
+def latent_kl(
+    path: str | os.PathLike,
+    kl: np.ndarray,
+    active: list[int],
+    marked: dict[int, str] | tuple[()] = (),
+) -> None:
     """Draws the KL divergence of each latent from the prior, the greatest first.
 
     Args:
@@ -643,7 +678,7 @@ def latent_kl(path, kl: np.ndarray, active, marked=()) -> None:
     _save(figure, path)
 
 
-def confusion(path, counts: np.ndarray, names: list[str]) -> None:
+def confusion(path: str | os.PathLike, counts: np.ndarray | list, names: list[str]) -> None:
     """Draws a confusion matrix: in each cell the share of its row, in %, and the count.
 
     Shapes: counts [true, predicted].
@@ -692,7 +727,7 @@ def confusion(path, counts: np.ndarray, names: list[str]) -> None:
     _save(figure, path)
 
 
-def reliability(path, bins) -> None:
+def reliability(path: str | os.PathLike, bins: list[dict | None]) -> None:
     """Draws the accuracy of a classifier against its confidence, and the number of clips.
 
     Above, a point for each bin, with the line to the diagonal, where accuracy equals

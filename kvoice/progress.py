@@ -1,9 +1,11 @@
 """Progress bars, for terminals only: a log file gets none."""
 
+from collections.abc import Iterable
+
 import tqdm
 
 
-def bar(iterable=None, **options):
+def bar(iterable: Iterable | None = None, **options: object) -> tqdm.tqdm:
     """Returns a progress bar with an estimate of the time left; it appears after two seconds.
 
     It goes to standard error and vanishes at its end. Where standard error is no terminal, nothing

@@ -22,6 +22,7 @@ import importlib.metadata
 import json
 import platform
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from kvoice.audio import Spec
@@ -99,7 +100,7 @@ class Run:
         return shlex.quote(str(self.path))
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Locks the run for one process.
 
         Raises:

@@ -172,6 +172,49 @@ def test_functions_are_named_after_what_they_return_or_do():
     assert not wrong
 
 
+# Hinted throughout. A tensor of `keras.ops` has another type on each backend: what takes or returns
+# one is left without.
+HINTED = {
+    "",
+    *("audio", "errors", "files", "frameworks", "plots", "progress", "runs"),
+    *("data", "metrics", "training", "exchange", "inference", "evaluation", "report"),
+}
+OF_TENSORS = {
+    "inference/ascent: pull_to_zero",
+    "inference/ascent: Path.items",
+    "inference/ascent: Path.mels",
+    "inference/ascent: Path.logits",
+    "inference/vocode: Vocoder.graph",
+}
+
+
+def public(body, within=""):
+    """Yields the name and the node of each public function and method."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public(node.body, f"{within}{node.name}.")
+        elif isinstance(node, ast.FunctionDef) and re.match("[^_]|__(init|call)__$", node.name):
+            yield within + node.name, node
+
+
+def without_hint(function):
+    """What has no hint: the names of arguments, and "return"."""
+    args = function.args
+    every = [*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg]
+    bare = [each.arg for each in every if each and not each.annotation]
+    return {*bare, *["return"] * (function.returns is None)} - {"self", "cls"}
+
+
+def test_public_functions_have_hints_on_all_that_they_take_and_return():
+    assert OF_TENSORS == {
+        f"{name}: {function}"
+        for name, path in MODULES.items()
+        if top(name) in HINTED or name == "models"
+        for function, node in public(ast.parse(path.read_text()).body)
+        if without_hint(node)
+    }
+
+
 # Verb V is cli/V.py over one function of the library; model M is configs/M.py, models/M.py,
 # evaluation/M.py and report/M.py.
 MODELS = {path.stem for path in (ROOT / "configs").glob("*.py")}

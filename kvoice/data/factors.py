@@ -27,7 +27,7 @@ def named(data: str) -> bool:
     return data.partition(":")[0] in CORPORA
 
 
-def corpus(data: str, representation: str, **view) -> additive.Tones | digits.Digits:
+def corpus(data: str, representation: str, **view: str | float) -> additive.Tones | digits.Digits:
     """The corpus that `--data` names; no item is rendered yet.
 
     Args:
@@ -138,7 +138,7 @@ class FactorSource:
         scale: str = "db",
         range_db: float = 60.0,
         bins_per_octave: int = 12,
-    ):
+    ) -> None:
         self.data, self.split, self.batch_size, self.seed = data, split, batch, seed
         if split not in SPLITS:
             raise KvoiceError(f"data.split: {split!r} must be one of {', '.join(SPLITS)}")

@@ -85,11 +85,11 @@ class Manifest:
             )
         return manifest
 
-    def save(self, directory: str | os.PathLike):
+    def save(self, directory: str | os.PathLike) -> None:
         """Writes the manifest into a directory, whole or not at all."""
         write_json(os.path.join(directory, FILE), dataclasses.asdict(self))
 
-    def check(self, spec: Spec, directory: str | os.PathLike):
+    def check(self, spec: Spec, directory: str | os.PathLike) -> None:
         """Refuses a Spec that the waves were not prepared for.
 
         Raises:

@@ -22,6 +22,7 @@ import multiprocessing
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -142,7 +143,7 @@ def write_shard(
     spec: audio.Spec,
     label_hop: int,
     labels: dict[str, list[str]],
-):
+) -> None:
     """Writes a shard, then its summary, which lists the files that were left out."""
     skipped, samples, counts = (
         [],
@@ -297,7 +298,7 @@ def _refuse_foreign(directory):
 
 
 @contextlib.contextmanager
-def locked(directory: str | os.PathLike):
+def locked(directory: str | os.PathLike) -> Iterator[None]:
     """Locks the directory against another prepare; the lock is released when the process ends."""
     with open(os.path.join(directory, WORK, "lock"), "a") as file:
         try:

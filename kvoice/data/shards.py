@@ -41,7 +41,7 @@ _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
 
 
-def write(path: str | os.PathLike, examples: Iterable[dict]):
+def write(path: str | os.PathLike, examples: Iterable[dict]) -> None:
     """Writes a shard under a temporary name, then renames it: a shard that exists is whole.
 
     Args:
@@ -85,7 +85,7 @@ def read(path: str | os.PathLike, offset: int) -> dict:
 class Shard:
     """A shard held open as a memory map, for many reads from any thread."""
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = path
         self._data = _mapped(path)
 

@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import functools
 import os
+from collections.abc import Sequence
 
 import google_crc32c
 import numpy as np
@@ -70,10 +71,10 @@ class Source:
         batch: int,
         seed: int = 0,
         condition: str = "",
-        arrays: tuple[str, ...] = ("mel",),
+        arrays: Sequence[str] = ("mel",),
         per_speaker: int = 0,
         reject_silence: bool = False,
-    ):
+    ) -> None:
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
         self.arrays, self.reject_silence = tuple(arrays), reject_silence

@@ -13,6 +13,7 @@ The file of a model has
 
 import dataclasses
 import importlib
+import types
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,6 @@ class Options:
     command: str = ""
 
 
-def of(name):
+def of(name: str) -> types.ModuleType:
     """Returns the module that evaluates a model."""
     return importlib.import_module(f"kvoice.evaluation.{name}")

@@ -12,20 +12,25 @@ speakers that are converted.
 """
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from kvoice import audio, plots, progress, runs
+from kvoice.data.source import Source
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import judges, speakerencoder, voicegan
+from kvoice.evaluation import Options, judges, speakerencoder, voicegan
 from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe
 from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import convert, encode, render
-from kvoice.inference.voice import load
+from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
+from kvoice.models.adainvc import AdaINVC
+from kvoice.training.corpus import Corpus
 
 CONVERSIONS = 192  # conversions between unseen speakers that are measured
 OTHER_DATA = True
@@ -45,7 +50,7 @@ TARGETS = {  # non-speech targets: name -> F0 in Hz, slope, inharmonicity, decay
 }
 
 
-def judged(corpus, encoder, encoder_corpus):
+def judged(corpus: str, encoder: str, encoder_corpus: str) -> dict[str, str]:
     """Describes the judges, with a sentence that is shown beside numbers and sounds.
 
     Args:
@@ -87,7 +92,14 @@ class ConversionJudges:
             voices, or "".
     """
 
-    def __init__(self, encoder, judge, recorded, judged, seed=0):
+    def __init__(
+        self,
+        encoder: Voice,
+        judge: Source,
+        recorded: list[Source],
+        judged: dict[str, str],
+        seed: int = 0,
+    ) -> None:
         self.encoder, self.silent = encoder, []
         points, speakers, genders = (
             np.concatenate(each)
@@ -113,14 +125,14 @@ class ConversionJudges:
             self.probe = PhoneProbe(*zip(*((each["mel"], each["phone"]) for each in clips)), seed)
             self.silent = [i for i, name in enumerate(judge.labels["phone"]) if name == SILENT]
 
-    def voices(self, waves, sample_rate_hz):
+    def voices(self, waves: list[np.ndarray], sample_rate_hz: int) -> np.ndarray:
         """Computes embeddings of length 1: a list of [samples] -> [n, size]."""
         own_hz = self.encoder.spec.sample_rate_hz
         return encode.of_waves(
             self.encoder, [audio.resample(wave, sample_rate_hz, own_hz) for wave in waves]
         )
 
-    def phone_accuracy(self, mels, phones):
+    def phone_accuracy(self, mels: list[np.ndarray], phones: list[np.ndarray]) -> np.ndarray | None:
         """Computes the phone accuracy of each mel: the share of frames, without silence.
 
         Shapes: lists of [time, mels] and [time] -> [n], NaN where all is silent; None where no
@@ -145,7 +157,7 @@ class Speakers:
         rng: A NumPy generator, for the choice of the utterances that are converted.
     """
 
-    def __init__(self, source, panel, rng):
+    def __init__(self, source: Source, panel: ConversionJudges, rng: np.random.Generator) -> None:
         self.source, self.numbers = source, source.speaker_of()
         self.names = [
             source.labels["speaker"][k] for k in np.unique(self.numbers[self.numbers >= 0])
@@ -163,20 +175,20 @@ class Speakers:
             mean = points[speakers == number].mean(axis=0)
             self.voice[name] = mean / np.linalg.norm(mean)
 
-    def drawn(self, name, rng, other_than=""):
+    def drawn(self, name: str, rng: np.random.Generator, other_than: str = "") -> dict:
         """Draws a random utterance of a speaker, of another text where there is one."""
         rows = rng.permutation(self.rows[name])
         others = [row for row in rows if not other_than or self._texts[row][0] != other_than]
         row = others[0] if others else rows[0]
         return self.source.utterance(row) | {"row": row}
 
-    def sound(self, utterance):
+    def sound(self, utterance: dict) -> np.ndarray:
         """Returns the sound of an utterance of `drawn` after the vocoder."""
         if utterance["row"] not in self._sounds:
             self._sounds[utterance["row"]] = render.sound(utterance["mel"], self.source.spec)
         return self._sounds[utterance["row"]]
 
-    def parallel(self, name, utterance):
+    def parallel(self, name: str, utterance: dict) -> dict | None:
         """Returns a speaker's utterance of the same text and emotion; None if there is none."""
         if not utterance["text"]:
             return None
@@ -186,7 +198,9 @@ class Speakers:
         return None
 
 
-def pairs(sources, targets, count, rng):
+def pairs(
+    sources: list[str], targets: list[str], count: int, rng: np.random.Generator
+) -> list[tuple[str, str]]:
     """Draws `count` ordered pairs of two different speakers, each as often as the others.
 
     Args:
@@ -210,7 +224,14 @@ def _mel(wave, spec):
 # --- Measures
 
 
-def conversion_scores(model, trained_on, sources, panel, count=192, seed=0):
+def conversion_scores(
+    model: AdaINVC,
+    trained_on: list[str],
+    sources: dict[str, Source],
+    panel: ConversionJudges,
+    count: int = 192,
+    seed: int = 0,
+) -> dict:
     """Evaluates a conversion model; returns the scores as a dict fit for JSON.
 
     Args:
@@ -422,7 +443,7 @@ def _reconstruction(model, source, rng, count=48):
     return {"l1": float(np.mean(absolute)), "error_db": float(np.sqrt(np.mean(squares)))}
 
 
-def speaker_probe_accuracy(model, source, per_speaker=PROBED):
+def speaker_probe_accuracy(model: AdaINVC, source: Source, per_speaker: int = PROBED) -> dict:
     """Measures how accurately a linear probe predicts the speaker from the content code.
 
     A linear discriminant on mean, standard deviation and mean change of the content of whole
@@ -477,7 +498,7 @@ def _metrics(scores):
 # --- As tables
 
 
-def tables(scores):
+def tables(scores: dict) -> list[dict]:
     """Formats the scores as tables for `kvoice.report`."""
     encoder, probe = scores["encoder"], scores["speaker_probe"]
     sets = {**scores["kinds"], **{f"  {pair}": each for pair, each in scores["genders"].items()}}
@@ -605,7 +626,15 @@ def _number(value, how):
 # --- Examples
 
 
-def examples(model, trained_on, sources, panel, folder, about, seed=0):
+def examples(
+    model: AdaINVC,
+    trained_on: list[str],
+    sources: dict[str, Source],
+    panel: ConversionJudges,
+    folder: Path,
+    about: dict,
+    seed: int = 0,
+) -> dict:
     """Writes some conversions as wavs and pictures, and a plot of the voices, into a folder.
 
     FOLDER/
@@ -758,11 +787,11 @@ def _embeddings(model, sources, path, seed):
 # --- Runs
 
 
-def validation(run, corpus):
+def validation(run: runs.Run, corpus: Corpus) -> None:
     """Returns no validation metrics: the last epoch is kept."""
 
 
-def evaluate(run, corpus, options):
+def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates conversions between seen and unseen speakers with an encoder and a phone probe."""
     if not os.path.exists(options.encoder):
         raise KvoiceError(
@@ -810,6 +839,6 @@ def evaluate(run, corpus, options):
     )
 
 
-def next_commands(run):
+def next_commands(run: runs.Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
     return [f"convert --run={run.quoted} --source=me.wav --target=you.wav --output=out.wav"]

@@ -11,15 +11,22 @@ predictions of the judges for the real recordings, those for their reconstructio
 of an equally large edit of a control latent, which is not associated with the label.
 """
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from kvoice import audio, progress
-from kvoice.evaluation import disentanglement
+from kvoice.data.factors import FactorSource
+from kvoice.data.source import Source
+from kvoice.evaluation import Options, disentanglement
 from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import latents
+from kvoice.models.betavae import BetaVAE
+from kvoice.runs import Run
 from kvoice.training import loop
+from kvoice.training.corpus import Corpus
 
 FACTORS = 10_000  # items whose codes are evaluated
 OTHER_DATA = False
@@ -28,7 +35,7 @@ ROUNDS = 30  # iterations of Griffin-Lim, enough for an F0
 PAIRS = 2000  # pairs of recordings for the similarity of voices
 
 
-def f0_hz(mel, spec):
+def f0_hz(mel: np.ndarray, spec: audio.Spec) -> float:
     """Measures the median F0 of the sound of a mel; NaN where nothing is voiced."""
     track = audio.f0(audio.griffin_lim(mel, spec, ROUNDS), spec.sample_rate_hz, spec.hop)
     return float(np.median(track[track > 0])) if track.any() else np.nan
@@ -49,7 +56,7 @@ class LatentJudges:
         utterances: The number of utterances that they were trained on.
     """
 
-    def __init__(self, source, seed=0):
+    def __init__(self, source: latents.Utterances, seed: int = 0) -> None:
         rows = np.linspace(0, len(source) - 1, min(len(source), JUDGE_CLIPS)).astype(int)
         clips = [source.utterance(row) for row in rows]
         self.utterances, self.judges, self.probe, self.space = len(clips), {}, None, None
@@ -69,7 +76,9 @@ class LatentJudges:
             i for i, name in enumerate(source.labels["phone"]) if name == latents.SILENT
         ]
 
-    def __call__(self, mels, spec, sounded=()):
+    def __call__(
+        self, mels: list[np.ndarray], spec: audio.Spec, sounded: Iterable[int] = ()
+    ) -> dict[str, np.ndarray]:
         """Predicts the labels of mels, and measures them.
 
         Args:
@@ -96,7 +105,7 @@ class LatentJudges:
             predicted["voice"] = self.space(mels)
         return predicted
 
-    def phone_accuracy(self, mels, utterances):
+    def phone_accuracy(self, mels: list[np.ndarray], utterances: list[dict]) -> float | None:
         """Computes the phone accuracy over the frames that are not silent.
 
         None where no phones are known.
@@ -110,13 +119,22 @@ class LatentJudges:
         correct = np.concatenate(correct)
         return float(correct.mean()) if len(correct) else None
 
-    def flips(self, model, found, test, name, factor, control, rows=None):
+    def flips(
+        self,
+        model: BetaVAE,
+        found: dict,
+        test: latents.Utterances,
+        name: str,
+        factor: int,
+        control: int,
+        rows: np.ndarray | None = None,
+    ) -> tuple[dict, list[dict]]:
         """Measures what a flip of a latent changes (`flips`); returns the result and its tables."""
         result = flips(model, found, self, test, name, factor, control, rows)
         return result, tables(result)
 
 
-def panel(model, source, seed):
+def panel(model: BetaVAE, source: Source, seed: int) -> LatentJudges:
     """Returns the `LatentJudges` trained on the utterances of a source, the split "judge"."""
     return LatentJudges(latents.Utterances(model, source), seed)
 
@@ -124,7 +142,16 @@ def panel(model, source, seed):
 # --- Flips
 
 
-def flips(model, found, panel, test, name, factor, control, rows=None):
+def flips(
+    model: BetaVAE,
+    found: dict,
+    panel: LatentJudges,
+    test: latents.Utterances,
+    name: str,
+    factor: int,
+    control: int,
+    rows: np.ndarray | None = None,
+) -> dict:
     """Measures what a flip of a latent and of its control change in voices of unseen speakers.
 
     Args:
@@ -235,7 +262,13 @@ def _alike(predicted, utterances):
     }
 
 
-def scores(model, sources, label="", count=None, seed=0):
+def scores(
+    model: BetaVAE,
+    sources: dict[str, Source],
+    label: str = "",
+    count: int | None = None,
+    seed: int = 0,
+) -> dict:
     """Evaluates a beta-VAE of voices; returns the scores as a dict fit for JSON.
 
     Args:
@@ -306,7 +339,7 @@ def _metrics(found, result):
 # --- Tables
 
 
-def tables(result):
+def tables(result: dict) -> list[dict]:
     """Formats the result of `flips` as tables for `kvoice.report`."""
     base, label, labels = (
         result["baseline"],
@@ -391,16 +424,16 @@ def _number(value, how):
 # --- Runs
 
 
-def validation(run, corpus):
+def validation(run: Run, corpus: Corpus) -> None:
     """Returns no validation metrics: the last epoch is kept."""
 
 
-def callbacks(run, valid):
+def callbacks(run: Run, valid: Source | FactorSource) -> list[disentanglement.LatentLog]:
     """Returns the callback that logs the KL divergence of each latent."""
     return [disentanglement.LatentLog(run, valid)]
 
 
-def evaluate(run, corpus, options):
+def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run: disentanglement for images, the effect of flips for voices."""
     corpus, model = corpus(), loop.load(run.path)
     if corpus.images:
@@ -415,7 +448,7 @@ def evaluate(run, corpus, options):
     return printed(found, run.path / "evaluation.json")
 
 
-def next_commands(run):
+def next_commands(run: Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
     known = next(
         (name for name in ("gender", "emotion") if len(run.labels.get(name, [])) > 1), "f0_hz"

@@ -1,19 +1,26 @@
 """Evaluates a classifier on files of seen and unseen speakers."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kvoice import plots, progress
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
+from kvoice.evaluation import Options
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import classify
 from kvoice.metrics import classification
+from kvoice.models.classifier import Classifier
+from kvoice.runs import Run
 from kvoice.training import loop
+from kvoice.training.corpus import Corpus
 
 OTHER_DATA = False
 
 
-def validation_metrics(valid):
+def validation_metrics(valid: Source) -> Callable[[object], dict[str, float]]:
     """Returns a function `model -> {"log_loss", "file_accuracy"}` on whole files.
 
     By the first, the log loss in nats, training keeps its best epoch.
@@ -33,7 +40,7 @@ def validation_metrics(valid):
     return validate
 
 
-def scores(model, sources, speakers):
+def scores(model: Classifier, sources: dict[str, Source], speakers: list[str]) -> dict:
     """Evaluates a classifier; returns the scores as a dict fit for JSON.
 
     Args:
@@ -121,7 +128,7 @@ def _metrics(found):
     }
 
 
-def tables(found):
+def tables(found: dict) -> list[dict]:
     """Formats the scores as tables for `kvoice.report`."""
     splits, names = found["splits"], found["names"]
     return [
@@ -181,7 +188,9 @@ def _crops(accuracy):
 REPEATS = 20  # random crops of each file, one at a time, as in published accuracies
 
 
-def predictions(model, source, repeats=0, group=64):
+def predictions(
+    model: Classifier, source: Source, repeats: int = 0, group: int = 64
+) -> dict[str, np.ndarray]:
     """Classifies every utterance of a source.
 
     Shapes: -> dict of `probabilities` [utterances, labels] of whole files, `truth` and `speaker`
@@ -218,12 +227,12 @@ def predictions(model, source, repeats=0, group=64):
 # --- Runs
 
 
-def validation(run, corpus):
+def validation(run: Run, corpus: Corpus) -> Callable[[object], dict[str, float]]:
     """Returns log loss and accuracy of whole files; the log loss chooses the best epoch."""
     return validation_metrics(corpus.sources(("valid",))["valid"])
 
 
-def evaluate(run, corpus, options):
+def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on the whole files of every split."""
     corpus = corpus()
     splits = [name for name, split in corpus.manifest.splits.items() if split["utterances"]]
@@ -239,6 +248,6 @@ def evaluate(run, corpus, options):
     )
 
 
-def next_commands(run):
+def next_commands(run: Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
     return [f"classify --run={run.quoted} --input=FILE_OR_DIR"]

@@ -13,10 +13,14 @@ import io
 import keras
 import numpy as np
 
+from kvoice.data.factors import FactorSource
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 from kvoice.inference import latents
 from kvoice.metrics import disentanglement
+from kvoice.models.betavae import BetaVAE
+from kvoice.runs import Run
 
 TITLES = {
     "mig": "MIG",
@@ -42,18 +46,18 @@ class LatentLog(keras.callbacks.Callback):
         batches: The number of batches.
     """
 
-    def __init__(self, run, source, batches=4):
+    def __init__(self, run: Run, source: Source | FactorSource, batches: int = 4) -> None:
         super().__init__()
         self.path, self.source, self.batches = run.path / "latents.csv", source, batches
         self.first = run.state.get("step", 0)
         self.rows = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         if self.path.exists():
             with open(self.path, encoding="utf-8", newline="") as file:
                 self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= self.first]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         means, log_vars = zip(
             *(
                 self.model.encode(batch[self.model.domain], batch.get("mask"))
@@ -73,7 +77,15 @@ class LatentLog(keras.callbacks.Callback):
             file.write(text.getvalue().encode())
 
 
-def factor_scores(model, train, test, count, seed, references=True, jobs=1):
+def factor_scores(
+    model: BetaVAE,
+    train: FactorSource,
+    test: FactorSource,
+    count: int,
+    seed: int,
+    references: bool = True,
+    jobs: int = 1,
+) -> dict:
     """Computes the metrics of a model on data with known factors.
 
     As in the studies on images, the codes are those of training items; the reconstruction error is

@@ -1,5 +1,7 @@
 """Judges of mels, trained on real clips of separate speakers: labels, voices and phones."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.fft
 import scipy.ndimage
@@ -42,7 +44,13 @@ class Judge:
     matrices", for the shrinkage.
     """
 
-    def __init__(self, mels, labels, condition="label", seed=0):
+    def __init__(
+        self,
+        mels: np.ndarray | Sequence[np.ndarray],
+        labels: np.ndarray,
+        condition: str = "label",
+        seed: int = 0,
+    ) -> None:
         kinds = len(np.unique(labels))
         if kinds < 2:
             raise KvoiceError(
@@ -51,7 +59,7 @@ class Judge:
             )
         self._classifier = _discriminant(mels, labels, seed, "lsqr")
 
-    def __call__(self, mels):
+    def __call__(self, mels: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Predicts the label of each clip: [clips, time, mels], or a list, -> [clips]."""
         return self._classifier.predict(features(mels))
 
@@ -75,7 +83,9 @@ class VoiceSpace:
             is 1 or -1.
     """
 
-    def __init__(self, mels, speakers, seed=0):
+    def __init__(
+        self, mels: np.ndarray | Sequence[np.ndarray], speakers: np.ndarray, seed: int = 0
+    ) -> None:
         kinds = len(np.unique(speakers))
         if kinds < 3:
             raise KvoiceError(
@@ -83,7 +93,7 @@ class VoiceSpace:
             )
         self._space = _discriminant(mels, speakers, seed, "eigen")
 
-    def __call__(self, mels):
+    def __call__(self, mels: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Projects clips: [clips, time, mels], or a list, -> [clips, speakers - 1]."""
         return self._space.transform(features(mels))
 
@@ -116,7 +126,9 @@ class PhoneProbe:
         KvoiceError: If there are fewer than two phones.
     """
 
-    def __init__(self, mels, phones, seed=0):
+    def __init__(
+        self, mels: Sequence[np.ndarray], phones: Sequence[np.ndarray], seed: int = 0
+    ) -> None:
         rng = np.random.default_rng(seed)
         share = FRAMES / sum(map(len, phones))
         frames = [
@@ -133,12 +145,14 @@ class PhoneProbe:
         self._classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         self._classifier.fit(np.concatenate(examples), np.tile(truth, 2))
 
-    def __call__(self, mel):
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
         """Predicts the phone of each frame: [time, mels] -> [time]."""
         return self._classifier.predict(_frame_features(mel, np.arange(len(mel))))
 
 
-def probe_correct(examples, labels, items, truth):
+def probe_correct(
+    examples: np.ndarray, labels: np.ndarray, items: np.ndarray, truth: np.ndarray
+) -> np.ndarray:
     """Returns for each item whether a linear discriminant trained on examples predicts its label.
 
     Shapes: examples [n, values], labels [n], items [m, values], truth [m] -> [m] bool.
@@ -164,7 +178,7 @@ def _frame_features(mel, frames):
     return cepstra[places].reshape(len(frames), len(CONTEXT) * cepstra.shape[1])
 
 
-def features(mels):
+def features(mels: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     """Returns mean, standard deviation and mean change of the first cepstral coefficients.
 
     The cepstrum is a cosine transform over the bands; its first 24 coefficients hold the level, the
@@ -183,7 +197,9 @@ def features(mels):
     )
 
 
-def augmented(mels, rng):
+def augmented(
+    mels: np.ndarray | Sequence[np.ndarray], rng: np.random.Generator
+) -> list[np.ndarray]:
     """Returns a blurred and noisy copy of each clip.
 
     The blur is Gaussian, of 0 to 1.5 frames and bands; the noise is white, with a standard

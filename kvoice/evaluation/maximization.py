@@ -10,11 +10,15 @@ adversarial patterns, which change the predictions of its own classifier only.
 """
 
 import dataclasses
+import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
 from kvoice import audio, progress, runs
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
+from kvoice.evaluation import Options
 from kvoice.evaluation.judges import Judge
 from kvoice.evaluation.tables import printed
 from kvoice.evaluation.voicegan import crops, within
@@ -24,7 +28,9 @@ from kvoice.inference.ascent import PRIORS, STEPS, Path, ascend, ascend_items
 from kvoice.inference.listener import MAXIMISED, Roles, listeners_of
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
+from kvoice.models.classifier import Classifier
 from kvoice.training import loop
+from kvoice.training.corpus import Corpus
 
 STARTS = 100  # starts of each target that are measured
 SPLITS = ("train", "judge", "test")  # splits that an evaluation uses
@@ -49,7 +55,16 @@ class _Row:
     stopped: np.ndarray
 
 
-def compare(path, judge, sources, targets, noise, labels=None, seed=0, steps=STEPS):
+def compare(
+    path: Path,
+    judge: Classifier | None,
+    sources: dict[str, Source],
+    targets: list[int],
+    noise: np.ndarray,
+    labels: np.ndarray | None = None,
+    seed: int = 0,
+    steps: int = STEPS,
+) -> dict:
     """Evaluates an ascent; returns the scores as a dict fit for JSON.
 
     Args:
@@ -168,7 +183,7 @@ def compare(path, judge, sources, targets, noise, labels=None, seed=0, steps=STE
     return scores
 
 
-def prosody(waves, spec):
+def prosody(waves: np.ndarray, spec: audio.Spec) -> dict[str, np.ndarray]:
     """Measures the prosody of waves, which an ascent may change beside the label.
 
     Shapes: waves [n, samples] -> dict of `f0_semitones` (mean over the voiced frames, against 100
@@ -221,7 +236,7 @@ def _median_change(values, before):
 # --- As text
 
 
-def tables(scores):
+def tables(scores: dict) -> list[dict]:
     """Formats the scores as tables: a list of {"title", "note", "columns", "rows"}."""
     listeners = [MAXIMISED, *scores["judges"]]
     factor = scores["rows"]["start"]["frechet"]
@@ -325,7 +340,9 @@ def _noise_cells(row):
 # --- Folders
 
 
-def evaluate(folder, content, corpus_of, options):
+def evaluate(
+    folder: pathlib.Path, content: dict, corpus_of: Callable[[runs.Run], Corpus], options: Options
+) -> str:
     """Evaluates the ascent of a folder and writes its evaluation.json; returns the printed text.
 
     Args:

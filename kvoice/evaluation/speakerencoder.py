@@ -7,16 +7,22 @@ of pairs of two speakers that are accepted equals the share of pairs of one spea
 rejected; its threshold on the cosine defines "the same voice" wherever conversions are judged.
 """
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 
 from kvoice import audio, plots
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import voicegan
+from kvoice.evaluation import Options, voicegan
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import encode
 from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
+from kvoice.runs import Run
+from kvoice.training.corpus import Corpus
 
 OTHER_DATA = True
 PER_SPEAKER = 12  # utterances of each speaker, spread evenly over all of that speaker
@@ -24,7 +30,7 @@ RESAMPLED = 200  # bootstrap samples of the speakers, for an interval
 FEWEST = 5  # speakers that an interval needs
 
 
-def chosen(source, per_speaker=PER_SPEAKER):
+def chosen(source: Source, per_speaker: int = PER_SPEAKER) -> tuple[np.ndarray, np.ndarray]:
     """Chooses up to `per_speaker` utterances of each speaker of a source, evenly spread.
 
     Shapes: -> rows [n], speakers [n].
@@ -40,7 +46,9 @@ def chosen(source, per_speaker=PER_SPEAKER):
     return rows, speakers[rows]
 
 
-def embedded(voice, source, per_speaker=PER_SPEAKER):
+def embedded(
+    voice: Voice, source: Source, per_speaker: int = PER_SPEAKER
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Computes the embeddings of some utterances of each speaker of a source.
 
     Args:
@@ -64,7 +72,7 @@ def embedded(voice, source, per_speaker=PER_SPEAKER):
     return encode.of_waves(voice, waves), speakers, np.array([each["gender"] for each in found])
 
 
-def trials(points, speakers):
+def trials(points: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Computes the cosines of all pairs of embeddings of length 1: of one speaker, and of two.
 
     Shapes: points [n, size], speakers [n] -> same [pairs], different [pairs].
@@ -75,7 +83,9 @@ def trials(points, speakers):
     return cosines[same], cosines[~same]
 
 
-def verification_scores(points, speakers, genders, rng):
+def verification_scores(
+    points: np.ndarray, speakers: np.ndarray, genders: np.ndarray, rng: np.random.Generator
+) -> dict:
     """Computes the equal error rate of all trials, and of those between speakers of one gender.
 
     The interval is a bootstrap over the speakers, drawn with replacement: 2.5 to 97.5 %.
@@ -136,13 +146,15 @@ def _interval(same, different, speakers, rng):
     return tuple(float(each) for each in np.quantile(rates, (0.025, 0.975)))
 
 
-def with_interval(scores, how=".1%"):
+def with_interval(scores: dict, how: str = ".1%") -> str:
     """Formats the rate of `verification_scores` with its interval, as in "3.4% (1.0%-9.8%)"."""
     between = "" if scores["low"] is None else f" ({scores['low']:{how}}-{scores['high']:{how}})"
     return f"{scores['rate']:{how}}{between}"
 
 
-def picture(path, points, speakers, genders, seed=0):
+def picture(
+    path: Path, points: np.ndarray, speakers: list[str], genders: list[str], seed: int = 0
+) -> dict:
     """Plots embeddings in two dimensions; returns the silhouettes by speaker and by gender.
 
     Shapes: points [n, size], names of speakers and genders [n] ("" = unknown).
@@ -162,7 +174,7 @@ def picture(path, points, speakers, genders, seed=0):
     return {"picture": path.name, "silhouette": found}
 
 
-def validation_metrics(spec, valid):
+def validation_metrics(spec: audio.Spec, valid: Source) -> Callable[[object], dict[str, float]]:
     """Returns a function `model -> {"equal_error_rate"}` on the speakers of `valid`."""
 
     def validate(model):
@@ -173,7 +185,14 @@ def validation_metrics(spec, valid):
     return validate
 
 
-def encoder_scores(voice, sources, trained_on, path, corpus, seed=0):
+def encoder_scores(
+    voice: Voice,
+    sources: dict[str, Source],
+    trained_on: list[str],
+    path: Path,
+    corpus: str,
+    seed: int = 0,
+) -> dict:
     """Evaluates a speaker encoder; returns the scores as a dict fit for JSON.
 
     Args:
@@ -244,12 +263,12 @@ def encoder_scores(voice, sources, trained_on, path, corpus, seed=0):
 # --- Runs
 
 
-def validation(run, corpus):
+def validation(run: Run, corpus: Corpus) -> Callable[[object], dict[str, float]]:
     """Returns the equal error rate, by which training keeps the best epoch."""
     return validation_metrics(run.spec, corpus.waves(("valid",))["valid"])
 
 
-def evaluate(run, corpus, options):
+def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on some utterances of each speaker of all splits of two speakers or more."""
     corpus, data = corpus(), options.data or run.config["data_spec"]
     known = corpus.manifest.splits
@@ -273,6 +292,6 @@ def evaluate(run, corpus, options):
     return printed(scores, run.path / "evaluation.json", f"Measured on {scores['corpus']}")
 
 
-def next_commands(run):
+def next_commands(run: Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
     return [f"encode --run={run.quoted} --input=FILE_OR_DIR --output=voices.npz"]

@@ -1,7 +1,9 @@
 """Formats tables of results as plain text."""
 
+import os
 
-def text(table):
+
+def text(table: dict) -> str:
     """Returns a table as plain text with aligned columns."""
     rows = [table["columns"], *table["rows"]]
     wide = [max(len(row[i]) for row in rows) for i in range(len(table["columns"]))]
@@ -15,6 +17,6 @@ def text(table):
     return "\n".join([table["title"], *lines])
 
 
-def printed(scores, path, *before, after=""):
+def printed(scores: dict, path: str | os.PathLike, *before: str, after: str = "") -> str:
     """Returns the tables of scores as text, with the path of the file that holds the numbers."""
     return "\n\n".join([*before, *map(text, scores["tables"]), f"{path} holds the numbers{after}"])

@@ -10,19 +10,24 @@ clips, for real ones and for noise, at the same number of clips.
 """
 
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
 from sklearn.manifold import TSNE
 
 from kvoice import audio
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import judges
+from kvoice.evaluation import Options, judges
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
+from kvoice.models.voicegan import VoiceGAN
+from kvoice.runs import Run
 from kvoice.training import loop
+from kvoice.training.corpus import Corpus
 
 CLIPS = 512  # generated clips that are measured
 OTHER_DATA = False
@@ -32,7 +37,9 @@ DISTANCES = {"frechet": "Frechet distance", "diversity": "diversity", "novelty":
 INTENDED = "classified as intended (95 %)"
 
 
-def validation_metrics(train, valid, count=256, seed=0):
+def validation_metrics(
+    train: Source, valid: Source, count: int = 256, seed: int = 0
+) -> Callable[[object], dict[str, float]]:
     """Returns a function `model -> {"frechet", "diversity"}`, computed after each epoch.
 
     The Frechet distance (`metrics.speech`) of `count` generated clips to `count` real ones of
@@ -62,7 +69,15 @@ def validation_metrics(train, valid, count=256, seed=0):
     return validate
 
 
-def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None):
+def voicegan_scores(
+    model: VoiceGAN,
+    train: Source,
+    judge: Source,
+    test: Source,
+    count: int = 512,
+    seed: int = 0,
+    untrained: VoiceGAN | None = None,
+) -> dict:
     """Evaluates a VoiceGAN; returns the scores as a dict fit for JSON.
 
     Each row is a set of `count` clips with the labels of `count` real test clips:
@@ -148,12 +163,14 @@ def voicegan_scores(model, train, judge, test, count=512, seed=0, untrained=None
     return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
 
 
-def generated(model, spec, count, labels, seed):
+def generated(
+    model: VoiceGAN, spec: audio.Spec, count: int, labels: np.ndarray | None, seed: int
+) -> np.ndarray:
     """Generates `count` items as mels, in either domain of the generator: [count, time, mels]."""
     return audio.as_mels(model.generate(count, labels, seed), model.domain, spec)
 
 
-def crops(source, count):
+def crops(source: Source, count: int) -> dict[str, np.ndarray]:
     """Returns `count` crops of a source: `mel` [count, time, mels] and each label [count]."""
     batches = [source.batch(step) for step in range(math.ceil(count / len(source.batch(0)["mel"])))]
     return {
@@ -162,7 +179,7 @@ def crops(source, count):
     }
 
 
-def white_noise(mels, spec, rng):
+def white_noise(mels: np.ndarray, spec: audio.Spec, rng: np.random.Generator) -> np.ndarray:
     """Makes mels of white noise, each as loud (mean square of the magnitudes) as the given one.
 
     Shapes: mels [clips, time, mels] -> the same.
@@ -176,7 +193,7 @@ def white_noise(mels, spec, rng):
     return np.stack(noises)
 
 
-def placed(points, seed=0):
+def placed(points: np.ndarray, seed: int = 0) -> np.ndarray:
     """Embeds points in two dimensions with t-SNE: [n, size] -> [n, 2].
 
     Distances are cosines; large distances in the picture have little meaning.
@@ -188,7 +205,7 @@ def placed(points, seed=0):
     return tsne.fit_transform(np.asarray(points, np.float64))
 
 
-def within(points, labels):
+def within(points: np.ndarray, labels: np.ndarray) -> float:
     """Computes the mean diversity within a label; NaN if each label has one point only.
 
     Shapes: points [n, components], labels [n] -> a float.
@@ -198,7 +215,7 @@ def within(points, labels):
     return float(np.mean(groups)) if groups else math.nan
 
 
-def relative(value, real):
+def relative(value: float, real: float) -> float:
     """Divides a value by that of real clips; NaN where those are all alike."""
     return value / real if real else math.nan
 
@@ -256,7 +273,7 @@ def _metrics(scores):
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def tables(scores):
+def tables(scores: dict) -> list[dict]:
     """Formats the scores as tables for `kvoice.report`."""
     intended = [INTENDED] * bool(scores["names"])
     made = [
@@ -325,13 +342,13 @@ def _predicted(counts):
 # --- Runs
 
 
-def validation(run, corpus):
+def validation(run: Run, corpus: Corpus) -> Callable[[object], dict[str, float]]:
     """Returns Frechet distance and diversity; the distance chooses the best epoch."""
     sources = corpus.of_mels().sources((run.config["data"]["split"], "valid"))
     return validation_metrics(*sources.values())
 
 
-def evaluate(run, corpus, options):
+def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on `CLIPS` generated clips."""
     sources = corpus().of_mels().sources(("train", "judge", "test"))
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
@@ -346,6 +363,6 @@ def evaluate(run, corpus, options):
     return printed(scores, run.path / "evaluation.json")
 
 
-def next_commands(run):
+def next_commands(run: Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
     return [f"generate --run={run.quoted} --count=8 --seed=1"]

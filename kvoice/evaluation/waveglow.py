@@ -5,16 +5,23 @@ mel and the F0. The likelihood measures how well the flow models such audio.
 """
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from kvoice import audio, progress
+from kvoice.data.source import Source
+from kvoice.evaluation import Options
 from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import render
 from kvoice.inference.vocode import Vocoder
-from kvoice.inference.voice import load
+from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
+from kvoice.models.waveglow import WaveGlow
+from kvoice.runs import Run
+from kvoice.training.corpus import Corpus
 from kvoice.training.loop import Batches
 
 UTTERANCES = 48  # utterances that are resynthesised and measured
@@ -31,7 +38,7 @@ MEASURES = (  # key, title, digits
 )
 
 
-def validation_metrics(valid, batches):
+def validation_metrics(valid: Source, batches: int) -> Callable[[object], dict[str, float]]:
     """Returns a function that measures the bits per sample of validation audio.
 
     Args:
@@ -45,7 +52,7 @@ def validation_metrics(valid, batches):
     return lambda model: {"averaged_bits": likelihood(model, valid, batches)["bits_per_sample"]}
 
 
-def likelihood(model, source, batches):
+def likelihood(model: WaveGlow, source: Source, batches: int) -> dict[str, float]:
     """Computes the mean log-likelihood of audio under a flow over some batches.
 
     Returns:
@@ -55,7 +62,14 @@ def likelihood(model, source, batches):
     return {name: found[name] for name in ("log_likelihood", "bits_per_sample")}
 
 
-def vocoder_scores(voice, sources, trained_on, count, seed, folder):
+def vocoder_scores(
+    voice: Voice,
+    sources: dict[str, Source],
+    trained_on: list[str],
+    count: int,
+    seed: int,
+    folder: Path,
+) -> dict:
     """Evaluates a vocoder; returns the scores as a dict fit for JSON.
 
     Args:
@@ -139,7 +153,9 @@ def vocoder_scores(voice, sources, trained_on, count, seed, folder):
     return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
 
 
-def differences(original, wave, spec):
+def differences(
+    original: np.ndarray, wave: np.ndarray, spec: audio.Spec
+) -> dict[str, float | None]:
     """Computes the errors of a wave against the original: all of `MEASURES` except the speed.
 
     Shapes: original, wave [samples].
@@ -176,7 +192,7 @@ def _metrics(scores):
     return likelihoods | errors
 
 
-def tables(scores):
+def tables(scores: dict) -> list[dict]:
     """Formats the scores as tables: title, note, columns, rows of texts."""
     known = scores["likelihood"]
     rows = []
@@ -219,13 +235,13 @@ def tables(scores):
 # --- Runs
 
 
-def validation(run, corpus):
+def validation(run: Run, corpus: Corpus) -> Callable[[object], dict[str, float]]:
     """Returns the bits per sample, by which training keeps the best epoch."""
     valid = corpus.sources(("valid",))["valid"]
     return validation_metrics(valid, run.config["train"]["valid_steps"])
 
 
-def evaluate(run, corpus, options):
+def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on `UTTERANCES` utterances of the split test."""
     data = options.data or run.config["data_spec"]
     scores = vocoder_scores(
@@ -245,6 +261,6 @@ def evaluate(run, corpus, options):
     )
 
 
-def next_commands(run):
+def next_commands(run: Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
     return [f"vocode --run={run.quoted} --input=FILE_OR_DIR --output=FILE_OR_DIR"]

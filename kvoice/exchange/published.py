@@ -618,7 +618,7 @@ def _numbers(path, name, array, mels):
 # --- The run
 
 
-def model(published: Published, values: dict):
+def model(published: Published, values: dict) -> object:
     """Creates the model with the published weights.
 
     Args:

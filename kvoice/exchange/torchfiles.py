@@ -120,7 +120,7 @@ def _shown(text):
     return ascii(text)[1:-1][:100]
 
 
-def read(path: str | Path):
+def read(path: str | Path) -> object:
     """Reads a file as `torch.load` does, with NumPy arrays for tensors and `Module`s for modules.
 
     The arrays lie in the file, which is mapped, and cannot be written to; those of bfloat16 are

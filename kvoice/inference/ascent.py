@@ -29,7 +29,7 @@ GROUP = 64  # rows of a batch at most
 SURE = 0.999  # probability of the target at which an ascent stops
 
 
-def pull_to_zero(noise, size):
+def pull_to_zero(noise, size: int):
     """Computes the published prior: `100 |noise|^2 / values of the item`, [batch]."""
     return 100 * ops.sum(ops.square(noise), axis=-1) / size
 
@@ -56,7 +56,9 @@ class Path:
         KvoiceError: If a vocoder is needed and there is none.
     """
 
-    def __init__(self, generator, classifier, spec, vocoder=None):
+    def __init__(
+        self, generator: object, classifier: object, spec: audio.Spec, vocoder: object = None
+    ) -> None:
         if (generator.domain, classifier.domain) == ("mel", "wave") and vocoder is None:
             raise KvoiceError(
                 "the generator makes mels and the classifier takes waves: between them a vocoder "
@@ -70,7 +72,7 @@ class Path:
             *([vocoder.model] if vocoder else []),
         ]
 
-    def conditions(self, labels, count):
+    def conditions(self, labels: np.ndarray | None, count: int) -> np.ndarray:
         """Returns the labels of `count` starts as one-hot rows; unconditional ones ignore them."""
         rows = np.zeros(count, int) if labels is None else np.asarray(labels)
         return np.eye(max(1, self.generator.labels), dtype="float32")[rows]
@@ -116,12 +118,21 @@ class Found:
     stopped: np.ndarray
 
 
-def snapshot_steps(steps, count=SNAPSHOTS):
+def snapshot_steps(steps: int, count: int = SNAPSHOTS) -> np.ndarray:
     """Returns log-spaced steps from 0 to the last: (steps + 1)^(k / (count - 1)) - 1, rounded."""
     return np.unique(np.round(np.geomspace(1, steps + 1, count) - 1).astype(int))
 
 
-def ascend(path, noise, targets, labels=None, prior="typical", steps=STEPS, rate=RATE, sure=SURE):
+def ascend(
+    path: Path,
+    noise: np.ndarray,
+    targets: np.ndarray,
+    labels: np.ndarray | None = None,
+    prior: str = "typical",
+    steps: int = STEPS,
+    rate: float = RATE,
+    sure: float = SURE,
+) -> Found:
     """Changes noises until the classifier predicts their targets for the generated items.
 
     Minimised by Adam for each start: `losses.activation(logits, target)` plus the prior.
@@ -152,7 +163,14 @@ def ascend(path, noise, targets, labels=None, prior="typical", steps=STEPS, rate
     return _adam(gradient, noise, rest, steps, rate, _sure_of(targets, sure))
 
 
-def ascend_items(path, items, targets, steps=STEPS, rate=RATE, sure=SURE):
+def ascend_items(
+    path: Path,
+    items: np.ndarray,
+    targets: np.ndarray,
+    steps: int = STEPS,
+    rate: float = RATE,
+    sure: float = SURE,
+) -> Found:
     """Runs the same ascent on the items themselves, without the generator as a prior.
 
     The items are scaled to [0, 1] between the bounds of the generator, and clipped to this range.
@@ -179,7 +197,14 @@ def ascend_items(path, items, targets, steps=STEPS, rate=RATE, sure=SURE):
     return dataclasses.replace(found, values=low + (high - low) * found.values)
 
 
-def invert(path, item, noise, labels=None, steps=STEPS, rate=0.05):
+def invert(
+    path: Path,
+    item: np.ndarray,
+    noise: np.ndarray,
+    labels: np.ndarray | None = None,
+    steps: int = STEPS,
+    rate: float = 0.05,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds noises whose items are close to a given one, by descent from several starts.
 
     Minimised for each start: the unexplained share of the variance of the item's mel, times the

@@ -10,6 +10,7 @@ import csv
 import io
 import math
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from kvoice.errors import KvoiceError
 from kvoice.files import replaced
 
 
-def spaced(item, size, silence):
+def spaced(item: np.ndarray, size: int, silence: float) -> np.ndarray:
     """Splits a whole item into crops that overlap by half or more.
 
     Shapes: item [time, ...] -> [crops, size, ...]; one padded crop where it is shorter.
@@ -37,7 +38,7 @@ def spaced(item, size, silence):
     return np.stack([item[start : start + size] for start in starts])
 
 
-def file_probabilities(model, items, spec):
+def file_probabilities(model: object, items: list[np.ndarray], spec: audio.Spec) -> np.ndarray:
     """Computes the probabilities of whole items: the mean over their crops.
 
     Shapes: items: each [time, mels] or [samples] -> [items, labels].
@@ -48,7 +49,7 @@ def file_probabilities(model, items, spec):
     return np.stack([each.mean(axis=0) for each in np.split(probabilities, ends)])
 
 
-def wave_probabilities(voice, wave):
+def wave_probabilities(voice: object, wave: np.ndarray) -> np.ndarray:
     """Computes the probabilities of a recording: [samples] -> [labels].
 
     Args:
@@ -65,7 +66,7 @@ def wave_probabilities(voice, wave):
     return file_probabilities(voice.model, [item], voice.spec)[0]
 
 
-def silence(model, spec):
+def silence(model: object, spec: audio.Spec) -> float:
     """Returns the value of a silent frame or sample in the domain of a classifier."""
     return spec.silence if model.domain == "mel" else 0.0
 
@@ -74,7 +75,7 @@ def silence(model, spec):
 
 
 @contextlib.contextmanager
-def named(path):
+def named(path: str | os.PathLike) -> Iterator[None]:
     """Prefixes the errors of a wave with the name of its file."""
     try:
         yield
@@ -82,7 +83,7 @@ def named(path):
         raise KvoiceError(f"{path}: {error}") from None
 
 
-def files(path, kinds=layout.AUDIO):
+def files(path: str, kinds: tuple[str, ...] = layout.AUDIO) -> tuple[list[str], list[str]]:
     """Lists the files of a path, sound files by default: itself, or all below it, sorted.
 
     Returns:
@@ -103,7 +104,9 @@ def files(path, kinds=layout.AUDIO):
     return [os.path.join(path, name) for name in names], left_out
 
 
-def classify(voice, paths, output=""):
+def classify(
+    voice: object, paths: list[str], output: str = ""
+) -> tuple[list[dict[str, str]], list[str]]:
     """Classifies files: rows of the file, its label, and the probability of each label.
 
     Args:

@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -27,7 +28,7 @@ TARGET = "is a target itself"  # why a file of the folder is left out that is no
 # --- Waves
 
 
-def input_mel(voice, wave, trim=False):
+def input_mel(voice: object, wave: np.ndarray, trim: bool = False) -> np.ndarray:
     """Computes the mel of a wave as the input of a model.
 
     Shapes: wave [samples] -> [1 + samples // hop, mels].
@@ -60,7 +61,7 @@ def _refuse_short(voice, wave):
         )
 
 
-def style(voice, waves):
+def style(voice: object, waves: list[np.ndarray]) -> np.ndarray:
     """Computes the voice of some recordings: the mean of their styles.
 
     Shapes: waves, each [samples] at the rate of the Spec -> [layers, 2 * width].
@@ -72,7 +73,12 @@ def style(voice, waves):
     return np.mean([voice.model.encode(mel)["styles"] for mel in mels], axis=0)
 
 
-def mixed(source, target, mix=1.0, layers=None):
+def mixed(
+    source: np.ndarray,
+    target: np.ndarray,
+    mix: float = 1.0,
+    layers: Sequence[int] | str | None = None,
+) -> np.ndarray:
     """Mixes the styles of two voices, layer by layer.
 
     `(1 - mix) * source + mix * target` in the chosen layers, `source` in all others.
@@ -101,7 +107,7 @@ def mixed(source, target, mix=1.0, layers=None):
     return styles
 
 
-def layer_numbers(text, count):
+def layer_numbers(text: str, count: int) -> list[int]:
     """Parses layers in a text such as "0-3,8"; returns them sorted.
 
     Raises:
@@ -120,7 +126,13 @@ def layer_numbers(text, count):
     return sorted(numbers)
 
 
-def converted(model, mel, styles, mix=1.0, layers=None):
+def converted(
+    model: object,
+    mel: np.ndarray,
+    styles: np.ndarray,
+    mix: float = 1.0,
+    layers: Sequence[int] | str | None = None,
+) -> np.ndarray:
     """Converts a mel to another voice, with the same timing.
 
     Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> [time, mels].
@@ -136,7 +148,15 @@ def converted(model, mel, styles, mix=1.0, layers=None):
     return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
 
 
-def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None, rate_hz=None):
+def convert_wave(
+    voice: object,
+    wave: np.ndarray,
+    styles: np.ndarray,
+    mix: float = 1.0,
+    layers: Sequence[int] | str | None = None,
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+    rate_hz: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Converts a wave to another voice, with the same length and loudness (see `levelled`).
 
     Shapes: wave [samples], styles [layers, 2 * width] -> mel [1 + samples // hop, mels], of samples
@@ -166,7 +186,16 @@ def convert_wave(voice, wave, styles, mix=1.0, layers=None, vocoder=None, rate_h
 # --- Files
 
 
-def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, rate_hz=None):
+def convert(
+    voice: object,
+    source: str,
+    targets: list[str],
+    output: str,
+    mix: float = 1.0,
+    layers: Sequence[int] | str | None = None,
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+    rate_hz: int | None = None,
+) -> tuple[list[dict], list[str]]:
     """Converts a sound file, or all those of a folder, to the voice of other files.
 
     A conversion is as long as its source, to the sample where their rates agree, and as loud (see
@@ -240,7 +269,7 @@ def convert(voice, source, targets, output, mix=1.0, layers=None, vocoder=None, 
     return rows, left_out
 
 
-def quieter(rows):
+def quieter(rows: list[dict]) -> list[str]:
     """Returns a message on the rows of `convert` or `vocode` that were attenuated.
 
     Less than a twentieth of a dB is not reported.
@@ -254,7 +283,9 @@ def quieter(rows):
     return [f"{len(fainter)} files come out quieter, {why}; the most {path}, by {most_db:.1f} dB"]
 
 
-def plan(source, targets, output, kinds=AUDIO):
+def plan(
+    source: str, targets: list[str], output: str, kinds: tuple[str, ...] = AUDIO
+) -> tuple[list[tuple[str, str]], list[str]]:
     """Plans which files are converted, and to which outputs.
 
     Args:
@@ -323,7 +354,7 @@ def _identity(path):
     return found.st_dev, found.st_ino
 
 
-def outputs(names):
+def outputs(names: list[str]) -> list[str]:
     """Returns unique names of wav files for sound files, also where case is ignored."""
     taken, chosen = set(), {}
     for name in sorted(names, key=lambda name: (not name.endswith(".wav"), name)):

@@ -24,7 +24,7 @@ STEP = 77 / 160  # from one partial to the next, as a share of their length
 FILLED = 0.75  # share of the last partial that has to be sound
 
 
-def of_waves(voice, waves):
+def of_waves(voice: object, waves: list[np.ndarray]) -> np.ndarray:
     """Computes the embeddings of waves; with a beta-VAE, the means of their latents.
 
     A speaker encoder gives the mean over overlapping partials of each wave at one loudness, scaled
@@ -89,7 +89,7 @@ def _levelled(wave):
     return wave * np.float32(10 ** (LOUDNESS_DB / 20) / max(level, 1e-8))
 
 
-def partials(mel, size, silence):
+def partials(mel: np.ndarray, size: int, silence: float) -> np.ndarray:
     """Splits a mel into overlapping pieces: [time, mels] -> [n, size, mels], padded with silence.
 
     The mel has one frame more than its wave has whole hops.
@@ -110,7 +110,9 @@ def partials(mel, size, silence):
 # --- Files
 
 
-def encode(voice, paths, output=""):
+def encode(
+    voice: object, paths: list[str], output: str = ""
+) -> tuple[list[str], np.ndarray, list[str]]:
     """Computes the embeddings of files, or their latents.
 
     Args:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from kvoice.inference import render, slerp
 FADE_S = 0.05  # fade from one step of an interpolation to the next
 
 
-def generate(voice, output, count=4, seed=0, labels=None, steps=8, vocoder=None):
+def generate(
+    voice: object,
+    output: str | Path,
+    count: int = 4,
+    seed: int = 0,
+    labels: list[str] | None = None,
+    steps: int = 8,
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> dict:
     """Writes samples of each label, and an interpolation from the first noise to the second.
 
     OUTPUT/
@@ -113,7 +122,7 @@ def _indices(names, labels):
     return list(dict.fromkeys(indices))
 
 
-def matching(names, label):
+def matching(names: list[str], label: str) -> list[int]:
     """Returns the indices of the names that match a label: itself, else those that end in it.
 
     A speaker of a corpus among several is named "CORPUS/SPEAKER".
@@ -122,7 +131,7 @@ def matching(names, label):
     return fit or [i for i, name in enumerate(names) if name.split("/")[-1] == label]
 
 
-def file_stems(titles):
+def file_stems(titles: list[str]) -> list[str]:
     """Returns unique file names for labels, without characters that file systems refuse."""
     stems = []
     for title in titles:

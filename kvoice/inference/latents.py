@@ -10,9 +10,13 @@ which `model.decode` decodes; `judged` measures what they change, also for the c
 that is not associated with the label.
 """
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 
 from kvoice import audio, progress
+from kvoice.data.factors import FactorSource
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.inference import latents
 from kvoice.metrics import association
@@ -32,7 +36,9 @@ SILENT = "sil"  # the name of the phone of silence
 # --- Codes
 
 
-def codes(model, source, rows=None):
+def codes(
+    model: object, source: "Source | FactorSource | Utterances", rows: np.ndarray | None = None
+) -> dict:
     """Encodes a split; returns the codes, labels and measures of its items.
 
     Whole utterances are encoded with a mask, padded with silence to the next multiple of `LENGTHS`
@@ -95,7 +101,7 @@ def codes(model, source, rows=None):
     }
 
 
-def mean_code(model, mel, spec):
+def mean_code(model: object, mel: np.ndarray, spec: audio.Spec) -> np.ndarray:
     """Encodes an utterance as `codes` does those of a corpus: [time, mels] -> [latents]."""
     return _posteriors(model, [mel], _padded_length(mel), spec)[0][0]
 
@@ -157,13 +163,13 @@ def _measured(utterance, source):
     return numbers
 
 
-def loudness_db(mel, spec):
+def loudness_db(mel: np.ndarray, spec: audio.Spec) -> float:
     """Computes the mean square of a mel's magnitudes in dB, at least the floor: [time, mels]."""
     power = np.mean(np.square(audio.magnitude(mel, spec), dtype=np.float64))
     return 10 * np.log10(max(power, spec.floor**2))
 
 
-def phones_per_s(phone, silent, spec):
+def phones_per_s(phone: np.ndarray, silent: list[int], spec: audio.Spec) -> float:
     """Computes phones per second over the known frames that are not silent; NaN for none.
 
     Shapes: phone [time] -> a float.
@@ -182,7 +188,7 @@ def phones_per_s(phone, silent, spec):
 # --- The latents and the labels
 
 
-def activity(mean, log_var):
+def activity(mean: np.ndarray, log_var: np.ndarray) -> dict:
     """Measures which latents are active.
 
     Per latent the KL from the prior, `mean over items of (m^2 + s^2 - ln s^2 - 1) / 2`: an upper
@@ -209,7 +215,9 @@ def activity(mean, log_var):
     }
 
 
-def ranking(mean, label, rng, groups=None):
+def ranking(
+    mean: np.ndarray, label: np.ndarray, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> list[dict]:
     """Ranks the latents by their association with a label, best first: a list of rows.
 
     Items whose label is unknown (-1, or NaN) are left out. The value of the best latent is
@@ -283,7 +291,7 @@ def _number(value):
     return float(value) if np.isfinite(value) else None
 
 
-def found(rows, units):
+def found(rows: list[dict], units: dict) -> dict:
     """Chooses the latent with the strongest association with the label, and a control.
 
     The control shows the effect of an edit of this size that is unrelated to the label. It is
@@ -307,7 +315,14 @@ def found(rows, units):
     return {"best": best, "control": control}
 
 
-def discovered(model, known, unseen, rng, rows=None, names=None):
+def discovered(
+    model: object,
+    known: "Source | FactorSource | Utterances",
+    unseen: "Source | FactorSource | Utterances",
+    rng: np.random.Generator,
+    rows: np.ndarray | None = None,
+    names: Collection[str] | None = None,
+) -> dict:
     """Chooses the latent of each label on some items, and confirms it on others.
 
     Args:
@@ -368,7 +383,7 @@ def _chance(row):
     return row["p"] > 0.05
 
 
-def chosen(discovery, label, factor=None):
+def chosen(discovery: dict, label: str, factor: int | None = None) -> tuple[int, int | None]:
     """Returns the index of the latent that is flipped for a label, and that of its control or None.
 
     Args:
@@ -396,7 +411,7 @@ def chosen(discovery, label, factor=None):
     return best["best"]["latent"], best["control"] and best["control"]["latent"]
 
 
-def found_table(discovery):
+def found_table(discovery: dict) -> dict:
     """Formats the best latent of each label, with its value on unseen items, as a table."""
     rows = []
     for name, each in discovery["found"].items():
@@ -446,7 +461,7 @@ def _ranged(row):
 # --- Edits
 
 
-def put(codes, latent, value):
+def put(codes: np.ndarray, latent: int, value: float | np.ndarray) -> np.ndarray:
     """Sets a latent of codes to a value: the published edit, at -1 and +1.
 
     Shapes: codes [n, latents], value a number or [n] -> [n, latents] float32.
@@ -456,7 +471,7 @@ def put(codes, latent, value):
     return edited
 
 
-def shifted(codes, latent, k, spread=1.0):
+def shifted(codes: np.ndarray, latent: int, k: float, spread: float = 1.0) -> np.ndarray:
     """Moves a latent of codes by k, in units of `spread`.
 
     Shapes: codes [n, latents] -> [n, latents] float32.
@@ -471,7 +486,7 @@ def shifted(codes, latent, k, spread=1.0):
     return put(codes, latent, np.asarray(codes)[:, latent] + k * spread)
 
 
-def modes(mean, label, latent):
+def modes(mean: np.ndarray, label: np.ndarray, latent: int) -> tuple[float, float]:
     """Computes the mean code of a latent for each of two classes, over items of known label.
 
     Shapes: mean [n, latents], label [n] -> (lower class, upper class), floats.
@@ -486,7 +501,9 @@ def modes(mean, label, latent):
     return tuple(float(np.asarray(mean)[label == each, latent].mean()) for each in classes)
 
 
-def control_modes(pair, latent, control, units):
+def control_modes(
+    pair: tuple[float, float], latent: int, control: int, units: dict
+) -> tuple[float, float]:
     """Computes two values of the control as far apart, in its own spread, as the factor's modes.
 
     The class means of the control are nearly equal: a flip between them would hardly move it, and
@@ -503,7 +520,9 @@ def control_modes(pair, latent, control, units):
     return float(centre - half), float(centre + half)
 
 
-def flipped(codes, latent, pair, up=None):
+def flipped(
+    codes: np.ndarray, latent: int, pair: tuple[float, float], up: np.ndarray | None = None
+) -> np.ndarray:
     """Sets a latent of codes to the other of two values.
 
     Shapes: codes [n, latents], pair of values, up [n] -> [n, latents] float32.
@@ -520,7 +539,9 @@ def flipped(codes, latent, pair, up=None):
     return put(codes, latent, np.where(up, other, one))
 
 
-def ends(held, name, latent):
+def ends(
+    held: dict, name: str, latent: int
+) -> tuple[tuple[float, float], tuple[str, str], tuple[int, int] | None]:
     """Computes two values of a latent to flip between, and the names of both ends.
 
     Of a label, from the mean codes of two classes, those that lie farthest apart, as far outwards
@@ -556,7 +577,9 @@ def _outwards(pair):
     return tuple(middle + REACH * (value - middle) for value in pair)
 
 
-def edits(discovery, name, factor, control, rows):
+def edits(
+    discovery: dict, name: str, factor: int, control: int, rows: np.ndarray
+) -> dict[str, np.ndarray]:
     """Returns the codes of unseen items unchanged, with the factor flipped, and with the control.
 
     Args:
@@ -586,12 +609,12 @@ def edits(discovery, name, factor, control, rows):
     }
 
 
-def swept(code, latent, values):
+def swept(code: np.ndarray, latent: int, values: np.ndarray) -> np.ndarray:
     """Sets a latent of one code to each of the values: [latents], [n] -> [n, latents] float32."""
     return put(np.tile(code, (len(values), 1)), latent, values)
 
 
-def interpolated(start, end, steps):
+def interpolated(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Interpolates between codes in equal steps on the straight line, both ends included.
 
     Means of posteriors, unlike noise, do not lie near a sphere, so that a straight line is correct.
@@ -601,12 +624,14 @@ def interpolated(start, end, steps):
     return np.linspace(start, end, steps).astype(np.float32)
 
 
-def prior(n, latents, rng):
+def prior(n: int, latents: int, rng: np.random.Generator) -> np.ndarray:
     """Draws codes from the prior: [n, latents] float32 from a standard normal."""
     return rng.standard_normal((n, latents)).astype(np.float32)
 
 
-def resampled(mean, log_var, n, rng):
+def resampled(
+    mean: np.ndarray, log_var: np.ndarray, n: int, rng: np.random.Generator
+) -> np.ndarray:
     """Draws codes from the posterior of one item: `mean + sigma * noise`.
 
     Shapes: mean, log_var [latents] -> [n, latents] float32.
@@ -618,7 +643,9 @@ def resampled(mean, log_var, n, rng):
 # --- Effects of edits
 
 
-def judged(before, edits, judges):
+def judged(
+    before: object, edits: dict[str, object], judges: dict[str, Callable[[object], np.ndarray]]
+) -> dict:
     """Measures the changes of decoded items, by edit and judge.
 
     Args:
@@ -659,7 +686,7 @@ def _changed(what, before, after):
     return share(int(np.sum(before != after)), len(before), "changed")
 
 
-def share(hits, count, name="share"):
+def share(hits: int, count: int, name: str = "share") -> dict:
     """Returns a share as a dict: its name, "count", and "low" and "high" (95 %, Wilson)."""
     low, high = wilson(hits, count)
     return {"count": count, name: hits / count, "low": low, "high": high}
@@ -681,7 +708,7 @@ class Utterances:
         sources: `data.source.Source`s of one corpus, of mels, and of F0 and phones as far as known.
     """
 
-    def __init__(self, model, *sources):
+    def __init__(self, model: object, *sources: Source) -> None:
         self.sources, self.frames = sources, None if model.phones else model.shape[0]
         self.spec, self.labels = sources[0].spec, sources[0].labels
         self._places = [(source, i) for source in sources for i in range(len(source))]
@@ -689,7 +716,7 @@ class Utterances:
     def __len__(self):
         return len(self._places)
 
-    def utterance(self, i):
+    def utterance(self, i: int) -> dict:
         """Returns an utterance like `data.source.Source.utterance`."""
         source, row = self._places[i]
         found = source.utterance(row)
@@ -703,7 +730,7 @@ class Utterances:
         }
 
 
-def decoded(model, codes, utterances):
+def decoded(model: object, codes: np.ndarray, utterances: list[dict]) -> list[np.ndarray]:
     """Decodes codes to mels, each with the length and the phones of its utterance.
 
     Shapes: codes [n, latents] -> a list of [time, mels].

@@ -47,7 +47,7 @@ class Listener:
     spec: audio.Spec
     vocoder: object = None
 
-    def __call__(self, items):
+    def __call__(self, items: np.ndarray) -> np.ndarray:
         """Computes the probabilities of its labels: [n, ...] -> [n, labels]."""
         if self.domain != self.model.domain:
             items = (
@@ -63,7 +63,9 @@ class Listener:
         return self.model.probabilities(items)
 
 
-def listeners_of(classifier, judge, domain, spec, vocoder=None):
+def listeners_of(
+    classifier: object, judge: object, domain: str, spec: audio.Spec, vocoder: object = None
+) -> dict[str, Listener]:
     """Returns role -> `Listener`: the classifier that is maximised, then the judge if there is one.
 
     Args:

@@ -15,6 +15,7 @@ OUTPUT/
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,12 @@ DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
 # --- What goes together
 
 
-def check(generator, classifier, judge=None, vocoder=None):
+def check(
+    generator: runs.Run,
+    classifier: runs.Run,
+    judge: runs.Run | None = None,
+    vocoder: runs.Run | None = None,
+) -> None:
     """Checks that runs fit together, before anything is loaded.
 
     Args:
@@ -100,7 +106,7 @@ def _common_speakers(run, judge):
     return sorted(set(one["speakers"]) & set(two["speakers"]))
 
 
-def chosen(names, targets):
+def chosen(names: list[str], targets: Sequence[str]) -> list[int]:
     """Returns the indices of the target labels; all of them for no targets.
 
     Raises:
@@ -115,7 +121,9 @@ def chosen(names, targets):
     return [names.index(target) for target in dict.fromkeys(targets or names)]
 
 
-def conditions(generator, classifier, targets, label=""):
+def conditions(
+    generator: object, classifier: object, targets: list[int], label: str = ""
+) -> list[int | None]:
     """Returns the index of the generator's label for each target; None if it is unconditional.
 
     It is the target itself where both models have it, so that an ascent starts from samples of that
@@ -150,7 +158,9 @@ def conditions(generator, classifier, targets, label=""):
 # --- From a recording
 
 
-def window_of(path, generator, spec):
+def window_of(
+    path: str | Path, generator: object, spec: audio.Spec
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Chooses the part of a recording for the generator's window: the one with most energy.
 
     Shapes: -> item [time, mels] or [samples], wave [samples], and its start in seconds.
@@ -177,7 +187,7 @@ def window_of(path, generator, spec):
     return item, wave, start / spec.sample_rate_hz
 
 
-def level_error_db(one, other, spec):
+def level_error_db(one: np.ndarray, other: np.ndarray, spec: audio.Spec) -> float:
     """Computes the root mean square difference of two mels [time, mels] in dB."""
     levels = (
         20 * np.log10(np.maximum(audio.magnitude(mel, spec), spec.floor)) for mel in (one, other)
@@ -185,7 +195,14 @@ def level_error_db(one, other, spec):
     return float(np.sqrt(np.mean(np.square(next(levels) - next(levels)))))
 
 
-def inverted(path, clip, count, seed, spec, label=None):
+def inverted(
+    path: AscentPath,
+    clip: str | Path,
+    count: int,
+    seed: int,
+    spec: audio.Spec,
+    label: int | None = None,
+) -> tuple[np.ndarray, np.ndarray | None, dict]:
     """Finds noises that reproduce a recording, from `count` starts, the closest first.
 
     A conditional generator is tried with each of its labels in turn, unless `label` names one.
@@ -221,23 +238,23 @@ def inverted(path, clip, count, seed, spec, label=None):
 
 
 def maximize(
-    generator,
-    classifier,
-    spec,
-    output,
-    about,
-    targets=(),
-    judge=None,
-    start="",
-    label="",
-    strength=1.0,
-    count=16,
-    seed=0,
-    prior="typical",
-    steps=300,
-    vocoder=None,
-    page=None,
-):
+    generator: object,
+    classifier: object,
+    spec: audio.Spec,
+    output: str | Path,
+    about: dict,
+    targets: Sequence[str] = (),
+    judge: object = None,
+    start: str | Path = "",
+    label: str = "",
+    strength: float = 1.0,
+    count: int = 16,
+    seed: int = 0,
+    prior: str = "typical",
+    steps: int = 300,
+    vocoder: object = None,
+    page: Callable[[Path], object] | None = None,
+) -> dict:
     """Runs the ascent toward each target and writes the folder that this module describes.
 
     Args:
@@ -361,7 +378,9 @@ def _written(folder, path, judge, start, label, labels, targets, settings):
     return result
 
 
-def starts(content, folder, generator, classifier, count, seed):
+def starts(
+    content: dict, folder: str | Path, generator: object, classifier: object, count: int, seed: int
+) -> tuple[np.ndarray, list[int], np.ndarray | None]:
     """Returns the initial noises of a folder's ascents, and the labels of the generator.
 
     Where a recording was the start, they are those of the folder; else `count` new ones.
@@ -385,7 +404,7 @@ def starts(content, folder, generator, classifier, count, seed):
     return noise, targets, np.array(words) if generator.labels else None
 
 
-def load(folder):
+def load(folder: str | Path) -> dict | None:
     """Reads the content of a folder's maximization.json; None if there is none.
 
     Raises:

@@ -7,6 +7,7 @@ All sounds of kvoice are made by one of the two.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,7 +18,7 @@ HIGHEST = 0.99  # largest sample of a wave levelled to its source, full scale = 
 ROUNDS = 60  # iterations of Griffin-Lim
 
 
-def crossfaded(waves, fade):
+def crossfaded(waves: np.ndarray, fade: int) -> np.ndarray:
     """Joins waves, each faded into the next over `fade` samples.
 
     The two gains of a fade sum to 1.
@@ -38,7 +39,7 @@ def crossfaded(waves, fade):
     return joined
 
 
-def faded(wave, fade):
+def faded(wave: np.ndarray, fade: int) -> np.ndarray:
     """Fades a wave [samples] in and out over `fade` samples."""
     rising = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
     wave = np.array(wave, np.float32)
@@ -47,12 +48,17 @@ def faded(wave, fade):
     return wave
 
 
-def eased(wave, spec):
+def eased(wave: np.ndarray, spec: audio.Spec) -> np.ndarray:
     """Fades a wave in and out over `EDGE_S`: [samples] -> the same."""
     return faded(wave, round(EDGE_S * spec.sample_rate_hz))
 
 
-def waves(items, spec, domain="mel", vocoder=None):
+def waves(
+    items: np.ndarray,
+    spec: audio.Spec,
+    domain: str = "mel",
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """Renders the items of a model as waves, without the pre-emphasis of the Spec.
 
     Mels are clipped to the bounds of the Spec, which no recording exceeds.
@@ -78,7 +84,12 @@ def waves(items, spec, domain="mel", vocoder=None):
         )
 
 
-def sound(mel, spec, samples=None, vocoder=None):
+def sound(
+    mel: np.ndarray,
+    spec: audio.Spec,
+    samples: int | None = None,
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """Renders a mel as a wave, faded in and out over `EDGE_S`.
 
     Shapes: mel [time, mels] -> [time * hop], or [samples].
@@ -93,13 +104,13 @@ def sound(mel, spec, samples=None, vocoder=None):
     return eased(wave if samples is None else fitted(wave, samples), spec)
 
 
-def fitted(wave, samples):
+def fitted(wave: np.ndarray, samples: int) -> np.ndarray:
     """Cuts a wave, or pads it with silence, to a number of samples."""
     wave = wave[:samples]
     return np.pad(wave, (0, samples - len(wave)))
 
 
-def levelled(wave, like):
+def levelled(wave: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, float]:
     """Scales a wave to the standard deviation of another, with no sample above `HIGHEST`.
 
     Where one would exceed it, the whole wave is attenuated instead. Silence stays silence, and a

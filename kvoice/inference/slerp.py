@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def between(start, end, share):
+def between(start: np.ndarray, end: np.ndarray, share: float | np.ndarray) -> np.ndarray:
     """Interpolates between two noises on the arc rather than the straight line.
 
     With w the angle between them: `(sin((1 - t) w) start + sin(t w) end) / sin(w)`. Gaussian noise
@@ -28,7 +28,7 @@ def between(start, end, share):
     return (near * start + far * end).astype(np.float32)
 
 
-def degrees(start, end):
+def degrees(start: np.ndarray, end: np.ndarray) -> float | np.ndarray:
     """Computes the angle between noises, 0 if one is zero: [..., noise], [..., noise] -> [...]."""
     start, end = (np.asarray(noise, np.float64) for noise in (start, end))
     sizes = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)

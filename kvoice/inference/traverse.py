@@ -14,14 +14,18 @@ and the predictions of the judges are compared with those for a control.
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from kvoice import audio, plots, progress, runs
+from kvoice.data.factors import FactorSource
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import latents, render
+from kvoice.inference.voice import Voice
 
 FORMAT = 1
 FILE = "traversal.json"
@@ -68,21 +72,27 @@ class Voices:
 
     kind, names, few, rows = "voices", (*latents.LABELS, *NUMBERS), FEW, None
 
-    def __init__(self, voice, sources, panel, vocoder=None):
+    def __init__(
+        self,
+        voice: Voice,
+        sources: dict[str, Source],
+        panel: object,
+        vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         self.model, self.spec, self.vocoder = voice.model, voice.spec, vocoder
         self.known = latents.Utterances(voice.model, sources["train"], sources["valid"])
         self.unseen = latents.Utterances(voice.model, sources["test"])
         self.panel = panel
 
-    def items(self, rows):
+    def items(self, rows: np.ndarray) -> list[np.ndarray]:
         """Returns the mels of unseen utterances."""
         return [self.unseen.utterance(row)["mel"] for row in rows]
 
-    def decoded(self, codes, rows):
+    def decoded(self, codes: np.ndarray, rows: np.ndarray | list[int]) -> list[np.ndarray]:
         """Decodes codes with the phones and lengths of unseen utterances."""
         return latents.decoded(self.model, codes, [self.unseen.utterance(row) for row in rows])
 
-    def title(self, row, label):
+    def title(self, row: int, label: str) -> str:
         """Returns a caption for an utterance: its speaker and its label."""
         utterance = self.unseen.utterance(row)
         words = [
@@ -92,10 +102,10 @@ class Voices:
         ]
         return ", ".join(words) or utterance["name"]
 
-    def draw(self, path, items, titles, columns):
+    def draw(self, path: Path, items: list, titles: list[str], columns: list[str]) -> None:
         plots.mel_image(path, self._even(items), titles, self.spec, columns)
 
-    def animate(self, path, frames, captions, columns):
+    def animate(self, path: Path, frames: list, captions: list[str], columns: list[str]) -> None:
         plots.mel_animation(path, self._even(frames), captions, self.spec, columns)
 
     def _even(self, rows):
@@ -111,7 +121,7 @@ class Voices:
             ]
         )
 
-    def write_sound(self, path, mel):
+    def write_sound(self, path: Path, mel: np.ndarray) -> str:
         """Writes the sound of a mel; returns a caption: the predicted labels and the F0."""
         wave = render.sound(mel, self.spec, vocoder=self.vocoder)
         audio.write(path, wave, self.spec.sample_rate_hz)
@@ -135,38 +145,47 @@ class Images:
 
     kind, few, panel = "images", None, None
 
-    def __init__(self, model, sources, seed):
+    def __init__(self, model: object, sources: dict[str, FactorSource], seed: int) -> None:
         self.model, self.known, self.unseen = model, sources["train"], sources["test"]
         self.names = tuple(dict.fromkeys((*self.unseen.labels, *self.unseen.factors)))
         self.turned = not self.unseen.labels  # digits stand as they are
         order = np.random.default_rng(seed).permutation(len(self.known))
         self.rows = np.sort(order[:KNOWN])
 
-    def items(self, rows):
+    def items(self, rows: np.ndarray) -> list[np.ndarray]:
         """Returns unseen images."""
         return list(self.unseen.items(np.asarray(rows))["image"])
 
-    def decoded(self, codes, rows):
+    def decoded(self, codes: np.ndarray, rows: np.ndarray | list[int]) -> list[np.ndarray]:
         """Decodes codes to images; `rows` are ignored."""
         return list(self.model.decode(codes))
 
-    def title(self, row, label):
+    def title(self, row: int, label: str) -> str:
         """Returns a caption for an image: the value of its label."""
         item = self.unseen.items(np.array([row]))
         if label not in self.unseen.factors:
             return f"item {row}"
         return f"{label} {item['factors'][0, self.unseen.factors.index(label)]:.4g}"
 
-    def draw(self, path, items, titles, columns):
+    def draw(self, path: Path, items: list, titles: list[str], columns: list[str]) -> None:
         plots.image_grid(path, items, titles, columns, self.turned)
 
-    def animate(self, path, frames, captions, columns):
+    def animate(self, path: Path, frames: list, captions: list[str], columns: list[str]) -> None:
         plots.image_animation(path, frames, captions, columns, self.turned)
 
 
 def traverse(
-    voice, sources, folder, about, label="", factor=None, count=4, seed=0, vocoder=None, panel=None
-):
+    voice: Voice,
+    sources: dict[str, Source] | dict[str, FactorSource],
+    folder: str | Path,
+    about: dict,
+    label: str = "",
+    factor: int | None = None,
+    count: int = 4,
+    seed: int = 0,
+    vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+    panel: object = None,
+) -> dict:
     """Writes the folder of a traversal, which this module describes.
 
     Args:
@@ -252,7 +271,7 @@ def traverse(
     return content
 
 
-def examples(held, label, count, rng):
+def examples(held: dict, label: str, count: int, rng: np.random.Generator) -> np.ndarray:
     """Chooses the items that are shown, in random order.
 
     One item of each speaker comes before the second of any, and the classes of the label take

@@ -44,7 +44,14 @@ class Vocoder:
             vocoder was trained with prewhitening.
     """
 
-    def __init__(self, model, spec, sigma=None, denoise=0.0, seed=0):
+    def __init__(
+        self,
+        model: object,
+        spec: audio.Spec,
+        sigma: float | None = None,
+        denoise: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         self.model, self.spec, self.seed, self.denoise = model, spec, seed, denoise
         self.sigma = SIGMA if sigma is None else sigma
         for name, value in (("sigma", self.sigma), ("denoise", denoise)):
@@ -58,7 +65,7 @@ class Vocoder:
             )
         self._bias = bias(model, spec) if denoise else None
 
-    def __call__(self, mel):
+    def __call__(self, mel: np.ndarray) -> np.ndarray:
         """Synthesises the wave of a mel, de-emphasised and high-passed at `INFRASOUND_HZ`.
 
         Shapes: [time, mels] -> [time * hop]; [batch, time, mels] -> [batch, time * hop].
@@ -80,7 +87,7 @@ class Vocoder:
         return self.model.sounded(mel, self.sigma, self.seed)
 
 
-def check(run, spec, path):
+def check(run: runs.Run, spec: audio.Spec, path: str | os.PathLike) -> None:
     """Checks that a run is a vocoder for a Spec.
 
     Args:
@@ -99,7 +106,7 @@ def check(run, spec, path):
         )
 
 
-def of_run(path, run, **chosen):
+def of_run(path: str | os.PathLike, run: runs.Run, **chosen: float | None) -> Vocoder | None:
     """Loads the trained vocoder of a run for the mels of another; None for no path.
 
     Args:
@@ -125,7 +132,7 @@ def of_run(path, run, **chosen):
     return Vocoder(loop.load(path), found.spec, **chosen)
 
 
-def bias(model, spec):
+def bias(model: object, spec: audio.Spec) -> np.ndarray:
     """Computes the tone of a vocoder: its output without noise for a mel of ones.
 
     Shapes: -> magnitudes [1 + fft // 2], those of the first frame.
@@ -137,7 +144,7 @@ def bias(model, spec):
     return np.abs(audio.stft(wave[: 2 * spec.fft], spec)[0])
 
 
-def denoised(wave, taken, spec):
+def denoised(wave: np.ndarray, taken: np.ndarray, spec: audio.Spec) -> np.ndarray:
     """Subtracts the magnitudes of a steady tone from those of a wave, which keeps its phases.
 
     Shapes: wave [..., samples], taken [1 + fft // 2] -> [..., samples].
@@ -158,7 +165,7 @@ def denoised(wave, taken, spec):
 # --- Files
 
 
-def read_mel(path, spec):
+def read_mel(path: str | os.PathLike, spec: audio.Spec) -> np.ndarray:
     """Reads the mel in an .npy file: [time, mels] float32, on the scale of the Spec.
 
     Raises:
@@ -201,7 +208,7 @@ def read_mel(path, spec):
     return mel
 
 
-def other_scale(mel, spec):
+def other_scale(mel: np.ndarray, spec: audio.Spec) -> str:
     """Describes the scale of a mel and its conversion; "" if it is that of the Spec.
 
     On the natural logarithm's scale: magnitudes are nowhere negative; decibels pass far below the
@@ -248,7 +255,7 @@ def other_scale(mel, spec):
     return ""
 
 
-def highest(spec):
+def highest(spec: audio.Spec) -> float:
     """Computes an upper bound of the natural logarithm of the mel of any sound of full scale.
 
     The energy of its samples is that of its spectrum (Parseval), and of how that lies in a band
@@ -271,7 +278,7 @@ def _roughness(mel):
     return float(np.median(np.abs(mel[quiet + 1] - mel[quiet])))
 
 
-def vocode(vocoder, source, output):
+def vocode(vocoder: Vocoder, source: str, output: str) -> tuple[list[dict], list[str]]:
     """Vocodes a file, or all of a folder: recordings and mels.
 
     A recording of any rate is converted to a mel of the Spec and resynthesised with its length and
@@ -320,7 +327,7 @@ def vocode(vocoder, source, output):
     return rows, left_out
 
 
-def read_input(path, spec):
+def read_input(path: str, spec: audio.Spec) -> tuple[np.ndarray, np.ndarray | None]:
     """Reads the mel of a file, and its recording, high-passed, [samples]; None if it is a mel.
 
     Raises:

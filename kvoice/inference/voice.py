@@ -9,6 +9,7 @@ beside this one, which take a `Voice`.
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -47,7 +48,12 @@ class Voice:
 
     # Verbs of some models
 
-    def generate(self, count=1, label=None, seed=0):
+    def generate(
+        self,
+        count: int = 1,
+        label: str | int | Sequence[str | int] | np.ndarray | None = None,
+        seed: int = 0,
+    ) -> np.ndarray:
         """Generates speech from noise: [count, samples] at `spec.sample_rate_hz`.
 
         Mels are converted by `to_wave`; `model.generate` returns the mels themselves.
@@ -69,7 +75,14 @@ class Voice:
             return render.waves(items, self.spec, "wave")
         return np.stack([self.to_wave(mel) for mel in items])
 
-    def convert(self, source, target, rate, mix=1.0, layers=None):
+    def convert(
+        self,
+        source: np.ndarray,
+        target: np.ndarray | Sequence[np.ndarray],
+        rate: float,
+        mix: float = 1.0,
+        layers: Sequence[int] | str | None = None,
+    ) -> np.ndarray:
         """Converts the source to the voice of the target, with the same length and loudness.
 
         Shapes: [samples] -> the same.
@@ -99,7 +112,7 @@ class Voice:
         with classify.named("source"):
             return convert.convert_wave(self, source, styles, mix, layers, rate_hz=rate)[1]
 
-    def encode(self, wave, rate):
+    def encode(self, wave: np.ndarray, rate: float) -> np.ndarray:
         """Encodes a recording as an embedding: [embedding].
 
         A speaker encoder or an AdaIN-VC encodes the voice, a beta-VAE the means of its latents.
@@ -114,7 +127,7 @@ class Voice:
                 raise KvoiceError(reason)
             return encode.of_waves(self, [wave])[0]
 
-    def classify(self, wave, rate):
+    def classify(self, wave: np.ndarray, rate: float) -> dict[str, float]:
         """Classifies a recording: name of a label -> probability.
 
         Raises:
@@ -126,7 +139,7 @@ class Voice:
             odds = classify.wave_probabilities(self, wave)
         return {name: float(p) for name, p in zip(self.names, odds)}
 
-    def vocode(self, mel):
+    def vocode(self, mel: np.ndarray) -> np.ndarray:
         """Synthesises the wave of a mel with this vocoder, faded in and out.
 
         Shapes: mel [time, mels] on the scale of the Spec -> [time * hop].
@@ -142,7 +155,7 @@ class Voice:
 
     # Of every model
 
-    def mel(self, wave, rate):
+    def mel(self, wave: np.ndarray, rate: float) -> np.ndarray:
         """Computes the mel of a wave by the Spec, without trimming.
 
         Shapes: [samples] -> [1 + samples // hop, mels], of samples at the rate of the Spec.
@@ -153,7 +166,7 @@ class Voice:
         wave = self._resampled(wave, rate, "wave")
         return audio.mel(audio.condition(wave, self.spec, trim=False), self.spec)
 
-    def to_wave(self, mel, vocoder=None):
+    def to_wave(self, mel: np.ndarray, vocoder: "Voice | None" = None) -> np.ndarray:
         """Synthesises the wave of a mel of this Spec, faded in and out.
 
         Shapes: mel [time, mels] -> [time * hop].
@@ -295,7 +308,7 @@ def _samples(wave, name):
     return ((wave.astype(np.float64) - (half if kind == "u" else 0)) / half).astype(np.float32)
 
 
-def load(directory, verb=""):
+def load(directory: str | os.PathLike, verb: str = "") -> Voice:
     """Loads the trained model of a run as a `Voice`.
 
     Args:

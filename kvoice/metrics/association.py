@@ -148,7 +148,7 @@ def eta2(codes: np.ndarray, label: np.ndarray) -> float | np.ndarray:
     return _scores("eta2", columns, _classes(label), _once(label))[0].reshape(shape)[()]
 
 
-def directions(codes: np.ndarray, label: np.ndarray):
+def directions(codes: np.ndarray, label: np.ndarray) -> np.generic | np.ndarray:
     """Direction of each code: the class that ranks highest, or +1 / -1 for a continuous label.
 
     Shapes: codes [items] or [items, codes], label [items] -> one of the labels or [codes].

@@ -18,6 +18,7 @@ whether the embeddings of each speaker form a cluster (`silhouette`).
 
 import bisect
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy import fft
@@ -376,7 +377,9 @@ def equal_error_rate(
     return next(equal_error_rates(same, different, [weights]))
 
 
-def equal_error_rates(same: np.ndarray, different: np.ndarray, weights):
+def equal_error_rates(
+    same: np.ndarray, different: np.ndarray, weights: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> Iterator[tuple[float, float]]:
     """The `equal_error_rate` of the same trials for each of several weights; sorts the scores once.
 
     Shapes: same [trials], different [other trials] -> yields (rate, threshold).

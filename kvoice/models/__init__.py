@@ -7,6 +7,7 @@ from kvoice.models.classifier import Classifier
 from kvoice.models.speakerencoder import SpeakerEncoder
 from kvoice.models.voicegan import VoiceGAN
 from kvoice.models.waveglow import WaveGlow
+from kvoice.runs import Run
 
 MODELS = {
     "adainvc": AdaINVC,
@@ -23,7 +24,7 @@ def named(verb: str) -> list[str]:
     return [name for name, model in MODELS.items() if verb in model.verbs]
 
 
-def check(run, verb: str) -> None:
+def check(run: Run, verb: str) -> None:
     """Checks that the model of a run supports a command.
 
     Args:

@@ -4,6 +4,8 @@ One HTML file with copies of the pictures and waves that it shows, in a folder t
 all of it in the one file. What is shown was written by `kvoice evaluate`.
 """
 
+from pathlib import Path
+
 from kvoice.errors import KvoiceError
 from kvoice.report.elements import check_format, filled, or_dash, tag, wide
 from kvoice.report.pages import (
@@ -17,6 +19,7 @@ from kvoice.report.pages import (
     training,
     written_page,
 )
+from kvoice.runs import Run
 
 FILE = "conversions.json"
 FORMAT = 1  # the version of FILE that can be read
@@ -24,7 +27,7 @@ PARTS = ("source", "target", "converted")
 COMPARED = ("train.seed",)  # fields of the config that are shown of every run
 
 
-def conversions(runs, output, single=False):
+def conversions(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of adainvc, as `pages.written_page` says."""
     return written_page(runs, output, single, ("adainvc",), _Shown, _page)
 

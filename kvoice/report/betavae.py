@@ -4,9 +4,12 @@ One HTML file with copies of the pictures and waves that it shows, in a folder t
 all of it in the one file. What is shown was written by `kvoice traverse` and `kvoice evaluate`.
 """
 
+from pathlib import Path
+
 from kvoice.errors import KvoiceError
 from kvoice.report.elements import check_format, facts, filled, players, tables, tag, wide
 from kvoice.report.pages import Shown, anchor, origin, page, training, written_page
+from kvoice.runs import Run
 
 FILE = "traversal.json"
 FORMAT = 1  # the version of FILE that can be read
@@ -14,7 +17,7 @@ FORMAT = 1  # the version of FILE that can be read
 COMPARED = ("model.objective", "model.beta", "train.seed")
 
 
-def traversals(runs, output, single=False):
+def traversals(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of betavae, as `pages.written_page` says."""
     return written_page(runs, output, single, ("betavae",), _Shown, _page)
 

@@ -4,6 +4,8 @@ One HTML file with copies of the pictures that it shows, in a folder that can be
 in the one file. What is shown was written by `kvoice evaluate`.
 """
 
+from pathlib import Path
+
 from kvoice.report.elements import tag
 from kvoice.report.pages import (
     Measured,
@@ -13,6 +15,7 @@ from kvoice.report.pages import (
     training,
     written_page,
 )
+from kvoice.runs import Run
 
 PICTURES = {  # stem of the files, one for each split -> what they show
     "confusion": "Matrix: share of the predicted labels (columns) of each true label (rows)",
@@ -21,7 +24,7 @@ PICTURES = {  # stem of the files, one for each split -> what they show
 COMPARED = ("model.condition", "model.architecture", "train.seed")
 
 
-def classification(runs, output, single=False):
+def classification(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of classifier, as `pages.written_page` says."""
     return written_page(runs, output, single, ("classifier",), Measured, _page)
 

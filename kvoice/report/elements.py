@@ -4,7 +4,9 @@ import html
 import json
 import math
 import re
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import quote
 
 from kvoice.errors import KvoiceError
@@ -12,11 +14,13 @@ from kvoice.files import replaced
 
 EAGER = 400  # audio players at most that load ahead: each costs memory; Chromium allows 1000 a page
 
+Filling = TypeVar("Filling")  # what the function of `filled` returns
+
 
 # --- Files
 
 
-def filled(path, fill):
+def filled(path: Path, fill: Callable[[dict], Filling]) -> Filling:
     """Returns `fill` of the content of a JSON file; errors name the file."""
     try:
         made = json.loads(path.read_text(encoding="utf-8"))
@@ -36,13 +40,13 @@ def filled(path, fill):
         ) from error
 
 
-def check_format(made, readable):
+def check_format(made: dict, readable: int) -> None:
     """Raises ValueError, for `filled`, where a file has another format than can be read."""
     if made["format"] != readable:
         raise ValueError(f"its format is {made['format']}, this version reads {readable}")
 
 
-def written(path, page):
+def written(path: Path, page: str) -> Path:
     """Writes a page, whole or not at all, and returns its path.
 
     Raises:
@@ -66,7 +70,9 @@ class Files:
         address: Path of a file -> its address in the page; None = its name, beside the page.
     """
 
-    def __init__(self, folder, index, waves, address=None):
+    def __init__(
+        self, folder: Path, index: str, waves: int, address: Callable[[Path], str] | None = None
+    ) -> None:
         self.folder, self.index = folder, index
         self.preload = "metadata" if waves <= EAGER else "none"
         self._placed = address or (lambda path: quote(path.relative_to(folder).as_posix()))
@@ -85,7 +91,7 @@ class Files:
             )
         return self._placed(self.folder / place)
 
-    def audio(self, name, label, **attributes):
+    def audio(self, name: str, label: str, **attributes: object) -> "Html":
         return tag(
             "audio",
             controls="",
@@ -95,7 +101,7 @@ class Files:
             **attributes,
         )
 
-    def image(self, name, text, **attributes):
+    def image(self, name: str, text: str, **attributes: object) -> "Html":
         return tag("img", src=self._address(name), alt=text, **attributes)
 
 
@@ -106,7 +112,7 @@ class Html(str):
     """A text that is HTML already: `tag` leaves it as it is."""
 
 
-def tag(element, /, *children, **attributes):
+def tag(element: str, /, *children: object, **attributes: object) -> Html:
     """An element. What is put into it is escaped, unless it is an element itself."""
     words = [
         element,
@@ -124,12 +130,14 @@ def tag(element, /, *children, **attributes):
     return Html(f"<{' '.join(words)}>{inside}</{element}>{end}")
 
 
-def link(anchor, text):
+def link(anchor: str, text: str) -> Html:
     """A link to a place on the same page."""
     return tag("a", text, href=f"#{anchor}")
 
 
-def table(title, note, columns, rows, **attributes):
+def table(
+    title: str, note: str, columns: list[str], rows: list[list], **attributes: object
+) -> Html:
     """A table of texts under a heading; columns of numbers are aligned to the right."""
     if any(len(row) != len(columns) for row in rows):
         raise ValueError(f"{title}: a row has not the {len(columns)} cells of its columns")
@@ -166,18 +174,18 @@ def table(title, note, columns, rows, **attributes):
     )
 
 
-def facts(pairs):
+def facts(pairs: Iterable[tuple[str, list]]) -> Html:
     """A list of facts, from pairs of a name and a list of elements or texts."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", *said)) for name, said in pairs))
 
 
-def command(line):
+def command(line: str) -> Html:
     """A command that can be copied; lines break between its words."""
     words = [piece for word in line.split(" ") for piece in (tag("span", word), " ")]
     return tag("pre", tag("code", *words), tabindex="0")
 
 
-def document(title, body, style=""):
+def document(title: str, body: list[Html], style: str = "") -> Html:
     """A whole page of elements; `style` is CSS of this page alone."""
     return tag(
         "html",
@@ -195,7 +203,7 @@ def document(title, body, style=""):
     )
 
 
-def contents(sections):
+def contents(sections: Iterable[tuple[str, str]]) -> Html:
     """Links to places of the page, from pairs of an anchor and a name."""
     return tag(
         "nav",
@@ -204,7 +212,7 @@ def contents(sections):
     )
 
 
-def tables(evaluation):
+def tables(evaluation: dict) -> list[Html]:
     """The tables of an evaluation, one element each."""
     return [
         table(each["title"], each["note"], each["columns"], each["rows"])
@@ -212,18 +220,18 @@ def tables(evaluation):
     ]
 
 
-def players(title, places, rows):
+def players(title: str, places: list[str], rows: list[Html]) -> Html:
     """A table of audio players, a column for each place."""
     head = tag("tr", tag("td"), *(tag("th", place, scope="col") for place in places))
     return wide(title, tag("table", tag("thead", head), tag("tbody", *rows), class_="players"))
 
 
-def or_dash(value, how):
+def or_dash(value: float | None, how: str) -> str:
     """A number formatted by `how`; a dash where there is none."""
     return "–" if value is None or math.isnan(value) else how.format(value)
 
 
-def wide(title, content):
+def wide(title: str, content: Html) -> Html:
     """Content that may be wider than the screen; it scrolls by itself, also with the arrow keys."""
     return tag("div", content, class_="wide", role="region", aria_label=title, tabindex="0")
 

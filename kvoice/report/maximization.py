@@ -26,7 +26,7 @@ FILE = "maximization.json"
 FORMAT = 1  # the version of FILE that can be read
 
 
-def maximization(folder):
+def maximization(folder: str | Path) -> Path:
     """Writes FOLDER/index.html, whole or not at all.
 
     The content comes from FOLDER/maximization.json and, where there is one, from the tables of

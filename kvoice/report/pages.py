@@ -3,6 +3,7 @@
 import base64
 import shutil
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from kvoice.errors import KvoiceError
 from kvoice.files import whole_directory
 from kvoice.report.elements import (
     Files,
+    Html,
     command,
     contents,
     document,
@@ -23,6 +25,7 @@ from kvoice.report.elements import (
     wide,
     written,
 )
+from kvoice.runs import Run
 
 SEEDS = ("data.seed", "model.seed", "train.seed")  # may differ between runs of the same settings
 KINDS = {".gif": "image/gif", ".png": "image/png", ".wav": "audio/wav"}
@@ -33,7 +36,14 @@ DERIVED = ("model.shape", "model.phones", "model.partial_frames", "model.per_spe
 # --- The folder
 
 
-def written_page(runs, output, single, models, shown, content):
+def written_page(
+    runs: list[Run],
+    output: str | Path,
+    single: bool,
+    models: tuple[str, ...],
+    shown: "Callable[[Run], Shown]",
+    content: "Callable[[list, Copies], Html]",
+) -> Path:
     """Writes OUTPUT/index.html and the files that it shows, whole or not at all.
 
     Args:
@@ -93,10 +103,10 @@ class Copies:
         waves: Number of audio players in the whole page.
     """
 
-    def __init__(self, folder, single, waves):
+    def __init__(self, folder: Path, single: bool, waves: int) -> None:
         self._folder, self._single, self._waves = folder, single, waves
 
-    def of(self, k, folder, index, name=""):
+    def of(self, k: int, folder: Path, index: str, name: str = "") -> Files:
         """The `Files` of a folder of run number `k`, which are copied under a name."""
         return Files(
             folder,
@@ -136,7 +146,7 @@ class Shown:
         waves: Number of audio players that it needs.
     """
 
-    def __init__(self, run):
+    def __init__(self, run: Run) -> None:
         self.run, self.name, self.waves = run, str(run.path), 0
         self.settings = {
             f"{group}.{name}": value
@@ -162,7 +172,7 @@ class Measured(Shown):
         KvoiceError: If it has none.
     """
 
-    def __init__(self, run):
+    def __init__(self, run: Run) -> None:
         super().__init__(run)
         if not self.tables:
             raise KvoiceError(
@@ -184,14 +194,29 @@ def _flat(group):
 # --- The content
 
 
-def measured_page(title, lead, found, compared, sections, style=""):
+def measured_page(
+    title: str,
+    lead: str,
+    found: list[Shown],
+    compared: tuple[str, ...],
+    sections: list[list[Html]],
+    style: str = "",
+) -> Html:
     """A `page` whose only place is the section of its run."""
     of = found[0].name if len(found) == 1 else f"{len(found)} runs"
     places = [(anchor(0), found[0].name)]
     return page(f"{title} {of}", lead, found, places, compared, sections, WRAPPED_TABLES + style)
 
 
-def page(title, lead, found, places, compared, sections, style=""):
+def page(
+    title: str,
+    lead: str,
+    found: list[Shown],
+    places: list[tuple[str, str]],
+    compared: tuple[str, ...],
+    sections: list[list[Html]],
+    style: str = "",
+) -> Html:
     """A whole page: what runs have in common, then a section for each.
 
     Args:
@@ -222,7 +247,7 @@ def page(title, lead, found, places, compared, sections, style=""):
     return document(title, body, style)
 
 
-def training(k, shown, copies):
+def training(k: int, shown: Shown, copies: Copies) -> list[Html]:
     """The loss curves of a training, folded; an empty list where there are none."""
     if not (shown.run.path / "curves.png").is_file():
         return []
@@ -237,12 +262,12 @@ def training(k, shown, copies):
     ]
 
 
-def origin(*lines):
+def origin(*lines: str) -> list[Html]:
     """The commands that made a run and its sounds."""
     return [tag("h3", "How it was made"), *map(command, lines)]
 
 
-def anchor(k):
+def anchor(k: int) -> str:
     """The anchor of run number `k`, which is also the name of the folder of its files."""
     return f"run-{k}"
 
@@ -253,7 +278,7 @@ thead .number { white-space: normal; }
 """
 
 
-def speech_facts(shown, own):
+def speech_facts(shown: Shown, own: list[tuple[str, str]]) -> Html:
     """The facts of a run of a model on mels: its data, its `own` facts, its weights and versions.
 
     Args:
@@ -278,7 +303,9 @@ def speech_facts(shown, own):
     return facts((name, [value]) for name, value in pairs)
 
 
-def embeddings(place, file, picture, silhouette=()):
+def embeddings(
+    place: str, file: Files, picture: str, silhouette: dict[str, float] | tuple[()] = ()
+) -> list[Html]:
     """The picture of speaker embeddings, with the silhouette scores of what it shows.
 
     Args:

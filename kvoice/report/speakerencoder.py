@@ -4,6 +4,8 @@ One HTML file with copies of the pictures that it shows, in a folder that can be
 in the one file. What is shown was written by `kvoice evaluate`.
 """
 
+from pathlib import Path
+
 from kvoice.report.pages import (
     Measured,
     anchor,
@@ -14,12 +16,13 @@ from kvoice.report.pages import (
     training,
     written_page,
 )
+from kvoice.runs import Run
 
 PICTURE = "embeddings.png"
 COMPARED = ("train.seed",)  # fields of the config that are shown of every run
 
 
-def verification(runs, output, single=False):
+def verification(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of speakerencoder, as `pages.written_page` says."""
     return written_page(runs, output, single, ("speakerencoder",), Measured, _page)
 

@@ -5,6 +5,8 @@ or all of it in the one file. What is shown was written by `kvoice evaluate` and
 training.
 """
 
+from pathlib import Path
+
 from kvoice.errors import KvoiceError
 from kvoice.report.elements import filled, players, tag, wide
 from kvoice.report.pages import (
@@ -15,6 +17,7 @@ from kvoice.report.pages import (
     training,
     written_page,
 )
+from kvoice.runs import Run
 
 FILE = "samples.json"
 PICTURES = {  # file -> heading, text
@@ -30,7 +33,7 @@ PICTURES = {  # file -> heading, text
 COMPARED = ("model.width", "train.seed")  # fields of the config that are shown of every run
 
 
-def samples(runs, output, single=False):
+def samples(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of voicegan, as `pages.written_page` says."""
     return written_page(runs, output, single, ("voicegan",), _Shown, _page)
 

@@ -4,6 +4,8 @@ One HTML file with copies of the sounds that it plays, in a folder that can be m
 in the one file. What is shown was written by `kvoice evaluate`.
 """
 
+from pathlib import Path
+
 from kvoice.report.elements import filled, players, tag
 from kvoice.report.pages import (
     Measured,
@@ -13,12 +15,13 @@ from kvoice.report.pages import (
     training,
     written_page,
 )
+from kvoice.runs import Run
 
 FILE = "resynthesis.json"
 COMPARED = ("model.width", "train.seed")  # fields of the config that are shown of every run
 
 
-def resynthesis(runs, output, single=False):
+def resynthesis(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of waveglow, as `pages.written_page` says."""
     return written_page(runs, output, single, ("waveglow",), _Shown, _page)
 

@@ -5,12 +5,14 @@ import io
 import math
 import sys
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
+from kvoice.runs import Run
 from kvoice.training import checkpoints
 
 
@@ -27,16 +29,16 @@ class StopOnNonFinite(keras.callbacks.Callback):
         KvoiceError: From `fit`.
     """
 
-    def __init__(self, step: int):
+    def __init__(self, step: int) -> None:
         super().__init__()
         self.step = step
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.step += 1
         if batch % 10 == 0:
             self._check(logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._check(logs)
         for variable in self.model.trainable_variables:
             if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
@@ -64,14 +66,14 @@ class EpochLine(keras.callbacks.Callback):
         steps: Total number of training steps.
     """
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = steps
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.begin_s = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = (epoch + 1) * self.params["steps"]
         values = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
         print(
@@ -90,12 +92,12 @@ class TimeEstimate(keras.callbacks.Callback):
         after: Number of steps that are timed.
     """
 
-    def __init__(self, steps: int, after: int = 5):
+    def __init__(self, steps: int, after: int = 5) -> None:
         super().__init__()
         self.steps, self.after = steps, after
         self.times_s = []
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if len(self.times_s) > self.after:
             return
         self.times_s.append(time.monotonic())
@@ -116,7 +118,13 @@ class CheckpointCallback(keras.callbacks.Callback):
         validate: As in `loop.train`.
     """
 
-    def __init__(self, run, steps_per_epoch: int, keep: int, validate):
+    def __init__(
+        self,
+        run: Run,
+        steps_per_epoch: int,
+        keep: int,
+        validate: Callable[[keras.Model], dict[str, float]] | None,
+    ) -> None:
         super().__init__()
         self.run, self.steps_per_epoch, self.keep, self.validate = (
             run,
@@ -127,7 +135,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.folder = run.path / "checkpoints"
         self.rows = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.folder.mkdir(exist_ok=True)
         for leftover in self.folder.glob(".*"):
             leftover.unlink()
@@ -138,7 +146,7 @@ class CheckpointCallback(keras.callbacks.Callback):
                 rows = list(csv.DictReader(file))
             self.rows = [row for row in rows if int(row["step"]) <= step]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = (epoch + 1) * self.steps_per_epoch
         metrics = self._validation_metrics()
         logs.update({f"val_{name}": value for name, value in metrics.items()})

@@ -5,15 +5,16 @@ import math
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import keras
 
 from kvoice.errors import KvoiceError
 from kvoice.files import digest, write_json
-from kvoice.runs import PARTS
+from kvoice.runs import PARTS, Run
 
 
-def check_room(directory: str | os.PathLike, built) -> None:
+def check_room(directory: str | os.PathLike, built: keras.Model) -> None:
     """Checks the free disk space, since HDF5 aborts the process when the disk is full.
 
     Args:
@@ -29,7 +30,7 @@ def check_room(directory: str | os.PathLike, built) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
-def save_weights(built, path):
+def save_weights(built: keras.Model, path: Path) -> None:
     """Writes a checkpoint of a compiled model atomically."""
     check_room(path.parent, built)
     temporary = path.with_name(f".{path.name}")
@@ -41,7 +42,7 @@ def save_weights(built, path):
         raise
 
 
-def write_state(run, step: int, weights, best):
+def write_state(run: Run, step: int, weights: Path, best: dict | None) -> None:
     """Writes the step that a run has reached, after all other files of the checkpoint.
 
     It holds the digests of the files of the run and of its checkpoints.
@@ -65,7 +66,7 @@ def write_state(run, step: int, weights, best):
     )
 
 
-def usable_state(run) -> dict:
+def usable_state(run: Run) -> dict:
     """Returns the state of a run; where its newest checkpoint is gone, that of the one before.
 
     state.json is written anew then, so that the training goes on from there.
@@ -87,7 +88,7 @@ def usable_state(run) -> dict:
     return run.state
 
 
-def chosen(run, best: bool = True) -> str:
+def chosen(run: Run, best: bool = True) -> str:
     """Returns the name of the checkpoint that a run is used with.
 
     It is the best one where there is one, else the newest; where the one that state.json names is
@@ -106,7 +107,7 @@ def chosen(run, best: bool = True) -> str:
     return left[-1]
 
 
-def load_weights(built, run, name: str):
+def load_weights(built: keras.Model, run: Run, name: str) -> None:
     """Loads the weights, optimizer slots and random states of a checkpoint into a model.
 
     Args:

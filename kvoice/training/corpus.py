@@ -1,6 +1,8 @@
 """The corpus of a run: its splits, with the arrays that the model is trained on."""
 
 import dataclasses
+import os
+from collections.abc import Iterable
 
 from kvoice import audio
 from kvoice.data.factors import FactorSource
@@ -22,14 +24,14 @@ class Corpus:
         condition: The label that an utterance must have to be included; "" = none.
     """
 
-    directory: str
+    directory: str | os.PathLike
     spec: audio.Spec
     group: dict
     arrays: tuple
     condition: str = ""
 
     @classmethod
-    def of(cls, directory: str, spec: audio.Spec, config: dict) -> "Corpus":
+    def of(cls, directory: str | os.PathLike, spec: audio.Spec, config: dict) -> "Corpus":
         """Returns the corpus for a model: `config` has its "model_name", "model" and "data"."""
         values = config["model"]
         arrays = MODELS[config["model_name"]].arrays(values)
@@ -47,7 +49,7 @@ class Corpus:
         """The manifest that `prepare` wrote; None for images."""
         return None if self.images else Manifest.load(self.directory)
 
-    def sources(self, splits, more=()) -> dict:
+    def sources(self, splits: Iterable[str], more: Iterable[str] = ()) -> dict:
         """Returns a dict from split to source, with `more` arrays than the model is trained on."""
         if self.images:
             return {
@@ -66,7 +68,7 @@ class Corpus:
             for split in splits
         }
 
-    def waves(self, splits) -> dict:
+    def waves(self, splits: Iterable[str]) -> dict:
         """Returns a dict from split to a source of whole waves."""
         whole = {"crop_frames": self.group["crop_frames"], "batch": 1, "arrays": ("wave",)}
         return {split: Source(self.directory, split, self.spec, **whole) for split in splits}
@@ -113,7 +115,7 @@ class Facts:
     phones: int
 
     @classmethod
-    def of(cls, source, spec: audio.Spec, condition: str = "") -> "Facts":
+    def of(cls, source: Source | FactorSource, spec: audio.Spec, condition: str = "") -> "Facts":
         """Returns the facts of a source of training data."""
         crop = getattr(source, "crop_frames", 0)
         domains = {
@@ -134,7 +136,7 @@ class Facts:
         )
 
 
-def refuse_one_class(source, data: str, condition: str) -> None:
+def refuse_one_class(source: Source | FactorSource, data: str, condition: str) -> None:
     """Checks that the utterances of a source have at least two different labels.
 
     Args:
@@ -159,7 +161,7 @@ def refuse_one_class(source, data: str, condition: str) -> None:
         )
 
 
-def refuse_crop(built, group):
+def refuse_crop(built: object, group: dict) -> None:
     """Refuses crops that are too short for a model, or no multiple of the frames of its steps.
 
     Args:

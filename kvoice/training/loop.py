@@ -7,10 +7,14 @@ again resumes from its last checkpoint with the same losses.
 
 import contextlib
 import os
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
 from kvoice import frameworks, runs
+from kvoice.audio import Spec
+from kvoice.data.factors import FactorSource
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.models import MODELS
 from kvoice.steps import OptimizerGroup
@@ -44,7 +48,7 @@ def from_values(name: str, values: dict) -> keras.Model:
 
 
 @contextlib.contextmanager
-def beginning(config: TrainConfig):
+def beginning(config: TrainConfig) -> Iterator[None]:
     """A context in which a model is created with the initial weights and precision of a training.
 
     Args:
@@ -83,12 +87,12 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
 
 def train(
     run: runs.Run,
-    source,
-    valid=None,
+    source: Source | FactorSource,
+    valid: Source | FactorSource | None = None,
     *,
-    built=None,
-    validate=None,
-    callbacks=(),
+    built: keras.Model | None = None,
+    validate: Callable[[keras.Model], dict[str, float]] | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
     init: str = "",
     verbose: int = 1,
 ) -> keras.Model:
@@ -179,7 +183,7 @@ def _refuse_changed(run):
         )
 
 
-def finished(run: runs.Run, built) -> None:
+def finished(run: runs.Run, built: keras.Model) -> None:
     """Completes a run, at step 0, with a model whose weights were imported.
 
     It writes the checkpoint and model.keras as for a trained run; there is no log.
@@ -209,7 +213,7 @@ def save(run: runs.Run) -> None:
     os.replace(temporary, run.path / "model.keras")
 
 
-def begin_from(built, directory: str | os.PathLike, spec) -> None:
+def begin_from(built: keras.Model, directory: str | os.PathLike, spec: Spec) -> None:
     """Initialises a model with the last weights of a run.
 
     Args:
@@ -279,7 +283,7 @@ def _compile(built, config):
     )
 
 
-def feed(source, start: int):
+def feed(source: Source | FactorSource, start: int) -> Iterable:
     """Returns the batches of a source from a step on, by tf.data or by a generator."""
     if frameworks.installed("tensorflow"):
         from kvoice.data import pipeline
@@ -288,7 +292,7 @@ def feed(source, start: int):
     return generated(source, start)
 
 
-def generated(source, start: int):
+def generated(source: Source | FactorSource, start: int) -> Iterator[tuple[dict]]:
     """Yields the same batches as a Python generator, for machines without TensorFlow."""
     while True:
         yield (source.batch(start),)
@@ -298,7 +302,7 @@ def generated(source, start: int):
 class Batches(keras.utils.PyDataset):
     """The first `count` batches of a source, as a data set that ends (for validation)."""
 
-    def __init__(self, source, count: int):
+    def __init__(self, source: Source | FactorSource, count: int) -> None:
         super().__init__()
         self.source, self.count = source, count
 

@@ -1,10 +1,15 @@
 """TensorBoard summaries of a run: losses, mels as images, and audio."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kvoice import audio
+from kvoice.data.factors import FactorSource
+from kvoice.data.source import Source
+from kvoice.runs import Run
 
 UTTERANCES = 2  # validation utterances that a vocoder resynthesises
 
@@ -26,14 +31,20 @@ class Summaries(keras.callbacks.Callback):
         valid: Source of validation data, for vocoders.
     """
 
-    def __init__(self, run, steps_per_epoch: int, waves, valid=None):
+    def __init__(
+        self,
+        run: Run,
+        steps_per_epoch: int,
+        waves: Callable[[np.ndarray, audio.Spec, str], np.ndarray],
+        valid: Source | FactorSource | None = None,
+    ) -> None:
         super().__init__()
         self.run, self.steps_per_epoch, self.waves, self.valid = run, steps_per_epoch, waves, valid
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.writer = tf.summary.create_file_writer(str(self.run.path / "logs"))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = (epoch + 1) * self.steps_per_epoch
         with self.writer.as_default(step=step):
             for name, value in logs.items():
@@ -62,7 +73,7 @@ class Summaries(keras.callbacks.Callback):
                 wave = self.waves(wave[None], self.run.spec, "wave").clip(-1, 1)
                 tf.summary.audio(f"{name}/{i}", wave[:, :, None], self.run.spec.sample_rate_hz)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.writer.close()
 
 

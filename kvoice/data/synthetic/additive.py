@@ -99,7 +99,7 @@ class Space:
             out of bounds, or no factor varies; the message names the factor.
     """
 
-    def __init__(self, ranges: dict[str, tuple[float, float, float]], where: str = "Space"):
+    def __init__(self, ranges: dict[str, tuple[float, float, float]], where: str = "Space") -> None:
         self.ranges = {name: _range(name, given, where) for name, given in ranges.items()}
         grid = {name: _grid(name, *given, where) for name, given in self.ranges.items()}
         self.factors = [name for name, values in grid.items() if len(values) > 1]
@@ -252,11 +252,11 @@ def partials(
 
 
 def tones(
-    f0_hz: np.ndarray,
-    slope: np.ndarray,
-    inharmonicity: np.ndarray,
-    decay: np.ndarray,
-    presence: np.ndarray,
+    f0_hz: float | np.ndarray,
+    slope: float | np.ndarray,
+    inharmonicity: float | np.ndarray,
+    decay: float | np.ndarray,
+    presence: float | np.ndarray,
     samples: int = SAMPLES,
 ) -> np.ndarray:
     """Sums of damped partials that start in phase: sum_n a_n sin(2 pi f_n t) e^(-decay t).
@@ -432,7 +432,7 @@ class Tones:
 
     labels, tests = {}, 0  # the same attributes as those of `digits.Digits`
 
-    def __init__(self, space: Space, view: View):
+    def __init__(self, space: Space, view: View) -> None:
         self.space, self.view = space, view
         self.factors, self.levels, self.shape = space.factors, space.levels, view.shape
         self.values, self.level, self.waves = space.values, space.level, space.waves
@@ -456,7 +456,7 @@ class Tones:
             return self.view(self.space.waves(items))
         return np.asarray(self._images[items])  # a copy, not a memory map
 
-    def keep(self):
+    def keep(self) -> None:
         """Renders and caches all images, unless they are cached; from then on `images` reads them.
 
         Raises:

@@ -4,6 +4,8 @@ Phones are given as names with accents ("1", as in `SENTENCES`) and the times at
 tracks have one value per 1 / `TRACK_HZ` s.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kvoice.data.synthetic.phones import INVENTORY
@@ -13,7 +15,9 @@ F4_HZ = 3500.0  # a man's F4, which is kept constant
 BURST_S = 0.010
 
 
-def tracks(phones, ends_s, f0_hz, formant_scale):
+def tracks(
+    phones: Sequence[str], ends_s: np.ndarray, f0_hz: np.ndarray, formant_scale: float
+) -> Tracks:
     """The tracks of one utterance.
 
     Shapes: `phones`, `ends_s` [phones], `f0_hz` [time] -> `Tracks` of [time].
@@ -38,12 +42,12 @@ def tracks(phones, ends_s, f0_hz, formant_scale):
     )
 
 
-def times_s(ends_s):
+def times_s(ends_s: np.ndarray) -> np.ndarray:
     """The times of the values of a track, in s. Shapes: -> [time]."""
     return np.arange(round(ends_s[-1] * TRACK_HZ)) / TRACK_HZ
 
 
-def smooth(track, width_s):
+def smooth(track: np.ndarray, width_s: float) -> np.ndarray:
     """The track smoothed by a Hann window of that width. Shapes: [time] -> [time]."""
     window = np.hanning(round(width_s * TRACK_HZ) + 2)
     before = len(window) // 2
@@ -54,7 +58,7 @@ def smooth(track, width_s):
 # --- Formants
 
 
-def formants_hz(names, ends_s):
+def formants_hz(names: list[str], ends_s: np.ndarray) -> np.ndarray:
     """A man's F1 to F4, in Hz.
 
     Each phone holds its targets in its middle; in between the formants glide, on a logarithmic

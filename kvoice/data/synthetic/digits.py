@@ -25,7 +25,7 @@ class Digits:
     levels = [10]
     labels = {"digit": [str(digit) for digit in range(10)]}
 
-    def __init__(self, pixels: np.ndarray, white: int, digits: np.ndarray, tests: int = 0):
+    def __init__(self, pixels: np.ndarray, white: int, digits: np.ndarray, tests: int = 0) -> None:
         self._pixels, self._white, self.tests = pixels, white, tests
         self._digits = digits.astype(np.int32)
         self.shape = pixels.shape[1:]

@@ -162,7 +162,9 @@ def _pulse_spectrum(hz, f0_hz, glottis):
     return (backwards / (1 + 1j * hz / np.float32(glottis.tilt_hz))).astype(np.complex64)
 
 
-def tract(hz, formants_hz, nasal, formant_scale):
+def tract(
+    hz: np.ndarray, formants_hz: np.ndarray, nasal: np.ndarray, formant_scale: float
+) -> np.ndarray:
     """The frequency response of the vocal tract.
 
     Shapes: `hz` [bins], `formants_hz` [times, 4], `nasal` [times] -> [times, bins] complex64.
