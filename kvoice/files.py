@@ -1,4 +1,9 @@
-"""Atomic writing of files and directories; JSON and digests."""
+"""Atomic writing of files and directories that replaces only what kvoice wrote itself.
+
+A directory that a command writes, or writes into, has a hidden file `MADE`: a list of the files
+that kvoice wrote there, with their digests. What is not in the list, or was changed since, is never
+replaced.
+"""
 
 import contextlib
 import hashlib
@@ -7,10 +12,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kvoice.errors import KvoiceError
+
+MADE = ".kvoice.json"  # in a directory: the files that kvoice wrote there
+PENDING = "pending"  # in place of a digest: it is being written
+# What version 0.1 wrote into directories, without such a list; the first ones name other files.
+INDICES_OF_0_1 = (
+    "conversions.json",
+    "index.html",
+    "maximization.json",
+    "resynthesis.json",
+    "samples.json",
+    "traversal.json",
+)
+PAGE = 'name="generator" content="kvoice"'  # in each of its pages
+OTHERS_OF_0_1 = ("evaluation.json", "noise.npz", "samples.png", "interpolation.png")
 
 
 @contextlib.contextmanager
@@ -39,7 +58,9 @@ def replaced(path: str | os.PathLike) -> Iterator[io.BufferedWriter]:
 def write_json(path: str | os.PathLike, content: object) -> None:
     """Writes JSON atomically."""
     with replaced(path) as file:
-        file.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
+        # Names of files that are no Unicode are written as escapes.
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        file.write(text.encode(errors="backslashreplace") + b"\n")
 
 
 def expanded(path: str | os.PathLike) -> str:
@@ -80,6 +101,133 @@ def digest(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+# --- What kvoice wrote
+
+
+def foreign(directory: str | os.PathLike, names: Collection[str] | None = None) -> list[str]:
+    """Returns the files of a directory that kvoice did not write, or that were changed since.
+
+    Version 0.1 kept no list: of its directories, those files count as written that its indices
+    name.
+
+    Args:
+        directory: The directory; it may be missing.
+        names: Paths in it, to which the answer is limited; None = all files in it.
+    """
+    directory = Path(directory)
+    there = _there(directory) if names is None else names
+    there = [name for name in there if os.path.lexists(directory / name)]
+    if not there:
+        return []
+    if not (directory / MADE).exists():
+        texts = {
+            name: (directory / name).read_text(encoding="utf-8", errors="replace")
+            for name in INDICES_OF_0_1
+            if (directory / name).is_file()
+        }
+        if PAGE not in texts.get("index.html", PAGE):
+            del texts["index.html"]
+        words = "".join(texts.values())
+        own = {*texts, *OTHERS_OF_0_1} if texts else set()
+        return sorted(name for name in there if name not in own and Path(name).name not in words)
+    made = _list(directory)
+    return sorted(
+        name
+        for name in there
+        if name not in made
+        or not (directory / name).is_file()
+        or made[name] not in (PENDING, digest(directory / name))
+    )
+
+
+def refuse_foreign(
+    directory: str | os.PathLike, names: Collection[str] | str | None = None
+) -> None:
+    """Refuses to replace files of a directory, or the one named, that kvoice did not write.
+
+    Raises:
+        KvoiceError: If there are any (see `foreign`).
+    """
+    if others := foreign(directory, [names] if isinstance(names, str) else names):
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        raise KvoiceError(
+            f"{Path(directory) / others[0]}{''.join(f', {name}' for name in others[1:3])}{more}: "
+            "not written by kvoice, or changed since; move it away, choose another place, or give "
+            "--overwrite"
+        )
+
+
+def claim(directory: str | os.PathLike, names: Collection[str] | None = None) -> None:
+    """Notes files of a directory, all of them by default, as written by kvoice."""
+    directory = Path(directory)
+    names = _there(directory) if names is None else names
+    noted = {name: digest(directory / name) for name in names if (directory / name).is_file()}
+    if noted:
+        write_json(directory / MADE, _list(directory) | noted)
+
+
+@contextlib.contextmanager
+def owned(
+    directory: str | os.PathLike, names: Collection[str], overwrite: bool = False
+) -> Iterator[None]:
+    """A block that writes files into a directory, which is made if need be.
+
+    Args:
+        directory: The directory.
+        names: The paths of the files in it.
+        overwrite: Whether files that kvoice did not write may be replaced.
+
+    Raises:
+        KvoiceError: Before the block, if one of them is there and was not written by kvoice, or
+            the directory cannot be written.
+    """
+    directory = Path(directory)
+    if not overwrite:
+        refuse_foreign(directory, names)
+    new = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Where the block is killed, what it has written is known nevertheless.
+        write_json(directory / MADE, _list(directory) | dict.fromkeys(names, PENDING))
+    except (FileExistsError, NotADirectoryError):
+        raise KvoiceError(f"{directory}: is a file, expected a directory") from None
+    except OSError as error:
+        raise KvoiceError(f"{directory}: cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        there = [name for name in names if (directory / name).is_file()]
+        left = {name: each for name, each in _list(directory).items() if name not in names}
+        if left or there:
+            now = {name: digest(directory / name) for name in there}
+            write_json(directory / MADE, left | now)
+        else:
+            (directory / MADE).unlink()
+            if new:
+                shutil.rmtree(directory)
+
+
+def write_owned(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file atomically, as `owned` has it."""
+    directory, name = os.path.split(os.path.abspath(path))
+    with owned(directory, [name]), replaced(path) as file:
+        file.write(content)
+
+
+def _there(directory):
+    """The paths of all files in a directory and below it, but the list."""
+    paths = (path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
+    return [name for path in paths if (name := path.relative_to(directory).as_posix()) != MADE]
+
+
+def _list(directory):
+    """The content of the list of a directory: path in it -> digest, or `PENDING`."""
+    try:
+        return read_json(directory / MADE)
+    except FileNotFoundError:
+        return {}
+
+
 @contextlib.contextmanager
 def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
     """Creates a directory under a temporary name, which replaces `path` if the block succeeds.
@@ -87,17 +235,22 @@ def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
     The previous content of `path` is deleted then, and kept if the block fails. Where the process
     was killed while the two were exchanged, the next call puts the previous content back first. A
     path that is a link stays one.
+
+    Raises:
+        KvoiceError: If there are files in it that kvoice did not write (see `foreign`).
     """
     path = Path(os.path.realpath(path))
     stem = f".kvoice-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}"  # never too long
     partial, previous = (path.with_name(f"{stem}.{ending}") for ending in ("partial", "previous"))
     if previous.exists() and not path.exists():
         previous.rename(path)
+    refuse_foreign(path)
     for leftover in (partial, previous):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
+        claim(partial)
         if path.exists():
             path.rename(previous)
         try:

@@ -36,7 +36,7 @@ PARTS = ("config.json", "spec.json", "labels.json")  # what makes a folder a run
 # Field -> its type, and whether it must be there.
 CONFIG = {
     "model_name": (str, True),
-    "data": (dict, True),
+    "data": (dict, False),
     "model": (dict, True),
     "train": (dict, True),
     "variant": (str, False),

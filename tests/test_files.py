@@ -3,7 +3,21 @@ import os
 
 import pytest
 
-from kvoice.files import replaced, whole_directory, write_json
+from kvoice.errors import KvoiceError
+from kvoice.files import (
+    MADE,
+    claim,
+    foreign,
+    owned,
+    read_json,
+    replaced,
+    whole_directory,
+    write_json,
+)
+
+
+def names(directory):
+    return [name for name in sorted(os.listdir(directory)) if name != MADE]
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -38,12 +52,12 @@ def test_a_directory_is_replaced_whole_or_kept(tmp_path):
     for name in ("old", "new"):
         with whole_directory(path) as partial:
             (partial / name).write_text(name)
-    assert [each.name for each in path.iterdir()] == ["new"]
+    assert names(path) == ["new"]
     with pytest.raises(KeyboardInterrupt):
         with whole_directory(path) as partial:
             (partial / "half").write_text("")
             raise KeyboardInterrupt
-    assert [each.name for each in path.iterdir()] == ["new"] and os.listdir(tmp_path) == ["a"]
+    assert names(path) == ["new"] and os.listdir(tmp_path) == ["a"]
 
 
 def test_a_name_of_any_length_that_the_system_takes_is_written(tmp_path):
@@ -60,7 +74,7 @@ def test_a_link_to_a_directory_stays_a_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with whole_directory(tmp_path / "link") as partial:
         (partial / "new").write_text("")
-    assert (tmp_path / "link").is_symlink() and os.listdir(tmp_path / "real") == ["new"]
+    assert (tmp_path / "link").is_symlink() and names(tmp_path / "real") == ["new"]
 
 
 class Killed(BaseException):
@@ -100,7 +114,80 @@ def test_a_kill_at_any_operation_loses_neither_the_old_nor_the_new_directory(tmp
         with whole_directory(place / "a") as partial:
             assert (place / "a" / "old").exists() or (place / "a" / "new").exists()
             (partial / "again").write_text("")
-        assert os.listdir(place) == ["a"] and os.listdir(place / "a") == ["again"]
+        assert os.listdir(place) == ["a"] and names(place / "a") == ["again"]
     else:
         raise AssertionError("more operations than were tried")
     assert number > 3
+
+
+# What kvoice wrote
+
+
+def test_a_directory_is_replaced_only_where_all_of_it_is_as_it_was_written(tmp_path):
+    path = tmp_path / "a"
+
+    def write():
+        with whole_directory(path) as partial:
+            (partial / "deep").mkdir()
+            (partial / "deep" / "made.txt").write_text("made")
+
+    write()
+    write()  # of its own
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(KvoiceError, match="notes.txt: not written by kvoice.*--overwrite"):
+        write()
+    (path / "notes.txt").unlink()
+    (path / "deep" / "made.txt").write_text("changed")
+    with pytest.raises(KvoiceError, match="deep/made.txt: not written by kvoice, or changed"):
+        write()
+    assert (path / "deep" / "made.txt").read_text() == "changed"
+    claim(path)
+    write()
+    assert (path / "deep" / "made.txt").read_text() == "made"
+
+
+def test_files_are_replaced_only_where_they_are_as_they_were_written(tmp_path):
+    def write(text, overwrite=False):
+        with owned(tmp_path, ["a.txt", "sub/b.txt"], overwrite):
+            (tmp_path / "a.txt").write_text(text)
+
+    (tmp_path / "other.txt").write_text("mine")  # is not in the way
+    write("1")
+    write("2")
+    assert foreign(tmp_path, ["a.txt"]) == [] and foreign(tmp_path) == ["other.txt"]
+    (tmp_path / "a.txt").write_text("mine")
+    with pytest.raises(KvoiceError, match="a.txt: not written by kvoice, or changed since"):
+        write("3")
+    assert (tmp_path / "a.txt").read_text() == "mine"
+    write("3", overwrite=True)
+    write("4")
+
+
+def test_what_was_written_before_a_kill_is_known(tmp_path):
+    with pytest.raises(Killed):
+        with owned(tmp_path, ["a.txt", "b.txt"]):
+            (tmp_path / "a.txt").write_text("half")
+            os.link(tmp_path / MADE, tmp_path / "list")  # the list as a kill would leave it
+            raise Killed
+    os.replace(tmp_path / "list", tmp_path / MADE)
+    assert foreign(tmp_path) == []
+
+
+def test_a_directory_into_which_nothing_was_written_is_not_left(tmp_path):
+    with pytest.raises(KvoiceError):
+        with owned(tmp_path / "new", ["a.txt"]):
+            raise KvoiceError("nothing was made")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_of_version_0_1_has_no_list_but_indices(tmp_path):
+    (tmp_path / "conversions.json").write_text('{"groups": [{"wav": "0_source.wav"}]}')
+    (tmp_path / "0_source.wav").write_text("")
+    assert foreign(tmp_path) == []
+    (tmp_path / "notes.txt").write_text("mine")
+    assert foreign(tmp_path) == ["notes.txt"]
+
+
+def test_names_that_are_no_unicode_are_kept_in_lists(tmp_path):
+    write_json(tmp_path / "a.json", {"b\udc80": 1})
+    assert read_json(tmp_path / "a.json") == {"b\udc80": 1}

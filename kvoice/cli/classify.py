@@ -1,7 +1,7 @@
 """`kvoice classify`: words and flags over `inference.classify.classify`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, end, tell_left_out
+from kvoice.cli.files import OVERWRITE, allow, counted, end, tell_left_out
 from kvoice.cli.flags import required
 from kvoice.errors import printable
 
@@ -12,9 +12,10 @@ def declare(flags):
     flags.path("run", "", "DIR: a trained classifier")
     flags.path("input", "", "FILE_OR_DIR: the recordings")
     flags.path("output", "", "FILE: a CSV table with the probabilities")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def classify(run, input, output):  # noqa: A002  the name of the flag
+def classify(run, input, output, overwrite):  # noqa: A002  the name of the flag
     """Predicts the label of a recording, or of those of a folder, by a trained classifier.
 
     kvoice classify --run=runs/classifier/default --input=me.wav
@@ -26,6 +27,7 @@ def classify(run, input, output):  # noqa: A002  the name of the flag
     from kvoice.inference import classify
     from kvoice.inference.voice import load
 
+    allow(overwrite, output)
     voice = load(run, "classify")
     paths, unread = classify.files(input)
     rows, left_out = classify.classify(voice, paths, output)

@@ -1,7 +1,7 @@
 """`kvoice convert`: words and flags over `inference.convert.convert`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, end, tell_left_out
+from kvoice.cli.files import OVERWRITE, counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -23,9 +23,10 @@ def declare(flags):
     )
     flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
     flags.integer("rate", 0, "HZ: the sampling rate of the output; 0 = that of the run")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def convert(run, source, target, output, mix, layers, vocoder, rate):
+def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
     r"""Converts a recording, or those of a folder, to the voice of another recording.
 
     kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=out.wav
@@ -58,6 +59,7 @@ def convert(run, source, target, output, mix, layers, vocoder, rate):
         convert.layer_numbers(layers, voice.model.style_layers) if layers else None,
         vocoder,
         rate or None,
+        overwrite,
     )
     tell_left_out(left_out, rows, source)
     for line in convert.quieter(rows):

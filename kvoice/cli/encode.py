@@ -1,7 +1,7 @@
 """`kvoice encode`: words and flags over `inference.encode.encode`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, end, tell_left_out
+from kvoice.cli.files import OVERWRITE, allow, counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -9,9 +9,10 @@ def declare(flags):
     flags.path("run", "", "DIR: a trained model with an encoder")
     flags.path("input", "", "FILE_OR_DIR: the recordings")
     flags.path("output", "", "FILE: an .npz with the arrays file and embedding, or a .csv")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def encode(run, input, output):  # noqa: A002  the name of the flag
+def encode(run, input, output, overwrite):  # noqa: A002  the name of the flag
     """Writes the speaker embeddings or the latents of recordings.
 
     kvoice encode --run=runs/speakerencoder/default --input=recordings --output=voices.npz
@@ -24,6 +25,7 @@ def encode(run, input, output):  # noqa: A002  the name of the flag
     from kvoice.inference import classify, encode
     from kvoice.inference.voice import load
 
+    allow(overwrite, output)
     voice = load(run, "encode")
     paths, unread = classify.files(input)
     used, points, left_out = encode.encode(voice, paths, output)

@@ -7,6 +7,7 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import corpora
+from kvoice.cli.files import OVERWRITE, allow
 from kvoice.cli.flags import following, required
 from kvoice.errors import KvoiceError
 
@@ -31,9 +32,10 @@ def declare(flags):
         "CORPUS: the recordings that are converted, compared or resynthesised; the corpus that "
         "the run was trained on if not given",
     )
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def evaluate(run, count, seed, encoder, data):
+def evaluate(run, count, seed, encoder, data, overwrite):
     """Measures a run on recordings of unseen speakers and prints the tables.
 
     kvoice evaluate --run=runs/voicegan/default         Frechet distance, diversity, labels
@@ -51,6 +53,7 @@ def evaluate(run, count, seed, encoder, data):
     from kvoice.evaluation import maximization
     from kvoice.inference import maximize
 
+    allow(overwrite, os.path.join(run, "conversions"), os.path.join(run, "resynthesis"))
     options = evaluation.Options(
         count,
         seed,

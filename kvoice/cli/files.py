@@ -1,6 +1,21 @@
 """What commands say of files that were used and left out."""
 
+import os
+
 from kvoice.errors import KvoiceError, printable
+from kvoice.files import claim
+
+OVERWRITE = "replace files that kvoice did not write, too"
+
+
+def allow(overwrite, *paths):
+    """Lets a command replace what is at some paths, files or folders, whoever wrote it."""
+    for path in filter(os.path.exists, paths if overwrite else ()):
+        if os.path.isdir(path):
+            claim(path)
+        else:
+            folder, name = os.path.split(os.path.abspath(path))
+            claim(folder, [name])
 
 
 def tell_left_out(lines, used, source):

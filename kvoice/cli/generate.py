@@ -1,6 +1,7 @@
 """`kvoice generate`: words and flags over `inference.generate.generate`."""
 
 from kvoice import frameworks
+from kvoice.cli.files import OVERWRITE
 from kvoice.cli.flags import required
 
 
@@ -11,9 +12,10 @@ def declare(flags):
     flags.integer("seed", 0, "N: the seed of the noise")
     flags.texts("label", "NAME: only this label, as often as needed; all if not given")
     flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def generate(run, output, count, seed, label, vocoder):
+def generate(run, output, count, seed, label, vocoder, overwrite):
     """Writes generated wavs and pictures of each label, and an interpolation of two noises.
 
     kvoice generate --run=runs/voicegan/default
@@ -35,5 +37,6 @@ def generate(run, output, count, seed, label, vocoder):
         seed=seed,
         labels=label or None,
         vocoder=vocode.of_run(vocoder, voice.run),
+        overwrite=overwrite,
     )
     print(f"{len(made['files'])} wavs and their pictures are in {output}")

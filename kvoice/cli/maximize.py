@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from kvoice import frameworks
+from kvoice.cli.files import OVERWRITE, allow
 from kvoice.cli.flags import following, required
 
 PRIORS = ("typical", "zero", "none")
@@ -40,6 +41,7 @@ def declare(flags):
     flags.integer("seed", 0, "N: the seed of the noise")
     flags.integer("steps", 300, "N: steps of the ascent, at most", least=1)
     flags.path("run", "runs/maximize/default", "DIR: the folder that is written")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
 def maximize(
@@ -56,6 +58,7 @@ def maximize(
     seed,
     steps,
     run,
+    overwrite,
 ):
     r"""Changes the noise of a generator until a classifier predicts an emotion; writes a page.
 
@@ -92,6 +95,7 @@ def maximize(
             if each
             else None
         )
+    allow(overwrite, run)
     result = maximize.maximize(
         models[0],
         models[1],

@@ -1,5 +1,6 @@
 """`kvoice report`: words and flags over the pages of `report`."""
 
+from kvoice.cli.files import OVERWRITE, allow
 from kvoice.cli.flags import UsageError
 
 REST = "runs"
@@ -8,9 +9,10 @@ REST = "runs"
 def declare(flags):
     flags.path("output", "", "DIR: where the page goes; RUN/report if not given")
     flags.switch("single", False, "all in one file, sounds and pictures included")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def report(runs, output, single):
+def report(runs, output, single, overwrite):
     """Writes an HTML page of one or several runs of a model, with figures, pictures and audio.
 
     kvoice report runs/betavae/default                      latents, and what they change
@@ -26,4 +28,5 @@ def report(runs, output, single):
 
     opened = [folders.load(path) for path in runs]
     model = opened[0].config["model_name"]
+    allow(overwrite, output or opened[0].path / "report")
     print(pages.PAGES[model](opened, output or opened[0].path / "report", single))

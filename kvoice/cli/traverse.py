@@ -7,6 +7,7 @@ import sys
 
 from kvoice import frameworks
 from kvoice.cli import corpora
+from kvoice.cli.files import OVERWRITE, allow
 from kvoice.cli.flags import UsageError, following, required
 
 
@@ -20,9 +21,10 @@ def declare(flags):
     flags.integer("seed", 0, "N: the seed of all random draws")
     flags.path("output", "", "DIR: the folder that is written; RUN/traversal/LABEL if not given")
     flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def traverse(run, factor, label, count, seed, output, vocoder):
+def traverse(run, factor, label, count, seed, output, vocoder, overwrite):
     """Edits latents and finds the one that stands for a label; pictures, audio.
 
     kvoice traverse --run=runs/betavae/default --label=gender
@@ -49,6 +51,7 @@ def traverse(run, factor, label, count, seed, output, vocoder):
         sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
         panel = evaluation.of(run.config["model_name"]).panel(voice.model, sources["judge"], seed)
     folder = pathlib.Path(output or run.path / "traversal" / (label or "latents"))
+    allow(overwrite, folder)
     made = traverse.traverse(
         voice,
         sources,

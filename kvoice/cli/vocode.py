@@ -1,7 +1,7 @@
 """`kvoice vocode`: words and flags over `inference.vocode.vocode`."""
 
 from kvoice import frameworks
-from kvoice.cli.files import counted, end, tell_left_out
+from kvoice.cli.files import OVERWRITE, counted, end, tell_left_out
 from kvoice.cli.flags import required
 
 
@@ -18,9 +18,10 @@ def declare(flags):
         "X: strength of the denoiser of a published vocoder, 0 to 1 and more",
     )
     flags.integer("seed", 0, "N: the seed of the noise")
+    flags.switch("overwrite", False, OVERWRITE)
 
 
-def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of the flag
+def vocode(run, input, output, sigma, denoise, seed, overwrite):  # noqa: A002  the name of the flag
     """Makes waves from mels by a trained vocoder: of recordings (resynthesis) or .npy files.
 
     kvoice vocode --run=runs/waveglow/default --input=me.wav --output=again.wav
@@ -36,7 +37,7 @@ def vocode(run, input, output, sigma, denoise, seed):  # noqa: A002  the name of
     vocode.check(run, run.spec, run.path)
     convert.plan(input, [], output, vocode.KINDS)  # before anything is loaded
     vocoder = vocode.of_run(run.path, run, sigma=sigma, denoise=denoise, seed=seed)
-    rows, left_out = vocode.vocode(vocoder, input, output)
+    rows, left_out = vocode.vocode(vocoder, input, output, overwrite)
     tell_left_out(left_out, rows, input)
     for line in convert.quieter(rows):
         print(line)

@@ -24,7 +24,7 @@ from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options, judges, speakerencoder, voicegan
 from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe
 from kvoice.evaluation.tables import printed
-from kvoice.files import whole_directory, write_json
+from kvoice.files import refuse_foreign, whole_directory, write_json
 from kvoice.inference import convert, encode, render
 from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
@@ -798,6 +798,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
             f"--encoder={options.encoder}: there is no such run; `kvoice train "
             f"--model=speakerencoder` makes one, trained on other voices than those of demo"
         )
+    refuse_foreign(run.path / "conversions")  # before minutes of work
     encoder = runs.load(options.encoder)
     if encoder.config["model_name"] != "speakerencoder":
         raise KvoiceError(

@@ -22,7 +22,7 @@ from kvoice.evaluation import Options
 from kvoice.evaluation.judges import Judge
 from kvoice.evaluation.tables import printed
 from kvoice.evaluation.voicegan import crops, within
-from kvoice.files import write_json
+from kvoice.files import claim, write_json
 from kvoice.inference import maximize, render, slerp, vocode
 from kvoice.inference.ascent import PRIORS, STEPS, Path, ascend, ascend_items
 from kvoice.inference.listener import MAXIMISED, Roles, listeners_of
@@ -395,7 +395,8 @@ def evaluate(
         content["steps"],
     )
     scores["tables"] = tables(scores)
-    write_json(folder / "evaluation.json", scores)
+    write_json(folder / maximize.EVALUATION, scores)
+    claim(folder, [maximize.EVALUATION])
     return printed(
         scores, folder / "evaluation.json", after=f", {folder / 'index.html'} shows them"
     )

@@ -17,7 +17,7 @@ import numpy as np
 from kvoice import audio, progress
 from kvoice.data.corpora import layout
 from kvoice.errors import KvoiceError
-from kvoice.files import replaced
+from kvoice.files import refuse_foreign, write_owned
 
 
 def spaced(item: np.ndarray, size: int, silence: float) -> np.ndarray:
@@ -124,6 +124,8 @@ def classify(
         raise KvoiceError(f"--output={output}: expected a file whose name ends in .csv")
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
+    if output:
+        refuse_foreign(*os.path.split(os.path.abspath(output)))
     rows, left_out = [], []
     for path in progress.bar(paths, desc="classify", unit="file"):
         try:
@@ -145,6 +147,5 @@ def classify(
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-        with replaced(output) as file:
-            file.write(text.getvalue().encode())
+        write_owned(output, text.getvalue().encode(errors="backslashreplace"))
     return rows, left_out

@@ -9,6 +9,7 @@ targets. Whole recordings are encoded at once, since the statistics of instance 
 computed over all of them; only the vocoder works piece by piece.
 """
 
+import contextlib
 import math
 import os
 import re
@@ -21,6 +22,7 @@ import numpy as np
 from kvoice import audio, progress
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
+from kvoice.files import owned
 from kvoice.inference import render
 from kvoice.inference.classify import files, named
 
@@ -195,6 +197,7 @@ def convert(
     layers: Sequence[int] | str | None = None,
     vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
     rate_hz: int | None = None,
+    overwrite: bool = False,
 ) -> tuple[list[dict], list[str]]:
     """Converts a sound file, or all those of a folder, to the voice of other files.
 
@@ -212,6 +215,7 @@ def convert(
         layers: See `mixed`.
         vocoder: See `sound`.
         rate_hz: The rate of the written files; None = that of the Spec.
+        overwrite: Whether files that kvoice did not write are replaced too.
 
     Returns:
         (Rows of {"file", "output", "seconds" of sound, "quieter_db", the attenuation that keeps all
@@ -233,7 +237,24 @@ def convert(
             found.append(style(voice, [wave]))
     styles = np.mean(found, axis=0)
     mixed(styles, styles, mix, layers)  # refuses what is out of range
-    rows = []
+    with written_to(output, [place for _, place in planned], overwrite):
+        rows = _converted_files(
+            voice, planned, styles, mix, layers, vocoder, rate_hz, left_out, os.path.isdir(source)
+        )
+    return rows, left_out
+
+
+def written_to(
+    output: str, places: list[str], overwrite: bool
+) -> contextlib.AbstractContextManager:
+    """A block that writes files: `files.owned` of the output, or of the folder of a single file."""
+    folder = os.path.dirname(os.path.abspath(output)) if places == [output] else output
+    return owned(folder, [os.path.relpath(place, folder) for place in places], overwrite)
+
+
+def _converted_files(voice, planned, styles, mix, layers, vocoder, rate_hz, left_out, several):
+    """Converts the files of a plan; returns the rows of `convert`."""
+    rows, spec = [], voice.spec
     for path, place in progress.bar(planned, desc="convert", unit="file"):
         try:
             original, own_hz = audio.read(path)
@@ -241,7 +262,7 @@ def convert(
             with named(path):
                 mel = input_mel(voice, wave)
         except KvoiceError as error:
-            if not os.path.isdir(source):
+            if not several:
                 raise
             left_out.append(str(error))
             continue
@@ -266,7 +287,7 @@ def convert(
                 "vocoder_s": times[2] - times[1],
             }
         )
-    return rows, left_out
+    return rows
 
 
 def quieter(rows: list[dict]) -> list[str]:

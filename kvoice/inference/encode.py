@@ -13,7 +13,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.errors import KvoiceError
-from kvoice.files import replaced
+from kvoice.files import refuse_foreign, write_owned
 from kvoice.inference import convert, latents
 from kvoice.inference.classify import named
 
@@ -136,6 +136,8 @@ def encode(
         )
     if output and not os.path.isdir(os.path.dirname(os.path.abspath(output))):
         raise KvoiceError(f"{output}: its directory is missing; make it first")
+    if output:
+        refuse_foreign(*os.path.split(os.path.abspath(output)))
     used, points, left_out, waiting = [], [], [], []
     for path in progress.bar(paths, desc="encode", unit="file"):
         try:
@@ -155,8 +157,8 @@ def encode(
         points.append(_points(voice, waiting))
     found = np.concatenate(points) if points else np.zeros((0, 0), np.float32)
     if output and used:
-        with replaced(output) as file:
-            file.write((_table if output.lower().endswith(".csv") else _archive)(used, found))
+        content = (_table if output.lower().endswith(".csv") else _archive)(used, found)
+        write_owned(output, content)
     return used, found, left_out
 
 

@@ -1,6 +1,5 @@
 """Generates waves and pictures of each label, and interpolations between two noises."""
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 
 from kvoice import audio, plots, progress
 from kvoice.errors import KvoiceError
-from kvoice.files import write_json
+from kvoice.files import owned, write_json
 from kvoice.inference import render, slerp
 
 FADE_S = 0.05  # fade from one step of an interpolation to the next
@@ -23,6 +22,7 @@ def generate(
     labels: list[str] | None = None,
     steps: int = 8,
     vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
+    overwrite: bool = False,
 ) -> dict:
     """Writes samples of each label, and an interpolation from the first noise to the second.
 
@@ -46,6 +46,7 @@ def generate(
         labels: The names of the labels; None = all.
         steps: The number of steps of each interpolation, both ends included.
         vocoder: A `vocode.Vocoder` for mels; None = Griffin-Lim.
+        overwrite: Whether files that kvoice did not write are replaced too.
 
     Returns:
         The content of samples.json: "sample_rate_hz", "seed", and "files", a list of {"file",
@@ -55,20 +56,25 @@ def generate(
         KvoiceError: If there is no such label, a number is too small, or the output cannot be a
             directory.
     """
-    model, spec, names = voice.model, voice.spec, voice.names
+    names = voice.names
     for name, number, least in (("count", count, 1), ("steps", steps, 2)):
         if number < least:
             raise KvoiceError(f"--{name}={number}: must be at least {least}")
     indices = _indices(names, labels)
     output = Path(output)
-    try:
-        os.makedirs(output, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise KvoiceError(f"{output}: is a file, expected a directory for the samples") from None
+    stems = [file_stems(names or [""])[index or 0] for index in indices]
+    waves = [f"{stem}_{k}.wav" for stem in stems for k in range(count)]
+    waves += [f"interpolation_{stem}.wav" for stem in stems]
+    with owned(output, [*waves, "samples.png", "interpolation.png", "samples.json"], overwrite):
+        return _written(voice, output, count, seed, indices, stems, steps, vocoder)
+
+
+def _written(voice, output, count, seed, indices, stems, steps, vocoder):
+    """Writes the files of `generate`; returns the content of samples.json."""
+    model, spec, names = voice.model, voice.spec, voice.names
     noises = model.noise(max(count, 2), seed)
     way = slerp.between(noises[0], noises[1], np.linspace(0, 1, steps))
     titles = [names[index] if names else "" for index in indices]
-    stems = [file_stems(names or [""])[index or 0] for index in indices]
     samples = [model.decode(noises[:count], index) for index in indices]
     ways = [model.decode(way, index) for index in indices]
     plots.mel_image(output / "samples.png", _mels(samples, model, spec), titles, spec)

@@ -15,6 +15,7 @@ OUTPUT/
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from kvoice.inference.listener import JUDGE, MAXIMISED, listeners_of
 
 FORMAT = 1
 FILE = "maximization.json"
+EVALUATION = "evaluation.json"  # what `evaluate` writes beside it
 WRITTEN = 2  # starts of each target with wavs of every snapshot
 SHOWN = 4  # starts of each target in the pictures
 DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -308,6 +310,8 @@ def maximize(
     _refuse_others(output, settings)
     with whole_directory(output) as folder:
         result = _written(folder, path, judge, start, label, labels, targets, settings)
+        if (output / EVALUATION).exists():  # of the same starts, since the settings are the same
+            shutil.copy(output / EVALUATION, folder / EVALUATION)
         if page:
             page(folder)
     return result

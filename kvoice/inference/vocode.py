@@ -15,7 +15,7 @@ from kvoice import audio, models, progress, runs
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
 from kvoice.inference.classify import named
-from kvoice.inference.convert import plan
+from kvoice.inference.convert import plan, written_to
 from kvoice.inference.render import levelled, sound
 from kvoice.training import loop
 
@@ -278,7 +278,9 @@ def _roughness(mel):
     return float(np.median(np.abs(mel[quiet + 1] - mel[quiet])))
 
 
-def vocode(vocoder: Vocoder, source: str, output: str) -> tuple[list[dict], list[str]]:
+def vocode(
+    vocoder: Vocoder, source: str, output: str, overwrite: bool = False
+) -> tuple[list[dict], list[str]]:
     """Vocodes a file, or all of a folder: recordings and mels.
 
     A recording of any rate is converted to a mel of the Spec and resynthesised with its length and
@@ -289,6 +291,7 @@ def vocode(vocoder: Vocoder, source: str, output: str) -> tuple[list[dict], list
         vocoder: A `Vocoder`.
         source: A file or a folder.
         output: A file whose name ends in .wav, or a folder, created if missing.
+        overwrite: Whether files that kvoice did not write are replaced too.
 
     Returns:
         (Rows of {"file", "output", "seconds" of sound, "took_s", "quieter_db", the attenuation
@@ -300,12 +303,18 @@ def vocode(vocoder: Vocoder, source: str, output: str) -> tuple[list[dict], list
             output.
     """
     planned, left_out = plan(source, [], output, KINDS)
+    with written_to(output, [place for _, place in planned], overwrite):
+        return _vocoded_files(vocoder, planned, left_out, os.path.isdir(source)), left_out
+
+
+def _vocoded_files(vocoder, planned, left_out, several):
+    """Vocodes the files of a plan; returns the rows of `vocode`."""
     rows, spec = [], vocoder.spec
     for path, place in progress.bar(planned, desc="vocode", unit="file"):
         try:
             mel, original = read_input(path, spec)
         except KvoiceError as error:
-            if not os.path.isdir(source):
+            if not several:
                 raise
             left_out.append(str(error))
             continue
@@ -324,7 +333,7 @@ def vocode(vocoder: Vocoder, source: str, output: str) -> tuple[list[dict], list
                 "quieter_db": quieter_db,
             }
         )
-    return rows, left_out
+    return rows
 
 
 def read_input(path: str, spec: audio.Spec) -> tuple[np.ndarray, np.ndarray | None]:

@@ -5,6 +5,7 @@ One HTML file beside the waves and pictures that it shows: no script, nothing fr
 
 from pathlib import Path
 
+from kvoice.files import claim
 from kvoice.report.elements import (
     Files,
     check_format,
@@ -47,7 +48,9 @@ def maximization(folder: str | Path) -> Path:
     evaluation = folder / "evaluation.json"
     measured = filled(evaluation, tables) if evaluation.exists() else []
     page = filled(folder / FILE, lambda made: _page(made, measured, folder))
-    return written(folder / "index.html", page)
+    path = written(folder / "index.html", page)
+    claim(folder, [path.name])
+    return path
 
 
 # --- The content

@@ -59,8 +59,8 @@ def written_page(
 
     Raises:
         KvoiceError: If there is no run, a run is of another model or holds nothing to show yet, a
-            JSON file has another format or names a file that is missing, or the folder holds
-            something other than a report.
+            JSON file has another format or names a file that is missing, or the folder holds files
+            that kvoice did not write.
     """
     output = Path(output)
     if not runs:
@@ -71,27 +71,13 @@ def written_page(
             expected = first if first in models else " or ".join(models)
             apart = "; give runs of one model at a time" if model != first else ""
             raise KvoiceError(f"{run.path}: is a run of {model}, expected one of {expected}{apart}")
-    _refuse_others(output)
+    if output.exists() and not output.is_dir():
+        raise KvoiceError(f"{output}: is a file, expected a directory; choose another --output")
     found = [shown(run) for run in runs]
     with whole_directory(output) as folder:
         copies = Copies(folder, single, sum(each.waves for each in found))
         written(folder / "index.html", content(found, copies))
     return output / "index.html"
-
-
-def _refuse_others(output):
-    """Raises where a folder holds anything but a report."""
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise KvoiceError(f"{output}: is a file, expected a directory; choose another --output")
-    there = {path.name for path in output.iterdir()}
-    page = output / "index.html"
-    ours = page.is_file() and b'name="generator" content="kvoice"' in page.read_bytes()[:1000]
-    if there and not (
-        ours and all(name == "index.html" or name.startswith("run-") for name in there)
-    ):
-        raise KvoiceError(f"{output}: not empty, and not a report; choose another --output")
 
 
 class Copies:

@@ -11,6 +11,7 @@ from kvoice import audio
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import classifier
 from kvoice.evaluation.classifier import predictions, scores, validation_metrics
+from kvoice.files import MADE, claim
 from kvoice.inference.classify import classify, file_probabilities, files, spaced
 from kvoice.inference.voice import Voice
 
@@ -329,6 +330,9 @@ def test_the_table_holds_the_rows_that_are_returned(recordings, tmp_path):
 def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
     output = tmp_path / "predicted.csv"
     output.write_text("old")
+    with pytest.raises(KvoiceError, match="predicted.csv: not written by kvoice"):
+        classify(Voice(Loudness(16), SPEC, NAMES), [], str(output))
+    claim(tmp_path, ["predicted.csv"])
     wavs = files(str(recordings / "deep"))[0]
 
     def full(handle):
@@ -338,7 +342,7 @@ def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
     with pytest.raises(OSError):
         classify(Voice(Loudness(16), SPEC, NAMES), wavs, str(output))
     assert output.read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["predicted.csv", "wavs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MADE, "predicted.csv", "wavs"]
     monkeypatch.undo()
     classify(Voice(Loudness(16), SPEC, NAMES), [str(recordings / "silent.wav")], str(output))
     assert output.read_text() == "old"  # nothing was classified

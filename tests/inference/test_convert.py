@@ -15,6 +15,7 @@ import soundfile
 from kvoice import audio, models
 from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
+from kvoice.files import MADE
 from kvoice.inference.convert import (
     convert,
     convert_wave,
@@ -517,7 +518,7 @@ def test_a_full_disk_ends_it_and_leaves_no_half_of_a_file(recordings, monkeypatc
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(KvoiceError, match="a.flac.wav: cannot be written .No space left"):
+    with pytest.raises(KvoiceError, match="out: cannot be written .No space left"):
         convert(Voice(Model(), SPEC), source, [target], output)
     assert not content(output)
 
@@ -608,7 +609,7 @@ def test_the_command_prints_what_it_made_and_skipped(vc, capsys, monkeypatch):
         "3 files, 3 left out, 1.5 s of sound, in out: the network at" in shown
         and "Griffin-Lim at" in shown
     )
-    assert sorted(os.listdir("out")) == ["a.flac.wav", "a.wav", "deep"]
+    assert sorted(os.listdir("out")) == [MADE, "a.flac.wav", "a.wav", "deep"]
     assert soundfile.info("out/a.wav").samplerate == 16000
 
     def line(status, *more):

@@ -9,6 +9,7 @@ import pytest
 
 from kvoice import audio
 from kvoice.errors import KvoiceError
+from kvoice.files import claim
 from kvoice.inference import encode as embeddings
 from kvoice.inference.classify import files
 from kvoice.inference.voice import Voice
@@ -204,6 +205,7 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_is_encoded(
 def test_where_nothing_can_be_used_the_old_file_stays(recordings, tmp_path):
     output = tmp_path / "voices.csv"
     output.write_text("old")
+    claim(tmp_path, ["voices.csv"])
     silent = str(recordings / "silent.wav")
     used, points, left_out = embeddings.encode(Voice(Encoder(), SPEC), [silent], str(output))
     assert (used, len(points), len(left_out)) == ([], 0, 1) and output.read_text() == "old"

@@ -9,6 +9,7 @@ import pytest
 from kvoice import audio, report, runs
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
+from kvoice.files import MADE, claim
 from kvoice.inference import maximize, slerp
 from tests.inference.test_ascent import NAMES, classifier, gan
 
@@ -213,7 +214,7 @@ def test_the_folder_holds_every_file_that_it_names_and_no_other(folder):
     for row in (*target["waves"], *target["dial"]):
         named |= set(row["files"])
     named |= {"maximization.json", "noise.npz", "index.html"}
-    assert named - {None} == {path.name for path in folder.iterdir()}
+    assert named - {None} == {path.name for path in folder.iterdir()} - {MADE}
 
 
 def test_probabilities_are_those_of_the_noises_that_are_kept(folder):
@@ -297,10 +298,17 @@ def test_what_was_stopped_leaves_nothing_and_can_be_made_again(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_measured_of_another_making_goes(folder):
-    (folder / "evaluation.json").write_text("{}")
+def test_what_was_measured_of_the_same_starts_stays_and_foreign_files_are_refused(folder):
+    (folder / "evaluation.json").write_text('{"tables": []}')
+    claim(folder, ["evaluation.json"])
     made(folder)
-    assert not (folder / "evaluation.json").exists()
+    assert (folder / "evaluation.json").read_text() == '{"tables": []}'
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(KvoiceError, match="notes.txt: not written by kvoice"):
+        made(folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    (folder / "notes.txt").unlink()
+    (folder / "evaluation.json").unlink()
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):

@@ -10,6 +10,7 @@ from kvoice import audio
 from kvoice.data.factors import FactorSource
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import betavae
+from kvoice.files import MADE, claim
 from kvoice.inference import latents, traverse
 from kvoice.inference.voice import Voice
 from tests.evaluation.test_betavae import SOURCES, SPEC, Model
@@ -61,7 +62,7 @@ def names(content):
 
 
 def test_the_folder_holds_every_file_that_it_names_and_no_other(folder, content):
-    assert names(content) | {"traversal.json"} == {path.name for path in folder.iterdir()}
+    assert names(content) | {"traversal.json", MADE} == {path.name for path in folder.iterdir()}
     for name in names(content):
         if not name.endswith(".wav"):
             with PIL.Image.open(folder / name) as image:
@@ -135,6 +136,9 @@ def test_another_latent_can_be_asked_for_and_its_own_traversal_is_made_again(tmp
     made = traversed(tmp_path / "t", factor=2)
     assert made["factor"] == 2
     (tmp_path / "t" / "old.png").write_bytes(b"")
+    with pytest.raises(KvoiceError, match="old.png: not written by kvoice"):
+        traversed(tmp_path / "t", label="", factor=1)
+    claim(tmp_path / "t")
     again = traversed(tmp_path / "t", label="", factor=1)
     assert again["factor"] == 1 and again["control"] is None and again["flips"] is None
     assert not (tmp_path / "t" / "old.png").exists()
@@ -180,7 +184,7 @@ def test_images_are_walked_through_without_sounds(tmp_path, label):
     folder = tmp_path / (label or "factors")
     made = traverse.traverse(Voice(Pixels(), None), sources, folder, ABOUT, label, count=3)
     assert made["kind"] == "images" and made["flips"] is None
-    assert names(made) | {"traversal.json"} == {path.name for path in folder.iterdir()}
+    assert names(made) | {"traversal.json", MADE} == {path.name for path in folder.iterdir()}
     assert all(grid["waves"] is None for grid in made["grids"])
     assert made["grids"][0]["name"] == ("flips" if label else "reconstructions")
     if label:

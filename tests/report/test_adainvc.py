@@ -12,6 +12,7 @@ import pytest
 from kvoice import audio, report
 from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
+from kvoice.files import MADE
 from kvoice.report import elements
 from tests.report.pages import Page, created, evaluated, leads_nowhere_else, links, played
 
@@ -205,7 +206,7 @@ def test_text_stays_text(one, tmp_path):
 def test_a_single_page_holds_its_files(one, tmp_path):
     made, waves = one
     page = Page(report.conversions([made], tmp_path / "out", single=True))
-    assert os.listdir(tmp_path / "out") == ["index.html"]
+    assert sorted(os.listdir(tmp_path / "out")) == [MADE, "index.html"]
     held = [
         base64.b64decode(each["src"].removeprefix("data:audio/wav;base64,"))
         for each in page.all("audio")

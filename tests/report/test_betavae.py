@@ -12,6 +12,7 @@ import pytest
 from kvoice import audio, report, runs
 from kvoice.audio import SPECS
 from kvoice.errors import KvoiceError
+from kvoice.files import MADE
 from kvoice.report import elements
 from tests.report.pages import Page, evaluated, leads_nowhere_else, links, played
 
@@ -156,7 +157,7 @@ def test_links_lead_to_copies_in_the_folder_and_places_of_the_page(one, tmp_path
 def test_a_single_page_holds_its_files(one, tmp_path):
     made, waves = one
     page = Page(report.traversals([made], tmp_path / "out", single=True))
-    assert os.listdir(tmp_path / "out") == ["index.html"]
+    assert sorted(os.listdir(tmp_path / "out")) == [MADE, "index.html"]
     held = {}
     for kind in ("audio", "img"):
         for each in page.all(kind):
@@ -244,7 +245,7 @@ def test_a_report_is_made_again_and_kept_where_that_fails(one, tmp_path):
     made, waves = one
     path = report.traversals([made], tmp_path / "out")
     assert report.traversals([made], tmp_path / "out", single=True) == path
-    assert os.listdir(tmp_path / "out") == ["index.html"]
+    assert sorted(os.listdir(tmp_path / "out")) == [MADE, "index.html"]
     before = path.read_bytes()
     wave = list(waves)[-1]
     wave.unlink()
@@ -258,16 +259,16 @@ def test_what_is_no_report_is_not_replaced(one, tmp_path):
     (tmp_path / "mine" / "index.html").write_text("<p>mine</p>")
     (tmp_path / "file").write_text("")
     for name, message in (
-        ("mine", "not empty, and not a report"),
+        ("mine", "index.html: not written by kvoice"),
         ("file", "is a file"),
-        ("run", "not empty, and not a report"),
+        ("run", "not written by kvoice"),
     ):
         with pytest.raises(KvoiceError, match=message):
             report.traversals([one[0]], tmp_path / name)
     assert (tmp_path / "mine" / "index.html").read_text() == "<p>mine</p>"
     report.traversals([one[0]], tmp_path / "out")
     (tmp_path / "out" / "mine.txt").write_text("")
-    with pytest.raises(KvoiceError, match="not a report"):
+    with pytest.raises(KvoiceError, match="mine.txt: not written by kvoice"):
         report.traversals([one[0]], tmp_path / "out")
 
 

@@ -44,9 +44,18 @@ def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> tuple[list[str], l
                 left_out.append(Skipped(path, "a link that leads nowhere"))
             elif not os.path.isfile(path):
                 left_out.append(Skipped(path, "no regular file"))
+            elif not _unicode(path):
+                left_out.append(Skipped(path, "a name that is no text; rename it"))
             else:
                 found.append(os.path.relpath(path, root))
     return sorted(found), left_out
+
+
+def _unicode(path):
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
 
 
 def composed(name: str) -> str:
