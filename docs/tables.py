@@ -247,6 +247,28 @@ TABLES = {
     "tones": (tones, f"{BENCHMARKS}/tones_study.json"),
     "voicegan": (evaluated(), f"{RESULTS}/voicegan.json"),
     "voicegan-labels": (evaluated(1), f"{RESULTS}/voicegan.json"),
+    "classifier": (evaluated(), f"{RESULTS}/classifier.json"),
+    "classifiers": (
+        compared("default", "`:judge`", "`:wave`"),
+        *(f"{RESULTS}/classifier{each}.json" for each in ("", "_judge", "_wave")),
+    ),
+    "speakerencoder": (evaluated(), f"{RESULTS}/speakerencoder.json"),
+    "adainvc-voices": (evaluated(), f"{RESULTS}/adainvc.json"),
+    "adainvc-content": (evaluated(1), f"{RESULTS}/adainvc.json"),
+    "adainvc-f0": (evaluated(2), f"{RESULTS}/adainvc.json"),
+    "adainvc-norm": (
+        compared("with instance normalisation", "without"),
+        f"{RESULTS}/adainvc.json",
+        f"{RESULTS}/adainvc_without_norm.json",
+    ),
+    "betavae-seeds": (seeds, *(f"{RESULTS}/betavae_seed_{n}.json" for n in range(3))),
+    "betavae-latents": (evaluated(), f"{RESULTS}/betavae_seed_0.json"),
+    "betavae-flip": (evaluated(2), f"{RESULTS}/betavae_seed_0.json"),
+    "waveglow-likelihood": (evaluated(), f"{RESULTS}/waveglow.json"),
+    "waveglow": (evaluated(1), f"{RESULTS}/waveglow.json"),
+    "maximize": (evaluated(), f"{RESULTS}/maximize.json"),
+    "maximize-targets": (evaluated(1), f"{RESULTS}/maximize.json"),
+    "maximize-changes": (evaluated(2), f"{RESULTS}/maximize.json"),
 }
 
 

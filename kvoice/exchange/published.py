@@ -26,7 +26,6 @@ import collections
 import dataclasses
 import hashlib
 import io
-import pickle
 import re
 from pathlib import Path
 
@@ -544,7 +543,7 @@ for _place in ("numpy.core", "numpy._core"):
     }
 
 
-class _Arrays(pickle.Unpickler):
+class _Arrays(torchfiles.BoundedUnpickler):
     """Unpickles containers, texts, numbers and arrays; refuses to look up anything else."""
 
     def find_class(self, module, name):

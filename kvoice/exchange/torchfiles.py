@@ -21,6 +21,7 @@ import mmap
 import pickle
 import struct
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -279,7 +280,14 @@ def _tuple(items=()):
 
 
 def _set(items=()):
-    return set(items)
+    return set(plain(items))
+
+
+def _ordered(pairs=()):
+    """An OrderedDict, from pairs as Python 2 wrote it."""
+    pairs = [(key, value) for key, value in pairs]
+    plain(key for key, _ in pairs)
+    return collections.OrderedDict(pairs)
 
 
 def _text(*parts):
@@ -290,7 +298,7 @@ def _text(*parts):
 
 
 _ASKED = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "OrderedDict"): _ordered,
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
@@ -316,21 +324,75 @@ _NOT_PLAIN = {
 }
 
 
-class _Unpickler(pickle._Unpickler):
+class BoundedUnpickler(pickle._Unpickler):
     """Python's own, written in Python, whose steps can be replaced one by one.
+
+    It takes time and memory for what is in the file only: the one that is written in C makes room
+    for as many objects as a number in the file says, and the hash of a tuple of tuples may take for
+    ever.
+    """
+
+    # Without those that take what others registered.
+    dispatch = {
+        code: step
+        for code, step in pickle._Unpickler.dispatch.items()
+        if bytes([code]) not in (pickle.EXT1, pickle.EXT2, pickle.EXT4)
+    }
+
+    def load_bytearray8(self):
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(size)))  # which reads no more than there is
+
+    def load_dict(self):
+        items = self.pop_mark()
+        self.append({})
+        self._fill(items)
+
+    def load_setitem(self):
+        value, key = self.stack.pop(), self.stack.pop()
+        self._fill([key, value])
+
+    def load_setitems(self):
+        self._fill(self.pop_mark())
+
+    def load_additems(self):
+        items = self.pop_mark()
+        self.stack[-1].update(plain(items))
+
+    def load_frozenset(self):
+        self.append(frozenset(plain(self.pop_mark())))
+
+    def _fill(self, items):
+        self.stack[-1].update(zip(plain(items[::2]), items[1::2]))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+
+
+def plain(keys: Iterable) -> list:
+    """Returns keys as a list.
+
+    Raises:
+        ValueError: If one is neither a text nor a number.
+    """
+    keys = list(keys)
+    if not all(isinstance(key, (str, bytes, int, float)) for key in keys):
+        raise ValueError("keys that are neither texts nor numbers")
+    return keys
+
+
+class _Unpickler(BoundedUnpickler):
+    """Makes what `_ASKED` names.
 
     Args:
         file: The file of the pickle; what follows it is not read.
         data: Key of a storage, count of its numbers and bytes of each -> its bytes, or `None` where
             they are not at hand yet.
     """
-
-    # Without those that take what others registered, or memory by a number alone.
-    dispatch = {
-        code: step
-        for code, step in pickle._Unpickler.dispatch.items()
-        if bytes([code]) not in (pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.BYTEARRAY8)
-    }
 
     def __init__(self, file, data=None):
         super().__init__(file, encoding="utf-8")
@@ -383,4 +445,4 @@ class _Unpickler(pickle._Unpickler):
         elif not isinstance(built, collections.OrderedDict):
             raise ValueError("state of what has none")
 
-    dispatch[pickle.BUILD[0]] = load_build
+    dispatch = {**BoundedUnpickler.dispatch, pickle.BUILD[0]: load_build}

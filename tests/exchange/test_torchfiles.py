@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from kvoice.errors import KvoiceError
-from kvoice.exchange import torchfiles
+from kvoice.exchange import published, torchfiles
 
 torch = pytest.importorskip("torch", reason="torch is not installed, which writes the files")
 
@@ -710,3 +710,37 @@ def test_zips_of_another_kind_are_named(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_that_are_not_plain_are_named(tmp_path, zipped, tensor, words):
     assert words in refused(saved(tmp_path, {"a": tensor()}, zipped))
+
+
+def nested(depth=60):
+    """The opcodes of a tuple that holds itself twice, and so on: its hash takes for ever."""
+    return b"(t" + b"".join(
+        b"q" + bytes([k]) + b"h" + bytes([k]) + pickle.TUPLE2 for k in range(depth)
+    )
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"\x80\x02}" + nested() + b"K\x01s.",  # as a key
+        b"\x80\x02}(" + nested() + b"K\x01u.",
+        b"\x80\x02(" + nested() + b"K\x01d.",
+        b"\x80\x04\x8f(" + nested() + b"\x90.",  # in a set
+        b"\x80\x04(" + nested() + b"\x91.",
+        b"\x80\x02c__builtin__\nset\n(" + nested() + b"lRq\xff\x85R.",
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # the last of two thousand million objects
+    ],
+)
+def test_a_pickle_takes_no_more_than_is_in_it(tmp_path, program):
+    """Where this hangs, or takes all memory, it has failed."""
+    (tmp_path / "attr.pkl").write_bytes(program)
+    with pytest.raises(KvoiceError, match="attr.pkl: "):
+        published.moments(tmp_path / "attr.pkl", 4)
+    with zipfile.ZipFile(tmp_path / "a.ckpt", "w") as archive:
+        archive.writestr("a/data.pkl", program)
+    try:
+        torchfiles.read(tmp_path / "a.ckpt")
+    except KvoiceError as error:
+        assert "a.ckpt: " in str(error)
+    else:
+        assert program.endswith(b"\x7f.")  # harmless for an unpickler in Python
