@@ -264,8 +264,6 @@ TABLES = {
     "betavae-seeds": (seeds, *(f"{RESULTS}/betavae_seed_{n}.json" for n in range(3))),
     "betavae-latents": (evaluated(), f"{RESULTS}/betavae_seed_0.json"),
     "betavae-flip": (evaluated(2), f"{RESULTS}/betavae_seed_0.json"),
-    "waveglow-likelihood": (evaluated(), f"{RESULTS}/waveglow.json"),
-    "waveglow": (evaluated(1), f"{RESULTS}/waveglow.json"),
     "maximize": (evaluated(), f"{RESULTS}/maximize.json"),
     "maximize-targets": (evaluated(1), f"{RESULTS}/maximize.json"),
     "maximize-changes": (evaluated(2), f"{RESULTS}/maximize.json"),

@@ -1,7 +1,8 @@
 """The run folder: everything that is needed to repeat, resume, use and evaluate a training.
 
 RUN/
-    config.json      model, variant, data, every resolved number, versions, the command
+    config.json      model, variant, data, every resolved number, versions, the command and the
+                     directory in which it was given
     spec.json        the Spec of the features
     labels.json      label -> names, in the order of the indices
     state.json       the step reached, which file holds its weights, and the digests of these and
@@ -20,6 +21,7 @@ import dataclasses
 import fcntl
 import importlib.metadata
 import json
+import os
 import platform
 import shlex
 from collections.abc import Iterator
@@ -45,6 +47,7 @@ CONFIG = {
     "versions": (dict, False),
     "command": (str, False),
 }
+INFORMATION = ("format", "versions", "command", "directory")  # fields that change nothing
 STATE = {
     "step": (int, True),
     "weights": (str, False),
@@ -168,7 +171,7 @@ def create(
                 f"as they are; give another --run, and --init={directory} to begin from them."
             )
         asked = {"config": config, "spec": dataclasses.asdict(spec), "labels": labels}
-        made = {k: v for k, v in run.config.items() if k not in ("format", "versions", "command")}
+        made = {k: v for k, v in run.config.items() if k not in INFORMATION}
         made |= {group: {**values, **made[group]} for group, values in (defaults or {}).items()}
         made.setdefault("split", config.get("split"))  # runs of 0.1 do not know it
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
@@ -197,7 +200,12 @@ def create(
             f"{directory}: holds {', '.join(there[:3])} and is not a run; choose another --run."
         )
     directory.mkdir(parents=True, exist_ok=True)
-    header = {"format": FORMAT, "command": command, "versions": versions()}
+    header = {
+        "format": FORMAT,
+        "command": command,
+        "directory": os.getcwd(),
+        "versions": versions(),
+    }
     run = Run(directory, {**header, **config}, spec, labels)
     with run.locked():  # another process may be on the way to the first checkpoint
         sweep(directory)

@@ -751,9 +751,8 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
 def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, failed, name):
     from kvoice import runs
 
-    runs.create(
-        tmp_path / "run", {"model_name": name, "data_spec": "demo"}, audio.SPECS["waveglow"], {}
-    )
+    config = {"model_name": name, "data_spec": "demo", "model": {}, "train": {}}
+    runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
     line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--data=folder:wavs")
     assert f"--data=folder:wavs: {tmp_path / 'run'} is a run of {name}, " in line
     assert "only adainvc, speakerencoder, waveglow take it" in line

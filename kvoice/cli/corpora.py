@@ -95,7 +95,12 @@ def _shards_of(run):
     from kvoice.data.manifest import FILE, Manifest
 
     own = expanded(run.config["data_spec"].removeprefix("prepared:"))
-    for path in (pathlib.Path(own, FILE), *sorted(pathlib.Path("prepared").glob(f"*/{FILE}"))):
+    # Here, and where the run was made.
+    places = [pathlib.Path(), pathlib.Path(run.config.get("directory", ""))]
+    found = [place / own / FILE for place in places]
+    for place in places:
+        found += sorted(place.glob(f"prepared/*/{FILE}"))
+    for path in found:
         if not path.is_file():
             continue
         manifest = Manifest.load(path.parent)

@@ -1,5 +1,6 @@
 """`kvoice train`: words and flags over `training.loop.train`."""
 
+import os
 import re
 import shlex
 import sys
@@ -75,10 +76,11 @@ def train(model, data, run, init, overrides):
     with loop.beginning(training):
         built = loop.from_values(name, group)
     refuse_crop(built, config["data"])
-    if init:
+    run = run or f"runs/{name}/{variant or 'default'}"
+    if init and not os.path.exists(os.path.join(run, "state.json")):  # a resumed run needs it not
         loop.begin_from(built, init, spec)
     run = runs.create(
-        run or f"runs/{name}/{variant or 'default'}",
+        run,
         {
             "model_name": name,
             "variant": variant,

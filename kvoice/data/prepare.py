@@ -67,8 +67,8 @@ def prepare(
         The `Manifest`; its `report()` lists what was written and left out.
 
     Raises:
-        KvoiceError: If the corpus cannot be found or split, the directory holds another corpus,
-            another prepare is running there, or the disk is full.
+        KvoiceError: If the corpus cannot be found or split, the directory holds another corpus, or
+            the disk is full.
     """
     split = split or splits.default(data)
     if split not in splits.WAYS:
@@ -299,14 +299,16 @@ def _refuse_foreign(directory):
 
 @contextlib.contextmanager
 def locked(directory: str | os.PathLike) -> Iterator[None]:
-    """Locks the directory against another prepare; the lock is released when the process ends."""
-    with open(os.path.join(directory, WORK, "lock"), "a") as file:
+    """Locks the directory against another prepare, for whose end it waits.
+
+    The lock is released when the process ends, however it does.
+    """
+    with open(os.path.join(directory, WORK, "lock"), "a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise KvoiceError(
-                f"{directory}: another prepare is at work there: wait for it, or stop it"
-            ) from None
+            print(f"waiting for another process that prepares {directory}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

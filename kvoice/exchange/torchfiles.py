@@ -339,27 +339,27 @@ class BoundedUnpickler(pickle._Unpickler):
         if bytes([code]) not in (pickle.EXT1, pickle.EXT2, pickle.EXT4)
     }
 
-    def load_bytearray8(self):
+    def load_bytearray8(self) -> None:
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))  # which reads no more than there is
 
-    def load_dict(self):
+    def load_dict(self) -> None:
         items = self.pop_mark()
         self.append({})
         self._fill(items)
 
-    def load_setitem(self):
+    def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
         self._fill([key, value])
 
-    def load_setitems(self):
+    def load_setitems(self) -> None:
         self._fill(self.pop_mark())
 
-    def load_additems(self):
+    def load_additems(self) -> None:
         items = self.pop_mark()
         self.stack[-1].update(plain(items))
 
-    def load_frozenset(self):
+    def load_frozenset(self) -> None:
         self.append(frozenset(plain(self.pop_mark())))
 
     def _fill(self, items):

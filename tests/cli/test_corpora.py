@@ -68,6 +68,15 @@ def test_a_run_of_shards_in_another_folder_is_evaluated_on_them(place):
     assert str(corpora.of_run(trained(own, "prepared:elsewhere")).directory) == "elsewhere"
 
 
+def test_a_run_is_evaluated_from_another_folder_than_it_was_made_in(place, tmp_path, monkeypatch):
+    own = prepared("prepared/z", 0)
+    trained(own)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = corpora.of_run(runs.load("../run"))
+    assert found.directory == tmp_path / "prepared" / "z" and found.manifest == own
+
+
 def test_splits_that_cannot_be_had_any_more_are_refused_with_the_command_that_makes_them(place):
     prepared("prepared/a", 0)
     gone = prepared("elsewhere", 3)

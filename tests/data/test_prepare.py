@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -296,8 +297,6 @@ def test_a_killed_prepare_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypat
     monkeypatch.setattr(module, "RECORDS", 3)
     data = folder(tmp_path / "c")
     process = killed_prepare(data, tmp_path / "out")
-    with pytest.raises(KvoiceError, match="another prepare is at work there"):
-        prepare(data, tmp_path / "out", SPEC, workers=1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = sorted((tmp_path / "out").glob("*.tfrecord"))
@@ -310,6 +309,24 @@ def test_a_killed_prepare_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypat
     assert {path: path.stat().st_mtime_ns for path in finished} == kept
     prepare(data, tmp_path / "whole", SPEC, workers=1)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_a_second_prepare_waits_for_the_first_and_uses_its_shards(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "RECORDS", 3)
+    data, out = folder(tmp_path / "c"), tmp_path / "out"
+    process = killed_prepare(data, out)
+    waiting = threading.Thread(target=prepare, args=(data, out, SPEC), kwargs={"workers": 1})
+    waiting.start()
+    shown = ""
+    while "waiting" not in shown:
+        shown += capsys.readouterr().out
+    assert f"waiting for another process that prepares {out}" in shown and waiting.is_alive()
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.tfrecord")}
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    waiting.join()
+    assert len(kept) == 2 and {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert Manifest.load(out).report()
 
 
 def test_a_deleted_or_cut_shard_is_made_again_and_nothing_else(tmp_path, monkeypatch):
