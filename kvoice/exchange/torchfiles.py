@@ -1,4 +1,4 @@
-"""Reads files of `torch.save` without PyTorch; files are data here, never programs.
+"""Reads files of `torch.save` and safetensors without PyTorch; files are data here, never programs.
 
 A pickle is a program that may call anything. Of this one nothing is looked up by its name but the
 few functions below, which make tensors, texts and containers of what they are given, and classes of
@@ -7,6 +7,8 @@ before it is used.
 
 Formats:
     Since PyTorch 1.6 a zip: FOLDER/data.pkl, and each storage, uncompressed, in FOLDER/data/KEY.
+    The safetensors library's: the length of a header (uint64), the header, a JSON object of name ->
+    type, shape and place, and the numbers.
     Before (0.1.10 on): five pickles in a row - a magic number, the version, the machine, the
     content, the keys of the storages - and then for each key the count of its numbers (int64) and
     the numbers. In both a pickle names a storage as ("storage", type, key, place, count), in the
@@ -16,6 +18,7 @@ Formats:
 
 import collections
 import io
+import json
 import math
 import mmap
 import pickle
@@ -63,6 +66,20 @@ STORAGES = {
     "ComplexFloat": "complex64",
     "ComplexDouble": "complex128",
     "Untyped": "uint8",
+}
+
+
+SAFETENSORS = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
 }
 
 
@@ -142,6 +159,10 @@ def read(path: str | Path) -> object:
     with open(path, "rb") as file:
         try:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if reason := _other_kind(mapped[:64]):
+                raise KvoiceError(reason)
+            if mapped[8:10] == b'{"':
+                return _safetensors(mapped)
             return _zipped(file, mapped) if mapped[:4] == b"PK\3\4" else _in_a_row(mapped)
         except KvoiceError as error:
             raise KvoiceError(f"{path}: {error}") from None
@@ -153,7 +174,36 @@ def read(path: str | Path) -> object:
             ) from None
 
 
-# --- The two formats
+def _other_kind(head):
+    """What a file is by its first bytes, and what is wanted; "" if it may be weights."""
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page, not the weights; download the file itself"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the weights; run `git lfs pull` there"
+    if head.startswith(b"\x89HDF"):
+        return "is an HDF5 file, as Keras writes; expected what torch.save wrote"
+    return ""
+
+
+# --- The formats
+
+
+def _safetensors(mapped):
+    """The named tensors of a file in the format of the safetensors library: name -> array."""
+    (size,) = struct.unpack("<Q", mapped[:8])
+    if size > len(mapped) - 8:
+        raise ValueError("a header that is cut off")
+    data, found = memoryview(mapped)[8 + size :], {}
+    for name, entry in json.loads(mapped[8 : 8 + size]).items():
+        if name == "__metadata__":
+            continue
+        kind = _known(SAFETENSORS.get(entry["dtype"], str(entry["dtype"])))
+        (first, last), shape = entry["data_offsets"], tuple(entry["shape"])
+        if not 0 <= first <= last <= len(data):
+            raise ValueError("beyond the data")
+        found[name] = _numbers(data[first:last], kind).reshape(shape)
+    return found
 
 
 def _zipped(file, mapped):

@@ -20,6 +20,7 @@ from kvoice.inference.render import levelled, sound
 from kvoice.training import loop
 
 MELS = ".npy"
+OTHER_ARRAYS = (".npz", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".hdf5", ".safetensors", ".csv")
 KINDS = (*AUDIO, MELS)  # endings of files that are vocoded
 INFRASOUND_HZ = 20  # below it sound is inaudible, and mels hold no information
 SIGMA = 0.6  # default standard deviation of the noise; trained with 1
@@ -173,10 +174,12 @@ def read_mel(path: str | os.PathLike, spec: audio.Spec) -> np.ndarray:
             shape or scale; the message names the conversion.
     """
     try:
-        mel = np.load(path, allow_pickle=False)
+        # Mapped: an array that the file only announces takes no memory.
+        with np.errstate(over="ignore"):
+            mel = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise KvoiceError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError):
+    except Exception:  # a broken header fails in any way
         raise KvoiceError(
             f"{path}: is no .npy file of numbers; np.save(PATH, mel) writes one"
         ) from None
@@ -344,6 +347,10 @@ def read_input(path: str, spec: audio.Spec) -> tuple[np.ndarray, np.ndarray | No
     """
     if path.lower().endswith(MELS):
         return read_mel(path, spec), None
+    if path.lower().endswith(OTHER_ARRAYS):
+        raise KvoiceError(
+            f"{path}: mels are read from {MELS} files; np.save(PATH, mel) writes one, [time, mels]"
+        )
     wave, _ = audio.read(path, spec.sample_rate_hz)
     with named(path):
         if reason := audio.problem(wave, spec.sample_rate_hz):

@@ -3,6 +3,7 @@
 import collections
 import copyreg
 import io
+import json
 import os
 import pickle
 import random
@@ -744,3 +745,50 @@ def test_a_pickle_takes_no_more_than_is_in_it(tmp_path, program):
         assert "a.ckpt: " in str(error)
     else:
         assert program.endswith(b"\x7f.")  # harmless for an unpickler in Python
+
+
+def safetensors(tensors):
+    """The bytes of such a file, as its documentation describes them."""
+    header, data = {"__metadata__": {"format": "pt"}}, b""
+    for name, (kind, array) in tensors.items():
+        place = [len(data), len(data) + array.nbytes]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": place}
+        data += array.tobytes()
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_tensors_of_a_safetensors_file_are_read(tmp_path):
+    wanted = {
+        "a.weight": np.arange(6, dtype="<f4").reshape(2, 3),
+        "b": np.array(3, "<i8"),
+        "half": np.array([1.5, -2], "<f2"),
+    }
+    kinds = ("F32", "I64", "F16")
+    content = safetensors({name: (k, each) for k, (name, each) in zip(kinds, wanted.items())})
+    (tmp_path / "a.safetensors").write_bytes(content)
+    found = torchfiles.read(tmp_path / "a.safetensors")
+    assert list(found) == list(wanted)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
+    bfloat = safetensors({"x": ("BF16", np.array([0x3FC0], "<u2"))})
+    (tmp_path / "b.safetensors").write_bytes(bfloat)
+    np.testing.assert_array_equal(torchfiles.read(tmp_path / "b.safetensors")["x"], [1.5])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is a Git LFS pointer"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "is an HDF5 file"),
+        (safetensors({"x": ("F8_E4M3", np.zeros(2, "u1"))}), "type F8_E4M3, which is not read"),
+        (safetensors({"x": ("F32", np.zeros(2, "f4"))})[:-4], "no PyTorch file, or a damaged"),
+        (struct.pack("<Q", 2**60) + b'{"a":1}', "no PyTorch file, or a damaged"),
+        (struct.pack("<Q", 9) + b'{"a":[1]}', "no PyTorch file, or a damaged"),
+    ],
+)
+def test_files_of_another_kind_are_named(tmp_path, content, message):
+    (tmp_path / "a.ckpt").write_bytes(content)
+    with pytest.raises(KvoiceError, match=f"a.ckpt: .*{message}"):
+        torchfiles.read(tmp_path / "a.ckpt")

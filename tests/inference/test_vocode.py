@@ -346,3 +346,18 @@ def test_files_that_cannot_be_resynthesised_are_refused_before_anything_is_writt
         with pytest.raises(KvoiceError, match=line):
             vocode(Vocoder(Model(), SPEC), str(tmp_path / name), str(tmp_path / "out.wav"))
     assert json.dumps([path.name for path in tmp_path.iterdir()]) == '["silent.wav"]'
+
+
+@pytest.mark.parametrize("shape", ["(3000000000, 80)", "(10000000000, 10000000000)", "(-1, 80)"])
+def test_an_array_that_a_file_only_announces_takes_no_memory(tmp_path, shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + f"{header:117}\n".encode())
+    with pytest.raises(KvoiceError, match="a.npy: is no .npy file of numbers"):
+        read_mel(str(tmp_path / "a.npy"), SPEC)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.pt", "a.PKL"])
+def test_mels_in_other_files_are_told_how_to_be_given(tmp_path, name):
+    (tmp_path / name).write_bytes(b"mel")
+    with pytest.raises(KvoiceError, match=f"{name}: mels are read from .npy files; np.save"):
+        vocode(Vocoder(Model(), SPEC), str(tmp_path / name), str(tmp_path / "out.wav"))
