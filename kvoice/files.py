@@ -237,9 +237,14 @@ def whole_directory(path: str | os.PathLike) -> Iterator[Path]:
     path that is a link stays one.
 
     Raises:
-        KvoiceError: If there are files in it that kvoice did not write (see `foreign`).
+        KvoiceError: If there are files in it that kvoice did not write (see `foreign`), or the
+            process works in it.
     """
     path = Path(os.path.realpath(path))
+    if path in (Path.cwd(), *Path.cwd().parents):
+        raise KvoiceError(
+            f"{path}: the command runs in it, and it cannot be replaced; name another"
+        )
     stem = f".kvoice-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}"  # never too long
     partial, previous = (path.with_name(f"{stem}.{ending}") for ending in ("partial", "previous"))
     if previous.exists() and not path.exists():

@@ -77,6 +77,14 @@ def test_a_link_to_a_directory_stays_a_link(tmp_path):
     assert (tmp_path / "link").is_symlink() and names(tmp_path / "real") == ["new"]
 
 
+def test_the_directory_in_which_the_process_works_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (".", "..", tmp_path):
+        with pytest.raises(KvoiceError, match="the command runs in it"):
+            with whole_directory(path):
+                pass
+
+
 class Killed(BaseException):
     pass
 

@@ -147,7 +147,11 @@ class Shown:
             self.tables = filled(evaluation, tables)
             self.metrics = filled(
                 evaluation,
-                lambda made: {name: float(value) for name, value in made["metrics"].items()},
+                lambda made: {
+                    name: float(value)
+                    for name, value in made["metrics"].items()
+                    if value is not None  # not defined for these labels
+                },
             )
 
 

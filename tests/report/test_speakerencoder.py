@@ -33,6 +33,12 @@ def test_runs_have_their_tables_and_pictures_of_embeddings_and_no_sounds(two, tm
     assert page.text("td")[:2] == ["0", "0.0345"]
 
 
+def test_a_metric_that_is_not_defined_has_a_dash(two, tmp_path):
+    evaluated(two[0], **{"equal error rate (test)": None})
+    page = Page(report.verification(two, tmp_path / "out"))
+    assert page.text("td")[:4] == ["0", "–", "1", "0.0345"]
+
+
 def test_the_facts_of_a_run_name_its_network_and_its_data(two, tmp_path):
     facts = Page(report.verification(two[:1], tmp_path / "out")).text("dl")[0]
     for words in ("Trained ondemo", "Training speakers2", "LSTM of 1 layers of 4", "8 numbers"):
