@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kvoice.errors import KvoiceError
 
+SEAL = "seal"  # field of a JSON object: the digest of the others
 MADE = ".kvoice.json"  # in a directory: the files that kvoice wrote there
 PENDING = "pending"  # in place of a digest: it is being written
 # What version 0.1 wrote into directories, without such a list; the first ones name other files.
@@ -55,8 +56,17 @@ def replaced(path: str | os.PathLike) -> Iterator[io.BufferedWriter]:
         raise
 
 
-def write_json(path: str | os.PathLike, content: object) -> None:
-    """Writes JSON atomically."""
+def write_json(path: str | os.PathLike, content: object, sealed: bool = False) -> None:
+    """Writes JSON atomically.
+
+    Args:
+        path: The file.
+        content: What it holds.
+        sealed: Whether an object gets a field `SEAL` with the digest of the others, by which
+            `read_json` notices a damage.
+    """
+    if sealed:
+        content = {**content, SEAL: _seal(content)}
     with replaced(path) as file:
         # Names of files that are no Unicode are written as escapes.
         text = json.dumps(content, indent=1, ensure_ascii=False)
@@ -78,7 +88,7 @@ def read_json(path: str | os.PathLike) -> dict:
     """Reads a JSON file that holds an object.
 
     Raises:
-        KvoiceError: If it holds anything else, or may not be read.
+        KvoiceError: If it holds anything else, is not as it was sealed, or may not be read.
         FileNotFoundError, NotADirectoryError: If there is no such file.
     """
     try:
@@ -92,7 +102,16 @@ def read_json(path: str | os.PathLike) -> dict:
         raise KvoiceError(f"{path}: is damaged, no JSON ({error}); put back a copy of it") from None
     if not isinstance(content, dict):
         raise KvoiceError(f"{path}: is damaged, it holds no object; put back a copy of it")
+    seal = content.pop(SEAL, None)
+    if seal is not None and seal != _seal(content):
+        raise KvoiceError(f"{path}: is damaged or was edited; put back a copy of it")
     return content
+
+
+def _seal(content):
+    """The digest of a JSON object, whatever the order of its fields."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(path: str | os.PathLike) -> str:

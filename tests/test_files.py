@@ -199,3 +199,15 @@ def test_a_directory_of_version_0_1_has_no_list_but_indices(tmp_path):
 def test_names_that_are_no_unicode_are_kept_in_lists(tmp_path):
     write_json(tmp_path / "a.json", {"b\udc80": 1})
     assert read_json(tmp_path / "a.json") == {"b\udc80": 1}
+
+
+def test_a_sealed_object_is_read_as_it_was_or_not_at_all(tmp_path):
+    content = {"step": 2, "names": ["ä", "b"], "best": {"value": 0.5, "none": None}}
+    write_json(tmp_path / "a.json", content, sealed=True)
+    assert read_json(tmp_path / "a.json") == content
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    for old, new in (("2", "3"), ("ä", "ö"), ("0.5", "0.25"), ('"b"', '"c"'), ("null", "0")):
+        assert old in text
+        (tmp_path / "a.json").write_text(text.replace(old, new, 1), encoding="utf-8")
+        with pytest.raises(KvoiceError, match="a.json: is damaged or was edited"):
+            read_json(tmp_path / "a.json")

@@ -1,12 +1,11 @@
 """The manifest of a prepared corpus: the content of its shards, and how they were made."""
 
 import dataclasses
-import json
 import os
 
 from kvoice.audio import CONDITIONING, Spec
 from kvoice.errors import KvoiceError, hint
-from kvoice.files import write_json
+from kvoice.files import read_json, write_json
 
 FILE = "manifest.json"
 FORMAT = 1
@@ -65,17 +64,15 @@ class Manifest:
         """
         path = os.path.join(directory, FILE)
         try:
-            with open(path, encoding="utf-8") as file:
-                fields = json.load(file)
-            manifest = Manifest(**fields)
-        except FileNotFoundError:
+            manifest = Manifest(**read_json(path))
+        except (FileNotFoundError, NotADirectoryError):
             raise KvoiceError(
                 f"{directory} holds no prepared corpus (no {FILE}): run kvoice prepare "
                 f"--data=CORPUS --output={directory}, again if it was stopped"
             ) from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError):  # a KvoiceError among them
             raise KvoiceError(
-                f"{path} is not a manifest that this version of kvoice wrote: "
+                f"{path} is damaged, or not a manifest that this version of kvoice wrote: "
                 "delete it and run prepare again"
             ) from None
         if manifest.format != FORMAT:
@@ -87,7 +84,7 @@ class Manifest:
 
     def save(self, directory: str | os.PathLike) -> None:
         """Writes the manifest into a directory, whole or not at all."""
-        write_json(os.path.join(directory, FILE), dataclasses.asdict(self))
+        write_json(os.path.join(directory, FILE), dataclasses.asdict(self), sealed=True)
 
     def check(self, spec: Spec, directory: str | os.PathLike) -> None:
         """Refuses a Spec that the waves were not prepared for.

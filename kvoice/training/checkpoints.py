@@ -63,6 +63,7 @@ def write_state(run: Run, step: int, weights: Path, best: dict | None) -> None:
             | {name: digest(run.path / name) for name in PARTS}
             | files,
         },
+        sealed=True,
     )
 
 

@@ -404,5 +404,5 @@ def test_a_directory_with_other_files_is_refused(tmp_path):
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}'])
 def test_a_manifest_that_cannot_be_understood_is_named(tmp_path, content):
     (tmp_path / manifests.FILE).write_text(content)
-    with pytest.raises(KvoiceError, match="manifest.json is not a manifest"):
+    with pytest.raises(KvoiceError, match="manifest.json is damaged, or not a manifest"):
         Manifest.load(tmp_path)
