@@ -339,7 +339,7 @@ def test_a_table_is_whole_or_the_old_one(recordings, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError):
+    with pytest.raises(KvoiceError, match="cannot be written .No space left"):
         classify(Voice(Loudness(16), SPEC, NAMES), wavs, str(output))
     assert output.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == [MADE, "predicted.csv", "wavs"]
