@@ -1,6 +1,8 @@
 """The one exception that a user is meant to read; what goes into its text."""
 
 import difflib
+import errno
+import os
 from collections.abc import Collection
 
 
@@ -31,3 +33,14 @@ def near(word: str, known: Collection[str]) -> str:
     """Returns ', did you mean "..."?' if one of `known` is like the word, whatever its case."""
     close = difflib.get_close_matches(word.lower(), list(known), 1)
     return f', did you mean "{close[0]}"?' if close else ""
+
+
+def system_line(error: Exception) -> str:
+    """One line for a full disk or a file that the system refuses; "" for anything else."""
+    full = os.strerror(errno.ENOSPC)  # libraries keep only this text
+    if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
+        where = getattr(error, "filename", None)
+        return f"{full}{f': {where}' if where else ''}; make room, then give the same command again"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return ""

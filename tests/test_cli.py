@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,14 @@ def test_a_failure_shows_its_traceback_where_that_is_wanted(command, failed, cap
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_closed_pipe_ends_a_command_in_one_line(command, capsys, monkeypatch):
+    monkeypatch.setattr(os, "dup2", lambda *_: None)  # the output of the tests stays open
+    command(raising(BrokenPipeError(32, "Broken pipe")))
+    assert main(["train"]) == 1
+    said = capsys.readouterr().err
+    assert said == "kvoice train: stopped, since nothing reads its output any more\n"
+
+
 def test_characters_that_control_a_terminal_are_escaped(command, failed):
     command(raising(KvoiceError("a\x1b[2J\nb\udc80.wav: wrong")))
     assert failed(1, "train") == "kvoice train: a\\x1b[2J b\\udc80.wav: wrong"
@@ -93,6 +102,17 @@ def test_the_home_folder_is_expanded_in_every_path(words, monkeypatch):
     assert all(str(each).startswith("/nowhere/ada/") for each in paths)
 
 
+def test_an_evaluation_that_was_edited_is_not_replaced(tmp_path, failed):
+    from kvoice import files, runs
+
+    config = {"model_name": "classifier", "data_spec": "demo", "model": {}, "train": {}}
+    run = runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
+    (run.path / "evaluation.json").write_text("{}")
+    files.claim(run.path, ["evaluation.json"])
+    (run.path / "evaluation.json").write_text('{"mine": 1}')
+    assert "evaluation.json: not written by kvoice" in failed(1, "evaluate", f"--run={run.path}")
+
+
 # Help
 
 
@@ -109,7 +129,8 @@ def test_help_shows_an_example_and_the_flags_of_the_verb_only(verb, word, capsys
     assert main([verb, word]) == 0
     shown = capsys.readouterr().out
     assert f"  kvoice {verb} " in shown.split("Flags:")[0]
-    flags = {line.split("=")[0].strip() for line in shown.split("Flags:")[1].splitlines() if line}
+    lines = shown.split("Flags:")[1].splitlines()
+    flags = {re.split("[=:]", line)[0].strip() for line in lines if line}
     command = cli.module(verb)
     own = set(inspect.signature(cli.function(command, verb)).parameters) - {
         getattr(command, "REST", "")

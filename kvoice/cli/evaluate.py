@@ -10,6 +10,7 @@ from kvoice.cli import corpora
 from kvoice.cli.files import OVERWRITE, allow
 from kvoice.cli.flags import following, required
 from kvoice.errors import KvoiceError
+from kvoice.files import MADE, claim, refuse_foreign
 
 
 def declare(flags):
@@ -76,7 +77,10 @@ def evaluate(run, count, seed, encoder, data, overwrite):
     module = evaluation.of(run.config["model_name"])
     if not module.OTHER_DATA:
         _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
+    if not overwrite and (run.path / MADE).exists():  # of 0.1 none is known
+        refuse_foreign(run.path, ["evaluation.json"])
     print(module.evaluate(run, lambda: corpora.for_run(run, data), options))
+    claim(run.path, ["evaluation.json"])
     print(following(f"report {run.quoted}"))
 
 

@@ -6,7 +6,6 @@ the fields of a config rather than by `config_flags`, which reads the words of t
 of those it is given and answers a wrong type with a traceback.
 """
 
-import errno
 import importlib
 import inspect
 import os
@@ -15,7 +14,7 @@ import traceback
 
 from kvoice import frameworks, tensorflow_log
 from kvoice.cli.flags import UsageError, declared, values
-from kvoice.errors import KvoiceError, near, printable
+from kvoice.errors import KvoiceError, near, printable, system_line
 
 DEBUG = "KVOICE_DEBUG"  # environment variable: failures show their traceback too
 HELP = ("-h", "-help", "--help", "--helpshort", "--helpfull")
@@ -75,8 +74,11 @@ def main(words=None):
         if not line:
             raise
         return _failed(verb, line, 1)
+    except BrokenPipeError:  # as of `| head`; what is still to be printed goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _failed(verb, "stopped, since nothing reads its output any more", 1)
     except Exception as error:  # TensorFlow's and HDF5's for a full disk have nothing in common
-        line = _system_line(error)
+        line = system_line(error)
         if not line:
             raise
         return _failed(verb, line, 1)
@@ -89,17 +91,6 @@ def _failed(verb, line, status):
     line = printable(line).replace("\n", " ")
     print(f"kvoice {verb}: {line}", file=sys.stderr)
     return status
-
-
-def _system_line(error):
-    """One line for a full disk or a file that the system refuses; "" for anything else."""
-    full = os.strerror(errno.ENOSPC)  # libraries keep only this text
-    if getattr(error, "errno", None) == errno.ENOSPC or full in str(error):
-        where = getattr(error, "filename", None)
-        return f"{full}{f': {where}' if where else ''}; make room, then give the same command again"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return ""
 
 
 def module(verb):
@@ -143,7 +134,7 @@ def _help(verb, words):
     parser = declared(command)
     for name in parser:
         value = parser[name].default
-        default = "" if value in ("", []) else f" (default: {value})"
+        default = "" if value in ("", [], None) else f" (default: {value})"
         text = parser[name].help.split(";\n")[0]  # absl adds how to repeat a flag
-        lines.append(f"  --{name}={text}{default}")
+        lines.append(f"  --{name}{': ' if parser[name].boolean else '='}{text}{default}")
     return "\n".join([*lines, *(command.more_help(words) if hasattr(command, "more_help") else [])])

@@ -796,7 +796,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
     if not os.path.exists(options.encoder):
         raise KvoiceError(
             f"--encoder={options.encoder}: there is no such run; `kvoice train "
-            f"--model=speakerencoder` makes one, trained on other voices than those of demo"
+            f"--model=speakerencoder` makes one, trained on other voices than those that it judges"
         )
     refuse_foreign(run.path / "conversions")  # before minutes of work
     encoder = runs.load(options.encoder)

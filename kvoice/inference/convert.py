@@ -97,7 +97,7 @@ def mixed(
     Raises:
         KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
     """
-    if not 0 <= mix <= 1:
+    if not (isinstance(mix, (int, float, np.number)) and 0 <= mix <= 1):
         raise KvoiceError(f"mix: {mix} must be from 0, the source's voice, to 1, the target's")
     if isinstance(layers, str):
         layers = layer_numbers(layers, len(target))

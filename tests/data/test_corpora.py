@@ -212,6 +212,12 @@ def test_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch):
         corpora.items(f"folder:{tmp_path / 'mine' / 'anna'}")
 
 
+def test_a_folder_without_its_kind_is_recognised(tmp_path):
+    place(tmp_path, "anna/a.wav")
+    with pytest.raises(KvoiceError, match=f"is a folder; did you mean folder:{tmp_path}"):
+        corpora.items(str(tmp_path))
+
+
 def test_metadata_in_another_encoding_is_refused_by_name(tmp_path):
     place(tmp_path, "anna/a.wav")
     (tmp_path / "metadata.csv").write_bytes("path,text\nanna/a.wav,é\n".encode("latin-1"))
