@@ -124,8 +124,7 @@ def decomposed_kl(codes, mean, log_var) -> tuple:
     of each latent's own aggregate posterior from N(0, 1), where the aggregate is the mean of the
     batch's posteriors. Their sum is an estimate of the KL. The estimate of the mutual information
     from a batch of B is at most ln B: where codes hold more, the first is too small and the second
-        too
-    large.
+    too large.
 
     Shapes: `codes` (draws of the posteriors), `mean`, `log_var` [batch, latents] -> three scalars.
 

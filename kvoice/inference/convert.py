@@ -27,6 +27,8 @@ from kvoice.inference import render
 from kvoice.inference.classify import files, named
 
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
+
+
 # --- Waves
 
 

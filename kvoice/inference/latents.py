@@ -18,7 +18,6 @@ from kvoice import audio, progress
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
-from kvoice.inference import latents
 from kvoice.metrics import association
 from kvoice.metrics.classification import wilson
 
@@ -744,10 +743,10 @@ def decoded(model: object, codes: np.ndarray, utterances: list[dict]) -> list[np
         return [mel[: len(each["mel"])] for mel, each in zip(model.decode(codes), utterances)]
     mels, lengths = [None] * len(codes), {}
     for k, each in enumerate(utterances):
-        lengths.setdefault(-(-len(each["mel"]) // latents.LENGTHS) * latents.LENGTHS, []).append(k)
+        lengths.setdefault(-(-len(each["mel"]) // LENGTHS) * LENGTHS, []).append(k)
     for length, places in sorted(lengths.items()):
-        for start in range(0, len(places), latents.TOGETHER):
-            chosen = places[start : start + latents.TOGETHER]
+        for start in range(0, len(places), TOGETHER):
+            chosen = places[start : start + TOGETHER]
             phones = np.zeros((len(chosen), length), np.int32)  # as a source pads them
             for row, k in zip(phones, chosen):
                 row[: len(utterances[k]["mel"])] = utterances[k]["phone"]
