@@ -27,7 +27,7 @@ def prepared(data, spec, model):
         (has, _), (wants, of) = kinds if factors.named(data) else kinds[::-1]
         raise KvoiceError(
             f"--data={data}: holds {has}, and model.domain={domain} learns from "
-            f"{wants}, {of}; --model=betavae:tones and betavae:digits learn from images"
+            f"{wants}, {of}; `kvoice train --model=NAME -h` says what a variant learns from"
         )
     if factors.named(data):
         return data

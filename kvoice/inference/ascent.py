@@ -45,8 +45,8 @@ class Path:
     """The differentiable path from the noise of a generator to the logits of a classifier.
 
     Args:
-        generator: A `models.voicegan.VoiceGAN`.
-        classifier: A `models.classifier.Classifier`.
+        generator: A model that generates from noise.
+        classifier: A model that classifies.
         spec: The `audio.Spec` of both.
         vocoder: A `vocode.Vocoder`, needed where the generator makes mels and the classifier takes
             waves: its `graph` maps mels [batch, time, mels] to waves [batch, samples] in

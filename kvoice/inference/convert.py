@@ -3,10 +3,10 @@
     styles = style(voice, [you, you_too])          # waves at the rate of the Spec
     mel, wave = convert_wave(voice, me, styles)    # as long and as loud as `me`
 
-`voice` is an AdaIN-VC as `voice.load` gives it. `convert` does the same for files and folders of
-any rate. The words and their timing are the source's; the voice is the mean of those of the
-targets. Whole recordings are encoded at once, since the statistics of instance normalisation are
-computed over all of them; only the vocoder works piece by piece.
+`voice` is a model that converts, as `voice.load` gives it. `convert` does the same for files and
+folders of any rate. The words and their timing are the source's; the voice is the mean of those of
+the targets. Whole recordings are encoded at once, since the statistics of instance normalisation
+are computed over all of them; only the vocoder works piece by piece.
 """
 
 import contextlib
@@ -142,7 +142,7 @@ def converted(
     Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> [time, mels].
 
     Args:
-        model: A `models.adainvc.AdaINVC`.
+        model: A model that converts.
         mel: The mel that `input_mel` returns.
         styles: The styles that `style` returns.
         mix: See `mixed`.
@@ -167,7 +167,7 @@ def convert_wave(
     at the rate of the Spec, wave [samples].
 
     Args:
-        voice: An AdaIN-VC, as a `voice.Voice`.
+        voice: A model that converts, as a `voice.Voice`.
         wave: The source.
         styles: The styles that `style` returns.
         mix: See `mixed`.
@@ -209,7 +209,7 @@ def convert(
     output are not converted.
 
     Args:
-        voice: An AdaIN-VC, as a `voice.Voice`.
+        voice: A model that converts, as a `voice.Voice`.
         source: A sound file of any rate, or a folder.
         targets: Sound files of any rate, of one voice.
         output: A file whose name ends in .wav, or a folder, created if missing.

@@ -29,18 +29,19 @@ def of_waves(voice: object, waves: list[np.ndarray]) -> np.ndarray:
 
     A speaker encoder gives the mean over overlapping partials of each wave at one loudness, scaled
     to length 1; the last partial is left out where less than three quarters of it are sound, unless
-    it is the only one. An AdaIN-VC gives the embedding of the whole wave, or, without a speaker
-    encoder, its concatenated styles.
+    it is the only one. A model that converts gives the embedding of the whole wave, or, without a
+    speaker encoder, its concatenated styles.
 
     Shapes: waves, each [samples] -> [n, embedding].
 
     Args:
-        voice: A speaker encoder, an AdaIN-VC or a beta-VAE of mels, as a `voice.Voice`.
+        voice: A speaker encoder, or a model of mels that converts or has latents, as a
+            `voice.Voice`.
         waves: A list of waves, at the rate of the Spec.
 
     Raises:
-        KvoiceError: If a wave cannot be used by an AdaIN-VC (see `convert.input_mel`), or the model
-            is of images.
+        KvoiceError: If a wave cannot be used by a model that converts (see `convert.input_mel`),
+            or the model is of images.
 
     Source: Resemblyzer. Differs: loud recordings are attenuated too, and long pauses are not
     removed by a voice activity detector.
@@ -51,9 +52,7 @@ def of_waves(voice: object, waves: list[np.ndarray]) -> np.ndarray:
 
 def _refuse_images(voice):
     if getattr(voice.model, "domain", "mel") == "image":
-        raise KvoiceError(
-            "the model is of images and encodes no sound; one of mels does, such as betavae:voices"
-        )
+        raise KvoiceError("the model is of images and encodes no sound; one of mels does")
 
 
 def _features(voice, wave):

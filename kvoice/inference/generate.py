@@ -38,8 +38,8 @@ def generate(
     backend give the same bytes. No training data is needed.
 
     Args:
-        voice: A `voice.Voice` whose model generates mels or waves from noise, as
-            `models.voicegan.VoiceGAN` does. The files of one without labels are named "sample".
+        voice: A `voice.Voice` whose model generates mels or waves from noise. The files of one
+            without labels are named "sample".
         output: The directory; created if missing.
         count: The number of samples of each label.
         seed: The seed of the noises.

@@ -703,7 +703,7 @@ class Utterances:
     of one length, and longer utterances are cut to their middle.
 
     Args:
-        model: A `models.betavae.BetaVAE` of mels.
+        model: An auto-encoder of mels.
         sources: `data.source.Source`s of one corpus, of mels, and of F0 and phones as far as known.
     """
 
@@ -735,7 +735,7 @@ def decoded(model: object, codes: np.ndarray, utterances: list[dict]) -> list[np
     Shapes: codes [n, latents] -> a list of [time, mels].
 
     Args:
-        model: A `models.betavae.BetaVAE` of mels.
+        model: An auto-encoder of mels.
         codes: A code for each utterance.
         utterances: The utterances of a source.
     """

@@ -36,7 +36,7 @@ class Listener:
     fades.
 
     Args:
-        model: A `models.classifier.Classifier`.
+        model: A model that classifies.
         domain: The domain of the items.
         spec: The Spec of both.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.

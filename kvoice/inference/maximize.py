@@ -53,7 +53,7 @@ def check(
         generator: The `Run` of a generator that `voice.generate` takes.
         classifier: The `Run` of a classifier, which is maximised.
         judge: The `Run` of another classifier, or None.
-        vocoder: The `Run` of a waveglow, or None.
+        vocoder: The `Run` of a vocoder, or None.
 
     Raises:
         KvoiceError: If one of them is another model, has another Spec (its fields are named), or
@@ -95,7 +95,8 @@ def check(
             raise KvoiceError(
                 f"{judge.path}: was trained on speakers that {run.path} was trained on too "
                 f"({', '.join(common[:3])}{', ...' if len(common) > 3 else ''}): train a judge on "
-                "speakers of its own, with `kvoice train --model=classifier:judge`"
+                f"speakers of its own, with `kvoice train --model={judge.config['model_name']} "
+                "--config.data.split=judge`"
             )
 
 
@@ -260,8 +261,8 @@ def maximize(
     """Runs the ascent toward each target and writes the folder that this module describes.
 
     Args:
-        generator: A trained `models.voicegan.VoiceGAN`.
-        classifier: The trained `models.classifier.Classifier` that is maximised.
+        generator: A trained model that generates from noise.
+        classifier: The trained classifier that is maximised.
         spec: The `audio.Spec` of all.
         output: The folder; one of the same settings is replaced.
         about: Entries that are stored beside the results: "generator", "classifier", "judge" (the

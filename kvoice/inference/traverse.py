@@ -66,7 +66,7 @@ class Voices:
     Args:
         voice: A beta-VAE of mels, as a `voice.Voice`.
         sources: "train", "valid" and "test" -> `data.source.Source`.
-        panel: The judges, an `evaluation.betavae.LatentJudges`.
+        panel: The judges, of the model's file in `evaluation`.
         vocoder: A `vocode.Vocoder`; None = Griffin-Lim.
     """
 
@@ -138,7 +138,7 @@ class Images:
     """Images, of tones or of digits, as the items of a traversal.
 
     Args:
-        model: A trained `models.betavae.BetaVAE` of images.
+        model: A trained auto-encoder of images.
         sources: "train" and "test" -> `data.factors.FactorSource`.
         seed: The seed of the choice among many items.
     """
@@ -200,7 +200,7 @@ def traverse(
         count: The number of unseen items that are shown.
         seed: The seed of all random draws.
         vocoder: A `vocode.Vocoder` for the sounds; None = Griffin-Lim.
-        panel: The judges of voices, an `evaluation.betavae.LatentJudges`; None for images.
+        panel: The judges of voices, of the model's file in `evaluation`; None for images.
 
     Returns:
         The content of traversal.json.

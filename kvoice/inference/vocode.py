@@ -32,8 +32,7 @@ class Vocoder:
     """A trained vocoder with its settings for synthesis.
 
     Args:
-        model: With a verb `infer(mel, sigma, seed)` and a `prewhitening` or None, as
-            `models.waveglow.WaveGlow`.
+        model: With a verb `infer(mel, sigma, seed)` and a `prewhitening` or None.
         spec: The Spec of its mels and waves.
         sigma: The standard deviation of its noise; None = `SIGMA`.
         denoise: The strength of the denoiser, which subtracts the tone that is the same for every

@@ -1,6 +1,6 @@
 """Uses trained models on arrays of samples at any sampling rate.
 
-    voice = kvoice.load("runs/adainvc/default")
+    voice = kvoice.load("runs/mine")
     out = voice.convert(me, you, 44100)          # as long as `me`, and at 44100 Hz like it
 
 A `Voice` works on arrays as the commands work on files; both use the functions of the modules
@@ -115,7 +115,7 @@ class Voice:
     def encode(self, wave: np.ndarray, rate: float) -> np.ndarray:
         """Encodes a recording as an embedding: [embedding].
 
-        A speaker encoder or an AdaIN-VC encodes the voice, a beta-VAE the means of its latents.
+        The embedding of the voice, or the means of the latents, as the model has it.
 
         Raises:
             KvoiceError: If the model does not encode sound, or an argument cannot be used.

@@ -9,10 +9,8 @@ from pathlib import Path
 from kvoice.report.elements import tag
 from kvoice.report.pages import (
     Measured,
-    measured_page,
-    origin,
+    sectioned,
     speech_facts,
-    training,
     written_page,
 )
 from kvoice.runs import Run
@@ -22,27 +20,20 @@ PICTURES = {  # stem of the files, one for each split -> what they show
     "calibration": "Bars: accuracy of the files over the probability of their predicted label",
 }
 COMPARED = ("model.condition", "model.architecture", "train.seed")
-
-
-def classification(runs: list[Run], output: str | Path, single: bool = False) -> Path:
-    """Writes the page of runs of classifier, as `pages.written_page` says."""
-    return written_page(runs, output, single, ("classifier",), Measured, _page)
-
-
-# --- The content
-
-
-def _page(found, copies):
-    """The whole page: what runs have in common, then a section for each."""
-    sections = [_section(k, shown, copies) for k, shown in enumerate(found)]
-    return measured_page("Classification by", LEAD, found, COMPARED, sections)
-
-
 LEAD = (
     "A classifier predicts a label, such as the emotion, from speech. Below, how often it is right "
     "on whole files, which labels it confuses, and whether its probabilities can be believed. "
     "Speakers of the split test were not used in training."
 )
+
+
+def classification(runs: list[Run], output: str | Path, single: bool = False) -> Path:
+    """Writes the page of runs of classifier, as `pages.written_page` says."""
+    content = sectioned("Classification by", LEAD, COMPARED, _section)
+    return written_page(runs, output, single, ("classifier",), Measured, content)
+
+
+# --- The content
 
 
 def _section(k, shown, copies):
@@ -65,8 +56,4 @@ def _section(k, shown, copies):
                 tag("h3", f"{stem.capitalize()}, split {split}"),
                 file.image(path.name, f"{what}, split {split}", class_="curve"),
             ]
-    return [
-        *content,
-        *training(k, shown, copies),
-        *origin(shown.run.config["command"], f"kvoice evaluate --run={shown.name}"),
-    ]
+    return content

@@ -184,18 +184,35 @@ def _flat(group):
 # --- The content
 
 
-def measured_page(
+def sectioned(
     title: str,
     lead: str,
-    found: list[Shown],
     compared: tuple[str, ...],
-    sections: list[list[Html]],
-    style: str = "",
-) -> Html:
-    """A `page` whose only place is the section of its run."""
-    of = found[0].name if len(found) == 1 else f"{len(found)} runs"
-    places = [(anchor(0), found[0].name)]
-    return page(f"{title} {of}", lead, found, places, compared, sections, WRAPPED_TABLES + style)
+    section: "Callable[[int, Shown, Copies], list[Html]]",
+) -> "Callable[[list[Shown], Copies], Html]":
+    """Returns the `content` of a `written_page` that has one section for each run.
+
+    Args:
+        title: The beginning of the title, before the name of the run.
+        lead: See `page`.
+        compared: See `page`.
+        section: Function from the number of a run, its `Shown` and the `Copies` to what is shown of
+            it; the curves of its training and its commands follow.
+    """
+
+    def content(found, copies):
+        of = found[0].name if len(found) == 1 else f"{len(found)} runs"
+        sections = []
+        for k, shown in enumerate(found):
+            commands = [shown.run.config["command"]]
+            if shown.tables:
+                commands.append(f"kvoice evaluate --run={shown.run.quoted}")
+            own = section(k, shown, copies)
+            sections.append([*own, *training(k, shown, copies), *origin(*commands)])
+        places = [(anchor(0), found[0].name)]
+        return page(f"{title} {of}", lead, found, places, compared, sections, WRAPPED_TABLES)
+
+    return content
 
 
 def page(

@@ -10,37 +10,28 @@ from kvoice.report.pages import (
     Measured,
     anchor,
     embeddings,
-    measured_page,
-    origin,
+    sectioned,
     speech_facts,
-    training,
     written_page,
 )
 from kvoice.runs import Run
 
 PICTURE = "embeddings.png"
 COMPARED = ("train.seed",)  # fields of the config that are shown of every run
-
-
-def verification(runs: list[Run], output: str | Path, single: bool = False) -> Path:
-    """Writes the page of runs of speakerencoder, as `pages.written_page` says."""
-    return written_page(runs, output, single, ("speakerencoder",), Measured, _page)
-
-
-# --- The content
-
-
-def _page(found, copies):
-    """The whole page: what runs have in common, then a section for each."""
-    sections = [_section(k, shown, copies) for k, shown in enumerate(found)]
-    return measured_page("Speaker verification by", LEAD, found, COMPARED, sections)
-
-
 LEAD = (
     "A speaker encoder maps a recording to an embedding, a unit vector, so that embeddings of one "
     "speaker have a high cosine similarity and those of two speakers a low one. Below, how well it "
     "distinguishes unseen speakers."
 )
+
+
+def verification(runs: list[Run], output: str | Path, single: bool = False) -> Path:
+    """Writes the page of runs of speakerencoder, as `pages.written_page` says."""
+    content = sectioned("Speaker verification by", LEAD, COMPARED, _section)
+    return written_page(runs, output, single, ("speakerencoder",), Measured, content)
+
+
+# --- The content
 
 
 def _section(k, shown, copies):
@@ -59,4 +50,4 @@ def _section(k, shown, copies):
     if (shown.run.path / PICTURE).is_file():
         file = copies.of(k, shown.run.path, "the run")
         content += embeddings(f"{anchor(k)}-voices", file, PICTURE)
-    return [*content, *training(k, shown, copies), *origin(shown.run.config["command"])]
+    return content

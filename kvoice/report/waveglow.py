@@ -9,21 +9,24 @@ from pathlib import Path
 from kvoice.report.elements import filled, players, tag
 from kvoice.report.pages import (
     Measured,
-    measured_page,
-    origin,
+    sectioned,
     speech_facts,
-    training,
     written_page,
 )
 from kvoice.runs import Run
 
 FILE = "resynthesis.json"
 COMPARED = ("model.width", "train.seed")  # fields of the config that are shown of every run
+LEAD = (
+    "A vocoder makes a wave from a mel spectrogram. Below, utterances that were reduced to their "
+    "mel and made audible again, by the vocoder and by Griffin-Lim."
+)
 
 
 def resynthesis(runs: list[Run], output: str | Path, single: bool = False) -> Path:
     """Writes the page of runs of waveglow, as `pages.written_page` says."""
-    return written_page(runs, output, single, ("waveglow",), _Shown, _page)
+    content = sectioned("Resynthesis by", LEAD, COMPARED, _section)
+    return written_page(runs, output, single, ("waveglow",), _Shown, content)
 
 
 class _Shown(Measured):
@@ -38,18 +41,6 @@ class _Shown(Measured):
 
 
 # --- The content
-
-
-def _page(found, copies):
-    """The whole page: what runs have in common, then a section for each."""
-    sections = [_section(k, shown, copies) for k, shown in enumerate(found)]
-    return measured_page("Resynthesis by", LEAD, found, COMPARED, sections)
-
-
-LEAD = (
-    "A vocoder makes a wave from a mel spectrogram. Below, utterances that were reduced to their "
-    "mel and made audible again, by the vocoder and by Griffin-Lim."
-)
 
 
 def _section(k, shown, copies):
@@ -67,11 +58,7 @@ def _section(k, shown, copies):
     ]
     if shown.utterances:
         content += filled(shown.path, lambda made: _sounds(k, shown, made["utterances"], copies))
-    return [
-        *content,
-        *training(k, shown, copies),
-        *origin(shown.run.config["command"], f"kvoice evaluate --run={shown.name}"),
-    ]
+    return content
 
 
 def _sounds(k, shown, utterances, copies):

@@ -73,7 +73,7 @@ def usable_state(run: Run) -> dict:
     state.json is written anew then, so that the training goes on from there.
 
     Raises:
-        KvoiceError: If no checkpoint is left.
+        KvoiceError: If no checkpoint is left, or the one that is left is damaged.
     """
     state, folder = run.state, run.path / "checkpoints"
     if not state or (folder / state["weights"]).exists():
@@ -84,6 +84,7 @@ def usable_state(run: Run) -> dict:
             f"{folder / state['weights']}: the checkpoint is gone, and there is no other; the run "
             "cannot go on."
         )
+    _refuse_damaged(run, left[-1])  # its digest is written anew below
     step, best = int(left[-1].name[5:12]), state.get("best")
     write_state(run, step, left[-1], best if best and best["step"] <= step else None)
     return run.state
@@ -122,9 +123,7 @@ def load_weights(built: keras.Model, run: Run, name: str) -> None:
     path = run.path / "checkpoints" / name
     if not path.exists():
         raise KvoiceError(f"{path}: the checkpoint is gone.")
-    expected = run.state.get("digests", {}).get(name)  # none in runs of 0.1
-    if expected and digest(path) != expected:
-        raise KvoiceError(f"{path}: the checkpoint is damaged{_way_out(run, path)}")
+    _refuse_damaged(run, path)
     try:
         built.load_weights(path)
     except Exception as error:  # what h5py and Keras raise of a damaged file has no common base
@@ -132,7 +131,14 @@ def load_weights(built: keras.Model, run: Run, name: str) -> None:
         raise KvoiceError(f"{path}: the checkpoint does not fit this run: {line}") from None
 
 
-def _way_out(run, path):
+def _refuse_damaged(run, path):
+    """Refuses a checkpoint that is not as it was written; runs of 0.1 do not know."""
+    expected = run.state.get("digests", {}).get(path.name)
+    if expected and digest(path) != expected:
+        raise KvoiceError(f"{path}: the checkpoint is damaged{_way_out(path)}")
+
+
+def _way_out(path):
     """What can be done about a damaged checkpoint."""
     others = sorted(each.name for each in path.parent.glob("*.weights.h5") if each != path)
     if not others:

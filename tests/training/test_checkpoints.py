@@ -61,6 +61,17 @@ def test_a_bit_that_was_flipped_is_noticed_and_the_checkpoint_before_is_offered(
     assert [row["step"] for row in rows(run)] == ["2", "4", "6"]
 
 
+def test_a_damaged_checkpoint_is_not_taken_for_a_whole_one_where_it_is_all_there_is(tmp_path):
+    run = create(tmp_path / "run")
+    train(run)
+    before, newest = sorted((run.path / "checkpoints").glob("step-*"))
+    newest.unlink()
+    flipped(before, -100)
+    for _ in range(2):
+        with pytest.raises(KvoiceError, match=f"{before.name}: the checkpoint is damaged"):
+            train(run)
+
+
 def test_a_training_goes_on_from_the_checkpoint_that_is_left(tmp_path):
     whole, cut = create(tmp_path / "whole"), create(tmp_path / "cut")
     train(whole)
