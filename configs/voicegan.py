@@ -10,9 +10,8 @@ The published sizes are those of activation maximisation with a GAN prior (80 x 
 512-d noise, widths 64 to 512); the loss is that of Gulrajani et al. 2017, arXiv:1704.00028, the
 class head that of Choi et al. 2018 (StarGAN), arXiv:1711.09020. The default differs from them to
 train in a quarter of an hour on two cores: width 24, two critic steps instead of five, ten times
-    the rates,
-an average of the weights. In the same time it came nearer to real speech than five critic steps at
-half these rates.
+the rates, an average of the weights. In the same time it came nearer to real speech than five
+critic steps at half these rates.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ set before one is imported.
 
 import os
 
-from kvoice import tensorflow_log
+from kvoice import imports
 
 __version__ = "0.1.0"
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 # TensorFlow writes a page about missing CUDA libraries at start-up; what matters is raised anyway.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-tensorflow_log.keep_back()
+imports.silence_tensorflow()
 
 
 def load(run: str | os.PathLike) -> object:

@@ -13,6 +13,7 @@ and on the way out: `write("b.wav", griffin_lim(features, spec), spec.sample_rat
 of any length `long_griffin_lim`.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -24,11 +25,10 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 
 from kvoice.errors import KvoiceError
 from kvoice.files import replaced
@@ -209,59 +209,121 @@ def read(path: str | os.PathLike, sample_rate_hz: int | None = None) -> tuple[np
             or holds NaN, infinity, samples above `LARGEST` or channels that cancel each other.
             Ogg and MP3 files that were cut off can't be told from shorter ones.
     """
+    with _opened(path) as file:
+        to_hz = sample_rate_hz or file.samplerate
+        return np.concatenate([*_resampled(_mono(file), file.samplerate, to_hz)]), to_hz
+
+
+def parts(
+    path: str | os.PathLike, sample_rate_hz: int, longest_s: float
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Reads a sound file in parts, so that a recording of hours takes little memory.
+
+    A part ends where its last third is quietest. One after the other they are what `read` returns.
+
+    Shapes: -> pairs of a start, in s, and a wave [samples] float32, full scale = 1.
+
+    Args:
+        path: As in `read`.
+        sample_rate_hz: Rate wanted, in Hz.
+        longest_s: Longest duration of a part, in s.
+
+    Raises:
+        KvoiceError: As in `read`, before the first part.
+    """
+    with _opened(path) as file:
+        for _ in _mono(file):  # all checks come before the first part
+            pass
+    longest = round(longest_s * sample_rate_hz)
+    first, kept = 0, np.zeros(0, np.float32)
+    with _opened(path) as file:
+        for block in _resampled(_mono(file), file.samplerate, sample_rate_hz):
+            kept = np.append(kept, block)
+            while len(kept) > longest:
+                end = _quietest(kept[:longest], sample_rate_hz)
+                yield first / sample_rate_hz, kept[:end]
+                first, kept = first + end, kept[end:]
+        yield first / sample_rate_hz, kept
+
+
+def _quietest(wave, sample_rate_hz, window_s=0.1):
+    """The sample in the last third of a wave around which it is quietest."""
+    begin, size = 2 * len(wave) // 3, round(window_s * sample_rate_hz)
+    energy = np.cumsum(np.square(wave[begin:], dtype=np.float64))
+    return begin + size // 2 + int(np.argmin(energy[size:] - energy[:-size]))
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """Opens a sound file; what soundfile raises becomes one line."""
     import soundfile  # here, so that `import kvoice.audio` needs no libsndfile
 
     path = os.fspath(path)
     _refuse_at_sight(path)
     try:
         with soundfile.SoundFile(path) as file:
-            rate_hz = file.samplerate
-            if rate_hz < LOWEST_RATE_HZ:
+            if file.samplerate < LOWEST_RATE_HZ:
                 raise KvoiceError(
-                    f"{path}: its sampling rate is {rate_hz} Hz, at least {LOWEST_RATE_HZ} Hz are "
-                    "needed"
+                    f"{path}: its sampling rate is {file.samplerate} Hz, at least {LOWEST_RATE_HZ} "
+                    "Hz are needed"
                 )
-            blocks, heights = _mixed_down(file)
-            if file.format == "FLAC" and sum(map(len, blocks)) < file.frames:
-                raise KvoiceError(f"{path}: is truncated (an interrupted copy?); copy it again")
-            if file.format == "MP3":
-                _refuse_two(path)
+            yield file
     except (soundfile.SoundFileError, ValueError, TypeError) as error:
         if isinstance(error, KvoiceError):
             raise
         raise KvoiceError(
             f"{path}: is not a sound file that can be read (corrupt, or of another kind)"
         ) from error
-    wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if not wave.size:
+
+
+def _mono(file):
+    """Yields the blocks of an open sound file, its channels averaged: [samples] float32 each.
+
+    Raises:
+        KvoiceError: After the last block, if the samples are no sound that can be used.
+    """
+    path, samples, total = file.name, 0, 0.0
+    finite, peak, lows, highs = True, 0.0, [], []
+    while len(channels := file.read(_READ_FRAMES, dtype="float32", always_2d=True)):
+        block = channels.mean(axis=1)
+        both = np.column_stack([channels, block])
+        lows.append(both.min(axis=0))
+        highs.append(both.max(axis=0))
+        total = total + both.sum(axis=0, dtype=np.float64)
+        finite, peak = finite and np.isfinite(block).all(), max(peak, np.abs(block).max())
+        samples += len(block)
+        yield block
+    if file.format == "FLAC" and samples < file.frames:
+        raise KvoiceError(f"{path}: is truncated (an interrupted copy?); copy it again")
+    if file.format == "MP3":
+        _refuse_two(path)
+    if not samples:
         raise KvoiceError(f"{path}: holds no samples (0 s)")
-    if not np.isfinite(wave).all():
+    if not finite:
         raise KvoiceError(f"{path}: holds NaN or infinite samples")
-    if (peak := np.abs(wave).max()) > LARGEST:
+    if peak > LARGEST:
         raise KvoiceError(
             f"{path}: holds samples up to {peak:.4g}, where full scale is 1 (integers that were "
             "written as floats?); scale them down"
         )
+    mean = total / samples
+    *heights, height = np.maximum(np.max(highs, axis=0) - mean, mean - np.min(lows, axis=0))
     # What one channel has at full height the mean of n has at an n-th of it, unless others undo it.
-    if _height(wave) < SILENT and max(heights) >= len(heights) * SILENT:
+    if height < SILENT and max(heights) >= len(heights) * SILENT:
         raise KvoiceError(f"{path}: its channels cancel each other; give one of them")
-    if sample_rate_hz is None:
-        return wave, rate_hz
-    return resample(wave, rate_hz, sample_rate_hz), sample_rate_hz
 
 
-def _mixed_down(file):
-    """The blocks of an open sound file, [samples] each, and the height of each channel."""
-    blocks, lows, highs, total = [], [], [], 0.0
-    while len(channels := file.read(_READ_FRAMES, dtype="float32", always_2d=True)):
-        blocks.append(channels.mean(axis=1))
-        lows.append(channels.min(axis=0))
-        highs.append(channels.max(axis=0))
-        total = total + channels.sum(axis=0, dtype=np.float64)
-    if not blocks:
-        return [], []
-    mean = total / sum(map(len, blocks))
-    return blocks, np.maximum(np.max(highs, axis=0) - mean, mean - np.min(lows, axis=0)).tolist()
+def _resampled(blocks, from_hz, to_hz):
+    """Yields the blocks of a wave at another rate; together they are what `resample` returns."""
+    import soxr
+
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def _refuse_at_sight(path):
@@ -406,11 +468,11 @@ def highpassed(wave: np.ndarray, lowest_hz: float, sample_rate_hz: int) -> np.nd
 
     Shapes: wave [..., samples] -> the same, float32.
     """
-    sections = scipy.signal.butter(5, lowest_hz, "highpass", fs=sample_rate_hz, output="sos")
+    from scipy import signal  # here: most commands do without it, and it takes a second
+
+    sections = signal.butter(5, lowest_hz, "highpass", fs=sample_rate_hz, output="sos")
     padding = min(18, wave.shape[-1] - 1)
-    return scipy.signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(
-        np.float32
-    )
+    return signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(np.float32)
 
 
 def _trimmed(wave, trim_db, frame=2048, hop=512):
@@ -473,10 +535,15 @@ def _overlapped(frames, hop):
     return total.reshape(*batch, -1)
 
 
+def _hann(size):
+    """The periodic Hann window: [size] float64."""
+    return 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, size + 1)[:-1])
+
+
 @functools.lru_cache
 def window(spec: Spec) -> np.ndarray:
     """The periodic Hann window in the middle of a transform: [fft] float32."""
-    hann = scipy.signal.get_window("hann", spec.window)
+    hann = _hann(spec.window)
     before = (spec.fft - spec.window) // 2
     padded = np.pad(hann, (before, spec.fft - spec.window - before)).astype(np.float32)
     padded.flags.writeable = False
@@ -729,9 +796,16 @@ def griffin_lim(
 
 def deemphasised(wave: np.ndarray, spec: Spec) -> np.ndarray:
     """The inverse of the pre-emphasis of `condition`; any shape, over the last axis."""
+    return _deemphasised(wave, spec, np.zeros((*wave.shape[:-1], 1)))[0].astype(np.float32)
+
+
+def _deemphasised(wave, spec, memory):
+    """`deemphasised` of the next part of a wave: (wave, memory for the part after it)."""
     if not spec.preemphasis:
-        return wave
-    return scipy.signal.lfilter([1], [1, -spec.preemphasis], wave).astype(np.float32)
+        return wave, memory
+    from scipy import signal  # here: it takes a second
+
+    return signal.lfilter([1], [1, -spec.preemphasis], wave, zi=memory)
 
 
 def _found_phase(size, spec, iterations, momentum, guess, held=0):
@@ -765,8 +839,7 @@ def long_griffin_lim(
     phase that was found there; the last of them, which the mirrored end of that chunk has reached,
     it finds anew. Where all frames that sound at a sample are held, both chunks give the same
     sample: there one continues the other, without a cross-fade. A mel that fits one chunk gives the
-        same
-    wave as `griffin_lim`.
+    same wave as `griffin_lim`.
 
     Shapes: mel [frames, mels] -> [(frames - 1) * hop] float32.
 
@@ -801,8 +874,7 @@ def long_griffin_lim(
         following = last - overlap_frames
         until = len(mel) - 1 if last == len(mel) else following + held // 2
         part = sound[(done - first) * spec.hop : (until - first) * spec.hop]
-        if spec.preemphasis:
-            part, memory = scipy.signal.lfilter([1], [1, -spec.preemphasis], part, zi=memory)
+        part, memory = _deemphasised(part, spec, memory)
         wave[done * spec.hop : until * spec.hop] = part
         if on_chunk:
             on_chunk(until - done)
@@ -898,7 +970,7 @@ def f0(
 def _candidates(frames, loudest, fmin_hz, fmax_hz):
     """Frequencies in Hz (first 0, unvoiced) and strengths: [frames, 1 + candidates] each."""
     size, rate_hz = frames.shape[1], _F0_RATE_HZ * _F0_FINER
-    hann = scipy.signal.get_window("hann", size).astype(np.float32)
+    hann = _hann(size).astype(np.float32)
     frames = frames - (frames @ hann / hann.sum())[:, None]  # an offset would correlate
     shortest, longest = int(rate_hz / fmax_hz) - 1, math.ceil(rate_hz / fmin_hz) + 1
     correlation = _autocorrelation(frames * hann, longest + 1)

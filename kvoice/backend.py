@@ -8,8 +8,7 @@ A model writes its training step once, in stateful style, as
   differentiated again (for gradient penalties).
 
 and with three outside of training: `input_value_and_grad(function, models)`, the compiled gradient
-    of a
-function of trained models by their input (activation maximisation), `compiled(function)` of
+of a function of trained models by their input (activation maximisation), `compiled(function)` of
 tensors, and `compiled_reading(function)` of variables.
 
 `normal` and `bernoulli` are the distributions of latents and of decoded values: those of TensorFlow

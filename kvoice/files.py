@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -31,6 +32,31 @@ INDICES_OF_0_1 = (
 )
 PAGE = 'name="generator" content="kvoice"'  # in each of its pages
 OTHERS_OF_0_1 = ("evaluation.json", "noise.npz", "samples.png", "interpolation.png")
+
+
+class OnDisk:
+    """The bytes of a file, read at each slice: unlike a memory map it keeps none in memory.
+
+    Threads may read it at the same time.
+
+    Args:
+        path: The file, which must not change meanwhile.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        self._size = os.fstat(self._file).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        first, last, _ = part.indices(self._size)
+        return os.pread(self._file, max(0, last - first), first)
 
 
 @contextlib.contextmanager

@@ -210,6 +210,24 @@ def unreadable(directory):
     }
 
 
+@pytest.mark.parametrize("rate_hz", [44100, 22050, 16000])
+def test_parts_are_together_what_is_read_at_once(tmp_path, monkeypatch, rate_hz):
+    monkeypatch.setattr(audio, "_READ_FRAMES", 5000)
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, (100000, 2))
+    soundfile.write(tmp_path / "a.flac", wave, 44100)
+    whole, _ = audio.read(tmp_path / "a.flac", rate_hz)
+    np.testing.assert_array_equal(
+        whole, audio.resample(audio.read(tmp_path / "a.flac")[0], 44100, rate_hz)
+    )
+    parts = list(audio.parts(tmp_path / "a.flac", rate_hz, 0.4))
+    assert len(parts) > 5 and all(len(part) <= 0.4 * rate_hz for _, part in parts)
+    np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), whole)
+    starts = np.cumsum([0, *(len(part) for _, part in parts)])[:-1]
+    np.testing.assert_allclose([start for start, _ in parts], starts / rate_hz)
+    ((start, only),) = audio.parts(tmp_path / "a.flac", rate_hz, 60.0)
+    assert start == 0 and len(only) == len(whole)
+
+
 def test_a_wav_that_was_streamed_does_not_know_its_length_and_is_read(tmp_path):
     soundfile.write(tmp_path / "a.wav", vowel(22050), 22050)
     content = bytearray((tmp_path / "a.wav").read_bytes())

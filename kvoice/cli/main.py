@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 
-from kvoice import frameworks, tensorflow_log
+from kvoice import frameworks, imports
 from kvoice.cli.flags import UsageError, declared, values
 from kvoice.errors import KvoiceError, near, printable, system_line
 
@@ -59,7 +59,8 @@ def main(words=None):
         if any(word in HELP for word in words):
             print(_help(verb, words))
         else:
-            tensorflow_log.leave_out_retracing()
+            imports.silence_retracing()
+            imports.keras_alone()
             command = module(verb)
             function(command, verb)(**values(command, words))
     except UsageError as error:

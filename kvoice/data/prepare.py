@@ -28,7 +28,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
-from kvoice.data.corpora.utterance import SPLITS, Item
+from kvoice.data.corpora.utterance import SPLITS, Item, Recording
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
@@ -49,9 +49,9 @@ def prepare(
     """Writes the shards and the manifest of a corpus, or those that are missing.
 
     Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); one
-    that passes full scale is scaled down as a whole. They are not trimmed where the corpus has
-    frame labels. Where the corpus has no labels of F0, it is
-    tracked on the wave before its pre-emphasis.
+    that passes full scale is scaled down as a whole. A file longer than `corpora.LONGEST_S` becomes
+    several utterances. Waves are not trimmed where the corpus has frame labels. Where it has no
+    labels of F0, it is tracked on the wave before its pre-emphasis.
 
     Args:
         data: The argument of `--data`; see `corpora`.
@@ -145,29 +145,29 @@ def write_shard(
     labels: dict[str, list[str]],
 ) -> None:
     """Writes a shard, then its summary, which lists the files that were left out."""
-    skipped, samples, counts = (
-        [],
-        0,
-        {field: collections.Counter() for field in ("speaker", "gender", "emotion")},
-    )
+    skipped, records, samples = [], 0, 0
+    counts = {field: collections.Counter() for field in ("speaker", "gender", "emotion")}
+
+    def leave_out(item, error, place=""):
+        reason = str(error).removeprefix(f"{item.path}: ") or "too large to read"
+        skipped.append({"file": item.path or item.name, "reason": f"{place}{reason}"})
 
     def examples():
-        nonlocal samples
+        nonlocal records, samples
         for item in job.items:
             try:
-                utterance = example(item, spec, label_hop, labels)
+                for part, sound in corpora.recordings(item, spec.sample_rate_hz, label_hop):
+                    try:
+                        utterance = example(part, sound, spec, label_hop, labels)
+                    except KvoiceError as error:
+                        leave_out(item, error, "" if part is item else f"{part.name}: ")
+                        continue
+                    records, samples = records + 1, samples + len(utterance["wave"])
+                    for field, counted in counts.items():
+                        counted.update(filter(None, [getattr(item, field)]))
+                    yield utterance
             except (KvoiceError, MemoryError) as error:
-                skipped.append(
-                    {
-                        "file": item.path or item.name,
-                        "reason": str(error).removeprefix(f"{item.path}: ") or "too large to read",
-                    }
-                )
-                continue
-            samples += len(utterance["wave"])
-            for field, counted in counts.items():
-                counted.update(filter(None, [getattr(item, field)]))
-            yield utterance
+                leave_out(item, error)
 
     path = os.path.join(directory, job.file)
     shards.write(path, examples())
@@ -175,7 +175,7 @@ def write_shard(
         _summary_path(directory, job),
         {
             "bytes": os.path.getsize(path),
-            "records": len(job.items) - len(skipped),
+            "records": records,
             "samples": samples,
             "counts": counts,
             "skipped": skipped,
@@ -183,13 +183,18 @@ def write_shard(
     )
 
 
-def example(item: Item, spec: audio.Spec, label_hop: int, labels: dict[str, list[str]]) -> dict:
+def example(
+    item: Item,
+    sound: Recording,
+    spec: audio.Spec,
+    label_hop: int,
+    labels: dict[str, list[str]],
+) -> dict:
     """The record of an utterance, a dict with the keys of `shards.FIELDS`.
 
     Raises:
-        KvoiceError: If the file cannot be read or used; the message says why.
+        KvoiceError: If the sound cannot be used; the message says why.
     """
-    sound = corpora.recording(item, spec.sample_rate_hz, label_hop)
     labelled = sound.f0 is not None or sound.phone is not None
     wave = audio.condition(
         sound.wave, dataclasses.replace(spec, preemphasis=0.0), trim=not labelled

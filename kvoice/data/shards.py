@@ -11,7 +11,6 @@ An utterance is a dict of `wave`, `f0`, `phone`, `speaker`, `gender`, `emotion`,
 Source: the framing is that of TensorFlow's `record_writer`, the message that of `example.proto`.
 """
 
-import mmap
 import os
 import struct
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ import google_crc32c
 import numpy as np
 
 from kvoice.errors import KvoiceError
-from kvoice.files import replaced
+from kvoice.files import OnDisk, replaced
 
 FIELDS = {
     "wave": np.dtype("<i2"),  # [samples], 32768 = full scale
@@ -65,7 +64,7 @@ def index(path: str | os.PathLike) -> np.ndarray:
         KvoiceError: If the shard is missing, truncated, or a length fails its checksum.
     """
     offsets, offset = [], 0
-    data = _mapped(path)
+    data = _opened(path)
     while offset < len(data):
         offsets.append(offset)
         start, length = _extent(data, offset, path)
@@ -74,7 +73,7 @@ def index(path: str | os.PathLike) -> np.ndarray:
 
 
 def read(path: str | os.PathLike, offset: int) -> dict:
-    """The utterance whose record begins at `offset`, through a memory map.
+    """The utterance whose record begins at `offset`.
 
     Raises:
         KvoiceError: If the record is truncated or fails its checksum.
@@ -83,17 +82,18 @@ def read(path: str | os.PathLike, offset: int) -> dict:
 
 
 class Shard:
-    """A shard held open as a memory map, for many reads from any thread."""
+    """A shard held open, for many reads from any thread."""
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = path
-        self._data = _mapped(path)
+        self._data = _opened(path)
 
     def utterance(self, offset: int) -> dict:
         """The utterance whose record begins at `offset`; see `read`."""
         start, length = _extent(self._data, int(offset), self.path)
-        message = self._data[start : start + length]
-        (crc,) = _CRC.unpack_from(self._data, start + length)
+        data = self._data[start : start + length + _CRC.size]
+        message = data[:length]
+        (crc,) = _CRC.unpack(data[length:])
         if crc != masked_crc(message):
             raise _damaged(self.path, "a record fails its checksum")
         try:
@@ -198,13 +198,10 @@ def _parts(view):
         position += length
 
 
-def _mapped(path):
-    """The bytes of a file without reading them; b"" of an empty one."""
+def _opened(path):
+    """The bytes of a file that are read when they are asked for."""
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                return b""
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return OnDisk(path)
     except FileNotFoundError:
         raise KvoiceError(f"{path}: this shard is missing: run prepare again") from None
 
@@ -214,8 +211,9 @@ def _extent(data, offset, path):
     start = offset + _HEADER.size
     if start > len(data):
         raise _damaged(path, "it is truncated")
-    length, crc = _HEADER.unpack_from(data, offset)
-    if crc != masked_crc(data[offset : offset + 8]):
+    header = data[offset:start]
+    length, crc = _HEADER.unpack(header)
+    if crc != masked_crc(header[:8]):
         raise _damaged(path, "the length of a record fails its checksum")
     if start + length + _CRC.size > len(data):
         raise _damaged(path, "it is truncated")

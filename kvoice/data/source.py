@@ -5,12 +5,14 @@ after the other, and a random crop of each. Or, with `per_speaker`, each batch h
 utterances of each of some random speakers. A batch does not depend on the one before, so a run
 that is resumed at step 1000 gets the batches that it would have had.
 
-Mels are computed once per Spec and cached beside the shards, as one memory map of all frames.
+Mels are computed once per Spec and cached beside the shards, in one file of all frames. What is
+read does not stay in memory, so that it does not grow with the corpus.
 """
 
 import concurrent.futures
 import contextlib
 import functools
+import math
 import os
 from collections.abc import Sequence
 
@@ -21,7 +23,7 @@ from kvoice import audio, progress
 from kvoice.data import shards
 from kvoice.data.manifest import Manifest
 from kvoice.errors import KvoiceError, hint
-from kvoice.files import replaced
+from kvoice.files import OnDisk, replaced
 
 ARRAYS = ("mel", "wave", "f0", "phone", "mask")
 LABELS = ("speaker", "gender", "emotion")
@@ -306,7 +308,7 @@ class Source:
         return table
 
     def _cached_mels(self):
-        """The mels of the split, one utterance after the other: [frames, mels], a memory map."""
+        """The mels of the split, one utterance after the other: `_Frames` [frames, mels]."""
         path = os.path.join(self.directory, "features", self.spec.key, f"{self.split}.npy")
         shape = (int(self._frames.sum()), self.spec.mels)
         if not (_intact(path) and np.load(path, mmap_mode="r").shape == shape):
@@ -316,11 +318,31 @@ class Source:
                 # Written, not mapped: a full disk is an error here, and would be a crash there.
                 for mel in _in_order(self._mel, range(len(self._frames)), f"mels of {self.split}"):
                     file.write(np.ascontiguousarray(mel, "<f4").data)
-        return np.load(path, mmap_mode="r")
+        return _Frames(path)
 
     def _mel(self, row):
         """The mel of an utterance without its last frame: [frames, mels]."""
         return audio.mel(_float(self._record(row)["wave"]), self.spec)[: self._frames[row]]
+
+
+class _Frames:
+    """The rows of a float32 .npy file, which are read at each slice."""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)
+            (self._count, *self._row), _, _ = np.lib.format.read_array_header_1_0(file)
+            self._start = file.tell()
+        self._data = OnDisk(path)
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, part):
+        first, last, _ = part.indices(self._count)
+        size = 4 * math.prod(self._row)
+        data = self._data[self._start + first * size : self._start + last * size]
+        return np.frombuffer(data, "<f4").reshape(-1, *self._row)
 
 
 def _check_batch(batch, per_speaker):

@@ -11,12 +11,10 @@ NumPy's own.
 
 Sources:
     adainvc: the state dict of the public code of Chou, Yeh & Lee 2019, arXiv:1904.05742 (August
-        2019),
-    with the mean and the spread of each band in a second file, `attr.pkl`.
+    2019), with the mean and the spread of each band in a second file, `attr.pkl`.
     speakerencoder: Resemblyzer's, whose file wraps the state dict and keeps the scale and the
-        offset of
-    the cosines in it. PyTorch's order of an LSTM's gates (input, forget, cell, output) is Keras';
-    it adds two biases where Keras has one.
+    offset of the cosines in it. PyTorch's order of an LSTM's gates (input, forget, cell, output) is
+    Keras'; it adds two biases where Keras has one.
     waveglow: NVIDIA's, of Prenger, Valle & Catanzaro 2019, arXiv:1811.00002, in every form it was
     published in: whole modules of 2018 and 2019, DeepLearningExamples, NeMo; with weight norm or
         without.

@@ -104,8 +104,7 @@ class Prewhitening:
         """Whitens audio, and returns the log scale of each sample, the mean over its block.
 
         Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], an even number of frames
-            -> two of
-        [batch, frames * hop].
+        -> two of [batch, frames * hop].
         """
         sizes = self.log_sizes(mel)
         return self._scaled(wave, -sizes), ops.repeat(-ops.mean(sizes, axis=-1), self.size, axis=1)

@@ -12,8 +12,7 @@ class ReflectConv1D(keras.layers.Conv1D):
     length, k // 2 (odd k) or k // 2 - 1 (even k) after. A stride of s gives ceil(time / s) frames.
 
     Shapes: [batch, time, channels] -> [batch, ceil(time / strides), filters], for a time of more
-        than
-    k // 2 frames.
+    than k // 2 frames.
 
     Source: as PyTorch's `pad(mode="reflect")` before a convolution without padding.
     """

@@ -275,8 +275,7 @@ def permutation(
         KvoiceError: As `interval`.
 
     Source: Westfall & Young 1993, "Resampling-Based Multiple Testing" (the maximum); Phipson &
-        Smyth
-    2010, arXiv:1603.05766 (the 1).
+    Smyth 2010, arXiv:1603.05766 (the 1).
     """
     columns, label, shape = _checked(codes, label)
     group, values, name = _groups(groups, label), _values(label)[0], statistic(label)

@@ -421,8 +421,7 @@ def beta_vae(
         KvoiceError: As `factor_vae`, or if `train` batches are all of one factor.
 
     Source: Higgins et al. 2017, "beta-VAE", ICLR, section 3; logistic regression and the settings
-        as
-    in arXiv:1811.12359.
+    as in arXiv:1811.12359.
     """
     codes, factors = _table(codes, factors)
     alike = _Alike(factors)
@@ -496,9 +495,8 @@ def scores(
     Returns:
         A float for each name in `SCORES`. With one factor alone, None for those that ask which
         factor it is: "dci_disentanglement", "factor_vae", "beta_vae", "modularity". None for a
-            total
-        correlation that is infinite. "importance" of `dci`, [codes][factors]. "sizes", for each key
-        of `SIZES` [training rows, test rows] as used, and "rows".
+        total correlation that is infinite. "importance" of `dci`, [codes][factors]. "sizes", for
+        each key of `SIZES` [training rows, test rows] as used, and "rows".
 
     Raises:
         KvoiceError: As the functions of this module.

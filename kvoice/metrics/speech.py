@@ -214,8 +214,7 @@ def warped_path(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndar
             width.
 
     Source: Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055. Differs: neither weights of the
-        steps
-    nor a band that the path keeps to.
+    steps nor a band that the path keeps to.
     """
     one, other = (_sequence(each, "a sequence", "d") for each in (one, other))
     if one.shape[1] != other.shape[1]:
@@ -265,8 +264,7 @@ def mel_cepstral_distance(mel_ln: np.ndarray, other_ln: np.ndarray, count: int =
         KvoiceError: As `mel_cepstra` and `warped_path`.
 
     Source: Kubichek 1993, doi:10.1109/PACRIM.1993.407206. Differs: the cepstra are of mel bands,
-        not
-    of mel-generalised analysis.
+    not of mel-generalised analysis.
     """
     one, other = mel_cepstra(mel_ln, count), mel_cepstra(other_ln, count)
     i, j = warped_path(one, other)

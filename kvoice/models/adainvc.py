@@ -100,8 +100,8 @@ def content_encoder(
     """The content encoder: the posterior of the content, and the instance statistics.
 
     Shapes: [batch, time, mels] -> dict of `mean` and `log_var` [batch, ceil(time / 2**stages),
-        size]
-    and, with `statistics`, `styles` [batch, layers, 2 * width], those of the last layer first.
+    size] and, with `statistics`, `styles` [batch, layers, 2 * width], those of the last layer
+    first.
     """
     mel = keras.Input((None, mels), name="mel")
     taken = []
@@ -367,8 +367,8 @@ class AdaINVC(StepModel):
         """Returns both encoders as one function of standardised mels.
 
         By `predict_on_batch`: TensorFlow traces a graph for the first length and one for all
-            others; JAX
-        compiles for every length, which is faster than to do so for every operation by itself.
+        others; JAX compiles for every length, which is faster than to do so for every operation by
+        itself.
         """
         if self._encode_on_batch is None:
             mel = keras.Input((None, self.mels), name="mel")

@@ -440,8 +440,7 @@ class BetaVAE(StepModel):
         Utterances are padded to a multiple of 8 frames; what is outside of the mask does not count.
 
         Shapes: `items` [n, *shape], mels [n, time, mels] in the unit of the Spec, `mask` [n, time],
-            1
-        inside (all if not given) -> mean and log-variance [n, latents].
+        1 inside (all if not given) -> mean and log-variance [n, latents].
         """
         x = np.clip((np.asarray(items, np.float32) - self.low) / (self.high - self.low), 0, 1)
         if self.domain == "mel":

@@ -189,8 +189,7 @@ def similarities(embeddings, per_speaker: int):
     """Cosines of each embedding with the mean of every speaker, without itself in its own mean.
 
     Shapes: `embeddings` [speakers * per_speaker, size], of length 1 and speaker by speaker ->
-        cosines
-    [speakers * per_speaker, speakers], and the number of its own speaker for each.
+    cosines [speakers * per_speaker, speakers], and the number of its own speaker for each.
 
     Source: Wan et al. 2018, arXiv:1710.10467, equations 8 and 9.
     """

@@ -4,15 +4,13 @@ Invertible steps, each conditioned on the mel, turn audio in groups of samples i
 inverse steps turn noise into audio. The model is trained with the likelihood alone.
 
 Source: Prenger, Valle & Catanzaro 2019, arXiv:1811.00002. The network is that of the authors'
-    public code,
-from which the paper differs in widths: 268,294,760 parameters with 512 channels, 87,879,272 with
-    256,
-34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples. Differs: `ln |det|` of
-the mixing where that code takes `ln det`; audio is dequantised in training, and padding does not
-count. The upsampler has four hops of taps, whatever the hop. Ours, for small networks:
-`upsample_to="groups"`, where the condition has the rate of the groups and as many channels as there
-are mels; and `prewhiten`, where the flow models the audio without the spectral envelope that the
-mel gives (see `layers.prewhitening`), so that it need not learn what is known.
+public code, from which the paper differs in widths: 268,294,760 parameters with 512 channels,
+87,879,272 with 256, 34,830,440 with 128, 17,595,752 with 64, at 80 mels and a hop of 256 samples.
+Differs: `ln |det|` of the mixing where that code takes `ln det`; audio is dequantised in training,
+and padding does not count. The upsampler has four hops of taps, whatever the hop. Ours, for small
+networks: `upsample_to="groups"`, where the condition has the rate of the groups and as many
+channels as there are mels; and `prewhiten`, where the flow models the audio without the spectral
+envelope that the mel gives (see `layers.prewhitening`), so that it need not learn what is known.
 """
 
 import math
@@ -268,8 +266,7 @@ class WaveGlow(StepModel):
         """Upsamples the mel to the rate of the groups.
 
         Shapes: [batch, frames, mels] -> [batch, frames * hop / group, channels]; of the published
-            one,
-        channel `mel * group + sample`.
+        one, channel `mel * group + sample`.
         """
         steps = self.upsample.call(mel)
         if self.upsample_to == "groups":
@@ -284,21 +281,18 @@ class WaveGlow(StepModel):
         """Maps audio to noise, and returns the logarithms of the determinants of the steps.
 
         Shapes: `wave` [batch, frames * hop], `mel` [batch, frames, mels], `inside` [batch, frames],
-            from `counted`,
-        or None: all -> dict of `z` [batch, frames * hop / group, group], first what left the flow
-            first;
-        `log_scale`, the sum of the logarithms of the scales of each step of time [batch, frames *
-        hop / group]; `log_determinant`, the sum for the mixings, a scalar that holds for each step
-        of time.
+        from `counted`, or None: all -> dict of `z` [batch, frames * hop / group, group], first what
+        left the flow first; `log_scale`, the sum of the logarithms of the scales of each step of
+        time [batch, frames * hop / group]; `log_determinant`, the sum for the mixings, a scalar
+        that holds for each step of time.
         """
         conditions = self.conditions(mel)
         grouped = (-1, ops.shape(conditions)[1], self.group)
         left, log_scale, log_determinant = [], 0.0, 0.0
         if self.prewhitening:
             wave, space = self.prewhitening.whitened(wave, mel)
-            if (
-                inside is not None
-            ):  # else a wave that is cut off would be loud beside the silence of its padding
+            if inside is not None:
+                # A wave that is cut off would be loud beside the silence of its padding.
                 wave = wave * ops.repeat(inside, self.hop, axis=1)
             log_scale = ops.sum(ops.reshape(space, grouped), axis=-1)
         x = ops.reshape(wave, grouped)  # [B, T / 8, 8]
@@ -387,8 +381,7 @@ class WaveGlow(StepModel):
         so that the result does not depend on the chunks.
 
         Shapes: `mel` [time, mels] in the unit of the Spec -> [time * hop]; or [batch, time, mels]
-            ->
-        [batch, time * hop].
+        -> [batch, time * hop].
 
         Args:
             sigma: Standard deviation of the noise: less is less noisy, and duller.

@@ -101,9 +101,9 @@ def test_conditioning_is_that_of_the_spec(tmp_path):
 
 def test_labels_of_every_frame_are_kept_and_their_wave_is_not_trimmed():
     item = corpora.items("demo:1")[0][0]
-    sound = corpora.recording(item, 22050, 100)
+    ((_, sound),) = corpora.recordings(item, 22050, 100)
     labels = {"speaker": ["x", item.speaker], "gender": [item.gender], "emotion": [item.emotion]}
-    made = module.example(item, Spec(trim_db=20.0), label_hop=100, labels=labels)
+    made = module.example(item, sound, Spec(trim_db=20.0), label_hop=100, labels=labels)
     np.testing.assert_allclose(made["wave"] / 32768, sound.wave, atol=1 / 32768)
     np.testing.assert_array_equal(made["f0"], sound.f0)
     np.testing.assert_array_equal(made["phone"], sound.phone)
@@ -194,6 +194,50 @@ def test_files_of_any_rate_and_width_are_mixed_down_and_resampled(
     inside = slice(500, -500)
     expected = tone(0.5, hz=200)[inside]
     np.testing.assert_allclose(record["wave"][inside] / 32768, expected, atol=0.01)
+
+
+def test_a_long_recording_becomes_utterances_that_end_where_it_is_quiet(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "LONGEST_S", 2.0)
+    words = [np.append(tone(0.7, hz=100 + 20 * n), np.zeros(4410, np.float32)) for n in range(8)]
+    wave = np.concatenate(words)
+    root = tmp_path / "c"
+    folder(root)
+    soundfile.write(root / "s0" / "happy" / "0.wav", wave, 22050)
+    manifest = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1)
+    found = records(tmp_path / "p")
+    parts = {float(name.partition("#")[2]): record for name, record in found.items() if "#" in name}
+    assert len(found) == 15 + len(parts) and not manifest.skipped
+    assert all(len(record["wave"]) <= 2 * 22050 for record in parts.values())
+    assert {record["speaker"] for record in parts.values()} == {0}
+    joined = np.concatenate([parts[start]["wave"] for start in sorted(parts)])
+    np.testing.assert_allclose(joined / 32768, wave, atol=1 / 32768)  # nothing lost, nothing twice
+    for end in np.cumsum([len(parts[start]["wave"]) for start in sorted(parts)]):
+        assert np.abs(wave[end - 1000 : end + 1000]).max() == 0  # in a pause, or at the end
+
+
+def test_a_part_that_cannot_be_used_is_listed_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "LONGEST_S", 2.0)
+    root = tmp_path / "c"
+    folder(root)
+    wave = np.concatenate([tone(2.5), np.zeros(6 * 22050, np.float32), tone(1.0)])
+    soundfile.write(root / "s0" / "happy" / "0.wav", wave, 22050)
+    skipped = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1).skipped
+    assert skipped and all(
+        each["file"].endswith("0.wav") and re.search(r"#\d+\.\d: silent$", each["reason"])
+        for each in skipped
+    )
+    assert sum("#" in name for name in records(tmp_path / "p")) >= 2
+
+
+def test_a_long_file_that_is_damaged_at_its_end_gives_no_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "LONGEST_S", 2.0)
+    root = tmp_path / "c"
+    folder(root)
+    wave = np.append(tone(9.0), np.float32(np.nan))
+    soundfile.write(root / "s0" / "happy" / "0.wav", wave, 22050, subtype="FLOAT")
+    (skip,) = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1).skipped
+    assert skip["reason"] == "holds NaN or infinite samples"
+    assert len(records(tmp_path / "p")) == 15
 
 
 def test_a_corpus_of_nothing_but_bad_files_is_refused(tmp_path):

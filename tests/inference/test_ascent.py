@@ -227,9 +227,8 @@ def check_gradient(path, noise, target):
     """That the gradient of the objective by the noise is what finite differences give.
 
     The objective is a float32 sum of many, and has bends: a short step is lost in its rounding, a
-        long one goes
-    around a bend. So the one of two steps that agrees better is looked at, and directions are
-    compared first.
+    long one goes around a bend. So the one of two steps that agrees better is looked at, and
+    directions are compared first.
     """
     labels = path.conditions(None, 1)
 

@@ -4,14 +4,17 @@
 numbers), `espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`, `vctk:DIR`,
 `libritts:DIR`, `librispeech:DIR`. A path may contain ":" but not "+".
 
-`items` reads only names, texts and tables; `recording` reads or renders the sound of one utterance.
+`items` reads only names, texts and tables; `recordings` reads or renders the sound of an utterance.
 Every corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
 "corpus/speaker", so that corpora can be joined.
 """
 
+import dataclasses
 import importlib
+import itertools
 import os
 import re
+from collections.abc import Iterator
 
 from kvoice import audio
 from kvoice.data.corpora import folder, libri, ravdess, tess, tess_ravdess, vctk
@@ -19,6 +22,7 @@ from kvoice.data.corpora.utterance import Item, Recording, Skipped
 from kvoice.errors import KvoiceError, hint
 from kvoice.files import expanded
 
+LONGEST_S = 60.0  # of an utterance; a longer file becomes several
 RENDERED = ("demo", "espeak")
 ASSIGNED = ("tess-ravdess",)  # corpora that assign their utterances to splits themselves
 READERS = {
@@ -75,20 +79,34 @@ def items(data: str) -> tuple[list[Item], list[Skipped]]:
     return found, skipped
 
 
-def recording(item: Item, sample_rate_hz: int, hop: int) -> Recording:
-    """Reads or renders an utterance.
+def recordings(item: Item, sample_rate_hz: int, hop: int) -> Iterator[tuple[Item, Recording]]:
+    """Reads or renders an utterance; a file longer than `LONGEST_S` is cut into several.
+
+    A part ends at a quiet place. It is named by its start, "NAME#61.5" in s, and its text is
+    unknown.
 
     Args:
         item: One of `items`.
         sample_rate_hz: Sample rate of the result, in Hz; files are resampled.
         hop: Hop of the frame labels, in samples, where the corpus has them.
 
+    Yields:
+        (The item, or that of a part; its sound).
+
     Raises:
-        KvoiceError: If the file cannot be read.
+        KvoiceError: If the file cannot be read; before the first part.
     """
-    if item.path:
-        return Recording(*audio.read(item.path, sample_rate_hz))
-    return _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
+    if not item.path:
+        yield item, _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
+        return
+    parts = audio.parts(item.path, sample_rate_hz, LONGEST_S)
+    first, second = next(parts), next(parts, None)
+    if second is None:
+        yield item, Recording(first[1], sample_rate_hz)
+        return
+    for start_s, wave in itertools.chain([first, second], parts):
+        part = dataclasses.replace(item, name=f"{item.name}#{start_s:.1f}", text="")
+        yield part, Recording(wave, sample_rate_hz)
 
 
 def phones(data: str) -> tuple[str, ...]:

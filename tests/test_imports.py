@@ -50,3 +50,15 @@ def test_tensorflow_itself_is_imported_without_a_line():
         [sys.executable, "-c", "import kvoice, tensorflow"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.backend
+def test_keras_is_imported_without_what_no_command_uses():
+    script = (
+        "import sys; from kvoice import imports; imports.keras_alone(); import keras; "
+        "print([name for name in ('sklearn', 'matplotlib', 'jax') if name in sys.modules]); "
+        "import sklearn, matplotlib"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    assert (done.stdout, done.returncode) == (f"{['jax'] if backend == 'jax' else []}\n", 0)
