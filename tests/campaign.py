@@ -7,8 +7,9 @@ A mutant is a file with a random damage that is read in this process. It must be
 line, or read as if nothing had happened. Of formats that have no checksum (recordings, tables,
 arrays) it may also be read as something else. Anything else is a fault: another exception, a silent
 change, or no answer within `PATIENCE_S`. A kill sends SIGKILL to a command after a random time; the
-same command must then end well, with the result of one that was not killed. The seed and the number
-of a fault are printed, so that `--seed=S --first=N` repeats it.
+same command must then end well, with the result of one that was not killed, and leave nothing under
+a temporary name. The seed and the number of a fault are printed, so that `--seed=S --first=N`
+repeats it.
 """
 
 import argparse
@@ -212,36 +213,60 @@ def damage(place, until, seed, first):
 
 # --- Kills
 
+# A command that writes into the folder `out`, and the files there that are the same each time.
+COMMANDS = {
+    "train": (["train", "--model=voicegan:tiny", *TINY, "--run=out"], "log.csv"),
+    "prepare": (["prepare", "--data=folder:wavs", "--output=out"], "*.tfrecord"),
+    "generate": (["generate", "--run=runs/gan", "--count=1", "--output=out"], "*.wav"),
+    "report": (["report", "runs/gan", "--output=out"], "*.wav"),
+}
+
+
+def result(place, pattern):
+    """The files of `out` that a command is judged by, which it removes."""
+    found = {path.name: path.read_bytes() for path in (place / "out").rglob(pattern)}
+    shutil.rmtree(place / "out", ignore_errors=True)
+    return found
+
 
 def kills(place, count, seed):
-    """Kills trainings and preparations; returns the faults."""
-    faults, longest_s = [], 0.0
-    words = ["-Pm", "kvoice", "train", "--model=voicegan:tiny", *TINY]
-    begun = time.monotonic()
-    subprocess.run(
-        [sys.executable, *words, "--run=runs/whole"], cwd=place, check=True, capture_output=True
-    )
-    longest_s = time.monotonic() - begun
-    log = (place / "runs" / "whole" / "log.csv").read_text(encoding="utf-8")
-    for number in range(count):
+    """Kills commands until `count` of them were killed while they ran; returns the faults."""
+    expected, longest_s, faults = {}, {}, []
+    for verb, (words, pattern) in COMMANDS.items():
+        command = [sys.executable, "-Pm", "kvoice", *words]
+        begun = time.monotonic()
+        subprocess.run(command, cwd=place, check=True, capture_output=True)
+        longest_s[verb] = time.monotonic() - begun
+        expected[verb] = result(place, pattern)
+        assert expected[verb], verb
+    number = done = 0
+    while done < count:
         rng = random.Random(f"{seed}/kill/{number}")
-        if rng.random() < 0.5:
+        verb = rng.choice(sorted(COMMANDS))
+        if rng.random() < 0.5:  # what `train` prepares
             shutil.rmtree(place / "prepared", ignore_errors=True)
-        command = [sys.executable, *words, f"--run=runs/killed-{number}"]
+        words, pattern = COMMANDS[verb]
+        command = [sys.executable, "-Pm", "kvoice", *words]
         for _ in range(rng.randrange(1, 4)):
             process = subprocess.Popen(
                 command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(0, longest_s))
+                process.wait(rng.uniform(0, longest_s[verb]))
+            done += process.poll() is None
             process.kill()
             process.wait()
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True)
-        path = place / "runs" / f"killed-{number}" / "log.csv"
-        if done.returncode or path.read_text(encoding="utf-8") != log:
-            faults.append(f"kill {number} of seed {seed}: {done.returncode} {done.stderr[-500:]}")
+        last = subprocess.run(command, cwd=place, capture_output=True, text=True)
+        finished = verb == "train" and "this run is finished" in last.stderr
+        left = [path.name for path in (place / "out").rglob("*.tmp")]
+        made = result(place, pattern)
+        if (last.returncode and not finished) or made != expected[verb] or left:
+            faults.append(
+                f"--seed={seed}, kill {number} of {verb}: status {last.returncode}, "
+                f"{sorted(made)}, left {left}: {last.stderr[-500:]}"
+            )
             print(faults[-1], flush=True)
-        shutil.rmtree(place / "runs" / f"killed-{number}", ignore_errors=True)
+        number += 1
     return faults
 
 
