@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 import math
 import mmap
@@ -25,7 +24,8 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Callable, Collection, Iterator
+import wave as riff
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import numpy as np
 import scipy.fft
@@ -215,17 +215,17 @@ def read(path: str | os.PathLike, sample_rate_hz: int | None = None) -> tuple[np
 
 
 def parts(
-    path: str | os.PathLike, sample_rate_hz: int, longest_s: float
-) -> Iterator[tuple[float, np.ndarray]]:
+    path: str | os.PathLike, sample_rate_hz: int | None, longest_s: float
+) -> Iterator[tuple[np.ndarray, int]]:
     """Reads a sound file in parts, so that a recording of hours takes little memory.
 
-    A part ends where its last third is quietest. One after the other they are what `read` returns.
+    One after the other they are what `read` returns; see `cut`.
 
-    Shapes: -> pairs of a start, in s, and a wave [samples] float32, full scale = 1.
+    Shapes: -> pairs of a wave [samples] float32, full scale = 1, and its rate in Hz.
 
     Args:
         path: As in `read`.
-        sample_rate_hz: Rate wanted, in Hz.
+        sample_rate_hz: As in `read`.
         longest_s: Longest duration of a part, in s.
 
     Raises:
@@ -234,23 +234,37 @@ def parts(
     with _opened(path) as file:
         for _ in _mono(file):  # all checks come before the first part
             pass
-    longest = round(longest_s * sample_rate_hz)
-    first, kept = 0, np.zeros(0, np.float32)
     with _opened(path) as file:
-        for block in _resampled(_mono(file), file.samplerate, sample_rate_hz):
-            kept = np.append(kept, block)
-            while len(kept) > longest:
-                end = _quietest(kept[:longest], sample_rate_hz)
-                yield first / sample_rate_hz, kept[:end]
-                first, kept = first + end, kept[end:]
-        yield first / sample_rate_hz, kept
+        to_hz = sample_rate_hz or file.samplerate
+        for part in cut(_resampled(_mono(file), file.samplerate, to_hz), to_hz, longest_s):
+            yield part, to_hz
 
 
-def _quietest(wave, sample_rate_hz, window_s=0.1):
-    """The sample in the last third of a wave around which it is quietest."""
-    begin, size = 2 * len(wave) // 3, round(window_s * sample_rate_hz)
-    energy = np.cumsum(np.square(wave[begin:], dtype=np.float64))
-    return begin + size // 2 + int(np.argmin(energy[size:] - energy[:-size]))
+def cut(
+    blocks: Iterable[np.ndarray], sample_rate_hz: int, longest_s: float
+) -> Iterator[np.ndarray]:
+    """Yields a wave in parts that end where it is quiet: [samples] each.
+
+    Args:
+        blocks: The wave, one or several arrays [samples].
+        sample_rate_hz: Its rate, in Hz.
+        longest_s: Longest duration of a part, in s; the shortest is a twentieth of it.
+    """
+    longest, kept = round(longest_s * sample_rate_hz), np.zeros(0, np.float32)
+    for block in blocks:
+        kept = np.append(kept, block)
+        while len(kept) > longest:
+            end = _quietest(kept, 2 * longest // 3, longest - longest // 20, sample_rate_hz)
+            yield kept[:end]
+            kept = kept[end:]
+    yield kept
+
+
+def _quietest(wave, first, last, sample_rate_hz, window_s=0.1):
+    """The sample from `first` to `last` around which a wave is quietest."""
+    size = round(window_s * sample_rate_hz)
+    energy = np.cumsum(np.square(wave[first:last], dtype=np.float64))
+    return first + size // 2 + int(np.argmin(energy[size:] - energy[:-size]))
 
 
 @contextlib.contextmanager
@@ -394,20 +408,35 @@ def write(path: str | os.PathLike, wave: np.ndarray, sample_rate_hz: int) -> Non
     Raises:
         KvoiceError: If the wave is not one row of finite samples, or the file cannot be written.
     """
-    import soundfile
-
     path, wave = os.fspath(path), np.asarray(wave)
     if wave.ndim != 1:
         raise KvoiceError(f"{path}: a wave of shape [samples] is wanted, got {list(wave.shape)}")
-    if not np.isfinite(wave).all():
-        raise KvoiceError(f"{path}: not written, the wave holds NaN or infinite samples")
-    wave = wave / max(1.0, np.abs(wave).max(initial=0))
-    samples = np.minimum(np.round(wave * 32768), 32767).astype(np.int16)
-    content = io.BytesIO()
-    soundfile.write(content, samples, int(sample_rate_hz), format="WAV", subtype="PCM_16")
+    peak = np.abs(wave).max(initial=0)
+    write_blocks(path, [wave / max(1.0, peak) if np.isfinite(peak) else wave], sample_rate_hz)
+
+
+def write_blocks(
+    path: str | os.PathLike, blocks: Iterable[np.ndarray], sample_rate_hz: int
+) -> None:
+    """Writes a wave that does not pass full scale as `write` does, from arrays one by one.
+
+    Args:
+        path: The file; an existing one is replaced.
+        blocks: The wave, arrays [samples].
+        sample_rate_hz: Its sample rate, in Hz.
+
+    Raises:
+        KvoiceError: If a sample is not finite, or the file cannot be written.
+    """
     try:
-        with replaced(path) as file:
-            file.write(content.getvalue())
+        with replaced(path) as file, riff.open(file, "wb") as sound:
+            sound.setparams((1, 2, int(sample_rate_hz), 0, "NONE", ""))
+            for block in blocks:
+                if not np.isfinite(block).all():
+                    raise KvoiceError(
+                        f"{path}: not written, the wave holds NaN or infinite samples"
+                    )
+                sound.writeframes(np.minimum(np.round(block * 32768), 32767).astype("<i2"))
     except OSError as error:
         raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -416,12 +445,17 @@ def problem(wave: np.ndarray, sample_rate_hz: int) -> str:
     """Returns why a wave is not usable for training, in a few words; "" if it is."""
     if len(wave) < 0.1 * sample_rate_hz:
         return "shorter than 0.1 s"
-    if _height(wave) < SILENT:
+    if silent(wave):
         return "silent"
     clipped = np.mean(np.abs(wave) >= 0.999)
     if clipped > 0.01:
         return f"{100 * clipped:.0f} % of the samples clipped"
     return ""
+
+
+def silent(wave: np.ndarray) -> bool:
+    """Returns whether a wave [samples] is inaudible."""
+    return bool(_height(wave) < SILENT)
 
 
 def _height(wave):

@@ -220,12 +220,11 @@ def test_parts_are_together_what_is_read_at_once(tmp_path, monkeypatch, rate_hz)
         whole, audio.resample(audio.read(tmp_path / "a.flac")[0], 44100, rate_hz)
     )
     parts = list(audio.parts(tmp_path / "a.flac", rate_hz, 0.4))
-    assert len(parts) > 5 and all(len(part) <= 0.4 * rate_hz for _, part in parts)
-    np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), whole)
-    starts = np.cumsum([0, *(len(part) for _, part in parts)])[:-1]
-    np.testing.assert_allclose([start for start, _ in parts], starts / rate_hz)
-    ((start, only),) = audio.parts(tmp_path / "a.flac", rate_hz, 60.0)
-    assert start == 0 and len(only) == len(whole)
+    assert len(parts) > 5 and {rate for _, rate in parts} == {rate_hz}
+    assert all(0.02 * rate_hz <= len(part) <= 0.4 * rate_hz for part, _ in parts)
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), whole)
+    ((only, _),) = audio.parts(tmp_path / "a.flac", rate_hz, 60.0)
+    assert len(only) == len(whole)
 
 
 def test_a_wav_that_was_streamed_does_not_know_its_length_and_is_read(tmp_path):

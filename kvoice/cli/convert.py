@@ -62,6 +62,7 @@ def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
         overwrite,
     )
     tell_left_out(left_out, rows, source)
+    left_out = [line for line in left_out if not line.endswith(convert.TARGET)]
     for line in convert.quieter(rows):
         print(line)
     seconds, network_s, vocoder_s = (
@@ -73,4 +74,4 @@ def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
         f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}, what is "
         f"compiled for the first included"
     )
-    end([line for line in left_out if not line.endswith(convert.TARGET)], rows)
+    end(left_out, rows)

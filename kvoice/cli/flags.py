@@ -119,7 +119,12 @@ def required(**given):
             raise UsageError(f"--{name}={placeholder} is missing")
 
 
+def by_front_door(text):
+    """A text whose `kvoice VERB` is as the user wrote it: bin/VERB in a checkout."""
+    return text.replace("`kvoice ", "`" + os.environ.get("KVOICE_DOOR", "kvoice "))
+
+
 def following(*commands):
-    """Returns lines that name what to try next, by the front door that was used, bin/ or kvoice."""
-    door = os.environ.get("KVOICE_DOOR", "kvoice ")
-    return "\n".join(["Next:", *(f"  {door}{command}" for command in commands)])
+    """Returns lines that name what to try next."""
+    lines = (by_front_door(f"`kvoice {command}").removeprefix("`") for command in commands)
+    return "\n".join(["Next:", *(f"  {line}" for line in lines)])

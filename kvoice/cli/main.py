@@ -13,7 +13,7 @@ import sys
 import traceback
 
 from kvoice import frameworks, imports
-from kvoice.cli.flags import UsageError, declared, values
+from kvoice.cli.flags import UsageError, by_front_door, declared, values
 from kvoice.errors import KvoiceError, near, printable, system_line
 
 DEBUG = "KVOICE_DEBUG"  # environment variable: failures show their traceback too
@@ -51,7 +51,10 @@ def main(words=None):
             stream.reconfigure(errors="backslashreplace")
     verb, *words = (sys.argv[1:] if words is None else words) or ["-h"]
     if verb in HELP:
-        print(_overview())
+        print(by_front_door(_overview()))
+        return 0
+    if verb == "--version":
+        print(f"kvoice {importlib.import_module('kvoice').__version__}")
         return 0
     try:
         if verb not in VERBS:
@@ -64,7 +67,7 @@ def main(words=None):
             command = module(verb)
             function(command, verb)(**values(command, words))
     except UsageError as error:
-        return _failed(verb, f"{error} (kvoice {verb} -h shows the flags)", 2)
+        return _failed(verb, f"{error} (`kvoice {verb} -h` shows the flags)", 2)
     except KvoiceError as error:
         return _failed(verb, error, 1)
     except KeyboardInterrupt:
@@ -89,7 +92,7 @@ def main(words=None):
 def _failed(verb, line, status):
     if os.environ.get(DEBUG):
         traceback.print_exc()
-    line = printable(line).replace("\n", " ")
+    line = by_front_door(printable(line).replace("\n", " "))
     print(f"kvoice {verb}: {line}", file=sys.stderr)
     return status
 
@@ -137,5 +140,6 @@ def _help(verb, words):
         value = parser[name].default
         default = "" if value in ("", [], None) else f" (default: {value})"
         text = parser[name].help.split(";\n")[0]  # absl adds how to repeat a flag
+        text = text.replace("<|", "<")  # "" among the choices
         lines.append(f"  --{name}{': ' if parser[name].boolean else '='}{text}{default}")
     return "\n".join([*lines, *(command.more_help(words) if hasattr(command, "more_help") else [])])

@@ -116,7 +116,7 @@ def train(model, data, run, init, overrides):
     best = run.state["best"] or run.state
     reached = f", the best at {best['step']}" if run.state["best"] else ""
     print(f"{run.path} is finished: {steps} steps{reached}")
-    print(following(f"evaluate --run={run.quoted}", *watching.next_commands(run)))
+    print(following(*watching.next_commands(run), f"evaluate --run={run.quoted}"))
     if (run.path / "samples").exists():
         print(f"Samples of it are in {run.path / 'samples'}")
 

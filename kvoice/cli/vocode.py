@@ -10,7 +10,9 @@ def declare(flags):
     flags.path("input", "", "FILE_OR_DIR: recordings, and mels as .npy files, [time, mels]")
     flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
-        "sigma", None, "X: standard deviation of the noise; less is less noisy, and duller"
+        "sigma",
+        None,
+        "X: standard deviation of the noise, 0.6 if not given; less is less noisy, and duller",
     )
     flags.number(
         "denoise",

@@ -21,6 +21,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -373,7 +374,8 @@ def _done(jobs, work, workers):
     # Spawned, not forked: a fork of a process that runs a framework's threads may hang.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
-        futures = {pool.submit(work, job): job for job in jobs}
+        with _deaf():
+            futures = {pool.submit(work, job): job for job in jobs}
         try:
             for future in concurrent.futures.as_completed(futures):
                 future.result()
@@ -385,6 +387,19 @@ def _done(jobs, work, workers):
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _deaf():
+    """Ignores Ctrl-C, as the processes that are begun in the block do for good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_with_parent():

@@ -842,4 +842,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
 
 def next_commands(run: runs.Run) -> list[str]:
     """Returns commands that a user may try with a trained run."""
-    return [f"convert --run={run.quoted} --source=me.wav --target=you.wav --output=out.wav"]
+    return [
+        f"convert --run={run.quoted} --source=me.wav --target=you.wav --output=out.wav",
+        "train --model=speakerencoder    for the evaluation, if there is none yet",
+    ]

@@ -5,11 +5,13 @@
 
 `voice` is a model that converts, as `voice.load` gives it. `convert` does the same for files and
 folders of any rate. The words and their timing are the source's; the voice is the mean of those of
-the targets. Whole recordings are encoded at once, since the statistics of instance normalisation
-are computed over all of them; only the vocoder works piece by piece.
+the targets. A recording is encoded at once, since the statistics of instance normalisation are
+computed over all of it; one longer than `PART_S` in parts that end where it is quiet, each of which
+keeps its own loudness.
 """
 
 import contextlib
+import itertools
 import math
 import os
 import re
@@ -26,6 +28,7 @@ from kvoice.files import owned
 from kvoice.inference import render
 from kvoice.inference.classify import files, named
 
+PART_S = 60.0
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
 
@@ -164,7 +167,7 @@ def convert_wave(
     """Converts a wave to another voice, with the same length and loudness (see `levelled`).
 
     Shapes: wave [samples], styles [layers, 2 * width] -> mel [1 + samples // hop, mels], of samples
-    at the rate of the Spec, wave [samples].
+    at the rate of the Spec and in each part, wave [samples].
 
     Args:
         voice: A model that converts, as a `voice.Voice`.
@@ -179,12 +182,44 @@ def convert_wave(
         KvoiceError: If the wave cannot be used (see `input_mel`), or `mix` or `layers` is out of
             range.
     """
-    own_hz = voice.spec.sample_rate_hz
-    rate_hz = rate_hz or own_hz
-    source = audio.resample(wave, rate_hz, own_hz)
-    mel = converted(voice.model, input_mel(voice, source), styles, mix, layers)
-    made = audio.resample(render.sound(mel, voice.spec, len(source), vocoder), own_hz, rate_hz)
-    return mel, render.levelled(render.fitted(made, len(wave)), wave)[0]
+    rate_hz = rate_hz or voice.spec.sample_rate_hz
+    parts = audio.cut([np.asarray(wave, np.float32)], rate_hz, PART_S)
+    made = list(_parts(voice, parts, rate_hz, rate_hz, styles, mix, layers, vocoder))
+    mels, waves = ([part[name] for part in made] for name in ("mel", "wave"))
+    wave = np.concatenate(waves)
+    return np.concatenate(mels), wave / np.float32(render.passing(np.abs(wave).max(initial=0)))
+
+
+def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
+    """Converts the parts of a recording; yields the mel, the wave, its duration and times of each.
+
+    A wave is as loud as its part, and may pass full scale.
+    """
+    own_hz, end = voice.spec.sample_rate_hz, 0
+    first, second = next(parts), next(parts, None)
+    several = second is not None
+    for part in itertools.chain([first, second] if several else [first], parts):
+        times = [time.perf_counter()]
+        source = audio.resample(part, rate_hz, own_hz)
+        begin, end = end, end + len(part)
+        samples = round(end * to_hz / rate_hz) - round(begin * to_hz / rate_hz)
+        if several and audio.silent(source):
+            mel = np.full((voice.spec.frames(len(source)), voice.spec.mels), voice.spec.silence)
+            wave, times = np.zeros(samples, np.float32), [0, 0, 0]
+        else:
+            mel = converted(voice.model, input_mel(voice, source), styles, mix, layers)
+            times.append(time.perf_counter())
+            wave = render.sound(mel, voice.spec, len(source), vocoder)
+            times.append(time.perf_counter())
+            wave = render.fitted(audio.resample(wave, own_hz, to_hz), samples)
+            wave = render.as_loud(wave, part)
+        yield {
+            "mel": mel,
+            "wave": wave,
+            "seconds": len(part) / rate_hz,
+            "network_s": times[1] - times[0],
+            "vocoder_s": times[2] - times[1],
+        }
 
 
 # --- Files
@@ -256,40 +291,45 @@ def written_to(
 
 def _converted_files(voice, planned, styles, mix, layers, vocoder, rate_hz, left_out, several):
     """Converts the files of a plan; returns the rows of `convert`."""
-    rows, spec = [], voice.spec
+    rows = []
     for path, place in progress.bar(planned, desc="convert", unit="file"):
         try:
-            original, own_hz = audio.read(path)
-            wave = audio.resample(original, own_hz, spec.sample_rate_hz)
-            with named(path):
-                mel = input_mel(voice, wave)
+            row = _converted_file(voice, path, place, styles, mix, layers, vocoder, rate_hz)
         except KvoiceError as error:
             if not several:
                 raise
             left_out.append(str(error))
             continue
-        times = [time.perf_counter()]
-        mel = converted(voice.model, mel, styles, mix, layers)
-        times.append(time.perf_counter())
-        wave = render.sound(mel, spec, len(wave), vocoder)
-        times.append(time.perf_counter())
-        to_hz = rate_hz or spec.sample_rate_hz
-        wave = audio.resample(wave, spec.sample_rate_hz, to_hz)
-        wave = render.fitted(wave, round(len(original) * to_hz / own_hz))
-        os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
-        wave, quieter_db = render.levelled(wave, original)
-        audio.write(place, wave, to_hz)
-        rows.append(
-            {
-                "file": path,
-                "output": place,
-                "seconds": len(original) / own_hz,
-                "quieter_db": quieter_db,
-                "network_s": times[1] - times[0],
-                "vocoder_s": times[2] - times[1],
-            }
-        )
+        rows.append({"file": path, "output": place, **row})
     return rows
+
+
+def _converted_file(voice, path, place, styles, mix, layers, vocoder, rate_hz):
+    """Converts a file; returns the rest of its row.
+
+    The parts wait in a temporary file until the peak of all of them is known.
+    """
+    to_hz = rate_hz or voice.spec.sample_rate_hz
+    found = audio.parts(path, None, PART_S)
+    first, own_hz = next(found)
+    parts = itertools.chain([first], (part for part, _ in found))
+    peak, sums = 0.0, dict.fromkeys(("seconds", "network_s", "vocoder_s"), 0.0)
+    folder = os.path.dirname(os.path.abspath(place))
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as kept:
+        with named(path):
+            for part in _parts(voice, parts, own_hz, to_hz, styles, mix, layers, vocoder):
+                kept.write(np.ascontiguousarray(part["wave"], np.float32))
+                peak = max(peak, np.abs(part["wave"]).max())
+                sums = {name: total + part[name] for name, total in sums.items()}
+        kept.seek(0)
+        passes = render.passing(peak)
+        blocks = (
+            np.frombuffer(block, np.float32) / np.float32(passes)
+            for block in iter(lambda: kept.read(2**22), b"")
+        )
+        audio.write_blocks(place, blocks, to_hz)
+    return {**sums, "quieter_db": render.decibels(passes)}
 
 
 def quieter(rows: list[dict]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
-from kvoice import frameworks, runs
+from kvoice import backend, frameworks, runs
 from kvoice.audio import Spec
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
@@ -75,7 +75,7 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
     state = run.state
     if not state:
         raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
-    with _precision("float32"):
+    with _precision("float32"), backend.hastily():
         built = model(run)
     _compile(built, TrainConfig(**run.config["train"]))
     checkpoints.load_weights(built, run, checkpoints.chosen(run, best))
@@ -125,8 +125,8 @@ def train(
         state = checkpoints.usable_state(run)
         if state.get("step", 0) >= config.steps:
             raise KvoiceError(
-                f"{run.path}: this run is finished ({config.steps} steps). Listen to it with "
-                f"`bin/generate --run={run.path}`, or start another with --run."
+                f"{run.path}: this run is finished ({config.steps} steps); start another with "
+                "another --run."
             )
         begun = built is not None
         if not begun:

@@ -329,6 +329,34 @@ def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
     assert before.items() <= content(recordings).items()  # nothing that was there has changed
 
 
+@pytest.mark.parametrize("rate_hz", [None, 16000])
+def test_a_long_recording_is_converted_in_parts_that_keep_their_loudness(
+    recordings, monkeypatch, rate_hz
+):
+    loud, faint, pause = tone(44100, 0.8), tone(44100, 0.8, 0.01), np.zeros(88200, np.float32)
+    source = np.concatenate([loud, pause, faint, pause, loud])
+    soundfile.write(recordings / "long.wav", source, 44100)
+    (path, target) = paths(recordings, "long.wav", "you_0.wav")
+    monkeypatch.setattr(audio, "_READ_FRAMES", 30000)
+    monkeypatch.setattr("kvoice.inference.convert.PART_S", 1.0)
+    voice, output = Voice(Model(), SPEC), str(recordings / "out.wav")
+    ((row,), _) = convert(voice, path, [target], output, rate_hz=rate_hz)
+    made, made_hz = audio.read(output)
+    assert made_hz == rate_hz or 22050 and len(made) == round(len(source) * made_hz / 44100)
+    assert row["seconds"] == pytest.approx(len(source) / 44100)
+    for begin_s, like in ((0.1, loud), (2.9, faint), (5.7, loud)):
+        part = made[round(begin_s * made_hz) : round((begin_s + 0.6) * made_hz)]
+        assert rms(part) == pytest.approx(rms(like), rel=0.25)
+    pause = made[round(1.5 * made_hz) : round(2.1 * made_hz)]  # with a silent part
+    assert np.abs(pause).max() < 0.002 and np.sum(pause == 0) > 0.2 * made_hz
+    _, same = convert_wave(
+        voice, source, style(voice, [audio.read(target, 22050)[0]]), rate_hz=44100
+    )
+    assert len(same) == len(source)
+    whole = audio.resample(same, 44100, made_hz)
+    assert np.corrcoef(whole, made)[0, 1] > 0.99  # what the command writes
+
+
 def test_the_attenuation_of_loud_recordings_is_reported(recordings):
     source, target, output = paths(recordings, "me", "you_0.wav", "out")
     audio.write(f"{source}/a.wav", np.sign(tone(22050)) * 0.98, 22050)  # as loud as can be

@@ -99,14 +99,16 @@ def recordings(item: Item, sample_rate_hz: int, hop: int) -> Iterator[tuple[Item
     if not item.path:
         yield item, _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
         return
-    parts = audio.parts(item.path, sample_rate_hz, LONGEST_S)
+    parts = (wave for wave, _ in audio.parts(item.path, sample_rate_hz, LONGEST_S))
     first, second = next(parts), next(parts, None)
     if second is None:
-        yield item, Recording(first[1], sample_rate_hz)
+        yield item, Recording(first, sample_rate_hz)
         return
-    for start_s, wave in itertools.chain([first, second], parts):
-        part = dataclasses.replace(item, name=f"{item.name}#{start_s:.1f}", text="")
-        yield part, Recording(wave, sample_rate_hz)
+    start = 0
+    for wave in itertools.chain([first, second], parts):
+        name = f"{item.name}#{start / sample_rate_hz:.1f}"
+        yield dataclasses.replace(item, name=name, text=""), Recording(wave, sample_rate_hz)
+        start += len(wave)
 
 
 def phones(data: str) -> tuple[str, ...]:
