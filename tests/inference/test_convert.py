@@ -349,9 +349,8 @@ def test_a_long_recording_is_converted_in_parts_that_keep_their_loudness(
         assert rms(part) == pytest.approx(rms(like), rel=0.25)
     pause = made[round(1.5 * made_hz) : round(2.1 * made_hz)]  # with a silent part
     assert np.abs(pause).max() < 0.002 and np.sum(pause == 0) > 0.2 * made_hz
-    _, same = convert_wave(
-        voice, source, style(voice, [audio.read(target, 22050)[0]]), rate_hz=44100
-    )
+    styles = style(voice, [audio.read(target, 22050)[0]])
+    _, same = convert_wave(voice, audio.read(path)[0], styles, rate_hz=44100)
     assert len(same) == len(source)
     whole = audio.resample(same, 44100, made_hz)
     assert np.corrcoef(whole, made)[0, 1] > 0.99  # what the command writes
