@@ -4,6 +4,7 @@ Figures are drawn without pyplot: no window, no global state, the same bytes for
 """
 
 import csv
+import functools
 import io
 import os
 import textwrap
@@ -13,12 +14,14 @@ import matplotlib
 import numpy as np
 import PIL.Image
 import scipy.ndimage
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, MaxNLocator, PercentFormatter
 
 from kvoice import audio
 from kvoice.errors import KvoiceError
@@ -215,6 +218,7 @@ def _animate(path, figure, frames, captions):
     pictures = []
     for frame, caption in zip(frames, captions):
         title.set_text(caption)
+        _readable(figure)
         for image, item in zip(images, frame):
             image.set_data(item)
         canvas.draw()
@@ -788,8 +792,44 @@ def _plain(axis):
     axis.tick_params(labelsize="small", colors=_GREY)
 
 
+def _readable(figure):
+    """Gives the texts of a figure fonts that have their letters.
+
+    A letter that no installed font has stands there as its number, as in a Python string.
+    """
+    texts = figure.findobj(Text)
+    ticks = [each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)]
+    fixed = [each for each in ticks if isinstance(each.get_major_formatter(), FixedFormatter)]
+    names = [label for each in fixed for label in each.get_major_formatter().seq]
+    letters = {letter for text in (*names, *(text.get_text() for text in texts)) for letter in text}
+    fonts, missing = _fonts(frozenset(filter(str.isprintable, letters)))
+    if len(fonts) > 1:
+        for text in texts:
+            text.set_family(fonts)
+    if missing:
+        numbers = {ord(letter): letter.encode("unicode_escape").decode() for letter in missing}
+        for text in texts:
+            text.set_text(text.get_text().translate(numbers))
+        for each in fixed:
+            own = each.get_major_formatter()
+            own.seq = [label.translate(numbers) for label in own.seq]
+
+
+@functools.lru_cache
+def _fonts(letters):
+    """The families of installed fonts that have the letters, and the letters that none has."""
+    missing = {ord(letter) for letter in letters}
+    default = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    fonts, missing = [default.family_name], missing - {*default.get_charmap()}
+    for entry in font_manager.fontManager.ttflist if missing else ():
+        if found := missing & {*font_manager.get_font(entry.fname).get_charmap()}:
+            fonts, missing = [*fonts, entry.name], missing - found
+    return fonts, [chr(number) for number in sorted(missing)]
+
+
 def _save(figure, path):
     """Writes a figure as PNG, whole or not at all."""
+    _readable(figure)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     _write(content, path)

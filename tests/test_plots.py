@@ -1,4 +1,5 @@
 import io
+import warnings
 
 import matplotlib.image
 import numpy as np
@@ -473,3 +474,27 @@ def test_places_that_are_none_are_refused(tmp_path, points, speakers, genders, m
     with pytest.raises(KvoiceError, match=f"a.png: .*{message}"):
         plots.places(tmp_path / "a.png", points, speakers, genders, "")
     assert not list(tmp_path.iterdir())
+
+
+def test_letters_that_no_font_has_are_numbers_and_no_warnings(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots.font_manager.fontManager, "ttflist", [])
+    plots._fonts.cache_clear()
+    names = ["中文", "Привет", "a$b$"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of each glyph that is missing
+        plots.confusion(tmp_path / "a.png", np.eye(3, dtype=int) + 1, names)
+        plots.mel_image(tmp_path / "b.png", np.zeros((1, 1, 20, 80)), ["中"], SPEC, ["文"])
+        plots.mel_animation(tmp_path / "c.gif", np.zeros((2, 1, 20, 80)), ["中", "b"], SPEC)
+    assert plots._fonts(frozenset("aП中")) == (["DejaVu Sans"], ["中"])
+    plots._fonts.cache_clear()
+
+
+def test_letters_come_from_another_font_that_is_installed():
+    manager = plots.font_manager
+    default, other = (
+        {*manager.get_font(manager.findfont(name)).get_charmap()}
+        for name in ("DejaVu Sans", "STIXGeneral")  # both come with matplotlib
+    )
+    letters = frozenset(map(chr, sorted(other - default)[:3]))
+    fonts, missing = plots._fonts(letters | {"a"})
+    assert letters and not missing and fonts[0] == "DejaVu Sans" and len(fonts) > 1
