@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from kvoice import audio
 from kvoice.errors import KvoiceError
@@ -797,22 +797,19 @@ def _readable(figure):
 
     A letter that no installed font has stands there as its number, as in a Python string.
     """
-    texts = figure.findobj(Text)
-    ticks = [each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)]
-    fixed = [each for each in ticks if isinstance(each.get_major_formatter(), FixedFormatter)]
-    names = [label for each in fixed for label in each.get_major_formatter().seq]
-    letters = {letter for text in (*names, *(text.get_text() for text in texts)) for letter in text}
-    fonts, missing = _fonts(frozenset(filter(str.isprintable, letters)))
-    if len(fonts) > 1:
-        for text in texts:
-            text.set_family(fonts)
-    if missing:
-        numbers = {ord(letter): letter.encode("unicode_escape").decode() for letter in missing}
-        for text in texts:
-            text.set_text(text.get_text().translate(numbers))
-        for each in fixed:
-            own = each.get_major_formatter()
-            own.seq = [label.translate(numbers) for label in own.seq]
+    axes = [each for axes in figure.axes for each in (axes.xaxis, axes.yaxis)]
+    ticks = [[label.get_text() for label in axis.get_ticklabels()] for axis in axes]
+    texts = figure.findobj(Text)  # with the labels of the ticks, which the line above has set
+    letters = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
+    fonts, missing = _fonts(frozenset(letters))
+    for text in texts if len(fonts) > 1 else ():
+        text.set_family(fonts)
+    numbers = {ord(letter): letter.encode("unicode_escape").decode() for letter in missing}
+    for text in texts if missing else ():
+        text.set_text(text.get_text().translate(numbers))
+    for axis, labels in zip(axes, ticks):
+        if missing & {letter for label in labels for letter in label}:
+            axis.set_ticks(axis.get_ticklocs(), [label.translate(numbers) for label in labels])
 
 
 @functools.lru_cache
@@ -822,9 +819,11 @@ def _fonts(letters):
     default = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
     fonts, missing = [default.family_name], missing - {*default.get_charmap()}
     for entry in font_manager.fontManager.ttflist if missing else ():
+        if entry.name.startswith("Last Resort"):  # has a box for every letter
+            continue
         if found := missing & {*font_manager.get_font(entry.fname).get_charmap()}:
             fonts, missing = [*fonts, entry.name], missing - found
-    return fonts, [chr(number) for number in sorted(missing)]
+    return fonts, {chr(number) for number in missing}
 
 
 def _save(figure, path):
