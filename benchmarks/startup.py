@@ -36,7 +36,7 @@ def first_step(backend, corpus):
         seen, found = b"", None
         while chunk := os.read(process.stdout.fileno(), 4096):
             seen += chunk
-            if found is None and b"1/1" in seen and b"loss" in seen:
+            if found is None and b"step 1 of 1" in seen:
                 found = time.perf_counter() - start
         if process.wait() or found is None:
             sys.exit(f"bin/train failed on {backend}: {seen.decode()}")

@@ -5,9 +5,10 @@
     python docs/tables.py --check    # exits with 1 where a page does not show what its JSON holds
 
 A row of `TABLES` is the name of a table, the function that makes it, and the JSON files it is made
-of. Those in `docs/results` are the evaluation.json of runs.
+of. Those in `docs/results` are the evaluation.json of runs, or the log.csv.
 """
 
+import csv
 import json
 import pathlib
 import re
@@ -194,6 +195,36 @@ def seeds(*contents):
     return table(["", "median", "range"], rows)
 
 
+def likelihoods(log):
+    """The log.csv of a waveglow: likelihood by step."""
+    rows = [row for row in log if int(row["step"]) % 1000 == 0 or row is log[0]]
+    names = {
+        "training": ("log_likelihood", 2),
+        "validation": ("val_log_likelihood", 2),
+        "validation, bits, averaged weights": ("val_averaged_bits", 2),
+    }
+    return table(
+        ["step", *(row["step"] for row in rows)],
+        [
+            [name, *(f"{float(row[key]):.{digits}f}" for row in rows)]
+            for name, (key, digits) in names.items()
+        ],
+    )
+
+
+def vocoders(*titles):
+    """Returns the function that shows resyntheses by some runs of waveglow and by Griffin-Lim."""
+
+    def made(*contents):
+        shown = [content["tables"][1] for content in contents]
+        rows = [[title, *each["rows"][0][1:]] for title, each in zip(titles, shown)]
+        lines = [shown[0]["columns"], *rows, shown[0]["rows"][1]]
+        columns, *rows = (line[:-1] for line in lines)  # not the speed, which is of the machine
+        return table(columns, rows)
+
+    return made
+
+
 def tones(content):
     """The study of objectives on tones: median and range over seeds, and what needs no model."""
     columns = {  # key in a row -> title, key in a reference, digits
@@ -261,13 +292,27 @@ TABLES = {
         f"{RESULTS}/adainvc.json",
         f"{RESULTS}/adainvc_without_norm.json",
     ),
+    "waveglow-log": (likelihoods, f"{RESULTS}/waveglow_log.csv"),
+    "waveglow-likelihood": (evaluated(), f"{RESULTS}/waveglow.json"),
+    "waveglow": (
+        vocoders("default", "the same after one step", "without prewhitening, 1000 steps"),
+        *(f"{RESULTS}/waveglow{each}.json" for each in ("", "_one_step", "_without_prewhitening")),
+    ),
     "betavae-seeds": (seeds, *(f"{RESULTS}/betavae_seed_{n}.json" for n in range(3))),
     "betavae-latents": (evaluated(), f"{RESULTS}/betavae_seed_0.json"),
     "betavae-flip": (evaluated(2), f"{RESULTS}/betavae_seed_0.json"),
     "maximize": (evaluated(), f"{RESULTS}/maximize.json"),
     "maximize-targets": (evaluated(1), f"{RESULTS}/maximize.json"),
     "maximize-changes": (evaluated(2), f"{RESULTS}/maximize.json"),
+    "maximize-plain": (evaluated(), f"{RESULTS}/maximize_plain.json"),
+    "maximize-plain-targets": (evaluated(1), f"{RESULTS}/maximize_plain.json"),
 }
+
+
+def read(path):
+    """The content of a JSON file, or the rows of a table as dicts of texts."""
+    text = path.read_text()
+    return list(csv.DictReader(text.splitlines())) if path.suffix == ".csv" else json.loads(text)
 
 
 def filled(text):
@@ -275,7 +320,7 @@ def filled(text):
 
     def made(block):
         function, *files = TABLES[block[2]]
-        contents = [json.loads((ROOT / file).read_text()) for file in files]
+        contents = [read(ROOT / file) for file in files]
         return block[1] + function(*contents) + block[3]
 
     return BLOCK.sub(made, text)

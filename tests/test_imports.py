@@ -53,6 +53,17 @@ def test_tensorflow_itself_is_imported_without_a_line():
 
 
 @pytest.mark.backend
+def test_what_converts_and_classifies_and_encodes_imports_little():
+    script = (
+        "import sys; from kvoice import imports; imports.keras_alone(); "
+        "from kvoice.inference import classify, convert, encode, vocode, voice; "
+        "print({'matplotlib', 'sklearn', 'scipy.signal', 'librosa'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.backend
 def test_keras_is_imported_without_what_no_command_uses():
     script = (
         "import sys; from kvoice import imports; imports.keras_alone(); import keras; "

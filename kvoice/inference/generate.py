@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvoice import audio, plots, progress
+from kvoice import audio, progress
 from kvoice.errors import KvoiceError
 from kvoice.files import owned, write_json
 from kvoice.inference import render, slerp
@@ -71,6 +71,8 @@ def generate(
 
 def _written(voice, output, count, seed, indices, stems, steps, vocoder):
     """Writes the files of `generate`; returns the content of samples.json."""
+    from kvoice import plots  # here: the other verbs of a `voice.Voice` draw nothing
+
     model, spec, names = voice.model, voice.spec, voice.names
     noises = model.noise(max(count, 2), seed)
     way = slerp.between(noises[0], noises[1], np.linspace(0, 1, steps))
