@@ -31,6 +31,7 @@ def declare(flags):
 def prepare(data, output, spec, split, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
+    A file longer than a minute becomes several utterances, which end where it is quiet.
     Tones and digits need no shards: a few random items of them are written as pictures and wavs.
 
     kvoice prepare --data=demo --output=prepared/demo
