@@ -245,19 +245,53 @@ def cut(
 ) -> Iterator[np.ndarray]:
     """Yields a wave in parts that end where it is quiet: [samples] each.
 
+    A wave that is not longer than `longest_s` is one part. In a longer one, silence of a sixth of
+    that or more is a part of its own.
+
     Args:
         blocks: The wave, one or several arrays [samples].
         sample_rate_hz: Its rate, in Hz.
-        longest_s: Longest duration of a part, in s; the shortest is a twentieth of it.
+        longest_s: Longest duration of a part, in s; the last one may be a twentieth longer.
     """
-    longest, kept = round(longest_s * sample_rate_hz), np.zeros(0, np.float32)
+    longest, before = round(longest_s * sample_rate_hz), None
+    for part in _cut(blocks, sample_rate_hz, longest):
+        if before is not None and len(part) < longest // 20:  # the last one
+            part = np.append(before, part)
+        elif before is not None:
+            yield before
+        before = part
+    yield before
+
+
+def _cut(blocks, sample_rate_hz, longest):
+    """`cut` whose last part may be very short."""
+    kept, several = np.zeros(0, np.float32), False
     for block in blocks:
         kept = np.append(kept, block)
         while len(kept) > longest:
-            end = _quietest(kept, 2 * longest // 3, longest - longest // 20, sample_rate_hz)
+            end = _edge_of_silence(kept[:longest], longest, sample_rate_hz) or _quietest(
+                kept, 2 * longest // 3, longest - longest // 20, sample_rate_hz
+            )
             yield kept[:end]
-            kept = kept[end:]
-    yield kept
+            kept, several = kept[end:], True
+    while several and (end := _edge_of_silence(kept, longest, sample_rate_hz)):
+        yield kept[:end]
+        kept = kept[end:]
+    if len(kept) or not several:
+        yield kept
+
+
+def _edge_of_silence(wave, longest, sample_rate_hz):
+    """The sample where a long silence ends with which a wave begins, or where one begins; or 0."""
+    frame = max(1, sample_rate_hz // 10)
+    frames = np.abs(wave[: len(wave) // frame * frame].reshape(-1, frame)).max(axis=1)
+    sounds = np.concatenate([[True], frames >= SILENT, [True]])
+    begins, ends = (np.flatnonzero(np.diff(sounds.astype(int)) == step) for step in (-1, 1))
+    for begin, end in zip(begins, ends):
+        if (end - begin) * frame >= longest // 6 and (not begin or begin * frame >= longest // 20):
+            found = begin or end
+            return len(wave) if found == len(frames) else int(found) * frame
+    return 0
 
 
 def _quietest(wave, first, last, sample_rate_hz, window_s=0.1):
@@ -406,9 +440,12 @@ def write(path: str | os.PathLike, wave: np.ndarray, sample_rate_hz: int) -> Non
         sample_rate_hz: Its sample rate, in Hz.
 
     Raises:
-        KvoiceError: If the wave is not one row of finite samples, or the file cannot be written.
+        KvoiceError: If the wave is not one row of finite samples, the name ends in something else
+            than .wav, or the file cannot be written.
     """
     path, wave = os.fspath(path), np.asarray(wave)
+    if not path.lower().endswith(".wav"):
+        raise KvoiceError(f"{path}: wav files are written, expected a name that ends in .wav")
     if wave.ndim != 1:
         raise KvoiceError(f"{path}: a wave of shape [samples] is wanted, got {list(wave.shape)}")
     peak = np.abs(wave).max(initial=0)

@@ -720,7 +720,9 @@ def confusion(path: str | os.PathLike, counts: np.ndarray | list, names: list[st
             fontsize="small",
             color="white" if shares[row, column] > 0.55 else "0.15",
         )
-    axis.set_xticks(range(len(names)), names, parse_math=False)
+    long = max(map(len, names)) > 8  # labels would overlap
+    turned = dict(rotation=35, ha="left", rotation_mode="anchor") if long else {}
+    axis.set_xticks(range(len(names)), names, parse_math=False, **turned)
     axis.set_yticks(range(len(names)), names, parse_math=False)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")

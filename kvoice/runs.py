@@ -227,7 +227,7 @@ def load(directory: str | Path) -> Run:
     except (FileNotFoundError, NotADirectoryError):
         raise KvoiceError(
             f"{directory}: not a run (no {', '.join(PARTS)} in it); "
-            "`kvoice train --run=DIR` makes one."
+            "`kvoice train --model=NAME --run=DIR` makes one."
         ) from None
     if config.get("format") != FORMAT:
         raise KvoiceError(

@@ -227,6 +227,31 @@ def test_parts_are_together_what_is_read_at_once(tmp_path, monkeypatch, rate_hz)
     assert len(only) == len(whole)
 
 
+def test_only_wav_files_are_written(tmp_path):
+    with pytest.raises(KvoiceError, match="a.mp3: wav files are written"):
+        audio.write(tmp_path / "a.mp3", np.zeros(9), 22050)
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_silence_is_a_part_of_its_own():
+    def sound(seconds):
+        return np.random.default_rng(0).uniform(-0.5, 0.5, round(1000 * seconds)).astype("f4")
+
+    def lengths(*seconds):
+        blocks = [sound(s) if s > 0 else np.zeros(round(-1000 * s), "f4") for s in seconds]
+        parts = list(audio.cut(blocks, 1000, 6.0))
+        np.testing.assert_array_equal(np.concatenate(parts), np.concatenate(blocks))
+        return [-len(part) / 1000 if audio.silent(part) else len(part) / 1000 for part in parts]
+
+    assert lengths(3, -2, 1) == [6]  # one that is not long is not cut
+    assert lengths(3, -2, 3) == [3, -2, 3]
+    assert lengths(-8, 4) == [-6, -2, 4]
+    assert lengths(4, -4.5) == [4, -4.5]
+    assert lengths(4, -4, 0.1) == [4, 4.1]  # no part is too short
+    assert 4.5 < lengths(4.5, -0.5, 1.5)[0] < 5  # a pause ends a part
+    assert lengths(0.1, -4, 3)[0] > 3
+
+
 def test_a_wav_that_was_streamed_does_not_know_its_length_and_is_read(tmp_path):
     soundfile.write(tmp_path / "a.wav", vowel(22050), 22050)
     content = bytearray((tmp_path / "a.wav").read_bytes())

@@ -43,8 +43,8 @@ def prepared(data, spec, model):
         ]
         raise KvoiceError(
             f"{data}: no {condition} is known of any utterance, so that none can be "
-            f"learned; choose --config.model.condition among {', '.join(known)}, or "
-            "leave it empty"
+            f"learned; choose --config.model.condition among {', '.join(known)}; of a "
+            "generator it may be empty"
         )
     key = [prepare.fingerprint(items), split, *(getattr(spec, f) for f in audio.CONDITIONING)]
     words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]

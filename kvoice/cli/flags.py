@@ -120,8 +120,9 @@ def required(**given):
 
 
 def by_front_door(text):
-    """A text whose `kvoice VERB` is as the user wrote it: bin/VERB in a checkout."""
-    return text.replace("`kvoice ", "`" + os.environ.get("KVOICE_DOOR", "kvoice "))
+    """A text whose commands are as the user wrote them: bin/VERB in a checkout."""
+    door = os.environ.get("KVOICE_DOOR", "kvoice ")
+    return re.sub(r"(`|^ +)kvoice (?=[a-zA-Z])", lambda found: found[1] + door, text, flags=re.M)
 
 
 def following(*commands):

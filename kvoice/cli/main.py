@@ -50,17 +50,17 @@ def main(words=None):
         if hasattr(stream, "reconfigure"):  # names of files are printed in any locale
             stream.reconfigure(errors="backslashreplace")
     verb, *words = (sys.argv[1:] if words is None else words) or ["-h"]
-    if verb in HELP:
-        print(by_front_door(_overview()))
-        return 0
-    if verb == "--version":
-        print(f"kvoice {importlib.import_module('kvoice').__version__}")
-        return 0
     try:
+        if verb in HELP:
+            print(by_front_door(_overview()), flush=True)
+            return 0
+        if verb == "--version":
+            print(f"kvoice {importlib.import_module('kvoice').__version__}")
+            return 0
         if verb not in VERBS:
             return _failed(verb, f"no such command{near(verb, VERBS)}; `kvoice -h` lists them", 2)
         if any(word in HELP for word in words):
-            print(_help(verb, words))
+            print(by_front_door(_help(verb, words)), flush=True)
         else:
             imports.silence_retracing()
             imports.keras_alone()

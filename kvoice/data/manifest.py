@@ -67,8 +67,8 @@ class Manifest:
             manifest = Manifest(**read_json(path))
         except (FileNotFoundError, NotADirectoryError):
             raise KvoiceError(
-                f"{directory} holds no prepared corpus (no {FILE}): run kvoice prepare "
-                f"--data=CORPUS --output={directory}, again if it was stopped"
+                f"{directory} holds no prepared corpus (no {FILE}): run `kvoice prepare "
+                f"--data=CORPUS --output={directory}`, again if it was stopped"
             ) from None
         except (ValueError, TypeError):  # a KvoiceError among them
             raise KvoiceError(

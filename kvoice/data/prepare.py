@@ -291,7 +291,9 @@ def _manifest(directory, jobs, arguments, labels, left_out):
 
 
 def _refuse_foreign(directory):
-    """Refuses a directory that holds something other than shards."""
+    """Refuses a file, and a directory that holds something other than shards."""
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise KvoiceError(f"{directory}: is a file, expected a directory for the shards")
     if (
         os.path.isdir(directory)
         and os.listdir(directory)

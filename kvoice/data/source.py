@@ -57,6 +57,7 @@ class Source:
             out, and a batch repeats an utterance only where its speaker has fewer than that.
         reject_silence: Whether a silent crop is drawn again, up to `TRIES` times in all; the
             loudest is taken if all are silent.
+        least_frames: Utterances with fewer frames are left out; their number is `too_short`.
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
@@ -76,6 +77,7 @@ class Source:
         arrays: Sequence[str] = ("mel",),
         per_speaker: int = 0,
         reject_silence: bool = False,
+        least_frames: int = 0,
     ) -> None:
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
@@ -100,6 +102,13 @@ class Source:
                 f"{split!r}, {longest} frames: nearly all of a crop would be padding"
             )
         self._rows = self._labelled(condition)
+        long_enough = self._frames[self._rows] >= least_frames
+        self.too_short, self._rows = int((~long_enough).sum()), self._rows[long_enough]
+        if not len(self._rows):
+            raise KvoiceError(
+                f"{directory}: the split {split!r} holds no utterance of {least_frames} frames, "
+                "which the model needs"
+            )
         self.per_speaker, self._rows_of = per_speaker, []
         if per_speaker:
             self._rows = self._rows[self._table["speaker"][self._rows] != UNKNOWN]

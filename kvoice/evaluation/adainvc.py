@@ -814,8 +814,13 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
             f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
             "with the same --data is trained on the split judge"
         )
-    sources = corpus.sources(splits, more=["wave", "f0", *["phone"] * bool(known.labels["phone"])])
     model = load(run.path).model
+    more = ["wave", "f0", *["phone"] * bool(known.labels["phone"])]
+    sources = corpus.sources(splits, more, model.minimum_frames)
+    for split, source in sources.items():
+        if source.too_short:
+            seconds = model.minimum_frames * run.spec.hop / run.spec.sample_rate_hz
+            print(f"left out of {split}: {source.too_short} utterances under {seconds:.2f} s")
     recorded = [sources["test"]]  # and all unseen speakers of the encoder, for its threshold
     if not {*there["judge"]} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])

@@ -186,14 +186,13 @@ def convert_wave(
     parts = audio.cut([np.asarray(wave, np.float32)], rate_hz, PART_S)
     made = list(_parts(voice, parts, rate_hz, rate_hz, styles, mix, layers, vocoder))
     mels, waves = ([part[name] for part in made] for name in ("mel", "wave"))
-    wave = np.concatenate(waves)
-    return np.concatenate(mels), wave / np.float32(render.passing(np.abs(wave).max(initial=0)))
+    return np.concatenate(mels), np.concatenate(waves)
 
 
 def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
     """Converts the parts of a recording; yields the mel, the wave, its duration and times of each.
 
-    A wave is as loud as its part, and may pass full scale.
+    A part is as loud as it was, but for what keeps it within full scale.
     """
     own_hz, end = voice.spec.sample_rate_hz, 0
     first, second = next(parts), next(parts, None)
@@ -205,18 +204,21 @@ def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
         samples = round(end * to_hz / rate_hz) - round(begin * to_hz / rate_hz)
         if several and audio.silent(source):
             mel = np.full((voice.spec.frames(len(source)), voice.spec.mels), voice.spec.silence)
-            wave, times = np.zeros(samples, np.float32), [0, 0, 0]
+            wave, quieter_db, times = np.zeros(samples, np.float32), 0.0, [0, 0, 0]
         else:
-            mel = converted(voice.model, input_mel(voice, source), styles, mix, layers)
+            with named(f"from {begin / rate_hz:.1f} s on") if several else contextlib.nullcontext():
+                mel = input_mel(voice, source)
+            mel = converted(voice.model, mel, styles, mix, layers)
             times.append(time.perf_counter())
             wave = render.sound(mel, voice.spec, len(source), vocoder)
             times.append(time.perf_counter())
             wave = render.fitted(audio.resample(wave, own_hz, to_hz), samples)
-            wave = render.as_loud(wave, part)
+            wave, quieter_db = render.levelled(wave, part)
         yield {
             "mel": mel,
             "wave": wave,
             "seconds": len(part) / rate_hz,
+            "quieter_db": quieter_db,
             "network_s": times[1] - times[0],
             "vocoder_s": times[2] - times[1],
         }
@@ -256,7 +258,8 @@ def convert(
 
     Returns:
         (Rows of {"file", "output", "seconds" of sound, "quieter_db", the attenuation that keeps all
-        samples within full scale, "network_s" and "vocoder_s", the times of both}; messages that
+        samples within full scale (in one of its "parts"), "network_s" and "vocoder_s", the times of
+        both}; messages that
         name the skipped files of a folder and the reasons).
 
     Raises:
@@ -305,31 +308,25 @@ def _converted_files(voice, planned, styles, mix, layers, vocoder, rate_hz, left
 
 
 def _converted_file(voice, path, place, styles, mix, layers, vocoder, rate_hz):
-    """Converts a file; returns the rest of its row.
-
-    The parts wait in a temporary file until the peak of all of them is known.
-    """
+    """Converts a file; returns the rest of its row."""
     to_hz = rate_hz or voice.spec.sample_rate_hz
     found = audio.parts(path, None, PART_S)
     first, own_hz = next(found)
     parts = itertools.chain([first], (part for part, _ in found))
-    peak, sums = 0.0, dict.fromkeys(("seconds", "network_s", "vocoder_s"), 0.0)
-    folder = os.path.dirname(os.path.abspath(place))
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as kept:
+    rows = []
+
+    def waves():
         with named(path):
             for part in _parts(voice, parts, own_hz, to_hz, styles, mix, layers, vocoder):
-                kept.write(np.ascontiguousarray(part["wave"], np.float32))
-                peak = max(peak, np.abs(part["wave"]).max())
-                sums = {name: total + part[name] for name, total in sums.items()}
-        kept.seek(0)
-        passes = render.passing(peak)
-        blocks = (
-            np.frombuffer(block, np.float32) / np.float32(passes)
-            for block in iter(lambda: kept.read(2**22), b"")
-        )
-        audio.write_blocks(place, blocks, to_hz)
-    return {**sums, "quieter_db": render.decibels(passes)}
+                yield part.pop("wave")
+                rows.append(part)
+
+    os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
+    audio.write_blocks(place, waves(), to_hz)
+    totals = {
+        name: sum(row[name] for row in rows) for name in ("seconds", "network_s", "vocoder_s")
+    }
+    return {**totals, "quieter_db": max(row["quieter_db"] for row in rows), "parts": len(rows)}
 
 
 def quieter(rows: list[dict]) -> list[str]:
@@ -342,7 +339,9 @@ def quieter(rows: list[dict]) -> list[str]:
         return []
     (most_db, path), why = fainter[-1], "so that no sample passes full scale"
     if len(fainter) == 1:
-        return [f"{path}: comes out {most_db:.1f} dB quieter, {why}"]
+        (parts,) = (row.get("parts", 1) for row in rows if row["file"] == path)
+        what = "a part comes out" if parts > 1 else "comes out"
+        return [f"{path}: {what} {most_db:.1f} dB quieter, {why}"]
     return [f"{len(fainter)} files come out quieter, {why}; the most {path}, by {most_db:.1f} dB"]
 
 

@@ -118,22 +118,7 @@ def levelled(wave: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, float]:
 
     Shapes: wave [samples], like [any] -> [samples], and the attenuation in dB, 0 or more.
     """
-    wave = as_loud(wave, like)
-    passes = passing(np.abs(wave).max(initial=0))
-    return wave / np.float32(passes), decibels(passes)
-
-
-def as_loud(wave: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Scales a wave [samples] to the standard deviation of another, whatever the peak."""
     own, wanted = (float(np.std(each, dtype=np.float64)) for each in (wave, like))
-    return wave * np.float32(wanted / own) if own > 1e-9 else wave
-
-
-def passing(peak: float) -> float:
-    """What a wave of this peak is divided by, so that no sample is above `HIGHEST`; 1 or more."""
-    return max(1.0, float(peak) / HIGHEST)
-
-
-def decibels(passes: float) -> float:
-    """What `passing` returns as an attenuation in dB."""
-    return 20 * math.log10(passes)
+    wave = wave * np.float32(wanted / own) if own > 1e-9 else wave
+    passes = max(1.0, float(np.abs(wave).max(initial=0)) / HIGHEST)
+    return wave / np.float32(passes), 20 * math.log10(passes)

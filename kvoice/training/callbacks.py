@@ -75,7 +75,11 @@ class EpochLine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         step = (epoch + 1) * self.params["steps"]
-        values = " - ".join(f"{name}: {value:.4g}" for name, value in logs.items())
+        values = " - ".join(
+            f"{name}: {value:.4g}"
+            for name, value in logs.items()
+            if name != "learning_rate"  # a factor on those of the groups
+        )
         print(
             f"step {step} of {self.steps}, {time.monotonic() - self.begin_s:.0f} s - {values}",
             flush=True,

@@ -49,8 +49,13 @@ class Corpus:
         """The manifest that `prepare` wrote; None for images."""
         return None if self.images else Manifest.load(self.directory)
 
-    def sources(self, splits: Iterable[str], more: Iterable[str] = ()) -> dict:
-        """Returns a dict from split to source, with `more` arrays than the model is trained on."""
+    def sources(
+        self, splits: Iterable[str], more: Iterable[str] = (), least_frames: int = 0
+    ) -> dict:
+        """Returns a dict from split to source, with `more` arrays than the model is trained on.
+
+        Utterances with fewer than `least_frames` are left out.
+        """
         if self.images:
             return {
                 split: FactorSource(self.directory, **self.group | {"split": split})
@@ -63,6 +68,7 @@ class Corpus:
                 spec=self.spec,
                 condition=self.condition,
                 arrays=arrays,
+                least_frames=least_frames,
                 **self._fitting(split),
             )
             for split in splits

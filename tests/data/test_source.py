@@ -338,8 +338,19 @@ def test_one_corpus_serves_several_mels(prepared):
     np.testing.assert_allclose(mel, audio.mel(wave, spec)[: len(mel)], atol=1e-5)
 
 
+def test_utterances_that_are_too_short_for_a_model_are_left_out_and_counted(prepared):
+    every = source(prepared)
+    frames = sorted(len(every.utterance(i)["mel"]) for i in range(len(every)))
+    some = source(prepared, least_frames=frames[0] + 1)
+    assert some.too_short == frames.count(frames[0]) and len(some) == len(every) - some.too_short
+    assert min(len(some.utterance(i)["mel"]) for i in range(len(some))) > frames[0]
+    assert every.too_short == 0
+    with pytest.raises(KvoiceError, match="no utterance of 9999 frames"):
+        source(prepared, least_frames=9999)
+
+
 def test_a_directory_without_a_corpus_says_what_to_run(tmp_path):
-    with pytest.raises(KvoiceError, match="no prepared corpus .*: run kvoice prepare"):
+    with pytest.raises(KvoiceError, match="no prepared corpus .*: run `kvoice prepare"):
         source(tmp_path)
 
 

@@ -50,6 +50,8 @@ def items(data: str) -> tuple[list[Item], list[Skipped]]:
     parts = [part.partition(":") for part in data.split("+")]
     for name, _, _ in parts:
         if name not in RENDERED and name not in READERS:
+            if name == "prepared":
+                raise KvoiceError(f"--data={data}: is prepared already; `kvoice train` takes it")
             if os.path.isdir(expanded(name)):
                 raise KvoiceError(f"--data={data}: is a folder; did you mean folder:{data}?")
             plus = ' (a path may not contain "+")' if len(parts) > 1 else ""
