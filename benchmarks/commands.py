@@ -92,17 +92,15 @@ def main():
         measured("torch", "prepare", f"--data=folder:{folder}/many", f"--output={folder}/p5")
         steps = ["--config.train.steps=6", "--config.train.steps_per_epoch=3"]
         for backend in BACKENDS:
-            for data, hours in (("p2", "2 h"), ("p5", f"{options.hours:g} h")):
-                row = measured(
-                    backend,
-                    "train",
-                    "--model=voicegan",
-                    f"--data=prepared:{folder / data}",
-                    "--config.model.condition=",
-                    f"--run={folder / data}-{backend}",
-                    *steps,
-                )
-                rows[f"train, {hours}, {backend}"] = row
+            rows[f"train, {options.hours:g} h, {backend}"] = measured(
+                backend,
+                "train",
+                "--model=voicegan",
+                f"--data=prepared:{folder}/p5",
+                "--config.model.condition=",
+                f"--run={folder / backend}",
+                *steps,
+            )
     measure.write("commands", {"rows": rows})
 
 

@@ -174,7 +174,7 @@ def test_a_classifier_is_trained_and_loaded_at_its_best_with_its_names(tmp_path)
 def test_a_finished_run_is_refused(tmp_path):
     run = create(tmp_path / "run")
     train(run)
-    with pytest.raises(KvoiceError, match="finished.*generate"):
+    with pytest.raises(KvoiceError, match="is finished .*another --run"):
         train(run)
 
 
