@@ -10,7 +10,10 @@ computed over all of it; one longer than `PART_S` in parts that end where it is 
 keeps its own loudness.
 """
 
+import collections
+import concurrent.futures
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -192,36 +195,57 @@ def convert_wave(
 def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
     """Converts the parts of a recording; yields the mel, the wave, its duration and times of each.
 
-    A part is as loud as it was, but for what keeps it within full scale.
+    A part is as loud as it was, but for what keeps it within full scale. Griffin-Lim runs in
+    threads, while the next parts are converted.
     """
-    own_hz, end = voice.spec.sample_rate_hz, 0
+    own_hz, end, sounds = voice.spec.sample_rate_hz, 0, False
     first, second = next(parts), next(parts, None)
     several = second is not None
-    for part in itertools.chain([first, second] if several else [first], parts):
-        times = [time.perf_counter()]
-        source = audio.resample(part, rate_hz, own_hz)
-        begin, end = end, end + len(part)
-        samples = round(end * to_hz / rate_hz) - round(begin * to_hz / rate_hz)
-        if several and audio.silent(source):
-            mel = np.full((voice.spec.frames(len(source)), voice.spec.mels), voice.spec.silence)
-            wave, quieter_db, times = np.zeros(samples, np.float32), 0.0, [0, 0, 0]
-        else:
-            with named(f"from {begin / rate_hz:.1f} s on") if several else contextlib.nullcontext():
-                mel = input_mel(voice, source)
-            mel = converted(voice.model, mel, styles, mix, layers)
-            times.append(time.perf_counter())
-            wave = render.sound(mel, voice.spec, len(source), vocoder)
-            times.append(time.perf_counter())
-            wave = render.fitted(audio.resample(wave, own_hz, to_hz), samples)
-            wave, quieter_db = render.levelled(wave, part)
-        yield {
-            "mel": mel,
-            "wave": wave,
-            "seconds": len(part) / rate_hz,
-            "quieter_db": quieter_db,
-            "network_s": times[1] - times[0],
-            "vocoder_s": times[2] - times[1],
-        }
+    ahead = os.cpu_count() if several and vocoder is None else 0
+    with concurrent.futures.ThreadPoolExecutor(ahead or 1) as pool:
+        waiting = collections.deque()
+        for part in itertools.chain([first, second] if several else [first], parts):
+            begun_s = time.perf_counter()
+            source = audio.resample(part, rate_hz, own_hz)
+            begin, end = end, end + len(part)
+            samples = round(end * to_hz / rate_hz) - round(begin * to_hz / rate_hz)
+            if several and audio.silent(source):
+                mel, network_s = None, 0.0
+            else:
+                where = named(f"from {begin / rate_hz:.1f} s on")
+                with where if several else contextlib.nullcontext():
+                    mel = input_mel(voice, source)
+                mel, sounds = converted(voice.model, mel, styles, mix, layers), True
+                network_s = time.perf_counter() - begun_s
+            known = {"seconds": len(part) / rate_hz, "network_s": network_s}
+            job = functools.partial(
+                _sounded, mel, voice.spec, len(source), vocoder, part, to_hz, samples
+            )
+            if not ahead:
+                yield job() | known
+                continue
+            waiting.append((pool.submit(job), known))
+            if len(waiting) > ahead:
+                made, known = waiting.popleft()
+                yield made.result() | known
+        for made, known in waiting:
+            yield made.result() | known
+    if not sounds:
+        raise KvoiceError("silent")
+
+
+def _sounded(mel, spec, length, vocoder, like, to_hz, samples):
+    """The sound of a converted part, as loud as the source; without a mel, silence."""
+    if mel is None:
+        mel = np.full((spec.frames(length), spec.mels), spec.silence, np.float32)
+        wave, quieter_db, vocoder_s = np.zeros(samples, np.float32), 0.0, 0.0
+    else:
+        begun_s = time.perf_counter()
+        wave = render.sound(mel, spec, length, vocoder)
+        vocoder_s = time.perf_counter() - begun_s
+        wave = render.fitted(audio.resample(wave, spec.sample_rate_hz, to_hz), samples)
+        wave, quieter_db = render.levelled(wave, like)
+    return {"mel": mel, "wave": wave, "quieter_db": quieter_db, "vocoder_s": vocoder_s}
 
 
 # --- Files

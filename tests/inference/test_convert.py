@@ -356,6 +356,24 @@ def test_a_long_recording_is_converted_in_parts_that_keep_their_loudness(
     assert np.corrcoef(whole, made)[0, 1] > 0.99  # what the command writes
 
 
+def test_a_long_recording_is_refused_for_its_parts_and_nothing_is_written(recordings, monkeypatch):
+    monkeypatch.setattr("kvoice.inference.convert.PART_S", 1.0)
+    clipped = np.clip(tone(22050, 0.9, 9.0), -1, 1)
+    for name, wave, line in (
+        ("silent.wav", np.zeros(66150), "silent.wav: silent"),
+        (
+            "clipped.wav",
+            np.concatenate([tone(22050, 0.9), np.zeros(4410), clipped]),
+            r"clipped.wav: from 0\.\d s on: .* clipped",
+        ),
+    ):
+        soundfile.write(recordings / name, wave, 22050)
+        source, target, output = paths(recordings, name, "you_0.wav", "out.wav")
+        with pytest.raises(KvoiceError, match=line):
+            convert(Voice(Model(), SPEC), source, [target], output)
+        assert not os.path.exists(output)
+
+
 def test_the_attenuation_of_loud_recordings_is_reported(recordings):
     source, target, output = paths(recordings, "me", "you_0.wav", "out")
     audio.write(f"{source}/a.wav", np.sign(tone(22050)) * 0.98, 22050)  # as loud as can be
