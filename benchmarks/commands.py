@@ -1,6 +1,7 @@
 """Time and memory of whole commands: `convert`, `prepare` and `train` on long recordings.
 
-    python benchmarks/commands.py --run=runs/adainvc/default --hours=5
+    python benchmarks/commands.py --run=runs/adainvc/default
+    python benchmarks/commands.py --hours=5
 
 The recordings are utterances of the demo corpus, one behind the other. Each command is a process of
 its own; its memory is the largest resident set of the process and its workers. A short conversion
@@ -58,50 +59,64 @@ def measured(backend, *words):
     }
 
 
+def conversions(folder, run):
+    """Rows of `convert`, of a short and of a long recording."""
+    rows = {}
+    recording(folder / "you.wav", 3, 22050)
+    for seconds, title in ((3, "convert, 3 s"), (1800, "convert, 30 min")):
+        recording(folder / "me.wav", seconds, 22050)
+        for backend in BACKENDS:
+            for _ in range(2 if seconds < 10 else 1):
+                row = measured(
+                    backend,
+                    "convert",
+                    f"--run={run}",
+                    f"--source={folder / 'me.wav'}",
+                    f"--target={folder / 'you.wav'}",
+                    f"--output={folder / 'out.wav'}",
+                )
+            rows[f"{title}, {backend}"] = row | {"times_real_time": seconds / row["seconds"]}
+    return rows
+
+
+def data(folder, hours):
+    """Rows of `prepare` of one long recording, and of `train` on several hours."""
+    recording(folder / "two" / "a" / "long.wav", 7200, 44100, channels=2)
+    for speaker in "bcdefgh":
+        recording(folder / "two" / speaker / "short.wav", 10, 22050)
+    row = measured("torch", "prepare", f"--data=folder:{folder}/two", f"--output={folder}/p2")
+    rows = {"prepare, 2 h": row | {"times_real_time": 7200 / row["seconds"]}}
+    for k in range(4):
+        recording(folder / "many" / f"a{k}" / "a.wav", hours * 900, 22050)
+    for speaker in "bcdefgh":
+        recording(folder / "many" / speaker / "short.wav", 10, 22050)
+    measured("torch", "prepare", f"--data=folder:{folder}/many", f"--output={folder}/p5")
+    for backend in BACKENDS:
+        rows[f"train, {hours:g} h, {backend}"] = measured(
+            backend,
+            "train",
+            "--model=voicegan",
+            f"--data=prepared:{folder}/p5",
+            "--config.model.condition=",
+            f"--run={folder / backend}",
+            "--config.train.steps=6",
+            "--config.train.steps_per_epoch=3",
+        )
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", required=True, help="a run of adainvc")
-    parser.add_argument("--hours", type=float, default=5, help="of speech to train on")
+    parser.add_argument("--run", help="a run of adainvc, with which `convert` is measured")
+    parser.add_argument("--hours", type=float, help="of speech, on which `train` is measured")
     options = parser.parse_args()
-    rows = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        recording(folder / "you.wav", 3, 22050)
-        for seconds, title in ((3, "convert, 3 s"), (1800, "convert, 30 min")):
-            recording(folder / "me.wav", seconds, 22050)
-            for backend in BACKENDS:
-                for _ in range(2 if seconds < 10 else 1):
-                    row = measured(
-                        backend,
-                        "convert",
-                        f"--run={options.run}",
-                        f"--source={folder / 'me.wav'}",
-                        f"--target={folder / 'you.wav'}",
-                        f"--output={folder / 'out.wav'}",
-                    )
-                rows[f"{title}, {backend}"] = row | {"times_real_time": seconds / row["seconds"]}
-        recording(folder / "two" / "a" / "long.wav", 7200, 44100, channels=2)
-        for speaker in "bcdefgh":
-            recording(folder / "two" / speaker / "short.wav", 10, 22050)
-        row = measured("torch", "prepare", f"--data=folder:{folder}/two", f"--output={folder}/p2")
-        rows["prepare, 2 h"] = row | {"times_real_time": 7200 / row["seconds"]}
-        for k in range(4):
-            recording(folder / "many" / f"a{k}" / "a.wav", options.hours * 900, 22050)
-        for speaker in "bcdefgh":
-            recording(folder / "many" / speaker / "short.wav", 10, 22050)
-        measured("torch", "prepare", f"--data=folder:{folder}/many", f"--output={folder}/p5")
-        steps = ["--config.train.steps=6", "--config.train.steps_per_epoch=3"]
-        for backend in BACKENDS:
-            rows[f"train, {options.hours:g} h, {backend}"] = measured(
-                backend,
-                "train",
-                "--model=voicegan",
-                f"--data=prepared:{folder}/p5",
-                "--config.model.condition=",
-                f"--run={folder / backend}",
-                *steps,
-            )
-    measure.write("commands", {"rows": rows})
+        if options.run:
+            rows = conversions(pathlib.Path(name), options.run)
+            measure.write("commands_convert", {"rows": rows})
+        if options.hours:
+            rows = data(pathlib.Path(name), options.hours)
+            measure.write("commands_data", {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -159,6 +159,26 @@ def waveglow(content):
     )
 
 
+def commands(*contents):
+    """Whole commands by backend: time and memory."""
+    rows = []
+    for content in contents:
+        for row, each in content["rows"].items():
+            title, _, last = row.rpartition(", ")
+            name, backend = (title, NAMES[last]) if last in NAMES else (row, "")
+            fast = each.get("times_real_time")
+            rows.append(
+                [
+                    f"`{name.partition(',')[0]}`{name.partition(',')[2]}",
+                    backend,
+                    f"{each['seconds']:.1f} s",
+                    f"{fast:.0f}" if fast and fast > 2 else "",
+                    f"{each['peak_mb']} MB",
+                ]
+            )
+    return table(["command", "backend", "time", "times real time", "memory"], rows)
+
+
 # --- Evaluations
 
 
@@ -275,6 +295,11 @@ TABLES = {
     "train-step": (train_step, f"{BENCHMARKS}/train_step_default.json"),
     "adainvc-step": (adainvc, f"{BENCHMARKS}/adainvc_default.json"),
     "waveglow-step": (waveglow, f"{BENCHMARKS}/waveglow_default.json"),
+    "commands": (
+        commands,
+        f"{BENCHMARKS}/commands_convert.json",
+        f"{BENCHMARKS}/commands_data.json",
+    ),
     "tones": (tones, f"{BENCHMARKS}/tones_study.json"),
     "voicegan": (evaluated(), f"{RESULTS}/voicegan.json"),
     "voicegan-labels": (evaluated(1), f"{RESULTS}/voicegan.json"),
