@@ -98,6 +98,7 @@ def prepare(
         os.makedirs(os.path.join(directory, WORK), exist_ok=True)
         with locked(directory):
             _refuse_others(directory, arguments)
+            _sweep(directory)
             _run([job for job in jobs if summary(directory, job) is None], work, directory, workers)
             manifest = _manifest(directory, jobs, arguments, labels, left_out)
             manifest.save(directory)
@@ -348,6 +349,14 @@ def _refuse_others(directory, arguments):
         )
 
 
+def _sweep(directory):
+    """Deletes what a prepare that was killed has left under temporary names."""
+    for place in (directory, os.path.join(directory, WORK)):
+        for name in os.listdir(place):
+            if name.endswith(".tmp"):
+                os.unlink(os.path.join(place, name))
+
+
 def _run(jobs, work, directory, workers):
     """Runs the jobs in up to `workers` processes, with a progress bar in utterances."""
     if not jobs:
@@ -355,10 +364,6 @@ def _run(jobs, work, directory, workers):
     shutil.rmtree(
         os.path.join(directory, "features"), ignore_errors=True
     )  # those of earlier shards
-    for place in (directory, os.path.join(directory, WORK)):
-        for name in os.listdir(place):
-            if name.endswith(".tmp"):  # left by a prepare that was killed
-                os.unlink(os.path.join(place, name))
     workers = min(workers or os.cpu_count(), len(jobs))
     total = sum(len(job.items) for job in jobs)
     with progress.bar(total=total, desc="prepare", unit="utt", smoothing=0) as bar:

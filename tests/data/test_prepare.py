@@ -353,6 +353,9 @@ def test_a_killed_prepare_goes_on_and_ends_in_the_same_bytes(tmp_path, monkeypat
     assert {path: path.stat().st_mtime_ns for path in finished} == kept
     prepare(data, tmp_path / "whole", SPEC, workers=1)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    (tmp_path / "out" / ".kvoice-0.tmp").write_bytes(b"half of a manifest")
+    prepare(data, tmp_path / "out", SPEC, workers=1)  # where no shard is missing
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_a_second_prepare_waits_for_the_first_and_uses_its_shards(tmp_path, monkeypatch, capsys):
