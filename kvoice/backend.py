@@ -125,7 +125,7 @@ def repeated(function, state, weights):
 if BACKEND == "tensorflow":
     import tensorflow as tf
 
-    no_grad = hastily = contextlib.nullcontext
+    no_grad = contextlib.nullcontext
 
     def value_and_grad(loss, variables):
         """Returns the value of a loss and its gradients.
@@ -208,7 +208,7 @@ if BACKEND == "tensorflow":
 elif BACKEND == "torch":
     import torch
 
-    no_grad, hastily = torch.no_grad, contextlib.nullcontext
+    no_grad = torch.no_grad
 
     def _tensors(data):
         # `train_on_batch` hands over NumPy arrays as they are.
@@ -257,17 +257,6 @@ elif BACKEND == "jax":
     import jax
 
     no_grad = contextlib.nullcontext
-
-    @contextlib.contextmanager
-    def hastily():
-        """Compiles without most optimisations: for values of one use, as weights to be replaced."""
-        name = "jax_disable_most_optimizations"
-        before = jax.config.read(name)
-        jax.config.update(name, True)
-        try:
-            yield
-        finally:
-            jax.config.update(name, before)
 
     class _Scope(keras.StatelessScope):
         """A stateless scope that refuses to lose an update, and can be forked."""

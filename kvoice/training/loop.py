@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
-from kvoice import backend, frameworks, runs
+from kvoice import frameworks, runs
 from kvoice.audio import Spec
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
@@ -75,7 +75,7 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
     state = run.state
     if not state:
         raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
-    with _precision("float32"), backend.hastily():
+    with _precision("float32"):
         built = model(run)
     _compile(built, TrainConfig(**run.config["train"]))
     checkpoints.load_weights(built, run, checkpoints.chosen(run, best))
