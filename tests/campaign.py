@@ -266,6 +266,8 @@ def kills(place, count, seed):
             )
             print(faults[-1], flush=True)
         number += 1
+        if number % 20 == 0:
+            print(f"{done} of {count} kills, {len(faults)} faults", flush=True)
     return faults
 
 
