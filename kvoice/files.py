@@ -67,7 +67,8 @@ def replaced(path: str | os.PathLike) -> Iterator[io.BufferedWriter]:
         OSError: If the disk is full or forbids it; nothing is left behind.
     """
     directory = os.path.dirname(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=".kvoice-", suffix=".tmp", dir=directory)
+    prefix = f".kvoice-{os.getpid()}-"
+    handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=directory)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -104,10 +105,29 @@ def expanded(path: str | os.PathLike) -> str:
     return os.path.expanduser(path)
 
 
-def sweep(directory: str | os.PathLike) -> None:
-    """Deletes what an interrupted `replaced` left in a directory."""
+def sweep(directory: str | os.PathLike, locked: bool = False) -> None:
+    """Deletes what an interrupted `replaced` left in a directory.
+
+    Args:
+        directory: The directory.
+        locked: Whether no other process may be writing there; else what belongs to one that lives
+            is left.
+    """
     for path in Path(directory).glob(".kvoice-*.tmp"):
-        path.unlink(missing_ok=True)
+        owner = path.name.split("-")[1]
+        if locked or not (owner.isdigit() and _alive(int(owner))):
+            path.unlink(missing_ok=True)
+
+
+def _alive(process):
+    """Whether there is a process of this number on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def read_json(path: str | os.PathLike) -> dict:
@@ -232,6 +252,8 @@ def owned(
     new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for folder in {directory, *((directory / name).parent for name in names)}:
+            sweep(folder)
         # Where the block is killed, what it has written is known nevertheless.
         write_json(directory / MADE, _list(directory) | dict.fromkeys(names, PENDING))
     except (FileExistsError, NotADirectoryError):

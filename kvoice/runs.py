@@ -208,7 +208,7 @@ def create(
     }
     run = Run(directory, {**header, **config}, spec, labels)
     with run.locked():  # another process may be on the way to the first checkpoint
-        sweep(directory)
+        sweep(directory, locked=True)
         write_json(directory / "spec.json", dataclasses.asdict(spec))
         write_json(directory / "labels.json", labels)
         write_json(directory / "config.json", run.config)

@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -211,3 +213,19 @@ def test_a_sealed_object_is_read_as_it_was_or_not_at_all(tmp_path):
         (tmp_path / "a.json").write_text(text.replace(old, new, 1), encoding="utf-8")
         with pytest.raises(KvoiceError, match="a.json: is damaged or was edited"):
             read_json(tmp_path / "a.json")
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
+    (tmp_path / "deep").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    dead = [f".kvoice-{int(done.stdout)}-x.tmp", ".kvoice-x.tmp"]  # the latter of earlier versions
+    living = f".kvoice-{os.getpid()}-x.tmp"
+    for folder in (tmp_path, tmp_path / "deep"):
+        for name in (*dead, living):
+            (folder / name).write_bytes(b"half")
+    with owned(tmp_path, ["a.wav", "deep/b.wav"]):
+        (tmp_path / "a.wav").write_bytes(b"a")
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.tmp")}
+    assert left == {living, f"deep/{living}"}
