@@ -265,8 +265,7 @@ def maximize(
         classifier: The trained classifier that is maximised.
         spec: The `audio.Spec` of all.
         output: The folder; one of the same settings is replaced.
-        about: Entries that are stored beside the results: the paths of the runs by their roles,
-            "start", and the command.
+        about: Entries that are stored beside the results: the runs by their roles, the command.
         targets: Names of the classifier's labels; none = all.
         judge: Another trained classifier, which is not maximised, or None.
         start: A recording to start from; "" = from noise.
