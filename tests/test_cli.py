@@ -842,6 +842,23 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
     assert not (notes / "other").exists()
 
 
+def test_prepare_goes_on_without_a_bad_file_and_ends_with_status_1(
+    notes, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(notes / "wavs", "wavs")
+    (tmp_path / "wavs" / "s0" / "broken.wav").write_text("no sound")
+    words = ["prepare", "--data=folder:wavs", "--output=shards", "--workers=1"]
+    for _ in range(2):  # a finished one says the same again
+        assert main(words) == 1
+        shown, said = capsys.readouterr()
+        assert "32 utterances" in shown and "left out      1: is not a sound file" in shown
+        assert said.endswith(
+            "kvoice prepare: 1 file was left out (listed in shards/manifest.json); "
+            "the others are prepared\n"
+        )
+
+
 @pytest.mark.backend
 def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys):
     monkeypatch.chdir(notes)

@@ -1,5 +1,6 @@
 """`kvoice prepare`: words and flags over `data.prepare.prepare`."""
 
+import os
 import pathlib
 import shlex
 
@@ -31,7 +32,8 @@ def declare(flags):
 def prepare(data, output, spec, split, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
-    A file longer than a minute becomes several utterances, which end where it is quiet.
+    A file longer than a minute becomes several utterances, which end where it is quiet. Files that
+    cannot be used are listed in the manifest; the command then ends with status 1.
     Tones and digits need no shards: a few random items of them are written as pictures and wavs.
 
     kvoice prepare --data=demo --output=prepared/demo
@@ -41,7 +43,8 @@ def prepare(data, output, spec, split, seed, workers):
     required(data=(data, "CORPUS"), output=(output, "DIR"))
 
     from kvoice import audio
-    from kvoice.data import factors, prepare
+    from kvoice.data import factors, manifest, prepare
+    from kvoice.errors import KvoiceError
 
     if factors.named(data):
         return _examples(data, output, seed)
@@ -54,6 +57,10 @@ def prepare(data, output, spec, split, seed, workers):
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         corpus = shlex.quote(f"prepared:{output}")
         print(following(f"train --model=voicegan --data={corpus}{override}"))
+    if made.faults:
+        files = "1 file was" if len(made.faults) == 1 else f"{len(made.faults)} files were"
+        listed = shlex.quote(os.path.join(output, manifest.FILE))
+        raise KvoiceError(f"{files} left out (listed in {listed}); the others are prepared")
 
 
 def _examples(data, output, seed):

@@ -33,7 +33,8 @@ class Manifest:
         splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records",
             "bytes"}), "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion":
             {name: utterances}}). Splits may be empty where the corpus assigns them itself.
-        skipped: The files that were left out, a list of {"file", "reason"}.
+        skipped: The files that were left out, a list of {"file", "reason", "intended"}; see
+            `corpora.utterance.Skipped`.
     """
 
     data: str
@@ -54,6 +55,11 @@ class Manifest:
     def identity(self) -> dict:
         """What determines the splits of a corpus: {"by": the way, "seed"}."""
         return {"by": self.split, "seed": self.seed}
+
+    @property
+    def faults(self) -> list[dict]:
+        """Those of `skipped` that cannot be used; version 0.1 did not tell them apart: none."""
+        return [skip for skip in self.skipped if not skip.get("intended", True)]
 
     @staticmethod
     def load(directory: str | os.PathLike) -> "Manifest":

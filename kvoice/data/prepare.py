@@ -29,7 +29,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
-from kvoice.data.corpora.utterance import SPLITS, Item, Recording
+from kvoice.data.corpora.utterance import SPLITS, Item, Recording, Skipped
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
@@ -150,9 +150,10 @@ def write_shard(
     skipped, records, samples = [], 0, 0
     counts = {field: collections.Counter() for field in ("speaker", "gender", "emotion")}
 
-    def leave_out(item, error, place=""):
+    def leave_out(item, error, place="", intended=False):
         reason = str(error).removeprefix(f"{item.path}: ") or "too large to read"
-        skipped.append({"file": item.path or item.name, "reason": f"{place}{reason}"})
+        skip = Skipped(item.path or item.name, f"{place}{reason}", intended)
+        skipped.append(dataclasses.asdict(skip))
 
     def examples():
         nonlocal records, samples
@@ -162,7 +163,8 @@ def write_shard(
                     try:
                         utterance = example(part, sound, spec, label_hop, labels)
                     except KvoiceError as error:
-                        leave_out(item, error, "" if part is item else f"{part.name}: ")
+                        pause = part is not item and audio.silent(sound.wave)
+                        leave_out(item, error, "" if part is item else f"{part.name}: ", pause)
                         continue
                     records, samples = records + 1, samples + len(utterance["wave"])
                     for field, counted in counts.items():

@@ -29,6 +29,11 @@ def reasons(data):
     return {os.path.basename(skip.file): skip.reason for skip in skipped}
 
 
+def faults(data):
+    _, skipped = corpora.items(data)
+    return sorted(os.path.basename(skip.file) for skip in skipped if not skip.intended)
+
+
 # --- demo
 
 
@@ -284,6 +289,11 @@ def test_ravdess_takes_each_take_once_and_speech_only(tmp_path):
         "03-01-09-01-01-01-07.wav": "not a name of RAVDESS",
         "03-01-05-01-01-01-25.wav": "not a name of RAVDESS",
     }
+    assert faults(f"ravdess:{tmp_path}") == [
+        "03-01-05-01-01-01-25.wav",
+        "03-01-05-01-01-02-07.wav",
+        "03-01-09-01-01-01-07.wav",
+    ]
 
 
 # --- TESS
@@ -314,6 +324,7 @@ def test_tess_in_any_spelling(tmp_path):
         "whatever.wav": "not a name of TESS",
         "OAF_dog_sad.wav": "the folder names another speaker than the file",
     }
+    assert faults(f"tess:{tmp_path}") == ["OAF_dog_sad.wav", "whatever.wav"]
 
 
 def test_tess_takes_the_renamed_bite_for_the_same_take(tmp_path):
@@ -433,6 +444,7 @@ def test_the_protocol_lists_what_it_leaves_out_once_and_not_the_files_of_the_oth
         (f"YAF_{WORDS[0]}_happy.wav", "a second copy"),
         ("whatever.wav", "a name neither of TESS nor of RAVDESS"),
     ]
+    assert faults(f"tess-ravdess:{tmp_path}") == ["whatever.wav"]
 
 
 @pytest.mark.parametrize(
@@ -542,6 +554,7 @@ def test_vctk_takes_one_microphone_of_each_utterance(tmp_path):
         "p280_1_mic1.flac": "not a name of VCTK",
         "p280_001_mic1.flac": "a second copy",
     }
+    assert faults(f"vctk:{tmp_path}") == ["p225_003_mic1.flac", "p280_1_mic1.flac"]
 
 
 def test_vctk_of_the_older_edition_has_a_table_without_p(tmp_path):
@@ -700,6 +713,7 @@ def test_a_corpus_without_its_table_of_speakers_says_that_no_gender_is_known(
     place(tmp_path, sound)
     assert [item.gender for item in by_name(f"{name}:{tmp_path}").values()] == [""]
     assert reasons(f"{name}:{tmp_path}") == {table: "not there: of no speaker is the gender known"}
+    assert faults(f"{name}:{tmp_path}") == []
 
 
 def test_readers_of_librispeech_are_not_two_speakers(tmp_path):

@@ -145,6 +145,7 @@ def test_bad_files_are_left_out_and_listed_with_the_reason(tmp_path):
         ("clipped.wav", "clipped"),
     ]:
         assert word in skipped[name] and str(root) not in skipped[name]
+    assert made.faults == made.skipped
     assert sum(split["utterances"] for split in made.splits.values()) == 16
     assert "left out      1: silent" in made.report()
 
@@ -221,11 +222,12 @@ def test_a_part_that_cannot_be_used_is_listed_and_the_others_stay(tmp_path, monk
     folder(root)
     wave = np.concatenate([tone(2.5), np.zeros(6 * 22050, np.float32), tone(1.0)])
     soundfile.write(root / "s0" / "happy" / "0.wav", wave, 22050)
-    skipped = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1).skipped
-    assert skipped and all(
+    made = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1)
+    assert made.skipped and all(
         each["file"].endswith("0.wav") and re.search(r"#\d+\.\d: silent$", each["reason"])
-        for each in skipped
+        for each in made.skipped
     )
+    assert not made.faults  # a long pause is none
     assert sum("#" in name for name in records(tmp_path / "p")) >= 2
 
 
@@ -235,7 +237,7 @@ def test_a_long_file_that_is_damaged_at_its_end_gives_no_part(tmp_path, monkeypa
     folder(root)
     wave = np.append(tone(9.0), np.float32(np.nan))
     soundfile.write(root / "s0" / "happy" / "0.wav", wave, 22050, subtype="FLOAT")
-    (skip,) = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1).skipped
+    (skip,) = prepare(f"folder:{root}", tmp_path / "p", SPEC, workers=1).faults
     assert skip["reason"] == "holds NaN or infinite samples"
     assert len(records(tmp_path / "p")) == 15
 

@@ -29,7 +29,8 @@ def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> tuple[list[str], l
 
     for folder, folders, files in os.walk(root, onerror=refused, followlinks=True):
         if seen.setdefault(os.path.realpath(folder), folder) != folder:
-            left_out.append(Skipped(folder, f"the same folder as {seen[os.path.realpath(folder)]}"))
+            first = seen[os.path.realpath(folder)]
+            left_out.append(Skipped(folder, f"the same folder as {first}", intended=True))
             folders[:] = []
             continue
         folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")

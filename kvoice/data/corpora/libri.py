@@ -85,7 +85,7 @@ def _libri(root, title, pattern, text, expected):
                 Skipped(path, "the folder names another speaker or chapter than the file")
             )
         elif stem in found:
-            skipped.append(Skipped(path, "a second copy"))
+            skipped.append(Skipped(path, "a second copy", intended=True))
         else:
             speaker = fields[1]
             found[stem] = Item(
@@ -99,5 +99,5 @@ def _libri(root, title, pattern, text, expected):
     if not found:
         raise unrecognised(title, root, expected)
     if not genders:
-        skipped.append(Skipped(os.path.join(root, "SPEAKERS.txt"), NO_TABLE))
+        skipped.append(Skipped(os.path.join(root, "SPEAKERS.txt"), NO_TABLE, intended=True))
     return list(found.values()), skipped

@@ -39,20 +39,20 @@ def items(root: str, repeated: bool = False) -> tuple[list[Item], list[Skipped]]
         folder = re.fullmatch(r"actor_(\d+)", os.path.basename(os.path.dirname(path)).lower())
         first_take = f"{stem[:15]}01-{actor}" if repetition == "02" else stem
         if modality != "03":
-            skipped.append(Skipped(path, "the sound of a video"))
+            skipped.append(Skipped(path, "the sound of a video", intended=True))
         elif channel != "01":
-            skipped.append(Skipped(path, "song, not speech"))
+            skipped.append(Skipped(path, "song, not speech", intended=True))
         elif folder and int(folder[1]) != int(actor):
             skipped.append(Skipped(path, "the folder names another actor than the file"))
         elif stem in found:
-            skipped.append(Skipped(path, "a second copy"))
+            skipped.append(Skipped(path, "a second copy", intended=True))
         elif (
             not repeated
             and first_take != stem
             and first_take in found
             and filecmp.cmp(path, found[first_take].path, shallow=False)
         ):
-            skipped.append(Skipped(path, "the same bytes as the other repetition"))
+            skipped.append(Skipped(path, "the same bytes as the other repetition", intended=True))
         else:
             found[stem] = Item(
                 corpus="ravdess",

@@ -34,7 +34,7 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
         if folder and folder[1].upper() != speaker:
             skipped.append(Skipped(path, "the folder names another speaker than the file"))
         elif name in found:
-            skipped.append(Skipped(path, "a second copy"))
+            skipped.append(Skipped(path, "a second copy", intended=True))
         else:
             found[name] = Item(
                 corpus="tess",

@@ -46,22 +46,23 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
                 "put TESS and RAVDESS both below one directory"
             ) from None
         found += own
-        not_of[corpus] = {skip.file: skip.reason for skip in left_out}
+        not_of[corpus] = {skip.file: skip for skip in left_out}
     skipped = []
     for file in sorted(not_of["TESS"].keys() & not_of["RAVDESS"].keys()):  # each skips the other's
         if tess.NAME.fullmatch(stem_of(file)):
-            reason = not_of["TESS"][file]
+            skipped.append(not_of["TESS"][file])
         elif ravdess.NAME.fullmatch(stem_of(file)):
-            reason = not_of["RAVDESS"][file]
+            skipped.append(not_of["RAVDESS"][file])
         else:
-            reason = "a name neither of TESS nor of RAVDESS"
-        skipped.append(Skipped(file, reason))
+            skipped.append(Skipped(file, "a name neither of TESS nor of RAVDESS"))
     words = _tess_words(root, [item for item in found if item.corpus == "tess"])
     used = []
     for item in found:
         emotion = "neutral" if item.emotion == "calm" else item.emotion
         if emotion not in _PROTOCOL_EMOTIONS:
-            skipped.append(Skipped(item.path, "an emotion that the protocol does not use"))
+            skipped.append(
+                Skipped(item.path, "an emotion that the protocol does not use", intended=True)
+            )
             continue
         if item.corpus == "tess":
             split = _thresholds(bisect.bisect_left(words, _tess_word(item)), 160, 180)

@@ -50,10 +50,11 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A file that is left out, and why."""
+    """A file that is left out, and why; `intended` where no mistake of the user's is behind it."""
 
     file: str
     reason: str
+    intended: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

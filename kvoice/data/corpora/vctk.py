@@ -46,7 +46,7 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
             skipped.append(Skipped(path, "the folder names another speaker than the file"))
         elif stem in found:
             second = "the other microphone" if microphone == "2" else "a second copy"
-            skipped.append(Skipped(path, second))
+            skipped.append(Skipped(path, second, intended=True))
         else:
             text = os.path.join(root, os.path.dirname(file), "../../txt", speaker, f"{stem}.txt")
             found[stem] = Item(
@@ -60,5 +60,5 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
     if not found:
         raise unrecognised("VCTK", root, expected)
     if not genders:
-        skipped.append(Skipped(os.path.join(root, "speaker-info.txt"), NO_TABLE))
+        skipped.append(Skipped(os.path.join(root, "speaker-info.txt"), NO_TABLE, intended=True))
     return [found[stem] for stem in sorted(found)], skipped
