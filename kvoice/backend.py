@@ -9,7 +9,8 @@ A model writes its training step once, in stateful style, as
 
 and with three outside of training: `input_value_and_grad(function, models)`, the compiled gradient
 of a function of trained models by their input (activation maximisation), `compiled(function)` of
-tensors, and `compiled_reading(function)` of variables.
+tensors, and `compiled_reading(function)` of variables. `any_length(function)` wraps a function that
+JAX compiles for every length of a recording.
 
 `normal` and `bernoulli` are the distributions of latents and of decoded values: those of TensorFlow
 Probability on TensorFlow, and on JAX where its substrate imports; elsewhere the same formulas in
@@ -196,6 +197,15 @@ if BACKEND == "tensorflow":
         """Compiles a function without arguments that reads the current values of variables."""
         return tf.function(function)
 
+    def any_length(function):
+        """Bounds what is kept of a function that is compiled for every shape of its arguments.
+
+        JAX keeps what it compiled for as long as the function lives: some 20 MB and 300 memory maps
+        for a length of a conversion. The kernel ends a process that has 65,530 maps, which some 200
+        recordings of different lengths make. After `SHAPES` of them all are forgotten.
+        """
+        return function
+
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
 
@@ -242,6 +252,9 @@ elif BACKEND == "torch":
         return torch.no_grad()(function)
 
     compiled_reading = compiled
+
+    def any_length(function):
+        return function
 
     class TrainStep:
         """Keras' `train_step` and `test_step` around `fit_on` and `test_on`."""
@@ -343,7 +356,24 @@ elif BACKEND == "jax":
         graded = jax.jit(jax.value_and_grad(pure, has_aux=True))
         return lambda x, *rest: graded(x, [v.value for v in variables], *rest)
 
-    compiled = jax.jit
+    SHAPES = 32
+
+    def any_length(function):
+        seen = set()
+
+        @functools.wraps(function)
+        def called(*arguments):
+            shapes = tuple(array.shape for array in tree.flatten(arguments))
+            if shapes not in seen and len(seen) >= SHAPES:
+                jax.clear_caches()
+                seen.clear()
+            seen.add(shapes)
+            return function(*arguments)
+
+        return called
+
+    def compiled(function):
+        return any_length(jax.jit(function))
 
     def compiled_reading(function):
         return function  # compiled, it would go on with the variables as they were

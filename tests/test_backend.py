@@ -254,3 +254,29 @@ print(model.generate(1).shape, model.generate(1).dtype)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["float32 channels_last 1e-07", "(1, 16, 16) float32"]
+
+
+# --- any_length
+
+
+def test_a_function_of_any_length_returns_the_same_however_many_lengths_it_is_given():
+    function = backend.compiled(lambda x, factor: ops.sum(x, axis=0) * factor)
+    for length in [*range(1, 40), *range(1, 40)]:
+        x = np.ones((length, 2), "float32")
+        np.testing.assert_array_equal(numpy(function(x, np.float32(2))), [2 * length, 2 * length])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles for every length")
+def test_what_was_compiled_for_lengths_is_forgotten_before_it_is_too_much(monkeypatch):
+    monkeypatch.setattr(backend, "SHAPES", 4)
+    compiled = []
+    monkeypatch.setattr("jax.clear_caches", lambda: compiled.append("cleared"))
+
+    def function(x):
+        compiled.append(len(x))
+        return x
+
+    called = backend.compiled(function)
+    for length in (1, 2, 3, 4, 4, 1, 5, 6):
+        called(np.zeros(length, "float32"))
+    assert compiled == [1, 2, 3, 4, "cleared", 5, 6]

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kvoice import losses
+from kvoice import backend, losses
 from kvoice.layers.adain import AdaIN, InstanceNorm
 from kvoice.layers.resample import PixelShuffle1D, ReflectConv1D
 from kvoice.layers.standardised import Standardised
@@ -318,6 +318,7 @@ class AdaINVC(StepModel):
         self._random = keras.random.SeedGenerator(seed)
         self.bands = Standardised(mels, dtype="float32")
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
+        self._decode_on_batch = backend.any_length(self.decoder.predict_on_batch)
         self._encode_on_batch = None
         self.built = True
 
@@ -380,7 +381,7 @@ class AdaINVC(StepModel):
             else:
                 found["styles"] = outputs["styles"]
             # The method alone: Keras would save a model as one more part of this one.
-            self._encode_on_batch = keras.Model(mel, found).predict_on_batch
+            self._encode_on_batch = backend.any_length(keras.Model(mel, found).predict_on_batch)
         return self._encode_on_batch
 
     def decode(self, content: np.ndarray, styles: np.ndarray) -> np.ndarray:
@@ -389,9 +390,7 @@ class AdaINVC(StepModel):
         Shapes: `content` [time, latents], `styles` [style layers, 2 * width] -> [time * 2**stages,
         mels]: up to 2**stages - 1 frames more than the encoded recording had.
         """
-        decoded = self.decoder.predict_on_batch(
-            [np.float32(content)[None], np.float32(styles)[None]]
-        )
+        decoded = self._decode_on_batch([np.float32(content)[None], np.float32(styles)[None]])
         return ops.convert_to_numpy(self.bands.undone(decoded))[0]
 
     # Training
