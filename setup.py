@@ -30,6 +30,7 @@ setuptools.setup(
         "scipy",
         "soundfile",
         "soxr",
+        "threadpoolctl",
         "tqdm",
     ],
     extras_require={  # `kvoice.frameworks.EXTRAS` says which packages each of them brings

@@ -46,6 +46,7 @@ OWNERS = {
     ),
     "soundfile": ("audio",),
     "soxr": ("audio",),
+    "threadpoolctl": ("inference/convert",),
     "matplotlib": ("plots",),
     "sklearn": ("data/synthetic/digits", "metrics/", "evaluation/judges", "evaluation/voicegan"),
     "google_crc32c": ("data/shards", "data/source"),

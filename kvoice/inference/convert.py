@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import threadpoolctl
 
 from kvoice import audio, progress
 from kvoice.data.corpora.layout import AUDIO
@@ -202,7 +203,12 @@ def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
     first, second = next(parts), next(parts, None)
     several = second is not None
     ahead = os.cpu_count() if several and vocoder is None else 0
-    with concurrent.futures.ThreadPoolExecutor(ahead or 1) as pool:
+    # Threads of BLAS and of PyTorch that wait for work take time from those of Griffin-Lim.
+    limits = {"blas": 1, "openmp": max(1, ahead // 2)} if ahead else None
+    with (
+        threadpoolctl.threadpool_limits(limits),
+        concurrent.futures.ThreadPoolExecutor(ahead or 1) as pool,
+    ):
         waiting = collections.deque()
         for part in itertools.chain([first, second] if several else [first], parts):
             begun_s = time.perf_counter()
