@@ -46,7 +46,7 @@ OWNERS = {
     ),
     "soundfile": ("audio",),
     "soxr": ("audio",),
-    "threadpoolctl": ("inference/convert",),
+    "threadpoolctl": ("inference/convert", "metrics/disentanglement"),
     "matplotlib": ("plots",),
     "sklearn": ("data/synthetic/digits", "metrics/", "evaluation/judges", "evaluation/voicegan"),
     "google_crc32c": ("data/shards", "data/source"),
