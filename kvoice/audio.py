@@ -36,6 +36,7 @@ from kvoice.files import replaced
 SILENT = 1e-4  # a peak of -80 dBFS, inaudible
 LARGEST = 2.0  # samples above it have another full scale than 1
 LOWEST_RATE_HZ = 1000  # of sound files
+HIGHEST_RATE_HZ = 384_000  # of those that are written
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
 
 _READ_FRAMES = 2**20  # samples of each channel that are read at once

@@ -145,6 +145,12 @@ def test_help_shows_the_values_of_the_variant_that_is_named(capsys):
     assert "--config.model.width=4\n" in capsys.readouterr().out
 
 
+def test_the_help_of_train_lists_the_models(capsys):
+    main(["train", "-h"])
+    shown = capsys.readouterr().out
+    assert all(path.stem in shown for path in (ROOT / "configs").glob("*.py"))
+
+
 def test_help_imports_no_framework():
     asked = subprocess.run(
         [

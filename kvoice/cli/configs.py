@@ -52,10 +52,14 @@ def configuration(model, variant="", overrides=()):
     return config.to_dict()
 
 
+def models():
+    """The names of the models that have a config file."""
+    return sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
 def config_file(model):
     """The names that the config file of a model defines: VARIANTS, config, __doc__."""
-    names = sorted(path.stem for path in CONFIGS.glob("*.py"))
-    if model not in names:
+    if model not in (names := models()):
         raise UsageError(
             f"--model={model}: no such model{near(model, names)}; there are {', '.join(names)}"
         )

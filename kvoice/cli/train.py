@@ -16,7 +16,7 @@ LEARNT = ("train", "judge")  # splits that a model may learn from: judges have s
 
 
 def declare(flags):
-    flags.text("model", "", "NAME[:VARIANT]: what to train")
+    flags.text("model", "", f"NAME[:VARIANT]: what to train: {', '.join(configs.models())}")
     flags.text(
         "data",
         "",

@@ -297,8 +297,9 @@ def convert(
             target, a recording would be overwritten, an argument is out of range, or there is no
             place for the output; all this is checked before anything is converted.
     """
-    if rate_hz is not None and rate_hz < audio.LOWEST_RATE_HZ:
-        raise KvoiceError(f"--rate={rate_hz}: must be at least {audio.LOWEST_RATE_HZ}, in Hz")
+    lowest, highest = audio.LOWEST_RATE_HZ, audio.HIGHEST_RATE_HZ
+    if rate_hz is not None and not lowest <= rate_hz <= highest:
+        raise KvoiceError(f"--rate={rate_hz}: must be between {lowest} and {highest}, in Hz")
     planned, left_out = plan(source, targets, output)
     spec, found = voice.spec, []
     for target in targets:

@@ -535,7 +535,8 @@ def test_a_request_that_cannot_be_met_is_one_line_and_leaves_everything_as_it_wa
     [
         ({"mix": 1.5}, "mix: 1.5"),
         ({"layers": [3]}, "no layer 3, only 0 to 2"),
-        ({"rate_hz": 10}, "--rate=10: must be at least 1000"),
+        ({"rate_hz": 10}, "--rate=10: must be between 1000 and 384000"),
+        ({"rate_hz": 1_000_000}, "--rate=1000000: must be between 1000 and 384000"),
     ],
 )
 def test_a_number_out_of_range_is_refused_before_anything_is_converted(recordings, how, line):
