@@ -14,7 +14,7 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import google_crc32c
 import numpy as np
@@ -58,11 +58,15 @@ class Source:
         reject_silence: Whether a silent crop is drawn again, up to `TRIES` times in all; the
             loudest is taken if all are silent.
         least_frames: Utterances with fewer frames are left out; their number is `too_short`.
+        without: Names of speakers whose utterances are left out.
+
+    Attributes:
+        speakers: The names of the speakers of the split, less `without`.
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
-            together, a crop is far longer than all utterances, a shard is damaged, or the split
-            has fewer speakers than `per_speaker` needs.
+            together, a crop is far longer than all utterances, a shard is damaged, no utterance is
+            left, or the split has fewer speakers than `per_speaker` needs.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Source:
         per_speaker: int = 0,
         reject_silence: bool = False,
         least_frames: int = 0,
+        without: Collection[str] = (),
     ) -> None:
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
@@ -102,6 +107,11 @@ class Source:
                 f"{split!r}, {longest} frames: nearly all of a crop would be padding"
             )
         self._rows = self._labelled(condition)
+        unwanted = [i for i, name in enumerate(self.labels["speaker"]) if name in without]
+        self._rows = self._rows[~np.isin(self._table["speaker"][self._rows], unwanted)]
+        self.speakers = [
+            name for name in self.manifest.splits[split]["speakers"] if name not in without
+        ]
         long_enough = self._frames[self._rows] >= least_frames
         self.too_short, self._rows = int((~long_enough).sum()), self._rows[long_enough]
         if not len(self._rows):
@@ -136,11 +146,6 @@ class Source:
     def seconds(self) -> float:
         """The duration of all utterances of the split, in s."""
         return self.manifest.splits[self.split]["seconds"]
-
-    @property
-    def speakers(self) -> list[str]:
-        """The names of the speakers of the split."""
-        return self.manifest.splits[self.split]["speakers"]
 
     def __len__(self) -> int:
         """The number of utterances in an epoch."""

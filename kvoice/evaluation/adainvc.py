@@ -22,7 +22,7 @@ from kvoice.data.source import Source
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options, judges, speakerencoder, voicegan
-from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe
+from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe, learned_from
 from kvoice.evaluation.tables import printed
 from kvoice.files import refuse_foreign, whole_directory, write_json
 from kvoice.inference import convert, encode, render
@@ -822,7 +822,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
             seconds = model.minimum_frames * run.spec.hop / run.spec.sample_rate_hz
             print(f"left out of {split}: {source.too_short} utterances under {seconds:.2f} s")
     recorded = [sources["test"]]  # and all unseen speakers of the encoder, for its threshold
-    if not {*there["judge"]} & {*encoder.config["speakers"]}:
+    if not {*sources["judge"].speakers} & {*encoder.config["speakers"]}:
         recorded.append(sources["judge"])
     panel = ConversionJudges(
         load(encoder.path),
@@ -840,7 +840,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
     return printed(
         scores,
         f"{warning}{run.path / 'evaluation.json'}",
-        panel.judged["description"],
+        panel.judged["description"] + (learned_from(sources["judge"]) if panel.probe else ""),
         after=f", {run.path / 'conversions'} some of the sounds",
     )
 

@@ -19,7 +19,7 @@ from kvoice import audio, progress
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 from kvoice.evaluation import Options, disentanglement
-from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace
+from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace, learned_from
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import latents
@@ -54,12 +54,14 @@ class LatentJudges:
         probe: A `judges.PhoneProbe`; None where no phones are known.
         space: A `judges.VoiceSpace`; None where there are too few speakers.
         utterances: The number of utterances that they were trained on.
+        note: A sentence on their speakers, where those are not of the split "judge".
     """
 
     def __init__(self, source: latents.Utterances, seed: int = 0) -> None:
         rows = np.linspace(0, len(source) - 1, min(len(source), JUDGE_CLIPS)).astype(int)
         clips = [source.utterance(row) for row in rows]
         self.utterances, self.judges, self.probe, self.space = len(clips), {}, None, None
+        self.note = learned_from(source.sources[0])
         for label in latents.LABELS:
             truth = np.array([each[label] for each in clips])
             known = [each["mel"] for each in clips if each[label] != latents.UNKNOWN]
@@ -216,6 +218,7 @@ def flips(
         "count": len(rows),
         "to": list(titles),
         "judge_utterances": panel.utterances,
+        "judge_note": panel.note,
         "baseline": _baseline(panel, mels, predicted, utterances, spec),
         "voice": _alike(predicted, utterances),
         "edits": result,
@@ -387,7 +390,7 @@ def tables(result: dict) -> list[dict]:
             "note": f"Accuracy of the judges on {result['count']} utterances of speakers that were "
             f"unseen by them and by the model, real and reconstructed. They were trained on "
             f"{result['judge_utterances']} real utterances of other speakers. Phones: accuracy of "
-            "a linear probe, in frames that are not silent.",
+            f"a linear probe, in frames that are not silent.{result['judge_note']}",
             "columns": ["utterances", *labels, "phones", "error, dB", "F0 error, semitones"],
             "rows": rows,
         },

@@ -9,6 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.metrics import speech
 
@@ -16,6 +17,16 @@ JUDGE_CLIPS = 2048  # clips at most that a judge is trained on
 CEPSTRA = 24  # cepstral coefficients in the features of a judge
 FRAMES = 40_000  # frames at most that a phone probe is trained on
 CONTEXT = (-8, -4, -2, 0, 2, 4, 8)  # offsets of the frames in the features of a phone probe
+
+
+def learned_from(source: Source) -> str:
+    """Says on whom judges were trained where a corpus has no split for them; "" where it has."""
+    if source.split == "judge":
+        return ""
+    return (
+        " The corpus has no split judge: the judges were trained on its validation speakers who "
+        f"are in no other split ({', '.join(source.speakers)})."
+    )
 
 
 class Judge:

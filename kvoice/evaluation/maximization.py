@@ -19,7 +19,7 @@ from kvoice import audio, progress, runs
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options
-from kvoice.evaluation.judges import Judge
+from kvoice.evaluation.judges import Judge, learned_from
 from kvoice.evaluation.tables import printed
 from kvoice.evaluation.voicegan import crops, within
 from kvoice.files import claim, write_json
@@ -126,6 +126,7 @@ def compare(
         "names": names,
         "targets": [names[target] for target in targets],
         "judges": [*listeners, "linear judge"][1:],
+        "judge_note": learned_from(sources["judge"]),
         "rows": {},
     }
     with progress.bar(total=len(rows), desc="judging") as bar:
@@ -245,7 +246,7 @@ def tables(scores: dict) -> list[dict]:
         "note": "Share of results predicted as their target, with 95 % intervals (Wilson) over "
         "starts; Frechet distance to real test clips, and as a multiple of that of the samples as "
         "they are; diversity within a target, over that of real clips; distance moved in the "
-        "mel, and the angle that the noise turned.",
+        "mel, and the angle that the noise turned." + scores.get("judge_note", ""),
         "columns": [
             "",
             *listeners,

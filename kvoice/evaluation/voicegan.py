@@ -152,7 +152,7 @@ def voicegan_scores(
         predicted = {row: classify(mels) for row, mels in clips.items()}
         for row in rows:
             rows[row]["confirmed"] = _confirmed(predicted[row], intended[row], names)
-        scores["judge"] = {"clips": len(examples["mel"])}
+        scores["judge"] = {"clips": len(examples["mel"]), "note": judges.learned_from(judge)}
         scores["confusion"] = {
             name: {
                 other: int(np.sum(predicted["generated"][labels == i] == j))
@@ -286,6 +286,7 @@ def tables(scores: dict) -> list[dict]:
             + " Classified: by a linear discriminant that was trained on other speakers; 95 % "
             "intervals (Wilson) over clips."
             * len(intended)
+            + scores.get("judge", {}).get("note", "")
             + f" Version of the distances: {scores['version']}.",
             "columns": ["clips", *DISTANCES.values(), *intended],
             "rows": [

@@ -54,7 +54,11 @@ class Corpus:
     ) -> dict:
         """Returns a dict from split to source, with `more` arrays than the model is trained on.
 
-        Utterances with fewer than `least_frames` are left out.
+        Utterances with fewer than `least_frames` are left out. Where the corpus assigns none to the
+        split "judge", its source is of the validation speakers who are in no other split.
+
+        Raises:
+            KvoiceError: If a split holds no such utterance.
         """
         if self.images:
             return {
@@ -69,7 +73,7 @@ class Corpus:
                 condition=self.condition,
                 arrays=arrays,
                 least_frames=least_frames,
-                **self._fitting(split),
+                **self._of(split),
             )
             for split in splits
         }
@@ -82,6 +86,19 @@ class Corpus:
     def of_mels(self) -> "Corpus":
         """Returns the same corpus with mels as the only array."""
         return dataclasses.replace(self, arrays=("mel",))
+
+    def _of(self, split):
+        """Returns the arguments of the source of a split, that of the judges among them."""
+        known = self.manifest.splits
+        if split != "judge" or known[split]["utterances"]:
+            return self._fitting(split)
+        heard = {*known["train"]["speakers"], *known["test"]["speakers"]}
+        if heard.issuperset(known["valid"]["speakers"]):
+            raise KvoiceError(
+                f"{self.directory}: the corpus has no split judge, and no validation speakers of "
+                "its own to train judges on: prepare it with --split=speaker into another directory"
+            )
+        return self._fitting("valid") | {"without": heard}
 
     def _fitting(self, split):
         """Returns the group `data` for a split, which may have fewer speakers than a batch has."""

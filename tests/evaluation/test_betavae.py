@@ -31,7 +31,7 @@ PHONES = SHAPES[:, 8:12].T
 class Corpus:
     """Utterances whose mels are sums of gender, emotion, a voice and phones, under grain."""
 
-    spec, labels = SPEC, NAMES
+    spec, labels, split = SPEC, NAMES, "judge"
 
     def __init__(self, speakers, count=48, seed=0, arrays=("mel", "f0", "phone")):
         rng = np.random.default_rng(seed)

@@ -20,7 +20,7 @@ class Source:
     """Clips of equally frequent labels, as long as the generator's."""
 
     labels = {"emotion": NAMES, "gender": [], "speaker": []}
-    spec = SPEC
+    spec, split = SPEC, "judge"
 
     def __init__(self, seed):
         self.seed = seed

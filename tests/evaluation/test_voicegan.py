@@ -35,7 +35,7 @@ class Source:
     """Clips of equally frequent labels, 20 to a batch."""
 
     labels = {"emotion": NAMES, "gender": [], "speaker": []}
-    spec = SPEC
+    spec, split = SPEC, "judge"
 
     def __init__(self, seed, labels=3):
         self.seed, self.kinds = seed, labels
@@ -155,6 +155,15 @@ def test_a_model_without_labels_is_scored_without_a_judge():
     assert table["columns"] == ["clips", "Frechet distance", "diversity", "novelty"]
     assert table["rows"][0][0] == "generated" and len(table["rows"][0]) == 4
     assert "classified as intended" not in found["metrics"]
+
+
+def test_a_judge_of_validation_speakers_is_said_to_be_one(good):
+    assert "no split judge" not in good["tables"][0]["note"]
+    judge = Source(2)
+    judge.split, judge.speakers = "valid", ["anna", "ben"]
+    found = voicegan_scores(model(), TRAIN, judge, TEST, count=60)
+    assert "no split judge" in found["tables"][0]["note"]
+    assert "(anna, ben)" in found["tables"][0]["note"]
 
 
 def test_labels_too_rare_to_measure_are_left_empty():

@@ -1,0 +1,54 @@
+"""The splits of a prepared corpus with what a model needs."""
+
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from kvoice import audio
+from kvoice.data.prepare import prepare
+from kvoice.errors import KvoiceError
+from kvoice.training.corpus import Corpus
+
+SPEC = audio.SPECS["waveglow"]
+GROUP = {"split": "train", "crop_frames": 16, "batch": 2, "seed": 0}
+
+
+def corpus(place, splits):
+    """A corpus that assigns its utterances itself; `splits` has the speakers of each split."""
+    rows = ["path,speaker,split"]
+    t = np.arange(SPEC.sample_rate_hz // 2) / SPEC.sample_rate_hz
+    for split, speakers in splits.items():
+        for speaker in speakers:
+            path = place / "c" / speaker / f"{split}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            wave = 0.3 * np.sin(2 * np.pi * 20 * len(rows) * t)
+            soundfile.write(path, wave, SPEC.sample_rate_hz)
+            rows.append(f"{speaker}/{split}.wav,{speaker},{split}")
+    (place / "c" / "metadata.csv").write_text("\n".join(rows))
+    prepare(f"folder:{place / 'c'}", place / "p", SPEC, split="corpus", workers=1)
+    return Corpus(place / "p", SPEC, GROUP, ("mel",))
+
+
+def test_judges_learn_from_their_own_split(tmp_path):
+    made = corpus(tmp_path, {"train": "ab", "valid": "c", "judge": "de", "test": "f"})
+    judge = made.sources(["judge"])["judge"]
+    assert (judge.split, judge.speakers, len(judge)) == ("judge", ["c/d", "c/e"], 2)
+
+
+def test_without_it_they_learn_from_validation_speakers_who_are_in_no_other_split(tmp_path):
+    made = corpus(tmp_path, {"train": "ab", "valid": "bcde", "test": "de"})
+    sources = made.sources(["train", "judge", "valid"])
+    judge = sources["judge"]
+    assert (judge.split, judge.speakers, len(judge)) == ("valid", ["c/c"], 1)
+    assert judge.utterance(0)["name"] == "c/c/valid.wav"
+    assert sources["valid"].speakers == ["c/b", "c/c", "c/d", "c/e"] and len(sources["valid"]) == 4
+
+
+def test_without_such_speakers_judges_are_refused_with_the_way_out(tmp_path):
+    made = corpus(tmp_path, {"train": "ab", "valid": "ab", "test": "ab"})
+    assert made.sources(["train", "test"])
+    wanted = re.escape(str(tmp_path / "p")) + ".*no split judge.*--split=speaker"
+    with pytest.raises(KvoiceError, match=wanted):
+        made.sources(["train", "judge"])
