@@ -175,12 +175,14 @@ def create(
         made |= {group: {**values, **made[group]} for group, values in (defaults or {}).items()}
         made.setdefault("split", config.get("split"))  # runs of 0.1 do not know it
         kept = {"config": made, "spec": dataclasses.asdict(run.spec), "labels": run.labels}
+        same = made["data_spec"] == config["data_spec"]
+        follow = ["config.model.bands."]  # from the Spec, and the others from the corpus
+        follow += ["config.corpus", "config.speakers", "labels."] * (not same)
         changed = [
             line.removeprefix("config.")
             for line in differences(kept, asked)
-            if not line.startswith("config.model.bands.")
-        ]  # they follow from the Spec
-        same = made["data_spec"] == config["data_spec"]
+            if not line.startswith(tuple(follow))
+        ]
         if same and made.get("corpus") != config.get("corpus"):
             raise KvoiceError(
                 f"{directory}: the files of {made['data_spec']} have changed since this run began; "

@@ -90,6 +90,14 @@ def test_a_changed_value_is_refused_by_name(tmp_path, change, name):
     assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
 
 
+def test_another_corpus_is_refused_without_all_that_follows_from_it(tmp_path):
+    begun(tmp_path / "run")
+    config = {**CONFIG, "data_spec": "ravdess:R", "corpus": "other", "speakers": ["a", "b"]}
+    with pytest.raises(KvoiceError) as caught:
+        create(tmp_path / "run", config=config, labels={"emotion": ["sad"], "gender": []})
+    assert "(data_spec: demo in the run, ravdess:R now)" in str(caught.value)
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(KvoiceError, match="not a run"):
