@@ -21,6 +21,7 @@ setuptools.setup(
     install_requires=[  # no framework: an extra brings one
         "absl-py",
         "google-crc32c",
+        "h5py",
         "keras>=3.15,<3.16",
         "librosa>=0.11",
         "matplotlib",

@@ -45,6 +45,7 @@ OWNERS = {
         "evaluation/voicegan",
     ),
     "soundfile": ("audio",),
+    "h5py": ("training/checkpoints",),
     "soxr": ("audio",),
     "threadpoolctl": ("inference/convert", "metrics/disentanglement"),
     "matplotlib": ("plots",),

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import h5py
 import keras
 
 from kvoice.errors import KvoiceError
@@ -109,13 +110,14 @@ def chosen(run: Run, best: bool = True) -> str:
     return left[-1]
 
 
-def load_weights(built: keras.Model, run: Run, name: str) -> None:
-    """Loads the weights, optimizer slots and random states of a checkpoint into a model.
+def load_weights(built: keras.Model, run: Run, name: str, average: bool = False) -> None:
+    """Loads the weights and random states of a checkpoint into a model.
 
     Args:
-        built: The compiled model.
+        built: The model; if it is compiled, the optimizers' slots are loaded too.
         run: A `runs.Run`.
         name: The name of the file in its folder `checkpoints`.
+        average: Whether the weights become their moving averages, which the optimizers keep.
 
     Raises:
         KvoiceError: If the file is missing, damaged, or of another model.
@@ -126,9 +128,24 @@ def load_weights(built: keras.Model, run: Run, name: str) -> None:
     _refuse_damaged(run, path)
     try:
         built.load_weights(path)
+        if average:
+            _load_averages(built, path)
     except Exception as error:  # what h5py and Keras raise of a damaged file has no common base
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise KvoiceError(f"{path}: the checkpoint does not fit this run: {line}") from None
+
+
+def _load_averages(built, path):
+    """Loads the moving averages of the weights, without the optimizers that keep them.
+
+    To create all their slots takes longer than the rest of the model. Keras' optimizers have their
+    number of steps and their rate first, then the averages.
+    """
+    with h5py.File(path) as file:
+        for group, variables in built.parameter_groups().items():
+            slots = file[f"optimizer/player_{group}/vars"]
+            for i, variable in enumerate(variables, start=2):
+                variable.assign(slots[str(i)][...])
 
 
 def _refuse_damaged(run, path):

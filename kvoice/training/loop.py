@@ -75,12 +75,17 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
     state = run.state
     if not state:
         raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
+    return _loaded(run, best, average)
+
+
+def _loaded(run, best=True, average=True, compiled=False):
+    """The model of `load`; `compiled` with the optimizers, which takes as long again."""
+    config = TrainConfig(**run.config["train"])
     with _precision("float32"):
         built = model(run)
-    _compile(built, TrainConfig(**run.config["train"]))
-    checkpoints.load_weights(built, run, checkpoints.chosen(run, best))
-    if average:
-        built.average_weights()
+    if compiled:
+        _compile(built, config)
+    checkpoints.load_weights(built, run, checkpoints.chosen(run, best), average and config.ema > 0)
     built.names = run.names
     return built
 
@@ -205,9 +210,9 @@ def finished(run: runs.Run, built: keras.Model) -> None:
 
 
 def save(run: runs.Run) -> None:
-    """Writes the model that `load` returns to RUN/model.keras."""
+    """Writes the model that `load` returns to RUN/model.keras, compiled as in its training."""
     temporary = run.path / "model.tmp.keras"
-    finished = load(run.path)
+    finished = _loaded(run, compiled=True)
     checkpoints.check_room(run.path, finished)
     finished.save(temporary)
     os.replace(temporary, run.path / "model.keras")
