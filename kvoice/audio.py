@@ -36,6 +36,7 @@ from kvoice.files import replaced
 SILENT = 1e-4  # a peak of -80 dBFS, inaudible
 LARGEST = 2.0  # samples above it have another full scale than 1
 LOWEST_RATE_HZ = 1000  # of sound files
+LFS_POINTER = b"version https://git-lfs"  # how a file begins that stands for one in Git LFS
 CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
 
 _READ_FRAMES = 2**20  # samples of each channel that are read at once
@@ -389,7 +390,7 @@ def _refuse_at_sight(path):
         raise KvoiceError(f"{path}: cannot be read ({error.strerror})") from error
     if not head:
         raise KvoiceError(f"{path}: is empty (0 bytes)")
-    if head.startswith(b"version https://git-lfs"):
+    if head.startswith(LFS_POINTER):
         raise KvoiceError(
             f"{path}: is a Git LFS pointer, not the sound itself; run `git lfs pull` there"
         )

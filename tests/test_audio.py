@@ -210,6 +210,17 @@ def unreadable(directory):
     }
 
 
+def test_an_aiff_file_that_is_called_wav_is_read(tmp_path):
+    soundfile.write(tmp_path / "a.aiff", vowel(22050), 22050)
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.aiff").read_bytes())
+    np.testing.assert_array_equal(
+        audio.read(tmp_path / "a.wav")[0], audio.read(tmp_path / "a.aiff")[0]
+    )
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "a.aiff").read_bytes()[:-2000])
+    with pytest.raises(KvoiceError, match="cut.wav: is truncated, 2,000 bytes"):
+        audio.read(tmp_path / "cut.wav")
+
+
 @pytest.mark.parametrize("rate_hz", [44100, 22050, 16000])
 def test_parts_are_together_what_is_read_at_once(tmp_path, monkeypatch, rate_hz):
     monkeypatch.setattr(audio, "_READ_FRAMES", 5000)

@@ -9,8 +9,9 @@ from kvoice.errors import KvoiceError
 from kvoice.files import expanded
 
 CORPORA = (
-    "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
-    "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol"
+    "demo (built in), espeak, folder:DIR, or a corpus in the layout of its download, NAME:DIR with "
+    "NAME one of ravdess, tess, cremad, emodb, esd, iemocap, vctk, libritts, librispeech, "
+    "ljspeech, arctic, commonvoice; joined by +; or tess-ravdess:DIR, a published protocol"
 )
 
 

@@ -1,8 +1,9 @@
 import pytest
 
 from kvoice.data import corpora
+from kvoice.data.corpora.utterance import EMOTIONS
 from kvoice.errors import KvoiceError
-from tests.data.corpora.trees import by_name, place
+from tests.data.corpora.trees import by_name, count, empty, place
 
 
 def test_a_range_of_demo_has_the_speakers_of_these_numbers_and_no_others():
@@ -40,6 +41,23 @@ def test_corpora_are_joined_and_keep_their_speakers_apart(tmp_path):
     assert {item.speaker for item in found.values()} == {"ravdess/07", "tess/OAF"}
 
 
+def test_joined_corpora_share_one_vocabulary_of_emotions(tmp_path):
+    empty(tmp_path / "a", "03a01Wa.wav", "03a01Lb.wav")
+    empty(tmp_path / "b", "AudioWAV/1001_IEO_ANG_HI.wav")
+    empty(tmp_path / "c", "0011/Surprise/0011_001401.wav", "0011/Angry/0011_000351.wav")
+    empty(tmp_path / "d", "Actor_07/03-01-08-01-01-01-07.wav")
+    names = {"emodb": "a", "cremad": "b", "esd": "c", "ravdess": "d"}
+    data = "+".join(f"{name}:{tmp_path / part}" for name, part in names.items())
+    found = by_name(data)
+    assert count(item.emotion for item in found.values()) == {
+        "angry": 3,
+        "bored": 1,
+        "surprised": 2,
+    }
+    assert {item.emotion for item in found.values()} <= set(EMOTIONS)
+    assert len({item.speaker for item in found.values()}) == 4
+
+
 def test_a_corpus_named_twice_is_refused(tmp_path):
     place(tmp_path, "OAF_back_fear.wav")
     with pytest.raises(KvoiceError, match="two utterances are called tess/OAF_back_fear"):
@@ -73,9 +91,7 @@ def test_a_wrong_data_argument_says_what_is_wrong(data, line):
         corpora.items(data)
 
 
-@pytest.mark.parametrize(
-    "name", ["folder", "ravdess", "tess", "tess-ravdess", "vctk", "libritts", "librispeech"]
-)
+@pytest.mark.parametrize("name", corpora.READERS)
 def test_an_empty_directory_is_refused_with_the_layout_expected(tmp_path, name):
     with pytest.raises(KvoiceError, match="is empty: .* expects"):
         corpora.items(f"{name}:{tmp_path}")
@@ -91,6 +107,13 @@ def test_an_empty_directory_is_refused_with_the_layout_expected(tmp_path, name):
         ("vctk", "wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac"),
         ("libritts", "SUBSET/SPEAKER/CHAPTER/SPEAKER_CHAPTER_PPPPPP_SSSSSS.wav"),
         ("librispeech", "SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac"),
+        ("ljspeech", "wavs/LJ001-0001.wav"),
+        ("arctic", "cmu_us_VOICE_arctic/wav/arctic_a0001.wav"),
+        ("commonvoice", "LANGUAGE/clips/NAME.mp3"),
+        ("cremad", "AudioWAV/1001_IEO_ANG_HI.wav"),
+        ("emodb", "wav/03a01Fa.wav"),
+        ("esd", "0011/Happy/0011_000701.wav"),
+        ("iemocap", "SessionN/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"),
     ],
 )
 def test_an_unknown_layout_is_refused_and_shows_the_first_file(tmp_path, name, layout):

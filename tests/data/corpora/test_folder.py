@@ -132,6 +132,16 @@ def test_links_to_folders_are_followed_and_loops_are_not(tmp_path):
     }
 
 
+def test_a_folder_of_links_is_read_like_the_folders_themselves(tmp_path):
+    place(tmp_path / "elsewhere", "a/a.wav", "b/b.wav")
+    (tmp_path / "mine").mkdir()
+    for speaker, folder in (("anna", "a"), ("ben", "b")):
+        os.symlink(tmp_path / "elsewhere" / folder, tmp_path / "mine" / speaker)
+    found = by_name(f"folder:{tmp_path / 'mine'}")
+    assert {item.speaker for item in found.values()} == {"mine/anna", "mine/ben"}
+    assert reasons(f"folder:{tmp_path / 'mine'}") == {}
+
+
 def test_other_kinds_of_files_are_read_or_named(tmp_path):
     place(tmp_path / "mine", "anna/a.aiff", "anna/b.wav")
     (tmp_path / "mine" / "anna" / "c.m4a").write_bytes(b"sound")

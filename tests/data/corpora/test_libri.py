@@ -1,4 +1,5 @@
 import os
+import pathlib
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_librispeech_reads_names_texts_and_genders(tmp_path, table):
     assert {name: fields(i) for name, i in alone.items()} == {
         name: known for name, known in expected.items() if "/84" in name
     }
+
+
+RECORDINGS = pathlib.Path(__file__).resolve().parents[3].parent / "shared" / "recordings"
+
+
+@pytest.mark.skipif(
+    not (RECORDINGS / "LibriSpeech").is_dir(), reason="the recordings are not there"
+)
+def test_readers_of_librispeech_may_have_no_texts():
+    found = by_name(f"librispeech:{RECORDINGS / 'LibriSpeech'}").values()
+    assert reasons(f"librispeech:{RECORDINGS / 'LibriSpeech'}") == {}
+    assert len(found) == 512
+    assert len({item.speaker for item in found}) == 261
+    assert {item.gender for item in found} == {"female", "male"}
+    assert len({item.speaker for item in found if item.text}) == 7
+    assert sum(bool(item.text) for item in found) == 168
 
 
 def libritts(root, table="SPEAKERS.txt", content=SPEAKERS):

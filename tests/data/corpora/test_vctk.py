@@ -1,5 +1,7 @@
 import os
 
+import pytest
+
 from tests.data.corpora.trees import by_name, faults, fields, place, reasons, texts
 
 VCTK_TABLE = """\
@@ -100,3 +102,20 @@ def test_vctk_of_the_older_edition_has_a_table_without_p(tmp_path):
         "vctk/p376_001": ("vctk/p376", "male", ""),
     }
     assert reasons(f"vctk:{tmp_path}") == {}
+
+
+@pytest.mark.parametrize("place_of_texts", ["../txt/{0}", "txt/{0}", "{0}"])
+def test_vctk_in_flat_folders_of_speakers_and_links_to_them(tmp_path, place_of_texts):
+    place(tmp_path / "elsewhere", "p225/p225_001.wav")
+    place(tmp_path / "mine", "p226/p226_001_mic2.flac")
+    os.symlink(tmp_path / "elsewhere/p225", tmp_path / "mine/p225")
+    os.symlink(tmp_path / "mine", tmp_path / "mine/p226/loop")
+    for speaker in ("p225", "p226"):
+        text = f"{place_of_texts.format(speaker)}/{speaker}_001.txt"
+        texts(tmp_path / "mine", {text: "Please call Stella.\n"})
+    texts(tmp_path, {"mine/speaker-info.txt": VCTK_TABLE})
+    assert {name: fields(item) for name, item in by_name(f"vctk:{tmp_path / 'mine'}").items()} == {
+        "vctk/p225_001": ("vctk/p225", "female", "Please call Stella."),
+        "vctk/p226_001": ("vctk/p226", "", "Please call Stella."),
+    }
+    assert faults(f"vctk:{tmp_path / 'mine'}") == []
