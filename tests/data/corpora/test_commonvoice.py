@@ -2,7 +2,7 @@ import pytest
 
 from kvoice.data import corpora
 from kvoice.errors import KvoiceError
-from tests.data.corpora.trees import by_name, empty, faults, fields, texts
+from tests.data.corpora.trees import by_name, empty, faults, fields, reasons, texts
 
 HEADER = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccents\n"
 ONE, TWO, THREE = ("1" * 128, "2" * 128, "3" * 128)
@@ -74,6 +74,16 @@ def test_common_voice_names_clips_without_a_table(tmp_path):
     assert faults(f"commonvoice:{tmp_path}") == ["clips"]
     with pytest.raises(KvoiceError, match="expected LANGUAGE/clips/NAME.mp3, listed in LANGUAGE/"):
         corpora.items(f"commonvoice:{tmp_path}/en")
+
+
+def test_common_voice_takes_each_clip_once(tmp_path):
+    for copy in "ab":
+        empty(tmp_path, f"{copy}/de/clips/a.mp3")
+        texts(tmp_path, {f"{copy}/de/validated.tsv": HEADER + row(ONE, "a.mp3", f"Ja, {copy}.")})
+    (item,) = by_name(f"commonvoice:{tmp_path}").values()
+    assert (item.text, "/a/de/" in item.path) == ("Ja, a.", True)
+    assert reasons(f"commonvoice:{tmp_path}") == {"a.mp3": "a second copy"}
+    assert faults(f"commonvoice:{tmp_path}") == []
 
 
 def test_common_voice_names_a_column_that_a_table_lacks(tmp_path):
