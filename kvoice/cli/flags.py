@@ -58,9 +58,11 @@ class Flags(flags.FlagValues):
             name, default, help, lower_bound=least, upper_bound=most, flag_values=self
         )
 
-    def number(self, name, default, help, most=None):  # noqa: A002
-        """A number, 0 or more."""
-        flags.DEFINE_float(name, default, help, lower_bound=0, upper_bound=most, flag_values=self)
+    def number(self, name, default, help, least=0, most=None):  # noqa: A002
+        """A number."""
+        flags.DEFINE_float(
+            name, default, help, lower_bound=least, upper_bound=most, flag_values=self
+        )
 
     def switch(self, name, default, help):  # noqa: A002
         """True or false."""

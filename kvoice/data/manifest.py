@@ -21,8 +21,8 @@ class Manifest:
         seed: The seed of the split.
         split: "speaker": no speaker is in two splits; "text": no text is in two; "corpus": the
             corpus assigns its utterances itself.
-        sample_rate_hz: Sample rate of the waves, in Hz. This and the next three are those of the
-            Spec that the waves were conditioned by.
+        sample_rate_hz: Sample rate of the waves, in Hz. This, the next three and `level_db` are
+            those of the Spec that the waves were conditioned by.
         trim_db: Threshold of the trimming of silence, in dB; utterances with frame labels of the
             corpus are not trimmed.
         highpass_hz: Cutoff of the high-pass filter, in Hz; 0 = none.
@@ -35,6 +35,7 @@ class Manifest:
             {name: utterances}}). Splits may be empty where the corpus assigns them itself.
         skipped: The files that were left out, a list of {"file", "reason", "intended"}; see
             `corpora.utterance.Skipped`.
+        level_db: Level of each utterance, in dB of full scale; 0 = as recorded.
     """
 
     data: str
@@ -50,6 +51,7 @@ class Manifest:
     splits: dict
     skipped: list
     format: int = FORMAT
+    level_db: float = 0.0  # which earlier versions did not have
 
     @property
     def identity(self) -> dict:

@@ -154,6 +154,11 @@ def phones(data: str) -> tuple[str, ...]:
     return max(inventories.values(), default=(), key=len)
 
 
+def rendered(data: str) -> bool:
+    """Whether all corpora of an argument of `--data` are rendered: none holds recordings."""
+    return all(part.partition(":")[0] in RENDERED for part in data.split("+"))
+
+
 def version(corpus: str) -> str:
     """The version of a rendered corpus, which changes whenever its sound does."""
     return getattr(_renderer(corpus), "VERSION", "")
