@@ -32,7 +32,9 @@ class Manifest:
         labels: Names by number: "speaker", "gender", "emotion", "phone"; [] where unknown.
         splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records",
             "bytes"}), "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion":
-            {name: utterances}}). Splits may be empty where the corpus assigns them itself.
+            {name: utterances}}), "texts" (utterances whose text is known) and "parallel" (those of
+            them whose words another speaker of the split says in the same emotion). Splits may be
+            empty where the corpus assigns them itself; version 0.1 did not count texts.
         skipped: The files that were left out, a list of {"file", "reason", "intended"}; see
             `corpora.utterance.Skipped`.
         level_db: Level of each utterance, in dB of full scale; 0 = as recorded.
@@ -135,9 +137,20 @@ class Manifest:
                 for counted in split["counts"].values()
                 if counted
             )
+            if split.get("texts"):
+                counts += f"; {split['texts']} texts, {split['parallel']} parallel"
             lines.append(
                 f"  {name:5} {split['utterances']:6} utterances {split['seconds'] / 3600:7.2f} h "
-                f"{len(split['speakers']):4} speakers   {counts}"
+                f"{len(split['speakers']):4} speakers   {counts.removeprefix('; ')}"
+            )
+        unknown = sum(
+            split["utterances"] - split.get("texts", split["utterances"])
+            for split in self.splits.values()
+        )
+        if self.split == "text" and unknown > 0:
+            lines.append(
+                f"  the text of {unknown} utterances is unknown: two splits may hold the same words"
+                "; --split=speaker avoids that, with four speakers or more"
             )
         reasons = {}
         for skipped in self.skipped:

@@ -29,7 +29,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
-from kvoice.data.corpora.utterance import SPLITS, Item, Recording, Skipped
+from kvoice.data.corpora.utterance import SPLITS, Item, Recording, Skipped, words
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
@@ -281,6 +281,7 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             "counts": {
                 field: dict(sorted(counts[field].items())) for field in ("gender", "emotion")
             },
+            **_texts([item for job, _ in own for item in job.items]),
         }
         skipped += [skip for _, noted in own for skip in noted["skipped"]]
     if not any(split["utterances"] for split in contents.values()):
@@ -289,6 +290,18 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             f"{skipped[0]['file']}: {skipped[0]['reason']}"
         )
     return Manifest(**arguments, labels=labels, splits=contents, skipped=skipped)
+
+
+def _texts(items):
+    """How many utterances have a text, and how many another speaker says in the same emotion."""
+    speakers = {}
+    for item in items:
+        if said := words(item.text):
+            speakers.setdefault((said, item.emotion), []).append(item.speaker)
+    return {
+        "texts": sum(map(len, speakers.values())),
+        "parallel": sum(len(each) for each in speakers.values() if len(set(each)) > 1),
+    }
 
 
 # --- The directory and its workers

@@ -100,6 +100,28 @@ def test_conditioning_is_that_of_the_spec(tmp_path):
     assert len(record["f0"]) == spec.frames(len(expected))
 
 
+def test_the_manifest_counts_texts_and_those_that_are_parallel(tmp_path):
+    root = tmp_path / "c"
+    data = folder(root, speakers=4, takes=3)
+    rows = [
+        ("s0/happy/0.wav", "Say it."),
+        ("s1/happy/0.wav", "say it"),
+        ("s1/sad/1.wav", "Say it."),
+        ("s2/happy/0.wav", "Alone."),
+        ("s2/happy/2.wav", "Alone."),
+    ]
+    table = "path,text,split\n" + "".join(f"{path},{text},train\n" for path, text in rows)
+    (root / "metadata.csv").write_text(table)
+    made = prepare(data, tmp_path / "out", SPEC, split="text", workers=1)
+    counted = [made.splits[name][kind] for kind in ("texts", "parallel") for name in made.splits]
+    assert counted == [5, 0, 0, 0, 2, 0, 0, 0]
+    assert "; 5 texts, 2 parallel" in made.report()
+    assert (
+        "the text of 7 utterances is unknown: two splits may hold the same words; --split=sp"
+        in made.report()
+    )
+
+
 def test_levels_of_speakers_are_evened_and_recorded_in_the_manifest(tmp_path):
     data = folder(tmp_path / "c", speakers=4, takes=1)
     for speaker, peak in enumerate((0.9, 0.3, 0.03, 0.003)):
