@@ -138,7 +138,7 @@ class Manifest:
                 if counted
             )
             if split.get("texts"):
-                counts += f"; {split['texts']} texts, {split['parallel']} parallel"
+                counts += f"; {split['texts']} of known text, {split['parallel']} parallel"
             lines.append(
                 f"  {name:5} {split['utterances']:6} utterances {split['seconds'] / 3600:7.2f} h "
                 f"{len(split['speakers']):4} speakers   {counts.removeprefix('; ')}"

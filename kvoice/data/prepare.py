@@ -281,7 +281,12 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             "counts": {
                 field: dict(sorted(counts[field].items())) for field in ("gender", "emotion")
             },
-            **_texts([item for job, _ in own for item in job.items]),
+            **_texts(
+                item
+                for job, noted in own
+                for item in job.items
+                if (item.path or item.name) not in {skip["file"] for skip in noted["skipped"]}
+            ),
         }
         skipped += [skip for _, noted in own for skip in noted["skipped"]]
     if not any(split["utterances"] for split in contents.values()):

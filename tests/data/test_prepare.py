@@ -110,14 +110,16 @@ def test_the_manifest_counts_texts_and_those_that_are_parallel(tmp_path):
         ("s2/happy/0.wav", "Alone."),
         ("s2/happy/2.wav", "Alone."),
     ]
+    (root / "s0/happy/2.wav").write_bytes(b"")  # which is left out
+    rows += [("s0/happy/2.wav", "Alone.")]
     table = "path,text,split\n" + "".join(f"{path},{text},train\n" for path, text in rows)
     (root / "metadata.csv").write_text(table)
     made = prepare(data, tmp_path / "out", SPEC, split="text", workers=1)
     counted = [made.splits[name][kind] for kind in ("texts", "parallel") for name in made.splits]
     assert counted == [5, 0, 0, 0, 2, 0, 0, 0]
-    assert "; 5 texts, 2 parallel" in made.report()
+    assert "; 5 of known text, 2 parallel" in made.report()
     assert (
-        "the text of 7 utterances is unknown: two splits may hold the same words; --split=sp"
+        "the text of 6 utterances is unknown: two splits may hold the same words; --split=sp"
         in made.report()
     )
 
