@@ -25,7 +25,7 @@ def declare(flags):
         "",
         ("", "speaker", "text", "corpus"),
         "what no two splits share; corpus: the splits of the corpus itself; if not given, those, "
-        "or speaker where it has none",
+        "or speaker where it has none, or text where it is one speaker's (ljspeech)",
     )
     trim_db, level_db = audio.RECORDINGS.values()
     flags.number(

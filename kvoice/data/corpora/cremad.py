@@ -90,8 +90,8 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
     way_out = "run `git lfs pull` in a clone of the repository"
     if pointers and not found:
         raise KvoiceError(
-            f"{root}: its {len(pointers)} sound files are Git LFS pointers, not the sound itself "
-            f"(for instance {pointers[0]}): {way_out}; an archive of it never holds the sound"
+            f"{root}: all sound files ({len(pointers)}, for instance {pointers[0]}) are Git LFS "
+            f"pointers, not the sound itself: {way_out}; an archive of it never holds the sound"
         )
     skipped += [Skipped(path, f"a Git LFS pointer, not the sound; {way_out}") for path in pointers]
     if not found:

@@ -52,7 +52,9 @@ def test_cremad_knows_its_odd_files(tmp_path):
 def test_a_download_of_pointers_is_refused(tmp_path):
     names = ("AudioWAV/1001_IEO_ANG_HI.wav", "AudioWAV/1001_DFA_ANG_XX.wav")
     texts(tmp_path, dict.fromkeys(names, POINTER))
-    with pytest.raises(KvoiceError, match="its 2 sound files are Git LFS pointers.*`git lfs pull`"):
+    with pytest.raises(
+        KvoiceError, match=r"all sound files \(2, for.*Git LFS pointers.*`git lfs pull`"
+    ):
         corpora.items(f"cremad:{tmp_path}")
 
 
