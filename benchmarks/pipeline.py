@@ -70,12 +70,12 @@ def main():
     options = parser.parse_args()
 
     from kvoice import audio
-    from kvoice.cli import configs
+    from kvoice.cli import configs, corpora
     from kvoice.data import pipeline
     from kvoice.data.source import Source
 
     config = configs.configuration("voicegan")
-    spec = audio.Spec(**config["audio"])
+    spec = corpora.conditioned(audio.Spec(**config["audio"]), f"prepared:{options.corpus}")
     hop_s = spec.hop / spec.sample_rate_hz
     source = Source(options.corpus, spec=spec, condition="emotion", **config["data"])
     numpy_batches = (source.batch(step) for step in itertools.count())

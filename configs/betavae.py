@@ -115,7 +115,7 @@ def config(variant=""):
     kind = _TONES if variant in DATA else _VOICES
     values = ml_collections.ConfigDict(
         {
-            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]) | audio.RECORDINGS,  # audio.Spec
             "data": kind["data"],
             "model": {  # models.betavae.BetaVAE
                 "likelihood": "gaussian",  # or bernoulli

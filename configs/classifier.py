@@ -39,7 +39,7 @@ _PAPER = {
 def _paper(domain, architecture, width, depth, batch):
     epoch = round(2000 / batch)
     return {
-        "audio": {"trim_db": 25.0},
+        "audio": {"trim_db": 25.0, "level_db": 0.0},
         "data": {"crop_frames": 160 if domain == "mel" else 128, "batch": batch},
         "model": {
             "domain": domain,
@@ -82,7 +82,7 @@ def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
     values = ml_collections.ConfigDict(
         {
-            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]) | audio.RECORDINGS,  # audio.Spec
             "data": {  # data.source.Source
                 "split": "train",  # the training speakers; or judge
                 "crop_frames": 160,

@@ -45,7 +45,8 @@ def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
     values = ml_collections.ConfigDict(
         {
-            "audio": dataclasses.asdict(audio.SPECS["speakerencoder"]),  # audio.Spec
+            "audio": dataclasses.asdict(audio.SPECS["speakerencoder"])
+            | audio.RECORDINGS,  # audio.Spec
             "data": {  # data.source.Source
                 "split": "train",  # the training speakers; or judge
                 "crop_frames": 96,  # 160 published

@@ -54,7 +54,7 @@ def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
     values = ml_collections.ConfigDict(
         {
-            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]) | audio.RECORDINGS,  # audio.Spec
             "data": {  # data.source.Source
                 "split": "train",  # the training speakers
                 "crop_frames": 160,

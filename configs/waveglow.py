@@ -22,6 +22,7 @@ from kvoice import audio
 from kvoice.training.config import TrainConfig
 
 _PUBLISHED = {
+    "audio": dict.fromkeys(audio.RECORDINGS, 0.0),  # recordings as they are
     "data": {"crop_frames": 63, "batch": 24},  # 16,128 samples
     "model": {
         "group": 8,
@@ -60,7 +61,7 @@ def config(variant=""):
     """The values of a variant: each group holds the keyword arguments of one function."""
     values = ml_collections.ConfigDict(
         {
-            "audio": dataclasses.asdict(audio.SPECS["waveglow"]),  # audio.Spec
+            "audio": dataclasses.asdict(audio.SPECS["waveglow"]) | audio.RECORDINGS,  # audio.Spec
             "data": {  # data.source.Source
                 "split": "train",  # the training speakers
                 "crop_frames": 32,  # of 256 samples; even

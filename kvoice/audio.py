@@ -6,7 +6,7 @@ differentiate through, in `kvoice.layers.mel`: all three are made of the same `n
 on the way in:
 
     wave, rate = read("a.flac", spec.sample_rate_hz)     # mono, resampled
-    wave = condition(wave, spec)                         # trimmed, high-passed, pre-emphasised
+    wave = condition(wave, spec)                         # trimmed, high-passed, levelled, ...
     features = mel(wave, spec)                           # [1 + samples // hop, mels]
 
 and on the way out: `write("b.wav", griffin_lim(features, spec), spec.sample_rate_hz)`, or for a mel
@@ -37,8 +37,11 @@ SILENT = 1e-4  # a peak of -80 dBFS, inaudible
 LARGEST = 2.0  # samples above it have another full scale than 1
 LOWEST_RATE_HZ = 1000  # of sound files
 HIGHEST_RATE_HZ = 384_000  # of those that are written
-CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis")
+LFS_POINTER = b"version https://git-lfs"  # how a file begins that stands for one in Git LFS
+CONDITIONING = ("sample_rate_hz", "trim_db", "highpass_hz", "preemphasis", "level_db")
+RECORDINGS = {"trim_db": 40.0, "level_db": -26.0}  # what corpora of recordings get by default
 
+_SOUNDING_DB = 30  # frames this far below the loudest do not count for the level of a wave
 _READ_FRAMES = 2**20  # samples of each channel that are read at once
 _STREAMED = 0x7FFF0000  # lengths from here on stand for "unknown" in a wav that was streamed
 # The header of an MP3 behind that of its first frame, whose length depends on version and channels.
@@ -85,6 +88,8 @@ class Spec:
         preemphasis: p of `y[t] = x[t] - p x[t - 1]`; 0 = none.
         highpass_hz: Corner of a zero-phase Butterworth filter of order 5; 0 = none.
         trim_db: Leading and trailing frames this far below the loudest are cut; 0 = no trimming.
+        level_db: Level to which each recording is scaled by one factor, in dB of full scale (see
+            `at_level`), below 0; 0 = recordings keep their level.
 
     Raises:
         KvoiceError: If a field has the wrong type or an impossible value; the line names the field.
@@ -108,6 +113,7 @@ class Spec:
     highpass_hz: float = 0.0
     trim_db: float = 0.0
     power: int = 1
+    level_db: float = 0.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -137,6 +143,7 @@ class Spec:
             ("preemphasis", 0 <= self.preemphasis < 1, "from 0 to below 1"),
             ("highpass_hz", 0 <= self.highpass_hz < nyquist_hz, f"from 0 to below {nyquist_hz}"),
             ("trim_db", self.trim_db >= 0, "0 (no trimming) or above"),
+            ("level_db", self.level_db <= 0, "0 (as recorded) or below"),
         ):
             if not holds:
                 raise KvoiceError(f"Spec.{field} must be {expected}, got {getattr(self, field)!r}")
@@ -163,17 +170,28 @@ class Spec:
     @property
     def key(self) -> str:
         """A short name that differs where any field differs, for files."""
-        fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.sha256(fields.encode()).hexdigest()[:12]
+        fields = dataclasses.asdict(self)
+        if not self.level_db:
+            del fields["level_db"]  # the key is that of versions that had no such field
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
     def differences(self, other: "Spec", fields: Collection[str] | None = None) -> list[str]:
-        """Lines such as "hop: 256 here, 300 there" for each of the fields (all) that differs."""
+        """Lines such as "hop: 256 here, 300 there" for each of the fields (all) that differs.
+
+        Two models whose Specs agree in the fields `OF_MEL` can exchange mels.
+        """
         names = fields or [field.name for field in dataclasses.fields(self)]
         return [
             f"{name}: {getattr(self, name)} here, {getattr(other, name)} there"
             for name in names
             if getattr(self, name) != getattr(other, name)
         ]
+
+
+# The fields that a mel follows from, once its wave is conditioned.
+OF_MEL = tuple(
+    field.name for field in dataclasses.fields(Spec) if field.name not in ("trim_db", "level_db")
+)
 
 
 def _typed(field, value):
@@ -390,7 +408,7 @@ def _refuse_at_sight(path):
         raise KvoiceError(f"{path}: cannot be read ({error.strerror})") from error
     if not head:
         raise KvoiceError(f"{path}: is empty (0 bytes)")
-    if head.startswith(b"version https://git-lfs"):
+    if head.startswith(LFS_POINTER):
         raise KvoiceError(
             f"{path}: is a Git LFS pointer, not the sound itself; run `git lfs pull` there"
         )
@@ -491,6 +509,17 @@ def problem(wave: np.ndarray, sample_rate_hz: int) -> str:
     return ""
 
 
+def problem_of(wave: np.ndarray, spec: Spec) -> str:
+    """The `problem` of a wave that a Spec has conditioned but for its level, which hides clipping.
+
+    Args:
+        wave: The wave before `condition`.
+        spec: The Spec.
+    """
+    recorded = dataclasses.replace(spec, level_db=0.0)
+    return problem(condition(wave, recorded), spec.sample_rate_hz)
+
+
 def silent(wave: np.ndarray) -> bool:
     """Returns whether a wave [samples] is inaudible."""
     return bool(_height(wave) < SILENT)
@@ -516,13 +545,14 @@ def resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def condition(wave: np.ndarray, spec: Spec, trim: bool = True) -> np.ndarray:
-    """Prepares a wave for the mel of a Spec: trimmed, high-passed, pre-emphasised.
+    """Prepares a wave for the mel of a Spec: trimmed, high-passed, levelled, pre-emphasised.
 
     Shapes: wave [samples] -> [samples or fewer] float32.
 
     Args:
         wave: The wave, at `spec.sample_rate_hz`.
-        spec: The Spec; its fields `trim_db`, `highpass_hz` and `preemphasis` may be 0 = none.
+        spec: The Spec; its fields `trim_db`, `highpass_hz`, `level_db` and `preemphasis` may be
+            0 = none.
         trim: Whether to trim; False keeps the length, for waves with labels per frame.
     """
     wave = np.asarray(wave, np.float32)
@@ -530,6 +560,8 @@ def condition(wave: np.ndarray, spec: Spec, trim: bool = True) -> np.ndarray:
         wave = _trimmed(wave, spec.trim_db)
     if spec.highpass_hz:
         wave = highpassed(wave, spec.highpass_hz, spec.sample_rate_hz)
+    if spec.level_db:
+        wave = at_level(wave, spec.level_db)
     if spec.preemphasis:
         wave = np.append(wave[:1], wave[1:] - np.float32(spec.preemphasis) * wave[:-1])
     return wave
@@ -547,14 +579,50 @@ def highpassed(wave: np.ndarray, lowest_hz: float, sample_rate_hz: int) -> np.nd
     return signal.sosfiltfilt(sections, wave.astype(np.float64), padlen=padding).astype(np.float32)
 
 
-def _trimmed(wave, trim_db, frame=2048, hop=512):
+def _trimmed(wave, trim_db, hop=512):
     """The wave from its first to its last frame that is less than `trim_db` below the loudest."""
+    levels = _frame_levels(wave, hop)
+    loud = np.flatnonzero(levels - levels.max() > -trim_db)
+    return wave[loud[0] * hop : (loud[-1] + 1) * hop]
+
+
+def _frame_levels(wave, hop=512, frame=2048):
+    """The level of each frame of a wave, in dB of full scale: [1 + samples // hop]."""
     padded = np.pad(wave.astype(np.float64), frame // 2)
     energy = np.append(0, np.cumsum(padded**2))
     starts = np.arange(0, len(wave) + 1, hop)
-    power = np.maximum((energy[starts + frame] - energy[starts]) / frame, 1e-10)
-    loud = np.flatnonzero(10 * np.log10(power / power.max()) > -trim_db)
-    return wave[loud[0] * hop : (loud[-1] + 1) * hop]
+    return 10 * np.log10(np.maximum((energy[starts + frame] - energy[starts]) / frame, 1e-10))
+
+
+def level_db(wave: np.ndarray) -> float:
+    """The level of what sounds of a wave [samples], in dB of full scale.
+
+    The root mean square over the frames of 2048 samples that are less than 30 dB below the loudest
+    one, so that pauses do not count; a constant offset does not either.
+
+    Source: after the active speech level of ITU-T P.56. Differs: a threshold relative to the
+    loudest frame, of frames, in place of one relative to the level itself, of an envelope.
+    """
+    levels = _frame_levels(wave - wave.mean(dtype=np.float64))
+    sounding = levels[levels - levels.max() > -_SOUNDING_DB]
+    return float(10 * np.log10(np.mean(10 ** (sounding / 10))))
+
+
+def at_level(wave: np.ndarray, wanted_db: float) -> np.ndarray:
+    """Scales a wave by one factor to a level, or to less where a sample would pass full scale.
+
+    An inaudible wave stays as it is.
+
+    Shapes: wave [samples] -> the same.
+
+    Args:
+        wave: The wave; full scale = 1.
+        wanted_db: The `level_db` of the result, in dB of full scale.
+    """
+    if not len(wave) or silent(wave):
+        return wave
+    factor = min(10 ** ((wanted_db - level_db(wave)) / 20), 1 / np.abs(wave).max())
+    return wave * np.float32(factor)
 
 
 # --- Spectra -----------------------------------------------------------------------------------

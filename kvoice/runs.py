@@ -237,6 +237,7 @@ def load(directory: str | Path) -> Run:
             "kvoice reads."
         )
     _check_types(directory / "config.json", config, CONFIG)
+    spec = {"level_db": 0.0, **spec}  # which earlier versions did not have
     fields = {field.name for field in dataclasses.fields(Spec)}
     if wrong := sorted(fields ^ spec.keys()):
         what = "is missing" if wrong[0] in fields else "is unknown"

@@ -85,6 +85,7 @@ def noise(rate_hz, seconds=1.0, level=0.1):
         ("preemphasis", 1.0),
         ("highpass_hz", 12000.0),
         ("trim_db", -1.0),
+        ("level_db", 3.0),
     ],
 )
 def test_spec_names_the_field_that_is_impossible(field, value):
@@ -104,8 +105,21 @@ def test_spec_survives_json():
 
 def test_spec_key_differs_where_any_field_differs():
     changes = {"hop": 128, "high": 2.5, "clip": True, "scale": "db", "trim_db": 20.0}
+    changes["level_db"] = -26.0
     keys = {audio.Spec(**{field: value}).key for field, value in changes.items()}
     assert len(keys | {audio.Spec().key}) == 1 + len(changes)
+
+
+def test_spec_key_of_recordings_as_they_are_is_that_of_earlier_versions():
+    assert audio.Spec().key == "16649df2e1ad"  # both by 0.1.0
+    assert audio.SPECS["adainvc"].key == "8b93ef42f069"
+
+
+def test_models_of_recordings_of_any_level_can_exchange_mels():
+    here, there = audio.Spec(), audio.Spec(trim_db=40.0, level_db=-26.0)
+    assert here.differences(there, audio.OF_MEL) == []
+    assert len(here.differences(there)) == 2
+    assert here.differences(audio.Spec(preemphasis=0.5, fft=2048), audio.OF_MEL) != []
 
 
 def test_spec_differences_name_each_field_once():
@@ -208,6 +222,17 @@ def unreadable(directory):
         "slow.wav": "rate is 1 Hz, at least 1000 Hz",
         "pipe.wav": "no regular file",
     }
+
+
+def test_an_aiff_file_that_is_called_wav_is_read(tmp_path):
+    soundfile.write(tmp_path / "a.aiff", vowel(22050), 22050)
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.aiff").read_bytes())
+    np.testing.assert_array_equal(
+        audio.read(tmp_path / "a.wav")[0], audio.read(tmp_path / "a.aiff")[0]
+    )
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "a.aiff").read_bytes()[:-2000])
+    with pytest.raises(KvoiceError, match="cut.wav: is truncated, 2,000 bytes"):
+        audio.read(tmp_path / "cut.wav")
 
 
 @pytest.mark.parametrize("rate_hz", [44100, 22050, 16000])
@@ -378,6 +403,59 @@ def test_conditioning_keeps_the_length_for_labelled_waves():
     wave = np.pad(vowel(24000), 9000)
     assert len(audio.condition(wave, spec, trim=False)) == len(wave)
     assert len(audio.condition(wave, spec)) < len(wave) - 9000
+
+
+@pytest.mark.parametrize("peak", [0.9, 0.1, 3e-3])
+def test_the_level_of_a_tone_with_pauses_is_that_of_the_tone(peak):
+    wave = np.float32(peak) * np.sin(np.arange(20 * 2048) * 0.1).astype(np.float32)
+    wave = np.concatenate([np.zeros(22050, np.float32), wave, np.zeros(44100, np.float32), wave])
+    # Frames at the edges hold a part of the tone: half a dB where they are 4 of 80.
+    assert audio.level_db(wave) == pytest.approx(20 * np.log10(peak / np.sqrt(2)), abs=0.5)
+    assert audio.level_db(wave + np.float32(0.1)) == pytest.approx(audio.level_db(wave), abs=0.5)
+
+
+def test_a_recording_is_scaled_to_the_level_by_one_factor():
+    wave = np.pad(vowel(22050), 9000)
+    made = [audio.at_level(np.float32(gain) * wave, -26.0) for gain in (1.0, 0.1, 0.003)]
+    for each in made:
+        assert each.dtype == np.float32 and len(each) == len(wave)
+        assert audio.level_db(each) == pytest.approx(-26, abs=1e-3)
+        np.testing.assert_allclose(each, made[0], atol=1e-5)
+        assert np.corrcoef(each, wave)[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def test_no_sample_passes_full_scale_for_the_sake_of_the_level():
+    wave = 0.001 * vowel(22050)
+    wave[5000] = 0.5
+    made = audio.at_level(wave, -10.0)
+    np.testing.assert_allclose(made, 2 * wave, rtol=1e-6)  # the factor that the click allows
+    assert np.abs(made).max() == pytest.approx(1)
+
+
+def test_silence_is_not_raised_to_a_level():
+    hiss = noise(22050, 0.5, 1e-5)
+    np.testing.assert_array_equal(audio.at_level(hiss, -26.0), hiss)
+    np.testing.assert_array_equal(audio.at_level(hiss[:0], -26.0), hiss[:0])
+
+
+def test_conditioning_levels_what_is_left_after_the_high_pass_and_before_the_pre_emphasis():
+    wave = np.pad(0.05 * vowel(22050), 9000)
+    rumble = 0.5 * np.sin(np.arange(len(wave)) * 2 * np.pi * 5 / 22050).astype(np.float32)
+    spec = audio.Spec(highpass_hz=60.0, level_db=-26.0)
+    made = audio.condition(wave + rumble, spec)
+    assert audio.level_db(made) == pytest.approx(-26, abs=1e-3)
+    emphasised = audio.condition(wave + rumble, dataclasses.replace(spec, preemphasis=0.9))
+    expected = np.append(made[:1], made[1:] - np.float32(0.9) * made[:-1])
+    np.testing.assert_allclose(emphasised, expected, atol=1e-6)
+    np.testing.assert_array_equal(audio.condition(wave, audio.Spec()), wave)
+
+
+def test_a_level_hides_no_clipping():
+    clipped = np.clip(20 * vowel(22050), -1, 1)
+    spec = audio.Spec(level_db=-26.0)
+    assert "clipped" in audio.problem_of(clipped, spec)
+    assert audio.problem(audio.condition(clipped, spec), 22050) == ""
+    assert audio.problem_of(0.05 * clipped, spec) == ""
 
 
 def test_preemphasis_subtracts_a_share_of_the_sample_before():

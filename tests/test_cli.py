@@ -21,6 +21,7 @@ from kvoice import audio
 from kvoice.cli import classify, configs, maximize, train
 from kvoice.cli import main as cli
 from kvoice.cli.main import main
+from kvoice.data.manifest import Manifest
 from kvoice.errors import KvoiceError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -314,7 +315,8 @@ def test_overrides_leave_the_next_reading_alone():
 
 
 def test_the_audio_group_of_voicegan_is_the_waveglow_spec():
-    assert configs.configuration("voicegan")["audio"] == dataclasses.asdict(audio.SPECS["waveglow"])
+    own = dataclasses.asdict(audio.SPECS["waveglow"]) | audio.RECORDINGS
+    assert configs.configuration("voicegan")["audio"] == own
 
 
 # Failures
@@ -846,6 +848,29 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
     assert "32 utterances" in shown and "--data=prepared:shards" in shown
     assert "nothing" in failed(1, "prepare", "--data=folder:nothing", "--output=other")
     assert not (notes / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        ([], (40.0, -26.0)),
+        (["--trim_db=0", "--level_db=0"], (0.0, 0.0)),
+        (["--level_db=-20"], (40.0, -20.0)),
+        (["--spec=adainvc"], (15.0, -26.0)),
+    ],
+)
+def test_prepare_trims_and_levels_recordings_unless_told_otherwise(
+    notes, tmp_path, monkeypatch, words, expected
+):
+    monkeypatch.chdir(notes)
+    out = tmp_path / "shards"
+    assert main(["prepare", "--data=folder:wavs", f"--output={out}", "--workers=1", *words]) == 0
+    made = Manifest.load(out)
+    assert (made.trim_db, made.level_db) == expected
+
+
+def test_a_level_above_full_scale_is_refused(failed):
+    assert "level_db" in failed(2, "prepare", "--data=demo", "--output=x", "--level_db=3")
 
 
 def test_prepare_goes_on_without_a_bad_file_and_ends_with_status_1(

@@ -57,6 +57,11 @@ def models():
     return sorted(path.stem for path in CONFIGS.glob("*.py"))
 
 
+def sets(overrides, name):
+    """Whether a word among the overrides sets a field."""
+    return any(word.lstrip("-").startswith(f"config.{name}=") for word in overrides)
+
+
 def config_file(model):
     """The names that the config file of a model defines: VARIANTS, config, __doc__."""
     if model not in (names := models()):

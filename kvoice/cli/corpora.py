@@ -1,5 +1,6 @@
 """The corpora that commands work on: prepared where they are not yet, and those of runs."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -8,6 +9,29 @@ import re
 
 from kvoice.errors import KvoiceError
 from kvoice.files import expanded
+
+
+def conditioned(spec, data, run="", chosen=()):
+    """Returns a Spec with the trimming and the level that fit a corpus, but for `chosen` fields.
+
+    Those of an existing run, so that its command resumes it, or else those that the shards of
+    `prepared:DIR` have. A rendered corpus is neither trimmed nor levelled: it has no silence at its
+    ends, and its levels are meant. Other corpora are conditioned as the Spec says.
+    """
+    from kvoice import audio, runs
+    from kvoice.data import corpora, factors
+    from kvoice.data.manifest import Manifest
+
+    if run and os.path.exists(os.path.join(run, "state.json")):
+        found = runs.load(run).spec
+    elif data.startswith("prepared:"):
+        found = Manifest.load(expanded(data.removeprefix("prepared:")))
+    elif factors.named(data) or corpora.rendered(data):
+        found = audio.Spec()  # which does neither
+    else:
+        return spec
+    fields = audio.RECORDINGS.keys() - {*chosen}
+    return dataclasses.replace(spec, **{field: getattr(found, field) for field in fields})
 
 
 def prepared(data, spec, model):
@@ -47,6 +71,8 @@ def prepared(data, spec, model):
             "generator it may be empty"
         )
     key = [prepare.fingerprint(items), split, *(getattr(spec, f) for f in audio.CONDITIONING)]
+    if not spec.level_db:
+        key.pop()  # the name is that of versions that had no level
     words = re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-")[:40]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
     directory = f"prepared/{words}-{digest}"

@@ -9,8 +9,9 @@ from kvoice.errors import KvoiceError
 from kvoice.files import expanded
 
 CORPORA = (
-    "demo (built in), espeak, folder:DIR, ravdess:DIR, tess:DIR, vctk:DIR, libritts:DIR, "
-    "librispeech:DIR, joined by +; or tess-ravdess:DIR, a published protocol"
+    "demo (built in), espeak, folder:DIR, or a corpus in the layout of its download, NAME:DIR with "
+    "NAME one of ravdess, tess, cremad, emodb, esd, iemocap, vctk, libritts, librispeech, "
+    "ljspeech, arctic, commonvoice; joined by +; or tess-ravdess:DIR, a published protocol"
 )
 
 
@@ -57,9 +58,11 @@ class Flags(flags.FlagValues):
             name, default, help, lower_bound=least, upper_bound=most, flag_values=self
         )
 
-    def number(self, name, default, help, most=None):  # noqa: A002
-        """A number, 0 or more."""
-        flags.DEFINE_float(name, default, help, lower_bound=0, upper_bound=most, flag_values=self)
+    def number(self, name, default, help, least=0, most=None):  # noqa: A002
+        """A number."""
+        flags.DEFINE_float(
+            name, default, help, lower_bound=least, upper_bound=most, flag_values=self
+        )
 
     def switch(self, name, default, help):  # noqa: A002
         """True or false."""

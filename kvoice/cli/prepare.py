@@ -1,9 +1,11 @@
 """`kvoice prepare`: words and flags over `data.prepare.prepare`."""
 
+import dataclasses
 import os
 import pathlib
 import shlex
 
+from kvoice.cli import corpora
 from kvoice.cli.flags import CORPORA, following, required
 
 
@@ -23,18 +25,36 @@ def declare(flags):
         "",
         ("", "speaker", "text", "corpus"),
         "what no two splits share; corpus: the splits of the corpus itself; if not given, those, "
-        "or speaker where it has none",
+        "or speaker where it has none, or text where it is one speaker's (ljspeech)",
+    )
+    trim_db, level_db = audio.RECORDINGS.values()
+    flags.number(
+        "trim_db",
+        None,
+        "DB: silence at both ends is cut, frames this far below the loudest; 0 = none; if not "
+        f"given, what --spec says, or {trim_db:g}, and none of demo and espeak",
+    )
+    flags.number(
+        "level_db",
+        None,
+        "DB: each utterance is scaled to this level of what sounds, in dB of full scale, below 0; "
+        f"0 = as recorded; if not given, {level_db:g}, and as rendered of demo and espeak",
+        least=None,
+        most=0,
     )
     flags.integer("seed", 0, "N: the seed of the split")
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
 
-def prepare(data, output, spec, split, seed, workers):
+def prepare(data, output, spec, split, trim_db, level_db, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
     A file longer than a minute becomes several utterances, which end where it is quiet. Files that
     cannot be used are listed in the manifest; the command then ends with status 1.
     Tones and digits need no shards: a few random items of them are written as pictures and wavs.
+
+    Silence at the ends of recordings is cut, and each is scaled to one level: between actors and
+    between microphones levels differ by 16 dB and more.
 
     kvoice prepare --data=demo --output=prepared/demo
     kvoice prepare --data=additive --output=tones
@@ -48,8 +68,13 @@ def prepare(data, output, spec, split, seed, workers):
 
     if factors.named(data):
         return _examples(data, output, seed)
+    given = {"trim_db": trim_db, "level_db": level_db}
+    given = {field: value for field, value in given.items() if value is not None}
+    own = audio.SPECS[spec]
+    default = {field: getattr(own, field) or value for field, value in audio.RECORDINGS.items()}
+    conditioned = corpora.conditioned(dataclasses.replace(own, **default | given), data, "", given)
     made = prepare.prepare(
-        data, output, audio.SPECS[spec], split=split, seed=seed, workers=workers or None
+        data, output, conditioned, split=split, seed=seed, workers=workers or None
     )
     print(made.report())
     if spec == next(iter(audio.SPECS)):  # that of most models

@@ -55,8 +55,11 @@ def train(model, data, run, init, overrides):
     from kvoice.training.config import DEFAULTS, TrainConfig
 
     training = TrainConfig(**config["train"])  # what is refused is refused before anything is made
-    spec, group = audio.Spec(**config["audio"]), config["model"]
     data = data or configs.config_file(name).get("DATA", {}).get(variant, DEMO)
+    run = run or f"runs/{name}/{variant or 'default'}"
+    chosen = [field for field in audio.RECORDINGS if configs.sets(overrides, f"audio.{field}")]
+    spec = corpora.conditioned(audio.Spec(**config["audio"]), data, run, chosen)
+    group = config["model"]
     directory = corpora.prepared(data, spec, group)
 
     # From here on with a framework: workers of `prepare` were not to inherit one.
@@ -76,7 +79,6 @@ def train(model, data, run, init, overrides):
     with loop.beginning(training):
         built = loop.from_values(name, group)
     refuse_crop(built, config["data"])
-    run = run or f"runs/{name}/{variant or 'default'}"
     if init and not os.path.exists(os.path.join(run, "state.json")):  # a resumed run needs it not
         loop.begin_from(built, init, spec)
     run = runs.create(

@@ -21,8 +21,8 @@ class Manifest:
         seed: The seed of the split.
         split: "speaker": no speaker is in two splits; "text": no text is in two; "corpus": the
             corpus assigns its utterances itself.
-        sample_rate_hz: Sample rate of the waves, in Hz. This and the next three are those of the
-            Spec that the waves were conditioned by.
+        sample_rate_hz: Sample rate of the waves, in Hz. This, the next three and `level_db` are
+            those of the Spec that the waves were conditioned by.
         trim_db: Threshold of the trimming of silence, in dB; utterances with frame labels of the
             corpus are not trimmed.
         highpass_hz: Cutoff of the high-pass filter, in Hz; 0 = none.
@@ -32,9 +32,12 @@ class Manifest:
         labels: Names by number: "speaker", "gender", "emotion", "phone"; [] where unknown.
         splits: For "train", "valid", "judge" and "test": "shards" (a list of {"file", "records",
             "bytes"}), "utterances", "seconds", "speakers" (names), "counts" ({"gender" | "emotion":
-            {name: utterances}}). Splits may be empty where the corpus assigns them itself.
+            {name: utterances}}), "texts" (utterances whose text is known) and "parallel" (those of
+            them whose words another speaker of the split says in the same emotion). Splits may be
+            empty where the corpus assigns them itself; version 0.1 did not count texts.
         skipped: The files that were left out, a list of {"file", "reason", "intended"}; see
             `corpora.utterance.Skipped`.
+        level_db: Level of each utterance, in dB of full scale; 0 = as recorded.
     """
 
     data: str
@@ -50,6 +53,7 @@ class Manifest:
     splits: dict
     skipped: list
     format: int = FORMAT
+    level_db: float = 0.0  # which earlier versions did not have
 
     @property
     def identity(self) -> dict:
@@ -133,9 +137,20 @@ class Manifest:
                 for counted in split["counts"].values()
                 if counted
             )
+            if split.get("texts"):
+                counts += f"; {split['texts']} of known text, {split['parallel']} parallel"
             lines.append(
                 f"  {name:5} {split['utterances']:6} utterances {split['seconds'] / 3600:7.2f} h "
-                f"{len(split['speakers']):4} speakers   {counts}"
+                f"{len(split['speakers']):4} speakers   {counts.removeprefix('; ')}"
+            )
+        unknown = sum(
+            split["utterances"] - split.get("texts", split["utterances"])
+            for split in self.splits.values()
+        )
+        if self.split == "text" and unknown > 0:
+            lines.append(
+                f"  the text of {unknown} utterances is unknown: two splits may hold the same words"
+                "; --split=speaker avoids that, with four speakers or more"
             )
         reasons = {}
         for skipped in self.skipped:

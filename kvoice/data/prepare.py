@@ -29,7 +29,7 @@ import numpy as np
 
 from kvoice import audio, progress
 from kvoice.data import corpora, shards, splits
-from kvoice.data.corpora.utterance import SPLITS, Item, Recording, Skipped
+from kvoice.data.corpora.utterance import SPLITS, Item, Recording, Skipped, words
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
@@ -51,8 +51,9 @@ def prepare(
 
     Waves are 16-bit at `spec.sample_rate_hz`, conditioned by the Spec (`audio.CONDITIONING`); one
     that passes full scale is scaled down as a whole. A file longer than `corpora.LONGEST_S` becomes
-    several utterances. Waves are not trimmed where the corpus has frame labels. Where it has no
-    labels of F0, it is tracked on the wave before its pre-emphasis.
+    several utterances. Waves are not trimmed where the corpus has frame labels; each is scaled to
+    the level of the Spec by one factor. Where the corpus has no labels of F0, it is tracked on the
+    wave before its pre-emphasis.
 
     Args:
         data: The argument of `--data`; see `corpora`.
@@ -200,9 +201,9 @@ def example(
         KvoiceError: If the sound cannot be used; the message says why.
     """
     labelled = sound.f0 is not None or sound.phone is not None
-    wave = audio.condition(
-        sound.wave, dataclasses.replace(spec, preemphasis=0.0), trim=not labelled
-    )
+    # What is clipped has to be seen before the wave is levelled.
+    recorded = dataclasses.replace(spec, preemphasis=0.0, level_db=0.0)
+    wave = audio.condition(sound.wave, recorded, trim=not labelled)
     reason = audio.problem(wave, spec.sample_rate_hz)
     if reason:
         raise KvoiceError(reason)
@@ -280,6 +281,12 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             "counts": {
                 field: dict(sorted(counts[field].items())) for field in ("gender", "emotion")
             },
+            **_texts(
+                item
+                for job, noted in own
+                for item in job.items
+                if (item.path or item.name) not in {skip["file"] for skip in noted["skipped"]}
+            ),
         }
         skipped += [skip for _, noted in own for skip in noted["skipped"]]
     if not any(split["utterances"] for split in contents.values()):
@@ -288,6 +295,18 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             f"{skipped[0]['file']}: {skipped[0]['reason']}"
         )
     return Manifest(**arguments, labels=labels, splits=contents, skipped=skipped)
+
+
+def _texts(items):
+    """How many utterances have a text, and how many another speaker says in the same emotion."""
+    speakers = {}
+    for item in items:
+        if said := words(item.text):
+            speakers.setdefault((said, item.emotion), []).append(item.speaker)
+    return {
+        "texts": sum(map(len, speakers.values())),
+        "parallel": sum(len(each) for each in speakers.values() if len(set(each)) > 1),
+    }
 
 
 # --- The directory and its workers
@@ -330,7 +349,7 @@ def _refuse_others(directory, arguments):
         noted = dataclasses.asdict(Manifest.load(directory))
     elif os.path.exists(begun):
         with open(begun, encoding="utf-8") as file:
-            noted = json.load(file)
+            noted = {"level_db": 0.0} | json.load(file)  # which 0.1 did not have
     else:
         write_json(begun, arguments)
         return

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from kvoice.data.corpora import ASSIGNED
+from kvoice.data.corpora import ASSIGNED, OF_ONE_SPEAKER
 from kvoice.data.corpora.utterance import SPLITS, Item
 from kvoice.errors import KvoiceError
 
@@ -28,11 +28,13 @@ def default(data: str, condition: str = "") -> str:
 
     Returns:
         "corpus" where one of the corpora assigns its utterances to splits itself, whatever the
-        label; else "text" for the condition "speaker", and "speaker" for all others.
+        label; else "text" for the condition "speaker" and for a corpus of one speaker, and
+        "speaker" for all others.
     """
-    if any(part.partition(":")[0] in ASSIGNED for part in data.split("+")):
+    names = {part.partition(":")[0] for part in data.split("+")}
+    if names & {*ASSIGNED}:
         return "corpus"
-    return "text" if condition == "speaker" else "speaker"
+    return "text" if condition == "speaker" or names <= {*OF_ONE_SPEAKER} else "speaker"
 
 
 def split_of(items: list[Item], by: str, seed: int) -> dict[str, str]:

@@ -11,13 +11,16 @@ compared by a speaker encoder, and words by a linear phone probe; neither was tr
 speakers that are converted.
 """
 
+import collections
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
 from kvoice import audio, plots, progress, runs
+from kvoice.data.corpora.utterance import words
 from kvoice.data.source import Source
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
@@ -151,6 +154,9 @@ class ConversionJudges:
 class Speakers:
     """The utterances of a source by speaker: some define the speaker's voice, others are converted.
 
+    Utterances that another speaker says in the same words and emotion are converted first: where
+    there are such, a conversion can be compared with the target's own recording.
+
     Args:
         source: A `data.source.Source` of mels, waves and F0.
         panel: The judges, `ConversionJudges`.
@@ -164,22 +170,53 @@ class Speakers:
         ]
         self.rows, self.voice, self._sounds = {}, {}, {}
         found = (source.utterance(row) for row in range(len(source)))
-        self._texts = [(each["text"], each["emotion"]) for each in found]
+        self._said = [(words(each["text"]), each["emotion"]) for each in found]
+        said = [{self._said[row] for row in self._own(name)} for name in self.names]
+        shared = {
+            each
+            for each, speakers in collections.Counter(itertools.chain(*said)).items()
+            if each[0] and speakers > 1
+        }
         enrolled, speakers = speakerencoder.chosen(source)
         points, _, _ = speakerencoder.embedded(panel.encoder, source)
         for name in self.names:
-            number = source.labels["speaker"].index(name)
-            own = np.flatnonzero(self.numbers == number)
+            own = self._own(name)
             rest = np.setdiff1d(own, enrolled)
-            self.rows[name] = rng.permutation(rest if len(rest) > 1 else own)[:POOL]  # of few, all
-            mean = points[speakers == number].mean(axis=0)
+            rows = rng.permutation(rest if len(rest) > 1 else own)  # of few, all
+            self.rows[name] = self._first(rows, shared)[:POOL]
+            mean = points[speakers == self.numbers[own[0]]].mean(axis=0)
             self.voice[name] = mean / np.linalg.norm(mean)
 
-    def drawn(self, name: str, rng: np.random.Generator, other_than: str = "") -> dict:
-        """Draws a random utterance of a speaker, of another text where there is one."""
-        rows = rng.permutation(self.rows[name])
-        others = [row for row in rows if not other_than or self._texts[row][0] != other_than]
-        row = others[0] if others else rows[0]
+    def _own(self, name):
+        """Returns the rows of a speaker."""
+        return np.flatnonzero(self.numbers == self.source.labels["speaker"].index(name))
+
+    def _first(self, rows, said):
+        """Sorts rows: those come first whose words and emotion are among `said`."""
+        return sorted(rows, key=lambda row: self._said[row] not in said)
+
+    def said(self, name: str) -> set[tuple[str, int]]:
+        """Returns the words and emotions of a speaker's utterances, as far as they are known."""
+        return {self._said[row] for row in self._own(name) if self._said[row][0]}
+
+    def drawn(
+        self,
+        name: str,
+        rng: np.random.Generator,
+        said: Collection[tuple[str, int]] = (),
+        other_than: str = "",
+    ) -> dict:
+        """Draws a random utterance of a speaker that fits, or any where there is none.
+
+        Args:
+            name: The speaker.
+            rng: A NumPy generator.
+            said: The words and emotions that another speaker `said`: one of these is drawn.
+            other_than: A text: one of other words is drawn.
+        """
+        rows = self._first(rng.permutation(self.rows[name]), said)
+        others = [row for row in rows if self._said[row][0] != words(other_than)]
+        row = others[0] if others and other_than else rows[0]
         return self.source.utterance(row) | {"row": row}
 
     def sound(self, utterance: dict) -> np.ndarray:
@@ -189,11 +226,10 @@ class Speakers:
         return self._sounds[utterance["row"]]
 
     def parallel(self, name: str, utterance: dict) -> dict | None:
-        """Returns a speaker's utterance of the same text and emotion; None if there is none."""
-        if not utterance["text"]:
-            return None
-        for row in np.flatnonzero(self.numbers == self.source.labels["speaker"].index(name)):
-            if self._texts[row] == (utterance["text"], utterance["emotion"]):
+        """Returns a speaker's utterance of the same words and emotion; None if there is none."""
+        said = words(utterance["text"]), utterance["emotion"]
+        for row in self._own(name) if said[0] else ():
+            if self._said[row] == said:
                 return self.source.utterance(row)
         return None
 
@@ -316,8 +352,8 @@ def _trials(model, sources, targets, panel, count, rng, title):
     spec, made = sources.source.spec, []
     plan = pairs(sources.names, targets.names, count, rng)
     for one, two in progress.bar(plan, desc=title):
-        source = sources.drawn(one, rng)
-        target = targets.drawn(two, rng, source["text"])
+        source = sources.drawn(one, rng, targets.said(two))
+        target = targets.drawn(two, rng, other_than=source["text"])
         parallel = targets.parallel(two, source)
         mel = convert.converted(model, source["mel"], model.encode(target["mel"])["styles"])
         noise = voicegan.white_noise(source["mel"][None], spec, rng)[0]
@@ -652,7 +688,7 @@ def examples(
         rows = []
         for source_name, target_name in _by_gender(people[one], people[two], rng):
             source = people[one].drawn(source_name, rng)
-            target = people[two].drawn(target_name, rng, source["text"])
+            target = people[two].drawn(target_name, rng, other_than=source["text"])
             rows.append(
                 _example(
                     model,

@@ -59,9 +59,9 @@ def wave_probabilities(voice: object, wave: np.ndarray) -> np.ndarray:
     Raises:
         KvoiceError: If the wave is too short, silent or clipped; the message names no file.
     """
-    wave = audio.condition(wave, voice.spec)
-    if reason := audio.problem(wave, voice.spec.sample_rate_hz):
+    if reason := audio.problem_of(wave, voice.spec):
         raise KvoiceError(reason)
+    wave = audio.condition(wave, voice.spec)
     item = wave if voice.model.domain == "wave" else audio.paired(wave, voice.spec)[1]
     return file_probabilities(voice.model, [item], voice.spec)[0]
 

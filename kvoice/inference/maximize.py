@@ -69,7 +69,8 @@ def check(
         if run is None:
             continue
         models.check(run, verb)
-        if differences := run.spec.differences(generator.spec):
+        fields = audio.OF_MEL if verb == "vocode" else None
+        if differences := run.spec.differences(generator.spec, fields):
             raise KvoiceError(
                 f"{run.path}: has another Spec than {generator.path} "
                 f"({'; '.join(differences)}): train both on the same audio"
@@ -172,9 +173,9 @@ def window_of(
         KvoiceError: If the recording is shorter than the window, or cannot be used.
     """
     wave, _ = audio.read(path, spec.sample_rate_hz)
-    wave = audio.condition(wave, spec)
-    if reason := audio.problem(wave, spec.sample_rate_hz):
+    if reason := audio.problem_of(wave, spec):
         raise KvoiceError(f"{path}: {reason}")
+    wave = audio.condition(wave, spec)
     frames = generator.shape[0] if generator.domain == "mel" else generator.shape[0] // spec.hop
     samples = spec.samples(frames)
     if len(wave) < samples:

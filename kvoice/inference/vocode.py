@@ -99,7 +99,7 @@ def check(run: runs.Run, spec: audio.Spec, path: str | os.PathLike) -> None:
         KvoiceError: If it is of another model, or has another Spec, whose fields are named.
     """
     models.check(run, "vocode")
-    if differences := run.spec.differences(spec):
+    if differences := run.spec.differences(spec, audio.OF_MEL):
         raise KvoiceError(
             f"{run.path}: has another Spec than {path} ({'; '.join(differences)}): "
             "train both on the same audio"

@@ -156,7 +156,7 @@ class Voice:
     # Of every model
 
     def mel(self, wave: np.ndarray, rate: float) -> np.ndarray:
-        """Computes the mel of a wave by the Spec, without trimming.
+        """Computes the mel of a wave by the Spec, at its level, without trimming.
 
         Shapes: [samples] -> [1 + samples // hop, mels], of samples at the rate of the Spec.
 
@@ -184,7 +184,7 @@ class Voice:
                 raise KvoiceError("vocoder: is no Voice; kvoice.load(RUN) of a vocoder gives one")
             with classify.named("vocoder"):
                 vocoder._check("vocode")
-                if differences := vocoder.spec.differences(self.spec):
+                if differences := vocoder.spec.differences(self.spec, audio.OF_MEL):
                     raise KvoiceError(
                         f"has another Spec ({'; '.join(differences)}): train both on the same audio"
                     )

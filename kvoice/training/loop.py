@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import keras
 
 from kvoice import frameworks, runs
-from kvoice.audio import Spec
+from kvoice.audio import OF_MEL, Spec
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
@@ -230,7 +230,7 @@ def begin_from(built: keras.Model, directory: str | os.PathLike, spec: Spec) -> 
         KvoiceError: If the folder is no run, was trained on another Spec, or its weights do not
             fit.
     """
-    if changed := runs.load(directory).spec.differences(spec):
+    if changed := runs.load(directory).spec.differences(spec, OF_MEL):
         raise KvoiceError(
             f"--init={directory}: trained on another Spec ({'; '.join(changed)}); train with "
             "the same config.audio."

@@ -1,9 +1,11 @@
-"""A run is evaluated on the splits that it was trained with, never on others of the same corpus."""
+"""The corpus of a command: a run is evaluated on the splits that it was trained with."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from kvoice import audio, runs
 from kvoice.cli import corpora
@@ -95,3 +97,38 @@ def test_a_run_that_does_not_know_its_split_is_matched_by_its_speakers(place):
     (run.path / "config.json").write_text(json.dumps(config))
     with pytest.raises(KvoiceError, match="in another way"):
         corpora.of_run(runs.load("run"))
+
+
+# --- Trimming and levels
+
+RECORDED = audio.Spec(**audio.RECORDINGS)
+PLAIN = audio.Spec()
+
+
+def test_recordings_are_conditioned_as_the_config_says_and_rendered_corpora_are_not():
+    assert corpora.conditioned(RECORDED, "folder:wavs") == RECORDED
+    assert corpora.conditioned(RECORDED, "demo+vctk:DIR") == RECORDED
+    for data in ("demo", "demo:25-224", "espeak:12", "demo+espeak", "additive", "digits"):
+        assert corpora.conditioned(RECORDED, data) == PLAIN
+    chosen = corpora.conditioned(RECORDED, "demo", chosen=["trim_db"])
+    assert (chosen.trim_db, chosen.level_db) == (40, 0)
+
+
+def test_shards_and_runs_keep_the_conditioning_that_they_were_made_with(tmp_path):
+    own = audio.Spec(trim_db=20.0)
+    old = dataclasses.asdict(PLAIN)
+    del old["level_db"]  # as 0.1 wrote it
+    run = tmp_path / "run"
+    runs.create(run, {"model_name": "m", "model": {}, "data": {}, "train": {}}, PLAIN, {})
+    (run / "spec.json").write_text(json.dumps(old))
+    # Without a checkpoint the run is made anew.
+    assert corpora.conditioned(RECORDED, "folder:wavs", str(run)) == RECORDED
+    (run / "state.json").write_text('{"step": 2}')
+    assert corpora.conditioned(RECORDED, "folder:wavs", str(run)) == PLAIN
+    (tmp_path / "wavs" / "a").mkdir(parents=True)
+    for n in range(4):
+        tone = 0.3 * np.sin(np.arange(8000) * (0.1 + 0.01 * n))
+        soundfile.write(tmp_path / "wavs" / "a" / f"{n}.wav", tone, 22050)
+    data = f"folder:{tmp_path / 'wavs'}"
+    prepare.prepare(data, tmp_path / "out", own, split="text", workers=1)
+    assert corpora.conditioned(RECORDED, f"prepared:{tmp_path / 'out'}") == own

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import re
 import signal
@@ -99,12 +100,86 @@ def test_conditioning_is_that_of_the_spec(tmp_path):
     assert len(record["f0"]) == spec.frames(len(expected))
 
 
+def test_the_manifest_counts_texts_and_those_that_are_parallel(tmp_path):
+    root = tmp_path / "c"
+    data = folder(root, speakers=4, takes=3)
+    rows = [
+        ("s0/happy/0.wav", "Say it."),
+        ("s1/happy/0.wav", "say it"),
+        ("s1/sad/1.wav", "Say it."),
+        ("s2/happy/0.wav", "Alone."),
+        ("s2/happy/2.wav", "Alone."),
+    ]
+    (root / "s0/happy/2.wav").write_bytes(b"")  # which is left out
+    rows += [("s0/happy/2.wav", "Alone.")]
+    table = "path,text,split\n" + "".join(f"{path},{text},train\n" for path, text in rows)
+    (root / "metadata.csv").write_text(table)
+    made = prepare(data, tmp_path / "out", SPEC, split="text", workers=1)
+    counted = [made.splits[name][kind] for kind in ("texts", "parallel") for name in made.splits]
+    assert counted == [5, 0, 0, 0, 2, 0, 0, 0]
+    assert "; 5 of known text, 2 parallel" in made.report()
+    assert (
+        "the text of 6 utterances is unknown: two splits may hold the same words; --split=sp"
+        in made.report()
+    )
+
+
+def test_levels_of_speakers_are_evened_and_recorded_in_the_manifest(tmp_path):
+    data = folder(tmp_path / "c", speakers=4, takes=1)
+    for speaker, peak in enumerate((0.9, 0.3, 0.03, 0.003)):
+        soundfile.write(tmp_path / f"c/s{speaker}/happy/0.wav", tone(0.5, peak=peak), 22050)
+    spread = {}
+    for level_db in (0.0, -26.0):
+        spec, out = Spec(level_db=level_db), tmp_path / f"out{level_db}"
+        assert prepare(data, out, spec, workers=1).level_db == level_db
+        assert Manifest.load(out).level_db == level_db
+        waves = [record["wave"] / shards.FULL_SCALE for record in records(out).values()]
+        spread[level_db] = np.array([audio.level_db(wave) for wave in waves])
+    assert np.ptp(spread[0.0]) == pytest.approx(20 * np.log10(0.9 / 0.003), abs=0.1)
+    np.testing.assert_allclose(spread[-26.0], -26, atol=0.1)  # 16 bits of a tone that was faint
+    with pytest.raises(KvoiceError, match="other arguments: level_db: -30.0 here, -26.0 there"):
+        prepare(data, tmp_path / "out-26.0", Spec(level_db=-30.0), workers=1)
+
+
+def test_clipped_and_silent_files_are_left_out_whatever_the_level(tmp_path):
+    data = folder(tmp_path / "c", speakers=4)
+    soundfile.write(tmp_path / "c/s0/clipped.wav", np.clip(tone(peak=5.0), -1, 1), 22050)
+    soundfile.write(tmp_path / "c/s0/silent.wav", tone(peak=5e-5), 22050)
+    made = prepare(data, tmp_path / "out", Spec(level_db=-26.0), workers=1)
+    reasons = {os.path.basename(entry["file"]): entry["reason"] for entry in made.skipped}
+    assert reasons.keys() == {"clipped.wav", "silent.wav"}
+    assert "clipped" in reasons["clipped.wav"] and reasons["silent.wav"] == "silent"
+
+
+def test_what_was_prepared_before_there_were_levels_is_as_recorded(tmp_path):
+    data = folder(tmp_path / "c", speakers=4)
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    for path in (tmp_path / "out" / manifests.FILE, tmp_path / "out/.prepare/arguments.json"):
+        content = json.loads(path.read_text())
+        assert content.pop("level_db") == 0
+        content.pop("seal", None)
+        path.write_text(json.dumps(content))
+    manifest = Manifest.load(tmp_path / "out")
+    assert manifest.level_db == 0
+    manifest.check(SPEC, tmp_path / "out")
+    with pytest.raises(KvoiceError, match="level_db: -26.0 here, 0.0 there"):
+        manifest.check(Spec(level_db=-26.0), tmp_path / "out")
+    prepare(data, tmp_path / "out", SPEC, workers=1)
+    (tmp_path / "out" / manifests.FILE).unlink()  # stopped by an earlier version
+    assert prepare(data, tmp_path / "out", SPEC, workers=1).level_db == 0
+
+
 def test_labels_of_every_frame_are_kept_and_their_wave_is_not_trimmed():
     item = corpora.items("demo:1")[0][0]
     ((_, sound),) = corpora.recordings(item, 22050, 100)
     labels = {"speaker": ["x", item.speaker], "gender": [item.gender], "emotion": [item.emotion]}
     made = module.example(item, sound, Spec(trim_db=20.0), label_hop=100, labels=labels)
     np.testing.assert_allclose(made["wave"] / 32768, sound.wave, atol=1 / 32768)
+    spec = Spec(trim_db=20.0, level_db=-30.0)
+    quiet = module.example(item, sound, spec, label_hop=100, labels=labels)
+    assert len(quiet["wave"]) == len(sound.wave)
+    assert audio.level_db(quiet["wave"] / 32768) == pytest.approx(-30, abs=0.01)
+    np.testing.assert_array_equal(quiet["f0"], sound.f0)
     np.testing.assert_array_equal(made["f0"], sound.f0)
     np.testing.assert_array_equal(made["phone"], sound.phone)
     assert len(made["phone"]) == 1 + len(made["wave"]) // 100

@@ -285,3 +285,44 @@ def test_pairs_are_of_two_speakers_and_each_as_often_as_the_others():
     assert sorted(found) == sorted(2 * [(a, b) for a in "abc" for b in "abc" if a != b])
     with pytest.raises(KvoiceError, match="two speakers"):
         adainvc.pairs("a", "a", 4, np.random.default_rng(0))
+
+
+class Parallel(Source):
+    """Two speakers say 30 texts each, of which some are the same but for case and signs."""
+
+    def __init__(self, shared=(12, 17), emotions=(0, 0)):
+        self.speakers, self.shared, self.emotions = ["elsa", "emil"], shared, emotions
+        self.items = [(name, number) for name in self.speakers for number in range(30)]
+
+    def utterance(self, i):
+        name, number = self.items[i]
+        text = f"{name} alone says {number}."
+        if number in self.shared:
+            text = f"Both say: {number}!" if name == "elsa" else f"both say {number}"
+        emotion = self.emotions[self.speakers.index(name)]
+        return utterance(name, TEXTS[0]) | {"text": text, "emotion": emotion}
+
+
+def test_what_two_speakers_say_in_the_same_words_is_converted_first(panel):
+    people = adainvc.Speakers(Parallel(), panel, np.random.default_rng(0))
+    first, second = (people.source.items[row][1] for row in people.rows["elsa"][:2])
+    assert {first, second} == {12, 17} and len(people.rows["elsa"]) == adainvc.POOL
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        source = people.drawn("elsa", rng, people.said("emil"))
+        assert source["text"].startswith("Both say")
+        own = people.parallel("emil", source)
+        assert own["text"].casefold() in source["text"].replace(":", "").casefold()
+        same = next(row for row in people.rows["emil"] if people.source.items[row][1] in (12, 17))
+        other = next(row for row in people.rows["emil"] if row != same)
+        said = people.source.utterance(same)["text"].upper()
+        people.rows["emil"] = [same, other]
+        assert people.drawn("emil", rng, other_than=said)["row"] == other
+
+
+def test_words_in_another_emotion_or_without_a_text_are_not_the_same(panel):
+    people = adainvc.Speakers(Parallel(emotions=(0, 1)), panel, np.random.default_rng(0))
+    assert not people.said("elsa") & people.said("emil")
+    source = people.drawn("elsa", np.random.default_rng(0), people.said("emil"))
+    assert people.parallel("emil", source) is None
+    assert people.parallel("emil", source | {"text": "..."}) is None

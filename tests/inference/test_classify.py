@@ -310,6 +310,20 @@ def test_a_file_is_conditioned_as_those_of_the_training(tmp_path):
     assert float(cut["yes"]) > 0.8 and cut["label"] == "yes"
 
 
+def test_recordings_are_heard_at_the_level_of_the_training(tmp_path):
+    levelled = dataclasses.replace(SPEC, level_db=-26.0)
+    for name, gain in (("loud", 1.0), ("faint", 0.01)):
+        audio.write(tmp_path / f"{name}.wav", gain * tone(22050), 22050)
+    paths = files(str(tmp_path))[0]
+    faint, loud = classify(Voice(Loudness(16), SPEC, NAMES), paths)[0]
+    assert float(loud["yes"]) - float(faint["yes"]) > 0.2
+    faint, loud = classify(Voice(Loudness(16), levelled, NAMES), paths)[0]
+    assert float(loud["yes"]) == pytest.approx(float(faint["yes"]), abs=2e-3)
+    audio.write(tmp_path / "clipped.wav", np.clip(20 * tone(22050), -1, 1), 22050)
+    (line,) = classify(Voice(Loudness(16), levelled, NAMES), [str(tmp_path / "clipped.wav")])[1]
+    assert "of the samples clipped" in line
+
+
 def test_a_short_recording_is_one_padded_crop(tmp_path):
     audio.write(tmp_path / "a.wav", tone(22050, 0.3), 22050)
     model = Loudness(50)

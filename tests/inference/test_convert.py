@@ -176,6 +176,20 @@ def test_a_source_keeps_its_timing_and_a_target_loses_its_silence_as_in_training
     np.testing.assert_array_equal(style(official, [wave]), Model().encode(target)["styles"])
 
 
+def test_a_source_is_heard_at_the_level_of_the_training_and_converted_at_its_own():
+    voice = Voice(Model(), dataclasses.replace(SPEC, level_db=-26.0))
+    wave = tone(22050)
+    loud, faint = input_mel(voice, wave), input_mel(voice, 0.03 * wave)
+    np.testing.assert_allclose(loud, faint, atol=1e-3)
+    assert np.abs(loud - input_mel(Voice(Model(), SPEC), wave)).max() > 0.5
+    styles = style(voice, [wave])
+    np.testing.assert_allclose(style(voice, [0.03 * wave]), styles, atol=1e-3)
+    made = [convert_wave(voice, gain * wave, styles)[1] for gain in (1, 0.03)]
+    assert [len(each) for each in made] == [len(wave)] * 2
+    assert np.std(made[1]) == pytest.approx(0.03 * np.std(made[0]), rel=0.01)
+    assert np.std(made[0]) == pytest.approx(np.std(wave), rel=0.05)
+
+
 def test_a_wave_that_is_too_short_is_refused_with_the_needed_length():
     least = 16 * SPEC.hop
     assert len(input_mel(Voice(Model(), SPEC), tone(22050)[:least])) == 17

@@ -155,6 +155,7 @@ def run(model, spec=SPEC):
 
 def test_only_a_vocoder_of_the_same_spec_is_taken():
     check(run("waveglow"), SPEC, "runs/vc")
+    check(run("waveglow"), dataclasses.replace(SPEC, trim_db=40.0, level_db=-26.0), "runs/vc")
     with pytest.raises(KvoiceError, match="is a run of voicegan, expected one of waveglow"):
         check(run("voicegan"), SPEC, "runs/vc")
     with pytest.raises(KvoiceError, match="another Spec than runs/vc .*hop: 300 here, 256 there"):

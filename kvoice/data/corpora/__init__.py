@@ -1,8 +1,8 @@
 """Corpora: the list of utterances, with their labels, of an argument of `--data`.
 
 `NAME[:WHERE]`, joined by "+": `demo`, `demo:100` (speakers), `demo:25-224` (those of these
-numbers), `espeak`, `folder:DIR`, `ravdess:DIR`, `tess:DIR`, `tess-ravdess:DIR`, `vctk:DIR`,
-`libritts:DIR`, `librispeech:DIR`. A path may contain ":" but not "+".
+numbers), `espeak`, `folder:DIR`, and the name of a corpus in the layout of its download with its
+directory: `READERS`. A path may contain ":" but not "+".
 
 `items` reads only names, texts and tables; `recordings` reads or renders the sound of an utterance.
 Every corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its speakers to
@@ -17,7 +17,21 @@ import re
 from collections.abc import Iterator
 
 from kvoice import audio
-from kvoice.data.corpora import folder, libri, ravdess, tess, tess_ravdess, vctk
+from kvoice.data.corpora import (
+    arctic,
+    commonvoice,
+    cremad,
+    emodb,
+    esd,
+    folder,
+    iemocap,
+    libri,
+    ljspeech,
+    ravdess,
+    tess,
+    tess_ravdess,
+    vctk,
+)
 from kvoice.data.corpora.utterance import Item, Recording, Skipped
 from kvoice.errors import KvoiceError, hint
 from kvoice.files import expanded
@@ -25,6 +39,7 @@ from kvoice.files import expanded
 LONGEST_S = 60.0  # of an utterance; a longer file becomes several
 RENDERED = ("demo", "espeak")
 ASSIGNED = ("tess-ravdess",)  # corpora that assign their utterances to splits themselves
+OF_ONE_SPEAKER = ("ljspeech",)
 READERS = {
     "folder": folder.items,
     "ravdess": ravdess.items,
@@ -33,6 +48,13 @@ READERS = {
     "vctk": vctk.items,
     "libritts": libri.libritts,
     "librispeech": libri.librispeech,
+    "ljspeech": ljspeech.items,
+    "arctic": arctic.items,
+    "commonvoice": commonvoice.items,
+    "cremad": cremad.items,
+    "emodb": emodb.items,
+    "esd": esd.items,
+    "iemocap": iemocap.items,
 }
 
 
@@ -130,6 +152,11 @@ def phones(data: str) -> tuple[str, ...]:
             "differently: prepare them into two directories"
         )
     return max(inventories.values(), default=(), key=len)
+
+
+def rendered(data: str) -> bool:
+    """Whether all corpora of an argument of `--data` are rendered: none holds recordings."""
+    return all(part.partition(":")[0] in RENDERED for part in data.split("+"))
 
 
 def version(corpus: str) -> str:

@@ -1,15 +1,19 @@
 """Sound files below a directory, and the texts and tables beside them."""
 
+import collections
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 
+from kvoice import audio
 from kvoice.data.corpora.utterance import GENDER_WORDS, Skipped
 from kvoice.errors import KvoiceError
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 UNREADABLE = (".m4a", ".aac", ".wma", ".amr", ".3gp")
 NO_TABLE = "not there: of no speaker is the gender known"
+NO_TEXTS = "not there: of no utterance is the text known"
 
 
 def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> tuple[list[str], list[Skipped]]:
@@ -131,3 +135,25 @@ def lines_of(path: str) -> list[str]:
             return [line.strip() for line in file if line.strip()]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def is_pointer(path: str) -> bool:
+    """Whether a file is a Git LFS pointer, which stands for a file that was not downloaded."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(audio.LFS_POINTER)) == audio.LFS_POINTER
+    except OSError:
+        return False
+
+
+def commonest(texts: Iterable[tuple[object, str]]) -> dict:
+    """The commonest text of each sentence, so that all who speak it have the same.
+
+    Args:
+        texts: Pairs of a sentence's name or number, and its text as one of several transcripts has
+            it; of equally common ones the first counts.
+    """
+    counts = {}
+    for sentence, text in texts:
+        counts.setdefault(sentence, collections.Counter())[text] += 1
+    return {sentence: counted.most_common(1)[0][0] for sentence, counted in counts.items()}

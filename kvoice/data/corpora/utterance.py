@@ -1,6 +1,7 @@
 """One utterance of a corpus: `Item` before it is read, `Recording` with its sound and labels."""
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -77,3 +78,8 @@ class Recording:
     f0: np.ndarray | None = None
     phone: np.ndarray | None = None
     rate: float = 0.0
+
+
+def words(text: str) -> str:
+    """The words of a text in one form: two texts of the same words may differ in case and signs."""
+    return " ".join(re.findall(r"\w+", text.casefold()))

@@ -21,14 +21,16 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
     """The utterances of VCTK, and the files left out.
 
     Files are `wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac` (0.92) or `wav48/pNNN/pNNN_UUU.wav`
-    (0.80). An utterance counts once: microphone 1, and 2 only where 1 is missing. The text is in
-    `txt/pNNN/pNNN_UUU.txt` beside the folder of the sounds, unknown where the file is missing (all
-    of p315). The gender is in `speaker-info.txt`, whose IDs have no "p" in 0.80, where p280 is
-    missing. One speaker of 0.92 is called s5. Texts without sound (some of p362) are ignored.
+    (0.80), or the folders pNNN are in DIR itself. An utterance counts once: microphone 1, and 2
+    only where 1 is missing. The text is in `txt/pNNN/pNNN_UUU.txt` beside the folder of the sounds
+    or beside pNNN, or in pNNN itself, unknown where the file is missing (all of p315). The first 24
+    texts are the same for nearly all speakers: they are parallel. The gender is in
+    `speaker-info.txt`, whose IDs have no "p" in 0.80, where p280 is missing. One speaker of 0.92 is
+    called s5. Texts without sound (some of p362) are ignored.
 
     Source: Yamagishi, Veaux & MacDonald 2019, doi:10.7488/ds/2645.
     """
-    expected = "wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac or wav48/pNNN/pNNN_UUU.wav"
+    expected = "wav48_silence_trimmed/pNNN/pNNN_UUU_mic1.flac, wav48/pNNN/pNNN_UUU.wav or pNNN/..."
     files, skipped = audio_files(root)
     genders = genders_of(root, files, ("speaker-info.txt",), _ROW)
     genders = {
@@ -48,13 +50,16 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
             second = "the other microphone" if microphone == "2" else "a second copy"
             skipped.append(Skipped(path, second, intended=True))
         else:
-            text = os.path.join(root, os.path.dirname(file), "../../txt", speaker, f"{stem}.txt")
+            texts = (
+                os.path.normpath(os.path.join(os.path.abspath(path), "..", place, f"{stem}.txt"))
+                for place in (f"../../txt/{speaker}", f"../txt/{speaker}", ".")
+            )
             found[stem] = Item(
                 corpus="vctk",
                 name=f"vctk/{stem}",
                 speaker=f"vctk/{speaker}",
                 gender=genders.get(speaker, ""),
-                text=" ".join(lines_of(text)),
+                text=" ".join(next(filter(None, map(lines_of, texts)), [])),
                 path=path,
             )
     if not found:
