@@ -48,7 +48,12 @@ OWNERS = {
     "soxr": ("audio",),
     "threadpoolctl": ("inference/convert", "metrics/disentanglement"),
     "matplotlib": ("plots",),
-    "sklearn": ("data/synthetic/digits", "metrics/", "evaluation/judges", "evaluation/voicegan"),
+    "sklearn": (
+        "data/synthetic/digits",
+        "metrics/",
+        "evaluation/judges",
+        "evaluation/speakerencoder",
+    ),
     "google_crc32c": ("data/shards", "data/source"),
     "absl": ("cli/flags",),
     "tqdm": ("progress",),

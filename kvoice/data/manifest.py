@@ -35,6 +35,7 @@ class Manifest:
             {name: utterances}}). Splits may be empty where the corpus assigns them itself.
         skipped: The files that were left out, a list of {"file", "reason", "intended"}; see
             `corpora.utterance.Skipped`.
+        phones: The recogniser that heard the phones, "hama"; "" = those of the corpus, if any.
     """
 
     data: str
@@ -50,6 +51,7 @@ class Manifest:
     splits: dict
     skipped: list
     format: int = FORMAT
+    phones: str = ""
 
     @property
     def identity(self) -> dict:

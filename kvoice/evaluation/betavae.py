@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from kvoice import audio, progress
+from kvoice import audio, progress, recognisers
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 from kvoice.evaluation import Options, disentanglement
+from kvoice.evaluation.independent import IndependentJudges, added
 from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
-from kvoice.inference import latents
+from kvoice.inference import latents, render
 from kvoice.models.betavae import BetaVAE
 from kvoice.runs import Run
 from kvoice.training import loop
@@ -268,6 +269,7 @@ def scores(
     label: str = "",
     count: int | None = None,
     seed: int = 0,
+    independent: IndependentJudges | None = None,
 ) -> dict:
     """Evaluates a beta-VAE of voices; returns the scores as a dict fit for JSON.
 
@@ -278,6 +280,8 @@ def scores(
         label: The label whose factor is flipped; "" = the gender, or the first known label.
         count: The number of test utterances whose flips are judged; None = all.
         seed: The seed of intervals, permutations and the training of the judges.
+        independent: The judges from elsewhere, who hear the sources' waves; None = they are not
+            asked.
 
     Returns:
         "flips" (see `flips`), "found" and "activity", "metrics": name -> number, and "tables" for
@@ -305,7 +309,7 @@ def scores(
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
     panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
     result = flips(model, found, panel, test, label, factor, control, rows)
-    return {
+    evaluated = {
         "kind": "voices",
         "label": label,
         "flips": result,
@@ -314,6 +318,25 @@ def scores(
         "metrics": _metrics(found, result),
         "tables": [latents.found_table(found), *tables(result)],
     }
+    if independent:
+        moved = latents.edits(found, label, factor, control, np.arange(len(test)))
+        return added(evaluated, _heard(model, test, rows, moved, independent))
+    return evaluated
+
+
+def _heard(model, test, rows, moved, independent):
+    """Returns what the independent judges find in reconstructions and edits of some utterances."""
+    utterances = [test.utterance(row) for row in rows]
+    kept = independent.chosen(utterances)
+    utterances, rows = [utterances[k] for k in kept], rows[kept]
+    made = {
+        name: [
+            render.sound(mel, test.spec)
+            for mel in latents.decoded(model, moved[edit][rows], utterances)
+        ]
+        for name, edit in (("reconstruction", "none"), ("flip", "flip"), ("control", "control"))
+    }
+    return independent.scores(utterances, made)
 
 
 def _metrics(found, result):
@@ -442,8 +465,16 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
             model, *sources.values(), options.count or FACTORS, options.seed, jobs=-1
         )
     else:
-        sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
-        found = scores(model, sources, count=options.count or None, seed=options.seed)
+        sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0", "wave"])
+        of_hama = bool(model.phones) and corpus.manifest.phones == recognisers.HAMA
+        independent = IndependentJudges(sources["test"], of_hama, options.seed)
+        found = scores(
+            model,
+            sources,
+            count=options.count or None,
+            seed=options.seed,
+            independent=independent,
+        )
     write_json(run.path / "evaluation.json", found)
     return printed(found, run.path / "evaluation.json")
 

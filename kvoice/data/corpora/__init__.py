@@ -25,6 +25,8 @@ from kvoice.files import expanded
 LONGEST_S = 60.0  # of an utterance; a longer file becomes several
 RENDERED = ("demo", "espeak")
 ASSIGNED = ("tess-ravdess",)  # corpora that assign their utterances to splits themselves
+# Corpora of which all is English; of a folder the language is not known.
+ENGLISH = (*RENDERED, *ASSIGNED, "ravdess", "tess", "vctk", "libritts", "librispeech")
 READERS = {
     "folder": folder.items,
     "ravdess": ravdess.items,
@@ -130,6 +132,11 @@ def phones(data: str) -> tuple[str, ...]:
             "differently: prepare them into two directories"
         )
     return max(inventories.values(), default=(), key=len)
+
+
+def english(data: str) -> bool:
+    """Whether all that is said in a corpus, as `--data` names it, is known to be English."""
+    return all(part.partition(":")[0] in ENGLISH for part in data.split("+"))
 
 
 def version(corpus: str) -> str:
