@@ -25,11 +25,18 @@ def declare(flags):
         "what no two splits share; corpus: the splits of the corpus itself; if not given, those, "
         "or speaker where it has none",
     )
+    flags.choice(
+        "phones",
+        "",
+        ("", "hama"),
+        "labels each frame with the phone that this recogniser of English hears; if not given, "
+        "with that of the corpus where it is known",
+    )
     flags.integer("seed", 0, "N: the seed of the split")
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
 
-def prepare(data, output, spec, split, seed, workers):
+def prepare(data, output, spec, split, phones, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
     A file longer than a minute becomes several utterances, which end where it is quiet. Files that
@@ -37,6 +44,7 @@ def prepare(data, output, spec, split, seed, workers):
     Tones and digits need no shards: a few random items of them are written as pictures and wavs.
 
     kvoice prepare --data=demo --output=prepared/demo
+    kvoice prepare --data=librispeech:DIR --phones=hama --output=prepared/phones
     kvoice prepare --data=additive --output=tones
     kvoice prepare --data=tess:TESS+ravdess:RAVDESS --output=prepared/emotions --split=text
     """
@@ -47,16 +55,29 @@ def prepare(data, output, spec, split, seed, workers):
     from kvoice.errors import KvoiceError
 
     if factors.named(data):
+        if phones:
+            raise KvoiceError(f"--phones={phones}: there are none in {data}; leave it out")
         return _examples(data, output, seed)
     made = prepare.prepare(
-        data, output, audio.SPECS[spec], split=split, seed=seed, workers=workers or None
+        data,
+        output,
+        audio.SPECS[spec],
+        split=split,
+        seed=seed,
+        workers=workers or None,
+        phones=phones,
     )
     print(made.report())
     if spec == next(iter(audio.SPECS)):  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         corpus = shlex.quote(f"prepared:{output}")
-        print(following(f"train --model=voicegan --data={corpus}{override}"))
+        print(
+            following(
+                f"train --model=voicegan --data={corpus}{override}",
+                *[f"train --model=betavae --data={corpus}"] * bool(phones),
+            )
+        )
     if made.faults:
         files = "1 file was" if len(made.faults) == 1 else f"{len(made.faults)} files were"
         listed = shlex.quote(os.path.join(output, manifest.FILE))

@@ -9,7 +9,7 @@ from kvoice.files import read_json, write_json
 
 FILE = "manifest.json"
 FORMAT = 1
-ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop")
+ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop", "phones")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +128,8 @@ class Manifest:
         lines = [
             f"{self.data}: {self._total('utterances')} utterances, "
             f"{self._total('seconds') / 3600:.2f} h, {len(self.labels['speaker'])} speakers"
+            + f", phones heard by {self.phones}"
+            * bool(self.phones)
         ]
         for name, split in self.splits.items():
             counts = "; ".join(
