@@ -296,47 +296,49 @@ def scores(
     label = label or next(iter(found["rankings"]), "")
     factor, control = latents.chosen(found, label)
     units = found["activity"]
-    if control is None:  # nothing to compare a flip with
-        return {
-            "kind": "voices",
-            "label": label,
-            "flips": None,
-            "found": found["found"],
-            "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
-            "metrics": {"active": len(units["active"]), "KL, nats": float(np.sum(units["kl"]))},
-            "tables": [latents.found_table(found)],
-        }
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
-    panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
-    result = flips(model, found, panel, test, label, factor, control, rows)
     evaluated = {
         "kind": "voices",
         "label": label,
-        "flips": result,
+        "flips": None,
         "found": found["found"],
         "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
-        "metrics": _metrics(found, result),
-        "tables": [latents.found_table(found), *tables(result)],
+        "metrics": {"active": len(units["active"]), "KL, nats": float(np.sum(units["kl"]))},
+        "tables": [latents.found_table(found)],
     }
+    made = {"reconstruction": np.asarray(found["unseen"]["mean"], np.float32)[rows]}
+    if control is not None:  # else there is nothing to compare a flip with
+        panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
+        result = flips(model, found, panel, test, label, factor, control, rows)
+        evaluated["flips"], evaluated["metrics"] = result, _metrics(found, result)
+        evaluated["tables"] += tables(result)
+        moved = latents.edits(found, label, factor, control, rows)
+        made |= {name: moved[name] for name in ("flip", "control")}
     if independent:
-        moved = latents.edits(found, label, factor, control, np.arange(len(test)))
-        return added(evaluated, _heard(model, test, rows, moved, independent))
+        utterances = [test.utterance(row) for row in rows]
+        return added(evaluated, _heard(model, utterances, made, independent))
     return evaluated
 
 
-def _heard(model, test, rows, moved, independent):
-    """Returns what the independent judges find in reconstructions and edits of some utterances."""
-    utterances = [test.utterance(row) for row in rows]
+def _heard(model, utterances, made, independent):
+    """Returns what the independent judges find in the sounds of codes of some utterances.
+
+    Args:
+        model: The model.
+        utterances: The utterances.
+        made: Name of a row -> codes of all utterances, [n, latents].
+        independent: The judges, `IndependentJudges`.
+    """
     kept = independent.chosen(utterances)
-    utterances, rows = [utterances[k] for k in kept], rows[kept]
-    made = {
+    utterances = [utterances[k] for k in kept]
+    sounds = {
         name: [
-            render.sound(mel, test.spec)
-            for mel in latents.decoded(model, moved[edit][rows], utterances)
+            render.sound(mel, independent.spec)
+            for mel in latents.decoded(model, codes[kept], utterances)
         ]
-        for name, edit in (("reconstruction", "none"), ("flip", "flip"), ("control", "control"))
+        for name, codes in made.items()
     }
-    return independent.scores(utterances, made)
+    return independent.scores(utterances, sounds)
 
 
 def _metrics(found, result):

@@ -27,7 +27,7 @@ from kvoice.inference.voice import Voice
 from kvoice.metrics import recognition
 
 UTTERANCES = 16  # recordings at most that are judged,
-SECONDS = 60.0  # and how long they are together at most: pocketsphinx needs about as long for a row
+SECONDS = 60.0  # and how long they are together at most: pocketsphinx needs half of it for a row
 PER_SPEAKER = 4  # recordings of each speaker that the threshold of Resemblyzer is computed on
 ENCODER = "Resemblyzer"
 RECORDING, VOCODED, NOISE = "recording as it is", "recording through the vocoder", "noise"

@@ -313,6 +313,8 @@ def test_the_scores_hold_what_is_compared_between_runs_and_tables_of_texts():
 class Asked:
     """Independent judges who keep what they are asked."""
 
+    spec = None
+
     def chosen(self, utterances):
         return list(range(0, len(utterances), 2))
 
@@ -332,3 +334,12 @@ def test_independent_judges_hear_the_reconstruction_and_both_edits(monkeypatch):
         assert {len(sound) for sound in sounds} == {len(each["mel"])}
         away = [np.abs(sound - sounds[0]).max() for sound in sounds]
         assert away[1] > 0.1 and np.abs(sounds[1] - sounds[2]).max() > 0.1
+
+
+def test_without_a_flip_independent_judges_hear_the_reconstruction(monkeypatch):
+    monkeypatch.setattr(betavae.render, "sound", lambda mel, spec: mel)
+    monkeypatch.setattr(betavae.latents, "chosen", lambda found, label: (0, None))
+    asked = Asked()
+    made = betavae.scores(Model(), SOURCES, count=6, independent=asked)
+    assert list(asked.made) == ["reconstruction"] and made["flips"] is None
+    assert len(made["tables"]) == 1 and made["notes"] == ["independent judges: deaf"]
