@@ -97,8 +97,8 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, help="a JSON file of results")
     asked = parser.parse_args()
     found = (phones if asked.phones else judged)(asked.data, asked.count)
-    packages = [each for each in recognisers.PACKAGES if recognisers.installed(each)]
-    found["versions"] = [recognisers.version(each) for each in packages]
+    used = [recognisers.HAMA] if asked.phones else recognisers.PACKAGES
+    found["versions"] = [recognisers.version(each) for each in used if recognisers.installed(each)]
     print(json.dumps(found, indent=1))
     if asked.output:
         asked.output.write_text(json.dumps(found, indent=1) + "\n")

@@ -17,13 +17,20 @@ import sys
 import numpy as np
 import pytest
 
-from kvoice import audio
+from kvoice import audio, exchange, recognisers
 from kvoice.cli import classify, configs, maximize, train
 from kvoice.cli import main as cli
 from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_judges_from_elsewhere(monkeypatch):
+    """They take minutes, and are installed on some machines only."""
+    monkeypatch.setattr(recognisers, "installed", lambda package: False)
+    monkeypatch.setattr(exchange, "installed", lambda name: None)
 
 
 @pytest.fixture

@@ -260,8 +260,11 @@ def table(found: dict) -> list[dict]:
         "background": ("quality", lambda each: f"{each['background']:.2f}"),
         "voice": ("voice", lambda each: f"{each['cosine']:.2f}"),
     }
-    if found["verification"]:
-        columns["same voice"] = ("voice", lambda each: f"{each['accepted']:.0%}")
+    if known := found["verification"]:
+        columns[f"same voice (≥ {known['threshold']:.2f})"] = (
+            "voice",
+            lambda each: f"{each['accepted']:.0%}",
+        )
     columns = {
         title: (key, text)
         for title, (key, text) in columns.items()

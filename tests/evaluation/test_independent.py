@@ -198,10 +198,14 @@ def test_voices_are_compared_with_those_that_are_wanted(ears):
     of_recordings = judges.scores(said, {"made": quiet})["rows"]
     assert of_recordings[RECORDING]["voice"] == {"cosine": 1, "accepted": 1}
     assert of_recordings["made"]["voice"] == {"cosine": 0, "accepted": 0}
-    found = judges.scores(said, {"made": [quiet[0], said[0]["wave"]]}, voices=quiet)
-    assert found["rows"]["made"]["voice"] == {"cosine": 0.5, "accepted": 0.5}
+    three = [*said, utterance()]
+    made = [quiet[0], quiet[0], three[0]["wave"]]
+    found = judges.scores(three, {"made": made}, voices=[quiet[0]] * 3)
+    assert found["rows"]["made"]["voice"] == pytest.approx({"cosine": 2 / 3, "accepted": 2 / 3})
     (table,) = independent.table(found)
-    assert table["columns"][-2:] == ["voice", "same voice"] and "Resemblyzer" in table["note"]
+    assert (
+        table["columns"][-2:] == ["voice", "same voice (≥ 0.50)"] and "Resemblyzer" in table["note"]
+    )
     assert "recordings of 2 speakers is 0.0%" in table["note"]
 
 
