@@ -63,6 +63,16 @@ def raising(error):
     return function
 
 
+def test_phones_need_the_recogniser_and_a_corpus_of_speech(failed, tmp_path, monkeypatch):
+    monkeypatch.setattr(recognisers.frameworks, "installed", lambda name: False)
+    words = ["prepare", f"--output={tmp_path / 'out'}", "--phones=hama"]
+    assert "kvoice prepare: hama is not installed; install it with pip install" in failed(
+        1, *words, "--data=demo:4"
+    )
+    assert "--phones=hama: there are none in digits" in failed(1, *words, "--data=digits")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_failure_shows_its_traceback_where_that_is_wanted(command, failed, capsys, monkeypatch):
     command(raising(KvoiceError("field: wrong")))
     assert failed(1, "train") == "kvoice train: field: wrong"
