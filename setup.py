@@ -53,6 +53,14 @@ setuptools.setup(
             "tensorflow-probability>=0.24,<0.25",
             "tf-keras>=2.16,<2.17",
         ],
+        # Recognisers that evaluate speech; they bring their weights.
+        "judges": [
+            "hama>=1.7,<2",
+            "onnxruntime>=1.20",  # speechmos imports it, and requests, without declaring them
+            "pocketsphinx>=5.1,<6",
+            "requests",
+            "speechmos>=0.0.1.1",
+        ],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "tune": ["keras-tuner>=1.4.8"],
         "test": ["playwright>=1.60", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.17"],

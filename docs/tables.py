@@ -285,6 +285,37 @@ def tones(content):
     return table(["", *(title for title, _, _ in columns.values())], rows)
 
 
+def recognisers(content):
+    """What independent judges hear in recordings, through Griffin-Lim, and in noise."""
+    keys = ("phones", "phones, against those heard in the recording", "words")
+    rows = []
+    for name, row in content["rows"].items():
+        rates = (row[key] for key in keys)
+        cells = [
+            f"{each['rate']:.1%} ({each['low']:.1%}-{each['high']:.1%})" if each else ""
+            for each in rates
+        ]
+        rows.append([name, *cells, *(f"{value:.2f}" for value in row["quality"].values())])
+    quality = [f"DNSMOS, {each}" for each in next(iter(content["rows"].values()))["quality"]]
+    return table(
+        ["sound", "phone error rate", *("against those heard in the recording", "word error rate")]
+        + quality,
+        rows,
+    )
+
+
+def frame_phones(content):
+    """How well a recogniser labels the frames of demo."""
+    return table(
+        ["measure", "value"],
+        [
+            [name, f"{value:.1%}" if 0 < value < 1 else f"{value:#.3g}".rstrip(".")]
+            for name, value in content.items()
+            if isinstance(value, float)
+        ],
+    )
+
+
 def _number(value):
     return "" if value is None else f"{value:#.3g}".rstrip(".") if value else "0"
 
@@ -309,6 +340,8 @@ TABLES = {
         *(f"{RESULTS}/classifier{each}.json" for each in ("", "_judge", "_wave")),
     ),
     "speakerencoder": (evaluated(), f"{RESULTS}/speakerencoder.json"),
+    "judges": (recognisers, f"{BENCHMARKS}/judges.json"),
+    "judges-phones": (frame_phones, f"{BENCHMARKS}/judges_phones.json"),
     "adainvc-voices": (evaluated(), f"{RESULTS}/adainvc.json"),
     "adainvc-content": (evaluated(1), f"{RESULTS}/adainvc.json"),
     "adainvc-f0": (evaluated(2), f"{RESULTS}/adainvc.json"),

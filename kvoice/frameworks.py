@@ -17,6 +17,7 @@ EXTRAS = {
     "jax": ("jax", "jaxlib"),
     "torch": ("torch",),
     "tfio": ("tensorflow_io",),
+    "judges": ("hama", "pocketsphinx", "speechmos", "onnxruntime"),
     "tune": ("keras_tuner",),
     "test": ("pytest", "xdist", "playwright"),
 }

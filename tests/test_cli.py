@@ -17,7 +17,7 @@ import sys
 import numpy as np
 import pytest
 
-from kvoice import audio
+from kvoice import audio, exchange, recognisers
 from kvoice.cli import classify, configs, maximize, train
 from kvoice.cli import main as cli
 from kvoice.cli.main import main
@@ -25,6 +25,13 @@ from kvoice.data.manifest import Manifest
 from kvoice.errors import KvoiceError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_judges_from_elsewhere(monkeypatch):
+    """They take minutes, and are installed on some machines only."""
+    monkeypatch.setattr(recognisers, "installed", lambda package: False)
+    monkeypatch.setattr(exchange, "installed", lambda name: None)
 
 
 @pytest.fixture
@@ -55,6 +62,16 @@ def raising(error):
         raise error
 
     return function
+
+
+def test_phones_need_the_recogniser_and_a_corpus_of_speech(failed, tmp_path, monkeypatch):
+    monkeypatch.setattr(recognisers.frameworks, "installed", lambda name: False)
+    words = ["prepare", f"--output={tmp_path / 'out'}", "--phones=hama"]
+    assert "kvoice prepare: hama is not installed; install it with pip install" in failed(
+        1, *words, "--data=demo:4"
+    )
+    assert "--phones=hama: there are none in digits" in failed(1, *words, "--data=digits")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_failure_shows_its_traceback_where_that_is_wanted(command, failed, capsys, monkeypatch):
@@ -454,7 +471,8 @@ def test_train_goes_from_files_to_samples_and_says_what_is_next(notes, monkeypat
     (notes / "wavs").rename(notes / "gone")  # its shards are enough
     assert main(["evaluate", "--run=runs/voicegan/tiny", "--count=8"]) == 0
     (notes / "gone").rename(notes / "wavs")
-    assert "white noise" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "white noise" in shown and "independent judges: hama, pocketsphinx" in shown
     assert (notes / "runs/voicegan/tiny/evaluation.json").exists()
 
     (prepared,) = (notes / "prepared").iterdir()

@@ -77,6 +77,7 @@ def test_the_backend_of_an_imported_keras_is_the_one(monkeypatch):
         ("jaxlib", "jax"),
         ("tensorflow_io", "tfio"),
         ("keras_tuner", "tune"),
+        ("onnxruntime", "judges"),
     ],
 )
 def test_the_extra_of_a_missing_package_is_named(name, extra):

@@ -131,6 +131,7 @@ def test_the_package_alone_brings_no_framework(requirements):
         ("jax", {"jax"}),
         ("torch", {"torch"}),
         ("tune", {"keras-tuner"}),
+        ("judges", set()),
         ("test", set()),
         (
             "tfio",
@@ -150,6 +151,10 @@ def test_a_missing_framework_is_told_by_an_extra_that_brings_it(requirements, fr
         if framework in map(canonical, packages)
     )
     assert framework in names(requirements[extra])
+
+
+def test_a_missing_judge_is_told_by_the_extra_that_brings_it(requirements):
+    assert set(frameworks.EXTRAS["judges"]) <= names(requirements["judges"])
 
 
 def test_a_wheel_finds_the_configs_inside(wheel, tmp_path):

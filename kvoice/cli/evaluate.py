@@ -24,8 +24,9 @@ def declare(flags):
     flags.integer("seed", 0, "N: the seed of all random draws")
     flags.path(
         "encoder",
-        "runs/speakerencoder/default",
-        "DIR: the run of a speaker encoder that judges conversions, not trained on their voices",
+        "",
+        "DIR: the run of a speaker encoder that judges conversions, not trained on their voices; "
+        "runs/speakerencoder/default, or else the installed package resemblyzer, if not given",
     )
     flags.text(
         "data",

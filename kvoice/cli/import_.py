@@ -7,7 +7,7 @@ from kvoice import frameworks
 from kvoice.cli import configs
 from kvoice.cli.flags import UsageError, following, required
 from kvoice.errors import near
-from kvoice.exchange import PUBLISHED
+from kvoice.exchange import PACKAGES, PUBLISHED, installed, way_to
 
 
 def declare(flags):
@@ -17,7 +17,8 @@ def declare(flags):
     flags.path(
         "checkpoint",
         "",
-        "FILE: what torch.save wrote of the published network, or of a smaller one",
+        "FILE: what torch.save wrote of the published network, or of a smaller one; or a wheel "
+        "that holds it; of speakerencoder that of the installed package resemblyzer if not given",
     )
     flags.path(
         "stats",
@@ -38,15 +39,21 @@ def import_(model, checkpoint, stats, spec, alternate, run):
     """Makes a run of published PyTorch weights; the files are read, never run.
 
     kvoice import --model=adainvc --checkpoint=vctk_model.ckpt --stats=attr.pkl --run=runs/vctk
-    kvoice import --model=speakerencoder --checkpoint=pretrained.pt --run=runs/resemblyzer
+    kvoice import --model=speakerencoder --run=runs/resemblyzer
+    kvoice import --model=speakerencoder --checkpoint=Resemblyzer-0.1.4.whl --run=runs/resemblyzer
     kvoice import --model=waveglow --checkpoint=waveglow_256channels.pt --run=runs/nvidia
     """
-    required(model=(model, "NAME"), checkpoint=(checkpoint, "FILE"), run=(run, "DIR"))
+    required(model=(model, "NAME"), run=(run, "DIR"))
     if model not in PUBLISHED:
         raise UsageError(
             f"--model={model}: no published weights of it are known{near(model, PUBLISHED)}; "
             f"there are {', '.join(PUBLISHED)}"
         )
+    checkpoint = checkpoint or installed(model)
+    if not checkpoint:
+        known = model in PACKAGES
+        package = f", and {PACKAGES[model][0]} is not installed; {way_to(model)}" if known else ""
+        raise UsageError(f"--checkpoint=FILE is missing{package}")
     backend = frameworks.chosen_backend()
 
     from kvoice import evaluation

@@ -42,11 +42,18 @@ def declare(flags):
         least=None,
         most=0,
     )
+    flags.choice(
+        "phones",
+        "",
+        ("", "hama"),
+        "labels each frame with the phone that this recogniser of English hears; if not given, "
+        "with that of the corpus where it is known",
+    )
     flags.integer("seed", 0, "N: the seed of the split")
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
 
-def prepare(data, output, spec, split, trim_db, level_db, seed, workers):
+def prepare(data, output, spec, split, trim_db, level_db, phones, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
     A file longer than a minute becomes several utterances, which end where it is quiet. Files that
@@ -57,6 +64,7 @@ def prepare(data, output, spec, split, trim_db, level_db, seed, workers):
     between microphones levels differ by 16 dB and more.
 
     kvoice prepare --data=demo --output=prepared/demo
+    kvoice prepare --data=librispeech:DIR --phones=hama --output=prepared/phones
     kvoice prepare --data=additive --output=tones
     kvoice prepare --data=tess:TESS+ravdess:RAVDESS --output=prepared/emotions --split=text
     """
@@ -67,6 +75,8 @@ def prepare(data, output, spec, split, trim_db, level_db, seed, workers):
     from kvoice.errors import KvoiceError
 
     if factors.named(data):
+        if phones:
+            raise KvoiceError(f"--phones={phones}: there are none in {data}; leave it out")
         return _examples(data, output, seed)
     given = {"trim_db": trim_db, "level_db": level_db}
     given = {field: value for field, value in given.items() if value is not None}
@@ -74,14 +84,25 @@ def prepare(data, output, spec, split, trim_db, level_db, seed, workers):
     default = {field: getattr(own, field) or value for field, value in audio.RECORDINGS.items()}
     conditioned = corpora.conditioned(dataclasses.replace(own, **default | given), data, "", given)
     made = prepare.prepare(
-        data, output, conditioned, split=split, seed=seed, workers=workers or None
+        data,
+        output,
+        conditioned,
+        split=split,
+        seed=seed,
+        workers=workers or None,
+        phones=phones,
     )
     print(made.report())
     if spec == next(iter(audio.SPECS)):  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
         override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
         corpus = shlex.quote(f"prepared:{output}")
-        print(following(f"train --model=voicegan --data={corpus}{override}"))
+        print(
+            following(
+                f"train --model=voicegan --data={corpus}{override}",
+                *[f"train --model=betavae --data={corpus}"] * bool(phones),
+            )
+        )
     if made.faults:
         files = "1 file was" if len(made.faults) == 1 else f"{len(made.faults)} files were"
         listed = shlex.quote(os.path.join(output, manifest.FILE))

@@ -9,7 +9,7 @@ from kvoice.files import read_json, write_json
 
 FILE = "manifest.json"
 FORMAT = 1
-ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop")
+ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop", "phones")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Manifest:
         skipped: The files that were left out, a list of {"file", "reason", "intended"}; see
             `corpora.utterance.Skipped`.
         level_db: Level of each utterance, in dB of full scale; 0 = as recorded.
+        phones: The recogniser that heard the phones, "hama"; "" = those of the corpus, if any.
     """
 
     data: str
@@ -54,6 +55,7 @@ class Manifest:
     skipped: list
     format: int = FORMAT
     level_db: float = 0.0  # which earlier versions did not have
+    phones: str = ""
 
     @property
     def identity(self) -> dict:
@@ -130,6 +132,8 @@ class Manifest:
         lines = [
             f"{self.data}: {self._total('utterances')} utterances, "
             f"{self._total('seconds') / 3600:.2f} h, {len(self.labels['speaker'])} speakers"
+            + f", phones heard by {self.phones}"
+            * bool(self.phones)
         ]
         for name, split in self.splits.items():
             counts = "; ".join(

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kvoice import audio, progress
+from kvoice import audio, progress, recognisers
 from kvoice.data import corpora, shards, splits
 from kvoice.data.corpora.utterance import SPLITS, Item, Recording, Skipped, words
 from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
@@ -35,6 +35,7 @@ from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
 RECORDS = 64  # utterances per shard
+HEARD = ("", recognisers.HAMA)  # recognisers of the phones; "" = none
 WORK = ".prepare"  # summaries of finished shards, until the manifest is written
 
 
@@ -46,6 +47,7 @@ def prepare(
     seed: int = 0,
     workers: int | None = None,
     label_hop: int | None = None,
+    phones: str = "",
 ) -> Manifest:
     """Writes the shards and the manifest of a corpus, or those that are missing.
 
@@ -64,17 +66,23 @@ def prepare(
         seed: Seed of the split.
         workers: Number of processes; None = one per processor, 1 = only this process.
         label_hop: Hop of the frame labels, in samples; None = `spec.hop`.
+        phones: "hama": each frame is labelled with the phone that this recogniser hears, as
+            `recognisers.frame_phones` does; "" = with that of the corpus, where it has labels.
 
     Returns:
         The `Manifest`; its `report()` lists what was written and left out.
 
     Raises:
-        KvoiceError: If the corpus cannot be found or split, the directory holds another corpus, or
-            the disk is full.
+        KvoiceError: If the corpus cannot be found or split, the directory holds another corpus, the
+            recogniser is not installed, or the disk is full.
     """
     split = split or splits.default(data)
     if split not in splits.WAYS:
         raise KvoiceError(f"--split={split}: expected one of {', '.join(splits.WAYS)}")
+    if phones not in HEARD:
+        raise KvoiceError(f"--phones={phones}: expected {' or '.join(filter(None, HEARD))}")
+    if phones:
+        recognisers.require(phones)
     items, left_out = corpora.items(data)
     label_hop = label_hop or spec.hop
     arguments = {
@@ -83,15 +91,21 @@ def prepare(
         "seed": seed,
         "label_hop": label_hop,
         **{name: getattr(spec, name) for name in audio.CONDITIONING},
-        "items": fingerprint(items),
+        "phones": phones,
+        "items": fingerprint(items, phones),
     }
     labels = {
         field: sorted({getattr(item, field) for item in items} - {""})
         for field in ("speaker", "gender", "emotion")
     }
-    labels["phone"] = list(corpora.phones(data))
+    labels["phone"] = list(recognisers.PHONES if phones else corpora.phones(data))
     work = functools.partial(
-        write_shard, directory=directory, spec=spec, label_hop=label_hop, labels=labels
+        write_shard,
+        directory=directory,
+        spec=spec,
+        label_hop=label_hop,
+        labels=labels,
+        phones=phones,
     )
     jobs = jobs_of(items, splits.split_of(items, split, seed))
     try:
@@ -146,6 +160,7 @@ def write_shard(
     spec: audio.Spec,
     label_hop: int,
     labels: dict[str, list[str]],
+    phones: str = "",
 ) -> None:
     """Writes a shard, then its summary, which lists the files that were left out."""
     skipped, records, samples = [], 0, 0
@@ -162,7 +177,7 @@ def write_shard(
             try:
                 for part, sound in corpora.recordings(item, spec.sample_rate_hz, label_hop):
                     try:
-                        utterance = example(part, sound, spec, label_hop, labels)
+                        utterance = example(part, sound, spec, label_hop, labels, phones)
                     except KvoiceError as error:
                         pause = part is not item and audio.silent(sound.wave)
                         leave_out(item, error, "" if part is item else f"{part.name}: ", pause)
@@ -194,8 +209,12 @@ def example(
     spec: audio.Spec,
     label_hop: int,
     labels: dict[str, list[str]],
+    phones: str = "",
 ) -> dict:
     """The record of an utterance, a dict with the keys of `shards.FIELDS`.
+
+    With `phones` its phones are those that the recogniser hears, on the wave before its
+    pre-emphasis, in place of those of the corpus.
 
     Raises:
         KvoiceError: If the sound cannot be used; the message says why.
@@ -208,12 +227,15 @@ def example(
     if reason:
         raise KvoiceError(reason)
     f0 = audio.f0(wave, spec.sample_rate_hz, label_hop) if sound.f0 is None else sound.f0
+    phone = sound.phone
+    if phones:
+        phone = recognisers.frame_phones(wave, spec.sample_rate_hz, label_hop)
     wave = audio.condition(wave, dataclasses.replace(spec, trim_db=0.0, highpass_hz=0.0))
     wave = wave / max(1.0, np.abs(wave).max())  # floats may pass full scale, and pre-emphasis may
     return {
         "wave": np.minimum(np.round(wave * shards.FULL_SCALE), shards.FULL_SCALE - 1),
         "f0": f0,
-        "phone": [] if sound.phone is None else sound.phone,
+        "phone": [] if phone is None else phone,
         **{
             field: labels[field].index(getattr(item, field)) if getattr(item, field) else -1
             for field in ("speaker", "gender", "emotion")
@@ -235,9 +257,14 @@ def summary(directory: str | os.PathLike, job: Job) -> dict | None:
     return noted if whole else None
 
 
-def fingerprint(items: list[Item]) -> str:
-    """A short hash of a corpus: names, labels, sizes of files and versions of renderers."""
-    digest = hashlib.sha256()
+def fingerprint(items: list[Item], phones: str = "") -> str:
+    """A short hash of a corpus: names, labels, sizes of files and versions of renderers.
+
+    Args:
+        items: The utterances.
+        phones: The recogniser of the phones, whose version counts too; "" = none.
+    """
+    digest = hashlib.sha256(recognisers.version(phones).encode() if phones else b"")
     for item in items:
         origin = (
             _size(item.path) if item.path else (corpora.version(item.corpus), repr(item.utterance))
@@ -353,8 +380,9 @@ def _refuse_others(directory, arguments):
     else:
         write_json(begun, arguments)
         return
+    noted = {"phones": ""} | noted  # of 0.1, which knew of no recogniser
     differences = [
-        f"{name}: {arguments[name]} here, {noted[name]} there"
+        f"{name}: {_shown(arguments[name])} here, {_shown(noted[name])} there"
         for name in ARGUMENTS
         if arguments[name] != noted[name]
     ]
@@ -368,6 +396,10 @@ def _refuse_others(directory, arguments):
             f"{directory}: the corpus {arguments['data']} has changed since it was prepared there: "
             "name another directory or delete this one"
         )
+
+
+def _shown(value):
+    return "none" if value == "" else value
 
 
 def _sweep(directory):

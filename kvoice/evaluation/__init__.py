@@ -24,7 +24,8 @@ class Options:
         count: The number of samples that are measured; 0 = the default of the model's file.
         seed: The seed of all random draws.
         data: The corpus, as `--data` names it; "" = that of the run.
-        encoder: The run of a speaker encoder that judges conversions.
+        encoder: The run of a speaker encoder that judges conversions; "" = as the model's file
+            chooses.
         command: The command line, which is stored beside the results.
     """
 

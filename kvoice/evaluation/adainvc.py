@@ -12,6 +12,7 @@ speakers that are converted.
 """
 
 import collections
+import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Collection
@@ -19,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kvoice import audio, plots, progress, runs
+from kvoice import audio, exchange, plots, progress, runs
 from kvoice.data.corpora.utterance import words
 from kvoice.data.source import Source
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import Options, judges, speakerencoder, voicegan
+from kvoice.evaluation import Options, independent, judges, speakerencoder, voicegan
+from kvoice.evaluation.independent import VOCODED, IndependentJudges, added
 from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe, learned_from
 from kvoice.evaluation.tables import printed
 from kvoice.files import refuse_foreign, whole_directory, write_json
@@ -37,6 +39,7 @@ from kvoice.training.corpus import Corpus
 
 CONVERSIONS = 192  # conversions between unseen speakers that are measured
 OTHER_DATA = True
+ENCODER = "runs/speakerencoder/default"  # the judge where none is named
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
 UNKNOWN = -1
@@ -267,6 +270,7 @@ def conversion_scores(
     panel: ConversionJudges,
     count: int = 192,
     seed: int = 0,
+    independent: IndependentJudges | None = None,
 ) -> dict:
     """Evaluates a conversion model; returns the scores as a dict fit for JSON.
 
@@ -279,6 +283,8 @@ def conversion_scores(
         count: The number of conversions between unseen speakers; of each other kind a quarter.
             Where there is one unseen speaker only, the first kind is "unseen to seen".
         seed: The seed of all random draws.
+        independent: The judges from elsewhere, of some conversions of the first kind; None = they
+            are not asked.
 
     Returns:
         {"judged" (see `ConversionJudges`), "kinds": "unseen to unseen", ... -> `_judged`,
@@ -307,7 +313,21 @@ def conversion_scores(
         "count": count,
         "seed": seed,
     }
-    return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
+    scores |= {"metrics": _metrics(scores), "tables": tables(scores)}
+    return added(scores, _heard(first, independent)) if independent else scores
+
+
+def _heard(trials, independent):
+    """Returns what the independent judges find in some conversions."""
+    kept = [trials[k] for k in independent.chosen([trial["source"] for trial in trials])]
+    return independent.scores(
+        [trial["source"] for trial in kept],
+        {
+            ROWS[0]: [trial["waves"][0] for trial in kept],
+            VOCODED: [trial["waves"][1] for trial in kept],
+        },
+        [audio.deemphasised(trial["target"]["wave"], trial["spec"]) for trial in kept],
+    )
 
 
 def _people(trained_on, sources, panel, rng):
@@ -823,30 +843,68 @@ def _embeddings(model, sources, path, seed):
 # --- Runs
 
 
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """A speaker encoder that judges conversions.
+
+    Attributes:
+        voice: The encoder, as a `voice.Voice`.
+        name: What the tables call it.
+        speakers: The names of the speakers that it was trained on; [] = unknown.
+        data: The corpus that it was trained on; "" = unknown.
+    """
+
+    voice: Voice
+    name: str
+    speakers: list
+    data: str
+
+    @classmethod
+    def of(cls, path: str, base: Path) -> "Encoder":
+        """Loads the encoder of a run.
+
+        Args:
+            path: The run; "" = `ENCODER`, or Resemblyzer's weights where that is missing and they
+                are installed.
+            base: The folder to which its name is relative.
+
+        Raises:
+            KvoiceError: If there is no such run, or it is none of a speaker encoder.
+        """
+        if not path and not os.path.exists(ENCODER) and (voice := independent.resemblyzer()):
+            return cls(voice, independent.ENCODER, [], "")
+        path = path or ENCODER
+        if not os.path.exists(path):
+            way = exchange.way_to("speakerencoder")
+            raise KvoiceError(
+                f"--encoder={path}: there is no such run; `kvoice train "
+                f"--model=speakerencoder` makes one, trained on other voices than those that it "
+                f"judges; or {independent.ENCODER}, which judges without a run: {way}"
+            )
+        run = runs.load(path)
+        if run.config["model_name"] != "speakerencoder":
+            raise KvoiceError(
+                f"--encoder={run.path}: is a run of {run.config['model_name']}, expected "
+                "one of speakerencoder; `kvoice train --model=speakerencoder` makes one"
+            )
+        name = os.path.relpath(run.path, base)
+        return cls(load(run.path), name, run.config["speakers"], run.config["data_spec"])
+
+
 def validation(run: runs.Run, corpus: Corpus) -> None:
     """Returns no validation metrics: the last epoch is kept."""
 
 
 def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates conversions between seen and unseen speakers with an encoder and a phone probe."""
-    if not os.path.exists(options.encoder):
-        raise KvoiceError(
-            f"--encoder={options.encoder}: there is no such run; `kvoice train "
-            f"--model=speakerencoder` makes one, trained on other voices than those that it judges"
-        )
     refuse_foreign(run.path / "conversions")  # before minutes of work
-    encoder = runs.load(options.encoder)
-    if encoder.config["model_name"] != "speakerencoder":
-        raise KvoiceError(
-            f"--encoder={encoder.path}: is a run of {encoder.config['model_name']}, expected "
-            "one of speakerencoder; `kvoice train --model=speakerencoder` makes one"
-        )
+    encoder = Encoder.of(options.encoder, run.path)
     corpus, data = corpus(), options.data or run.config["data_spec"]
     splits, known = ("train", "judge", "test"), corpus.manifest
     there = {split: known.splits[split]["speakers"] for split in splits}
-    if common := sorted({*there["train"], *there["test"]} & {*encoder.config["speakers"]}):
+    if common := sorted({*there["train"], *there["test"]} & {*encoder.speakers}):
         raise KvoiceError(
-            f"--encoder={encoder.path}: was trained on speakers whom it is to judge "
+            f"--encoder={options.encoder or ENCODER}: was trained on speakers whom it is to judge "
             f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
             "with the same --data is trained on the split judge"
         )
@@ -858,17 +916,23 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
             seconds = model.minimum_frames * run.spec.hop / run.spec.sample_rate_hz
             print(f"left out of {split}: {source.too_short} utterances under {seconds:.2f} s")
     recorded = [sources["test"]]  # and all unseen speakers of the encoder, for its threshold
-    if not {*sources["judge"].speakers} & {*encoder.config["speakers"]}:
+    if not {*sources["judge"].speakers} & {*encoder.speakers}:
         recorded.append(sources["judge"])
     panel = ConversionJudges(
-        load(encoder.path),
+        encoder.voice,
         sources["judge"],
         recorded,
-        judged(data, os.path.relpath(encoder.path, run.path), encoder.config["data_spec"]),
+        judged(data, encoder.name, encoder.data),
         options.seed,
     )
     given = run.config["speakers"], sources, panel
-    scores = conversion_scores(model, *given, count=options.count or CONVERSIONS, seed=options.seed)
+    scores = conversion_scores(
+        model,
+        *given,
+        count=options.count or CONVERSIONS,
+        seed=options.seed,
+        independent=IndependentJudges(sources["test"], seed=options.seed),
+    )
     with whole_directory(run.path / "conversions") as folder:
         examples(model, *given, folder, {"command": options.command}, options.seed)
     write_json(run.path / "evaluation.json", scores)

@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from kvoice import audio, progress
+from kvoice import audio, progress, recognisers
 from kvoice.data.factors import FactorSource
 from kvoice.data.source import Source
 from kvoice.evaluation import Options, disentanglement
+from kvoice.evaluation.independent import IndependentJudges, added
 from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace, learned_from
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
-from kvoice.inference import latents
+from kvoice.inference import latents, render
 from kvoice.models.betavae import BetaVAE
 from kvoice.runs import Run
 from kvoice.training import loop
@@ -271,6 +272,7 @@ def scores(
     label: str = "",
     count: int | None = None,
     seed: int = 0,
+    independent: IndependentJudges | None = None,
 ) -> dict:
     """Evaluates a beta-VAE of voices; returns the scores as a dict fit for JSON.
 
@@ -281,6 +283,8 @@ def scores(
         label: The label whose factor is flipped; "" = the gender, or the first known label.
         count: The number of test utterances whose flips are judged; None = all.
         seed: The seed of intervals, permutations and the training of the judges.
+        independent: The judges from elsewhere, who hear the sources' waves; None = they are not
+            asked.
 
     Returns:
         "flips" (see `flips`), "found" and "activity", "metrics": name -> number, and "tables" for
@@ -295,28 +299,49 @@ def scores(
     label = label or next(iter(found["rankings"]), "")
     factor, control = latents.chosen(found, label)
     units = found["activity"]
-    if control is None:  # nothing to compare a flip with
-        return {
-            "kind": "voices",
-            "label": label,
-            "flips": None,
-            "found": found["found"],
-            "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
-            "metrics": {"active": len(units["active"]), "KL, nats": float(np.sum(units["kl"]))},
-            "tables": [latents.found_table(found)],
-        }
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), count or len(test))).astype(int))
-    panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
-    result = flips(model, found, panel, test, label, factor, control, rows)
-    return {
+    evaluated = {
         "kind": "voices",
         "label": label,
-        "flips": result,
+        "flips": None,
         "found": found["found"],
         "activity": {name: np.asarray(values).tolist() for name, values in units.items()},
-        "metrics": _metrics(found, result),
-        "tables": [latents.found_table(found), *tables(result)],
+        "metrics": {"active": len(units["active"]), "KL, nats": float(np.sum(units["kl"]))},
+        "tables": [latents.found_table(found)],
     }
+    made = {"reconstruction": np.asarray(found["unseen"]["mean"], np.float32)[rows]}
+    if control is not None:  # else there is nothing to compare a flip with
+        panel = LatentJudges(latents.Utterances(model, sources["judge"]), seed)
+        result = flips(model, found, panel, test, label, factor, control, rows)
+        evaluated["flips"], evaluated["metrics"] = result, _metrics(found, result)
+        evaluated["tables"] += tables(result)
+        moved = latents.edits(found, label, factor, control, rows)
+        made |= {name: moved[name] for name in ("flip", "control")}
+    if independent:
+        utterances = [test.utterance(row) for row in rows]
+        return added(evaluated, _heard(model, utterances, made, independent))
+    return evaluated
+
+
+def _heard(model, utterances, made, independent):
+    """Returns what the independent judges find in the sounds of codes of some utterances.
+
+    Args:
+        model: The model.
+        utterances: The utterances.
+        made: Name of a row -> codes of all utterances, [n, latents].
+        independent: The judges, `IndependentJudges`.
+    """
+    kept = independent.chosen(utterances)
+    utterances = [utterances[k] for k in kept]
+    sounds = {
+        name: [
+            render.sound(mel, independent.spec)
+            for mel in latents.decoded(model, codes[kept], utterances)
+        ]
+        for name, codes in made.items()
+    }
+    return independent.scores(utterances, sounds)
 
 
 def _metrics(found, result):
@@ -445,8 +470,16 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
             model, *sources.values(), options.count or FACTORS, options.seed, jobs=-1
         )
     else:
-        sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0"])
-        found = scores(model, sources, count=options.count or None, seed=options.seed)
+        sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0", "wave"])
+        of_hama = bool(model.phones) and corpus.manifest.phones == recognisers.HAMA
+        independent = IndependentJudges(sources["test"], of_hama, options.seed)
+        found = scores(
+            model,
+            sources,
+            count=options.count or None,
+            seed=options.seed,
+            independent=independent,
+        )
     write_json(run.path / "evaluation.json", found)
     return printed(found, run.path / "evaluation.json")
 

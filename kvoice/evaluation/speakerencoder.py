@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from sklearn.manifold import TSNE
 
 from kvoice import audio, plots
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import Options, voicegan
+from kvoice.evaluation import Options
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
 from kvoice.inference import encode
@@ -152,6 +153,18 @@ def with_interval(scores: dict, how: str = ".1%") -> str:
     return f"{scores['rate']:{how}}{between}"
 
 
+def placed(points: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Embeds points in two dimensions with t-SNE: [n, size] -> [n, 2].
+
+    Distances are cosines; large distances in the picture have little meaning.
+
+    Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE".
+    """
+    perplexity = min(30, max(1, (len(points) - 1) / 3))
+    tsne = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed)
+    return tsne.fit_transform(np.asarray(points, np.float64))
+
+
 def picture(
     path: Path, points: np.ndarray, speakers: list[str], genders: list[str], seed: int = 0
 ) -> dict:
@@ -170,7 +183,7 @@ def picture(
         if 1 < len(np.unique(names)) < len(points)
     }
     title = ", ".join(f"silhouette by {kind} {value:.2f}" for kind, value in found.items())
-    plots.places(path, voicegan.placed(points, seed), list(speakers), list(genders), title)
+    plots.places(path, placed(points, seed), list(speakers), list(genders), title)
     return {"picture": path.name, "silhouette": found}
 
 

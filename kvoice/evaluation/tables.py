@@ -18,5 +18,7 @@ def text(table: dict) -> str:
 
 
 def printed(scores: dict, path: str | os.PathLike, *before: str, after: str = "") -> str:
-    """Returns the tables of scores as text, with the path of the file that holds the numbers."""
-    return "\n\n".join([*before, *map(text, scores["tables"]), f"{path} holds the numbers{after}"])
+    """Returns the tables and notes of scores as text, with the path of the file of the numbers."""
+    notes = ["\n".join(scores["notes"])] if scores.get("notes") else []
+    last = f"{path} holds the numbers{after}"
+    return "\n\n".join([*before, *map(text, scores["tables"]), *notes, last])

@@ -10,18 +10,19 @@ clips, for real ones and for noise, at the same number of clips.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-from sklearn.manifold import TSNE
 
 from kvoice import audio
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options, judges
+from kvoice.evaluation.independent import UTTERANCES, IndependentJudges, added
 from kvoice.evaluation.tables import printed
 from kvoice.files import write_json
+from kvoice.inference import render
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
 from kvoice.models.voicegan import VoiceGAN
@@ -170,13 +171,20 @@ def generated(
     return audio.as_mels(model.generate(count, labels, seed), model.domain, spec)
 
 
-def crops(source: Source, count: int) -> dict[str, np.ndarray]:
-    """Returns `count` crops of a source: `mel` [count, time, mels] and each label [count]."""
-    batches = [source.batch(step) for step in range(math.ceil(count / len(source.batch(0)["mel"])))]
-    return {
-        name: np.concatenate([batch[name] for batch in batches])[:count]
-        for name in ("mel", "speaker", "gender", "emotion")
-    }
+def crops(
+    source: Source, count: int, names: Sequence[str] = ("mel", "speaker", "gender", "emotion")
+) -> dict[str, np.ndarray]:
+    """Returns `count` crops of a source: arrays such as `mel` [count, time, mels], labels [count].
+
+    Args:
+        source: A source with the arrays.
+        count: The number of crops.
+        names: The names of the arrays and labels.
+    """
+    batches = [
+        source.batch(step) for step in range(math.ceil(count / len(source.batch(0)["speaker"])))
+    ]
+    return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in names}
 
 
 def white_noise(mels: np.ndarray, spec: audio.Spec, rng: np.random.Generator) -> np.ndarray:
@@ -191,18 +199,6 @@ def white_noise(mels: np.ndarray, spec: audio.Spec, rng: np.random.Generator) ->
         gain = np.sqrt(np.mean(audio.magnitude(mel, spec) ** 2) / np.mean(noise**2))
         noises.append(audio.scaled(gain * noise, spec))
     return np.stack(noises)
-
-
-def placed(points: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Embeds points in two dimensions with t-SNE: [n, size] -> [n, 2].
-
-    Distances are cosines; large distances in the picture have little meaning.
-
-    Source: van der Maaten & Hinton 2008, "Visualizing data using t-SNE".
-    """
-    perplexity = min(30, max(1, (len(points) - 1) / 3))
-    tsne = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed)
-    return tsne.fit_transform(np.asarray(points, np.float64))
 
 
 def within(points: np.ndarray, labels: np.ndarray) -> float:
@@ -351,17 +347,33 @@ def validation(run: Run, corpus: Corpus) -> Callable[[object], dict[str, float]]
 
 def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on `CLIPS` generated clips."""
-    sources = corpus().of_mels().sources(("train", "judge", "test"))
+    corpus = corpus()
+    sources = corpus.of_mels().sources(("train", "judge", "test"))
     keras.utils.set_random_seed(run.config["train"]["seed"])  # of the untrained model
+    model = loop.load(run.path)
     scores = voicegan_scores(
-        loop.load(run.path),
+        model,
         *sources.values(),
         count=options.count or CLIPS,
         seed=options.seed,
         untrained=loop.model(run),
     )
+    scores = added(scores, _heard(model, corpus, options))
     write_json(run.path / "evaluation.json", scores)
     return printed(scores, run.path / "evaluation.json")
+
+
+def _heard(model, corpus, options):
+    """Returns what the independent judges find in some generated clips, beside real test clips."""
+    source = corpus.sources(("test",), more=["mel", "wave"])["test"]
+    count = min(options.count or CLIPS, UTTERANCES)
+    real = crops(source, count, ("mel", "wave", model.condition or "speaker"))
+    clips = [{"mel": mel, "wave": wave, "text": ""} for mel, wave in zip(real["mel"], real["wave"])]
+    labels = real[model.condition] if model.condition else None
+    items = model.generate(count, labels, options.seed)
+    made = {"generated": list(render.waves(items, source.spec, model.domain))}
+    judges = IndependentJudges(source, seed=options.seed)
+    return judges.scores(clips, made, of_recordings=False)
 
 
 def next_commands(run: Run) -> list[str]:

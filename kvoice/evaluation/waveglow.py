@@ -13,6 +13,7 @@ import numpy as np
 from kvoice import audio, progress
 from kvoice.data.source import Source
 from kvoice.evaluation import Options
+from kvoice.evaluation.independent import IndependentJudges, added
 from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import render
@@ -69,6 +70,7 @@ def vocoder_scores(
     count: int,
     seed: int,
     folder: Path,
+    independent: IndependentJudges | None = None,
 ) -> dict:
     """Evaluates a vocoder; returns the scores as a dict fit for JSON.
 
@@ -79,6 +81,7 @@ def vocoder_scores(
         count: The number of utterances of the split test that are resynthesised.
         seed: The seed of the noise.
         folder: The folder for some of the sounds; replaced.
+        independent: The judges from elsewhere, of the split test; None = they are not asked.
 
     Returns:
         {"kind": "vocoder", "likelihood": split -> as `likelihood`, "rows": name -> measures,
@@ -105,6 +108,8 @@ def vocoder_scores(
     chosen = np.unique(np.linspace(0, len(test) - 1, min(count, len(test))).astype(int))
     utterances = [test.utterance(row) for row in chosen]
     rows, shown = {}, []
+    heard = independent.chosen(utterances) if independent else []
+    made = {}
     with whole_directory(folder) as partial:
         every = max(1, len(utterances) // WRITTEN)
         for k, each in enumerate(utterances[::every][:WRITTEN]):
@@ -115,11 +120,11 @@ def vocoder_scores(
                 spec.sample_rate_hz,
             )
         for stem, name, vocoder in ways:
-            found = []
+            found, made[f"recording through {name}"] = [], []
             render.waves(
                 utterances[0]["mel"][None], spec, vocoder=vocoder
             )  # compilation is not part of the speed
-            for each in progress.bar(utterances, desc=name):
+            for row, each in enumerate(progress.bar(utterances, desc=name)):
                 begun = time.perf_counter()
                 (wave,) = render.waves(each["mel"][None], spec, vocoder=vocoder)
                 took_s = time.perf_counter() - begun
@@ -128,6 +133,8 @@ def vocoder_scores(
                     differences(original, wave[: len(original)], spec)
                     | {"speed": len(wave) / spec.sample_rate_hz / took_s}
                 )
+                if row in heard:
+                    made[f"recording through {name}"].append(wave)
                 for k, entry in enumerate(shown):
                     if entry["name"] == each["name"]:
                         entry[name] = f"{k}_{stem}.wav"
@@ -150,7 +157,10 @@ def vocoder_scores(
         "count": len(utterances),
         "seed": seed,
     }
-    return scores | {"metrics": _metrics(scores), "tables": tables(scores)}
+    scores |= {"metrics": _metrics(scores), "tables": tables(scores)}
+    if independent:
+        scores = added(scores, independent.scores([utterances[k] for k in heard], made))
+    return scores
 
 
 def differences(
@@ -244,13 +254,15 @@ def validation(run: Run, corpus: Corpus) -> Callable[[object], dict[str, float]]
 def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on `UTTERANCES` utterances of the split test."""
     data = options.data or run.config["data_spec"]
+    sources = corpus().sources(("train", "valid", "test"))
     scores = vocoder_scores(
         load(run.path),
-        corpus().sources(("train", "valid", "test")),
+        sources,
         run.config["speakers"],
         options.count or UTTERANCES,
         options.seed,
         run.path / "resynthesis",
+        IndependentJudges(sources["test"], seed=options.seed),
     )
     write_json(run.path / "evaluation.json", scores | {"corpus": data})
     return printed(

@@ -31,7 +31,7 @@ import numpy as np
 
 from kvoice import audio, runs
 from kvoice.errors import KvoiceError
-from kvoice.exchange import torchfiles
+from kvoice.exchange import PACKAGES, torchfiles
 from kvoice.files import whole_directory
 from kvoice.training import loop
 
@@ -393,11 +393,12 @@ NETWORKS = {
 
 
 def read(name: str, path: str | Path, spec: str = "", alternate: bool | None = None) -> Published:
-    """Reads the weights in a PyTorch file.
+    """Reads the weights in a PyTorch file, or in the wheel of the package that brings it.
 
     Args:
         name: The model, one of `NETWORKS`.
-        path: The file, written by `torch.save` in either of its formats.
+        path: The file, written by `torch.save` in either of its formats, or a wheel (`.whl`), of
+            which only the file of the weights is read.
         spec: Name of the Spec of its mels; "" = by their number.
         alternate: Whether the halves of the channels change roles from step to step of a
             `waveglow`, as in the first published weights; None = as the class of a whole module
@@ -407,9 +408,17 @@ def read(name: str, path: str | Path, spec: str = "", alternate: bool | None = N
         KvoiceError: If the file is missing, holds anything but named tensors of finite numbers, the
             Spec has another number of mels or another hop, or the model does not alternate.
     """
-    path, network = Path(path), NETWORKS[name]
-    content = torchfiles.read(path)
-    with open(path, "rb") as file:
+    network = NETWORKS[name]
+    path, member = Path(path), ""
+    if path.suffix == ".whl":
+        if name not in PACKAGES:
+            raise KvoiceError(
+                f"{path}: no package is known that brings weights of {name}; give the file itself, "
+                f"of {network.source}"
+            )
+        member = "/".join(PACKAGES[name])
+    content = torchfiles.read(path, member)
+    with torchfiles.opened(path, member) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     named, kind = _state_dict(path, content)
     tensors = network.names({key: _array(path, key, tensor) for key, tensor in named.items()})

@@ -17,20 +17,26 @@ Formats:
 """
 
 import collections
+import contextlib
 import io
 import json
 import math
 import mmap
 import pickle
+import shutil
 import struct
+import tempfile
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from kvoice.errors import KvoiceError
 
+LARGEST = 1 << 32  # bytes of a member of a zip; the largest published weights have a tenth
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 MODULES, DEEPEST = 10_000, 100  # within a module; with more of them, or deeper, it may hold itself
 # Packages, beside PyTorch's layers, whose classes may be modules: those of published vocoders.
@@ -138,7 +144,7 @@ def _shown(text):
     return ascii(text)[1:-1][:100]
 
 
-def read(path: str | Path) -> object:
+def read(path: str | Path, member: str = "") -> object:
     """Reads a file as `torch.load` does, with NumPy arrays for tensors and `Module`s for modules.
 
     The arrays lie in the file, which is mapped, and cannot be written to; those of bfloat16 are
@@ -146,17 +152,12 @@ def read(path: str | Path) -> object:
 
     Args:
         path: The file, written by `torch.save` in either of its formats.
+        member: The name of such a file in the zip at `path`; "" = `path` is it.
 
     Raises:
         KvoiceError: If the file is missing, damaged, of another format, or holds anything else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise KvoiceError(
-            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; expected a file "
-            "that torch.save wrote"
-        )
-    with open(path, "rb") as file:
+    with opened(path, member) as file:
         try:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             if reason := _other_kind(mapped[:64]):
@@ -172,6 +173,43 @@ def read(path: str | Path) -> object:
             raise KvoiceError(
                 f"{path}: no PyTorch file, or a damaged one; expected what torch.save wrote"
             ) from None
+
+
+@contextlib.contextmanager
+def opened(path: str | Path, member: str = "") -> Iterator[BinaryIO]:
+    """Opens a file, or a member of a zip such as a wheel; nothing else of the zip is unpacked.
+
+    Args:
+        path: The file or the zip.
+        member: The name of the member; "" = the file itself.
+
+    Raises:
+        KvoiceError: If the file is missing, is no zip or has no such member, or the member is
+            damaged or larger than `LARGEST`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise KvoiceError(
+            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; expected a file "
+            "that torch.save wrote"
+        )
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(path, "rb"))
+        if member:
+            unpacked = stack.enter_context(tempfile.TemporaryFile())
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    if archive.getinfo(member).file_size > LARGEST:
+                        raise KvoiceError(f"{path}: {member} in it is too large for weights")
+                    with archive.open(member) as packed:
+                        shutil.copyfileobj(packed, unpacked)
+            except KeyError:
+                raise KvoiceError(f"{path}: there is no {member} in it") from None
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+                raise KvoiceError(f"{path}: no zip, or a damaged one; download it again") from None
+            unpacked.seek(0)
+            file = unpacked
+        yield file
 
 
 def _other_kind(head):

@@ -700,7 +700,7 @@ class Utterances:
     """The utterances of some splits in sequence, cut to the length that a model can decode.
 
     A decoder that is conditioned on phones makes one frame for each of them; another makes segments
-    of one length, and longer utterances are cut to their middle.
+    of one length, and longer utterances are cut to their middle, whose text is not known.
 
     Args:
         model: An auto-encoder of mels.
@@ -722,11 +722,14 @@ class Utterances:
         spare = 0 if self.frames is None else max(0, len(found["mel"]) - self.frames)
         if not spare:
             return found
-        window = slice(spare // 2, spare // 2 + self.frames)
-        return {
-            name: value[window] if isinstance(value, np.ndarray) else value
+        first, last = spare // 2, spare // 2 + self.frames
+        hops = {"wave": self.spec.hop}  # of all others there is one value for each frame
+        cut = {
+            name: value[first * hops.get(name, 1) : last * hops.get(name, 1)]
             for name, value in found.items()
+            if isinstance(value, np.ndarray)
         }
+        return found | cut | {"text": ""}  # no longer all of it
 
 
 def decoded(model: object, codes: np.ndarray, utterances: list[dict]) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kvoice import audio
+from kvoice import audio, recognisers
 from kvoice.audio import SPECS, Spec
 from kvoice.data import corpora, shards
 from kvoice.data import manifest as manifests
@@ -388,7 +388,7 @@ def test_an_unknown_way_to_split_is_refused(tmp_path):
 
 KILLED = """
 import sys
-from kvoice import audio
+from kvoice import audio, recognisers
 from kvoice.data import prepare as module
 module.RECORDS = 3
 write, done = module.write_shard, []
@@ -530,3 +530,98 @@ def test_a_manifest_that_cannot_be_understood_is_named(tmp_path, content):
     (tmp_path / manifests.FILE).write_text(content)
     with pytest.raises(KvoiceError, match="manifest.json is damaged, or not a manifest"):
         Manifest.load(tmp_path)
+
+
+# --- Phones that a recogniser hears
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """A recogniser that hears IY from the middle of a wave on; the waves that it was given."""
+    given = []
+
+    def frame_phones(wave, rate_hz, hop):
+        given.append((wave, rate_hz, hop))
+        labels = np.zeros(1 + len(wave) // hop, np.int32)
+        labels[len(labels) // 2 :] = 1
+        return labels
+
+    monkeypatch.setattr(recognisers, "frame_phones", frame_phones)
+    monkeypatch.setattr(recognisers, "require", lambda package: None)
+    monkeypatch.setattr(recognisers, "version", lambda package: f"{package} 1")
+    return given
+
+
+def test_each_frame_has_the_phone_that_is_heard_in_the_conditioned_wave(tmp_path, heard):
+    root = tmp_path / "c"
+    folder(root, speakers=4, takes=1)
+    spec = SPECS["adainvc"]  # trims, and has a pre-emphasis
+    made = prepare(
+        f"folder:{root}", tmp_path / "out", spec, workers=1, label_hop=200, phones="hama"
+    )
+    assert made.labels["phone"] == list(recognisers.PHONES) and made.phones == "hama"
+    assert ", phones heard by hama" in made.report()
+    for record in records(tmp_path / "out").values():
+        frames = 1 + len(record["wave"]) // 200
+        np.testing.assert_array_equal(record["phone"], np.arange(frames) >= frames // 2)
+    waves = [record["wave"] / 32768 for record in records(tmp_path / "out").values()]
+    for wave, rate_hz, hop in heard:
+        assert (rate_hz, hop) == (spec.sample_rate_hz, 200)
+        emphasised = audio.condition(wave, Spec(preemphasis=spec.preemphasis), trim=False)
+        assert any(
+            len(wave) == len(each) and np.allclose(emphasised, each, atol=1e-4) for each in waves
+        )
+
+
+def test_phones_that_are_heard_replace_those_of_the_corpus_and_nothing_else(heard):
+    item = corpora.items("demo:1")[0][0]
+    ((_, sound),) = corpora.recordings(item, 22050, 100)
+    labels = {"speaker": [item.speaker], "gender": [item.gender], "emotion": [item.emotion]}
+    known, made = (
+        module.example(item, sound, Spec(trim_db=20.0), 100, labels, phones)
+        for phones in ("", "hama")
+    )
+    assert len(made["phone"]) == len(known["phone"]) and set(made.pop("phone")) == {0, 1}
+    np.testing.assert_array_equal(known.pop("phone"), sound.phone)
+    for name, value in made.items():
+        np.testing.assert_array_equal(value, known[name])
+
+
+def test_other_phones_are_another_prepared_folder(tmp_path, heard, monkeypatch):
+    data = folder(tmp_path / "c")
+    plain = prepare(data, tmp_path / "plain", SPEC, workers=1)
+    made = prepare(data, tmp_path / "heard", SPEC, workers=1, phones="hama")
+    assert made.items != plain.items and made.identity == plain.identity
+    assert plain.items == module.fingerprint(corpora.items(data)[0])
+    for directory, phones in (("plain", "hama"), ("heard", "")):
+        with pytest.raises(KvoiceError, match="other arguments: phones: (hama|none) here, "):
+            prepare(data, tmp_path / directory, SPEC, workers=1, phones=phones)
+    before = len(heard)
+    prepare(data, tmp_path / "heard", SPEC, workers=1, phones="hama")
+    assert len(heard) == before  # nothing is heard again
+    monkeypatch.setattr(recognisers, "version", lambda package: f"{package} 2")
+    with pytest.raises(KvoiceError, match="name another directory"):
+        prepare(data, tmp_path / "heard", SPEC, workers=1, phones="hama")
+
+
+def test_what_was_prepared_before_there_were_recognisers_goes_on(tmp_path):
+    data = folder(tmp_path / "c")
+    made = prepare(data, tmp_path / "out", SPEC, workers=1)
+    for path in (tmp_path / "out" / "manifest.json", tmp_path / "out" / ".prepare/arguments.json"):
+        content = json.loads(path.read_text())
+        assert content.pop("phones") == ""
+        content.pop("seal", None)
+        path.write_text(json.dumps(content))
+    assert Manifest.load(tmp_path / "out") == made
+    (tmp_path / "out" / "manifest.json").unlink()
+    assert prepare(data, tmp_path / "out", SPEC, workers=1) == made
+
+
+def test_a_recogniser_that_is_unknown_or_missing_is_named_before_any_work(tmp_path, monkeypatch):
+    data = folder(tmp_path / "c")
+    with pytest.raises(KvoiceError, match="--phones=whisper: expected hama"):
+        prepare(data, tmp_path / "out", SPEC, workers=1, phones="whisper")
+    monkeypatch.setattr(recognisers.frameworks, "installed", lambda name: False)
+    with pytest.raises(KvoiceError, match=r"hama is not installed; .*kvoice\[judges\]"):
+        prepare(data, tmp_path / "out", SPEC, workers=1, phones="hama")
+    assert not (tmp_path / "out").exists()

@@ -201,6 +201,52 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
     assert all(isinstance(value, float) for value in scores["metrics"].values())
 
 
+class Asked:
+    """Independent judges who keep what they are asked."""
+
+    def chosen(self, utterances):
+        return list(range(0, len(utterances), 2))
+
+    def scores(self, utterances, made, voices=(), of_recordings=True):
+        self.utterances, self.made, self.voices = utterances, made, voices
+        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
+
+
+def test_independent_judges_hear_conversions_between_unseen_speakers(panel):
+    asked = Asked()
+    scores = adainvc.conversion_scores(
+        Model(), VOICES["train"], sources(), panel, count=4, independent=asked
+    )
+    assert scores["notes"] == ["independent judges: deaf"] and len(asked.utterances) == 2
+    for k, (source, voice) in enumerate(zip(asked.utterances, asked.voices)):
+        assert NAMES[source["speaker"]] in VOICES["test"]
+        frames = len(source["mel"])
+        waves = {name: waves[k] for name, waves in asked.made.items()}
+        assert list(waves) == ["converted", "recording through the vocoder"]
+        assert len(waves["recording through the vocoder"]) == frames * SPEC.hop
+        assert len(waves["converted"]) > 50 * SPEC.hop
+        (wanted,) = [
+            name
+            for name in VOICES["test"]
+            for text in TEXTS
+            if np.array_equal(audio.deemphasised(utterance(name, text)["wave"], SPEC), voice)
+        ]
+        assert wanted != NAMES[source["speaker"]]
+
+
+def test_without_a_run_resemblyzer_judges_where_it_is_installed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    voice = Voice(Encoder(), ENCODER_SPEC)
+    monkeypatch.setattr(adainvc.independent, "resemblyzer", lambda: voice)
+    found = adainvc.Encoder.of("", tmp_path)
+    assert (found.voice, found.name, found.speakers, found.data) == (voice, "Resemblyzer", [], "")
+    with pytest.raises(KvoiceError, match="--encoder=nowhere: there is no such run"):
+        adainvc.Encoder.of("nowhere", tmp_path)
+    monkeypatch.setattr(adainvc.independent, "resemblyzer", lambda: None)
+    with pytest.raises(KvoiceError, match="runs/speakerencoder/default.*--no-deps resemblyzer"):
+        adainvc.Encoder.of("", tmp_path)
+
+
 def test_the_judges_are_named_beside_the_numbers(panel):
     said = (
         "Judged on folder:mine by ../ears, which was trained on demo:25-224 "

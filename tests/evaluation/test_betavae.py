@@ -138,6 +138,7 @@ def test_utterances_follow_each_other_and_of_long_ones_a_segment_is_the_middle()
     spare = (len(whole["mel"]) - 48) // 2
     for name in ("mel", "f0", "phone"):
         np.testing.assert_array_equal(cut[name], whole[name][spare : spare + 48])
+    assert cut["text"] == ""
     assert cut["name"] == "u3" and cut["speaker"] == whole["speaker"]
     short = next(i for i in range(48) if len(SOURCES["train"].utterance(i)["mel"]) < 48)
     assert joined.utterance(short) is SOURCES["train"].utterance(short)
@@ -307,3 +308,38 @@ def test_the_scores_hold_what_is_compared_between_runs_and_tables_of_texts():
     cells = dict(zip(flip["columns"], flip["rows"][0]))
     assert cells["edit"] == "flip" and cells["gender changed"].startswith("100% (76%–100%)")
     assert cells["utterances"] == "12" and cells["arrived"] == "100%"
+
+
+class Asked:
+    """Independent judges who keep what they are asked."""
+
+    spec = None
+
+    def chosen(self, utterances):
+        return list(range(0, len(utterances), 2))
+
+    def scores(self, utterances, made, voices=(), of_recordings=True):
+        self.utterances, self.made, self.voices = utterances, made, voices
+        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
+
+
+def test_independent_judges_hear_the_reconstruction_and_both_edits(monkeypatch):
+    monkeypatch.setattr(betavae.render, "sound", lambda mel, spec: mel)
+    asked = Asked()
+    made = betavae.scores(Model(), SOURCES, count=6, independent=asked)
+    assert made["notes"] == ["independent judges: deaf"] and len(asked.utterances) == 3
+    assert list(asked.made) == ["reconstruction", "flip", "control"]
+    for k, each in enumerate(asked.utterances):
+        sounds = [waves[k] for waves in asked.made.values()]
+        assert {len(sound) for sound in sounds} == {len(each["mel"])}
+        away = [np.abs(sound - sounds[0]).max() for sound in sounds]
+        assert away[1] > 0.1 and np.abs(sounds[1] - sounds[2]).max() > 0.1
+
+
+def test_without_a_flip_independent_judges_hear_the_reconstruction(monkeypatch):
+    monkeypatch.setattr(betavae.render, "sound", lambda mel, spec: mel)
+    monkeypatch.setattr(betavae.latents, "chosen", lambda found, label: (0, None))
+    asked = Asked()
+    made = betavae.scores(Model(), SOURCES, count=6, independent=asked)
+    assert list(asked.made) == ["reconstruction"] and made["flips"] is None
+    assert len(made["tables"]) == 1 and made["notes"] == ["independent judges: deaf"]

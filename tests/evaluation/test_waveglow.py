@@ -124,3 +124,33 @@ def test_a_vocoder_is_scored_beside_griffin_lim_and_denoised_where_it_can_be(
     again, rate_hz = audio.read(tmp_path / "sounds" / "0_vocoder.wav")
     assert rate_hz == SPEC.sample_rate_hz
     np.testing.assert_allclose(again, spoken.wave, atol=2e-3)
+
+
+class Asked:
+    """Independent judges who keep what they are asked."""
+
+    def chosen(self, utterances):
+        return list(range(0, len(utterances), 2))
+
+    def scores(self, utterances, made, voices=(), of_recordings=True):
+        self.utterances, self.made, self.voices = utterances, made, voices
+        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
+
+
+def test_independent_judges_hear_every_way_to_make_the_sound(wave, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        waveglow, "likelihood", lambda *args: {"log_likelihood": 4.5, "bits_per_sample": 8.5}
+    )
+    spoken, asked = Spoken(wave), Asked()
+    scores = vocoder_scores(
+        Voice(spoken, SPEC), {"test": spoken}, [], 5, 0, tmp_path / "sounds", asked
+    )
+    assert list(asked.made) == [
+        "recording through the vocoder",
+        "recording through the vocoder, denoised by 0.1",
+        "recording through Griffin-Lim, 60 iterations",
+    ]
+    assert [each["name"] for each in asked.utterances] == ["ada_0"]
+    (heard,) = asked.made["recording through the vocoder"]
+    np.testing.assert_allclose(heard, spoken.wave, atol=2e-3)  # it is high-passed
+    assert scores["notes"] == ["independent judges: deaf"] and "log-likelihood" in str(scores)

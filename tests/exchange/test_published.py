@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import types
+import zipfile
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from kvoice import audio, exchange, runs
 from kvoice.cli import configs
 from kvoice.cli.main import main
 from kvoice.errors import KvoiceError
-from kvoice.exchange import published
+from kvoice.exchange import published, torchfiles
 from kvoice.training import loop
 
 pytestmark = pytest.mark.backend
@@ -465,6 +466,100 @@ def test_what_a_speakerencoder_lacks_is_named(tmp_path):
     state = resemblyzer_state()
     del state["lstm.bias_hh_l1"]
     assert "missing: lstm.bias_hh_l1)" in refused(tmp_path, state, "speakerencoder")
+
+
+# Wheels and installed packages
+
+
+def wheel(place, members, name="Resemblyzer-0.1.4-py3-none-any.whl"):
+    path = place / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    return path
+
+
+MEMBER = "resemblyzer/pretrained.pt"
+
+
+def test_of_a_wheel_the_weights_are_read_and_nothing_else(tmp_path, monkeypatch):
+    path = saved(tmp_path, {"model_state": resemblyzer_state()})
+    packed = wheel(tmp_path, {"resemblyzer/__init__.py": "0 / 0", MEMBER: path.read_bytes()})
+    opened = []
+    whole = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile, "open", lambda self, name, *a: opened.append(name) or whole(self, name, *a)
+    )
+    found, same = (published.read("speakerencoder", each) for each in (packed, path))
+    assert found.tensors.keys() == same.tensors.keys() and found.sha256 == same.sha256
+    for name, tensor in found.tensors.items():
+        np.testing.assert_array_equal(tensor, same.tensors[name])
+    assert set(opened) == {MEMBER}
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, packed.name}
+
+
+@pytest.mark.parametrize(
+    "members, model, message",
+    [
+        ({"resemblyzer/hparams.py": ""}, "speakerencoder", f"there is no {MEMBER} in it"),
+        ({MEMBER: b"nothing"}, "speakerencoder", "no PyTorch file, or a damaged one"),
+        ({MEMBER: b""}, "adainvc", "no package is known that brings weights of adainvc"),
+    ],
+)
+def test_a_wheel_without_the_weights_is_refused(tmp_path, members, model, message):
+    with pytest.raises(KvoiceError, match=rf"Resemblyzer.*\.whl: .*{message}"):
+        published.read(model, wheel(tmp_path, members))
+
+
+def test_a_wheel_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "torn.whl"
+    path.write_bytes(wheel(tmp_path, {MEMBER: os.urandom(5000)}).read_bytes()[:3000])
+    with pytest.raises(KvoiceError, match="torn.whl: no zip, or a damaged one"):
+        published.read("speakerencoder", path)
+    with pytest.raises(KvoiceError, match="gone.whl: no such file"):
+        published.read("speakerencoder", tmp_path / "gone.whl")
+
+
+def test_a_member_that_is_damaged_or_far_too_large_is_refused(tmp_path, monkeypatch):
+    path = wheel(tmp_path, {MEMBER: b"x" * 5000})
+    content = bytearray(path.read_bytes())
+    content[60:64] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(KvoiceError, match="no zip, or a damaged one"):
+        published.read("speakerencoder", path)
+    monkeypatch.setattr(torchfiles, "LARGEST", 4999)
+    with pytest.raises(KvoiceError, match="too large for weights"):
+        published.read("speakerencoder", wheel(tmp_path, {MEMBER: b"x" * 5000}))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed resemblyzer that fails where it is imported."""
+    folder = tmp_path / "site" / "resemblyzer"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise RuntimeError('it was imported')")
+    saved(folder, {"model_state": resemblyzer_state()}, "pretrained.pt")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return folder
+
+
+def test_the_installed_package_is_found_without_importing_it(tmp_path, package, monkeypatch):
+    assert exchange.installed("speakerencoder") == package / "pretrained.pt"
+    assert exchange.installed("adainvc") is None
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    run = tmp_path / "run"
+    assert main(["import", "--model=speakerencoder", f"--run={run}"]) == 0
+    assert "resemblyzer" not in sys.modules
+    assert runs.load(run).config["imported"]["file"] == "pretrained.pt"
+    (package / "pretrained.pt").unlink()
+    assert exchange.installed("speakerencoder") is None
+
+
+def test_without_file_and_package_the_command_says_how_to_get_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(exchange.importlib.util, "find_spec", lambda name: None)
+    assert main(["import", "--model=speakerencoder", f"--run={tmp_path / 'run'}"]) == 2
+    line = capsys.readouterr().err
+    assert "--checkpoint=FILE is missing" in line and "pip install --no-deps resemblyzer" in line
 
 
 # Weights that do not fit

@@ -40,6 +40,20 @@ LONGEST_S = 60.0  # of an utterance; a longer file becomes several
 RENDERED = ("demo", "espeak")
 ASSIGNED = ("tess-ravdess",)  # corpora that assign their utterances to splits themselves
 OF_ONE_SPEAKER = ("ljspeech",)
+# Corpora of which all is English; of a folder the language is not known.
+ENGLISH = (
+    *RENDERED,
+    *ASSIGNED,
+    "ravdess",
+    "tess",
+    "vctk",
+    "libritts",
+    "librispeech",
+    "cremad",
+    "iemocap",
+    "ljspeech",
+    "arctic",
+)
 READERS = {
     "folder": folder.items,
     "ravdess": ravdess.items,
@@ -157,6 +171,11 @@ def phones(data: str) -> tuple[str, ...]:
 def rendered(data: str) -> bool:
     """Whether all corpora of an argument of `--data` are rendered: none holds recordings."""
     return all(part.partition(":")[0] in RENDERED for part in data.split("+"))
+
+
+def english(data: str) -> bool:
+    """Whether all that is said in a corpus, as `--data` names it, is known to be English."""
+    return all(part.partition(":")[0] in ENGLISH for part in data.split("+"))
 
 
 def version(corpus: str) -> str:

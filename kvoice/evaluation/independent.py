@@ -1,0 +1,326 @@
+"""Judges of speech that were trained elsewhere, on none of what kvoice trains with.
+
+    judges = IndependentJudges(test)                       # a `data.source.Source` of recordings
+    rows = judges.chosen(utterances)
+    found = judges.scores([utterances[k] for k in rows], {"converted": waves})
+    scores = added(scores, found)
+
+hama hears phones, pocketsphinx words, DNSMOS judges quality (see `recognisers`), and Resemblyzer's
+speaker encoder voices. Each has columns of the table where it is installed; a line says how to get
+the others. They are not trained on the corpus, and their errors on it are unknown: every table has
+the rows "recording as it is", "recording through the vocoder" and "noise".
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kvoice import audio, exchange, progress, recognisers
+from kvoice.data import corpora
+from kvoice.data.source import Source
+from kvoice.errors import KvoiceError
+from kvoice.evaluation import speakerencoder
+from kvoice.exchange import published
+from kvoice.frameworks import way_to
+from kvoice.inference import encode, render
+from kvoice.inference.voice import Voice
+from kvoice.metrics import recognition
+
+UTTERANCES = 16  # recordings at most that are judged,
+SECONDS = 60.0  # and how long they are together at most: pocketsphinx needs half of it for a row
+PER_SPEAKER = 4  # recordings of each speaker that the threshold of Resemblyzer is computed on
+ENCODER = "Resemblyzer"
+RECORDING, VOCODED, NOISE = "recording as it is", "recording through the vocoder", "noise"
+VOICES = "voices"  # judged by Resemblyzer, whose package is not one of `recognisers.PACKAGES`
+
+
+def resemblyzer() -> Voice | None:
+    """Returns the speaker encoder with Resemblyzer's weights; None where it is not installed."""
+    path = exchange.installed("speakerencoder")
+    if path is None:
+        return None
+    found = published.read("speakerencoder", path)
+    return Voice(published.model(found, {}), found.spec)
+
+
+class IndependentJudges:
+    """Judges of speech that were trained elsewhere; those that are installed.
+
+    Phones and words are compared with the text where the corpus is English and has texts; without,
+    phones are compared with those heard in the recording, and words are not judged.
+
+    Args:
+        source: The recordings that are judged, with waves: the threshold of Resemblyzer is computed
+            on them.
+        trained_on_phones: Whether the model was trained on phones that hama heard: it is not judged
+            by them then.
+        seed: The seed of the noise and of the intervals.
+
+    Attributes:
+        missing: What is not judged and why, a line each.
+        verification: The result of `speakerencoder.verification_scores` of Resemblyzer; None where
+            it is not installed or there are too few speakers.
+    """
+
+    def __init__(self, source: Source, trained_on_phones: bool = False, seed: int = 0) -> None:
+        self.spec, self.english, self.seed = source.spec, corpora.english(source.data), seed
+        self.trained_on_phones = trained_on_phones
+        self.installed = {each for each in recognisers.PACKAGES if recognisers.installed(each)}
+        self.missing = []
+        if lacking := [each for each in recognisers.PACKAGES if each not in self.installed]:
+            are = "is" if len(lacking) == 1 else "are"
+            self.missing.append(f"{', '.join(lacking)} {are} not installed; {way_to('judges')}")
+        if trained_on_phones:
+            self.installed -= {recognisers.HAMA}
+        self.encoder, self.verification = resemblyzer(), None
+        if self.encoder is None:
+            way = exchange.way_to("speakerencoder")
+            self.missing.append(f"{ENCODER} is not installed; {way}")
+        else:
+            self.verification = _verification(self.encoder, source, seed)
+
+    def chosen(self, utterances: Sequence[dict], most: int = UTTERANCES) -> list[int]:
+        """Chooses the recordings that are judged: those with a text, where there are any.
+
+        Args:
+            utterances: Utterances as `data.source.Source.utterance` returns them.
+            most: The number of recordings at most; they last `SECONDS` together at most, except
+                that there is always one.
+
+        Returns:
+            Their indices, spread evenly.
+        """
+        texts = [k for k, each in enumerate(utterances) if self._has_text(each)]
+        known = texts or list(range(len(utterances)))
+        wanted = min(most, UTTERANCES, len(known))
+        spread = np.unique(np.linspace(0, len(known) - 1, wanted).astype(int))
+        ends = np.cumsum([self._seconds(utterances[known[k]]) for k in spread])
+        # Of more than fit, again some that are spread evenly.
+        fitting = max(1, min(len(spread), int(len(spread) * SECONDS / ends[-1])))
+        spread = spread[np.unique(np.linspace(0, len(spread) - 1, fitting).astype(int))]
+        return [known[k] for k in spread]
+
+    def scores(
+        self,
+        utterances: Sequence[dict],
+        made: dict[str, Sequence[np.ndarray]],
+        voices: Sequence[np.ndarray] = (),
+        of_recordings: bool = True,
+    ) -> dict:
+        """Judges sounds beside the recordings that they were made of.
+
+        Args:
+            utterances: The recordings, as `data.source.Source.utterance` returns them.
+            made: Name of a row -> the sounds, one for each recording, each [samples] at the rate of
+                the Spec. The row `VOCODED` is made by Griffin-Lim where it is not among them.
+            voices: Sounds of the voices that are wanted, one for each recording; () = the
+                recordings themselves.
+            of_recordings: Whether the sounds were made of the recordings; else, as of a generator,
+                only their quality is judged.
+
+        Returns:
+            A dict fit for JSON: "against" ("text" or "recording"), "english", "trained_on_phones",
+            "count", "seconds", "missing", "verification", and "rows": name -> {"phones" and "words"
+            (results of `recognition.error_rate`), "quality" (means of `recognisers.quality`),
+            "voice" ("cosine", the mean, and "accepted", the share above the threshold)}, None where
+            it is not judged.
+        """
+        rng = np.random.default_rng(self.seed)
+        originals = [audio.deemphasised(each["wave"], self.spec) for each in utterances]
+        rows = {RECORDING: originals}
+        if VOCODED not in made:
+            rows[VOCODED] = [render.sound(each["mel"], self.spec) for each in utterances]
+        rows |= made
+        rows[NOISE] = [
+            np.std(wave) * rng.standard_normal(len(wave)).astype(np.float32) for wave in originals
+        ]
+        texts = (
+            [each["text"] for each in utterances] if all(map(self._has_text, utterances)) else []
+        )
+        references = {
+            "phones": self._phones(originals, texts),
+            "words": self._words(texts),
+        }
+        wanted = self._embedded(voices or originals)
+        judged = {}
+        for name, waves in progress.bar(rows.items(), desc="independent judges"):
+            compared = of_recordings or name not in made
+            judged[name] = {
+                "phones": self._rate("phones", waves, references) if compared else None,
+                "words": self._rate("words", waves, references) if compared else None,
+                "quality": self._quality(waves),
+                "voice": self._voice(waves, wanted) if compared else None,
+            }
+        return {
+            "against": "text" if texts else "recording",
+            "english": self.english,
+            "trained_on_phones": self.trained_on_phones,
+            "count": len(utterances),
+            "seconds": float(sum(map(self._seconds, utterances))),
+            "missing": self._lines(texts),
+            "verification": self.verification,
+            "rows": judged,
+        }
+
+    def _has_text(self, utterance):
+        return self.english and recognisers.comparable(utterance["text"])
+
+    def _seconds(self, utterance):
+        return len(utterance["wave"]) / self.spec.sample_rate_hz
+
+    def _lines(self, texts):
+        """Returns what is not judged and why."""
+        if self.trained_on_phones and not texts:
+            return [
+                *self.missing,
+                "what was trained on the phones of hama is judged by its words, and this corpus "
+                "has no English texts; prepare one with texts",
+            ]
+        return self.missing
+
+    def _phones(self, waves, texts):
+        """Returns the phones that are compared with, of each recording; None without hama."""
+        if recognisers.HAMA not in self.installed:
+            return None
+        if texts:
+            return [recognisers.phones_of_text(text) for text in texts]
+        return [recognisers.phones(wave, self.spec.sample_rate_hz) for wave in waves]
+
+    def _words(self, texts):
+        """Returns the words of each text; None without texts or pocketsphinx."""
+        if not texts or recognisers.POCKETSPHINX not in self.installed:
+            return None
+        return [recognisers.words_of_text(text) for text in texts]
+
+    def _rate(self, what, waves, references):
+        """Computes the error rate of sounds; None where it is not judged, or nothing is said."""
+        expected = references[what]
+        if expected is None or not any(expected):
+            return None
+        heard = {"phones": recognisers.phones, "words": recognisers.words}[what]
+        edits = [
+            recognition.edit_distance(each, heard(wave, self.spec.sample_rate_hz))
+            for each, wave in zip(expected, waves)
+        ]
+        rng = np.random.default_rng(self.seed)
+        return recognition.error_rate(edits, [len(each) for each in expected], rng)
+
+    def _quality(self, waves):
+        """Computes the mean qualities of sounds; None without speechmos."""
+        if recognisers.SPEECHMOS not in self.installed:
+            return None
+        found = [recognisers.quality(wave, self.spec.sample_rate_hz) for wave in waves]
+        return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+
+    def _embedded(self, waves):
+        """Computes the embeddings of waves: [n, size]; None without Resemblyzer."""
+        if self.encoder is None:
+            return None
+        rates = self.spec.sample_rate_hz, self.encoder.spec.sample_rate_hz
+        return encode.of_waves(self.encoder, [audio.resample(wave, *rates) for wave in waves])
+
+    def _voice(self, waves, wanted):
+        """Compares the voices of sounds with those that are wanted; None without Resemblyzer."""
+        if wanted is None:
+            return None
+        cosines = np.sum(self._embedded(waves) * wanted, axis=1)
+        known = self.verification
+        accepted = float(np.mean(cosines >= known["threshold"])) if known else None
+        return {"cosine": float(cosines.mean()), "accepted": accepted}
+
+
+def _verification(encoder, source, seed):
+    """Computes the equal error rate of real recordings; None where there are too few speakers."""
+    points = speakerencoder.embedded(encoder, source, PER_SPEAKER)
+    try:
+        return speakerencoder.verification_scores(*points, np.random.default_rng(seed))
+    except KvoiceError:
+        return None
+
+
+def added(scores: dict, found: dict) -> dict:
+    """Adds what the judges found to the scores of a model, with its table and its lines."""
+    notes = [f"independent judges: {line}" for line in found["missing"]]
+    return scores | {
+        "independent": found,
+        "tables": [*scores["tables"], *table(found)],
+        "notes": [*scores.get("notes", []), *notes],
+    }
+
+
+def table(found: dict) -> list[dict]:
+    """Formats the result of `IndependentJudges.scores` as a table; [] where nothing was judged."""
+    rows = found["rows"].values()
+    calibrated = "" if found["english"] else ", uncalibrated"
+    columns = {
+        f"phone error rate{calibrated} (95 %)": ("phones", _rate),
+        "word error rate (95 %)": ("words", _rate),
+        "DNSMOS": ("quality", lambda each: f"{each['overall']:.2f}"),
+        "signal": ("quality", lambda each: f"{each['signal']:.2f}"),
+        "background": ("quality", lambda each: f"{each['background']:.2f}"),
+        "voice": ("voice", lambda each: f"{each['cosine']:.2f}"),
+    }
+    if known := found["verification"]:
+        columns[f"same voice (≥ {known['threshold']:.2f})"] = (
+            "voice",
+            lambda each: f"{each['accepted']:.0%}",
+        )
+    columns = {
+        title: (key, text)
+        for title, (key, text) in columns.items()
+        if any(each[key] is not None for each in rows)
+    }
+    if not columns:
+        return []
+    return [
+        {
+            "title": f"Independent judges, on {found['count']} utterances "
+            f"({found['seconds']:.0f} s)",
+            "note": " ".join(_sentences(found, {key for key, _ in columns.values()})),
+            "columns": ["sound", *columns],
+            "rows": [
+                [
+                    name,
+                    *(
+                        "–" if row[key] is None else text(row[key])
+                        for key, text in columns.values()
+                    ),
+                ]
+                for name, row in found["rows"].items()
+            ],
+        }
+    ]
+
+
+def _cell(value, text):
+    return "–" if value is None else text(value)
+
+
+def _rate(each):
+    return f"{each['rate']:.0%} ({each['low']:.0%}-{each['high']:.0%})"
+
+
+def _sentences(found, judged):
+    """Returns the sentences of the note: who judges what, and against what."""
+    if "phones" in judged and found["against"] == "text":
+        yield "Phones heard by hama, against those of the text."
+    elif "phones" in judged:
+        yield "Phones heard by hama, against those that it hears in the recording."
+    if "phones" in judged and not found["english"]:
+        yield "hama knows English only, and its errors on this corpus are not known."
+    if found["trained_on_phones"]:
+        yield "The model was trained on the phones of hama, which does not judge it therefore."
+    if "words" in judged:
+        yield "Words heard by pocketsphinx, against the text."
+    if {"phones", "words"} & judged:
+        yield "Intervals: bootstrap over utterances."
+    if "quality" in judged:
+        yield "DNSMOS P.835: estimated opinion of listeners, 1 to 5."
+    if "voice" in judged:
+        yield f"Voice: mean cosine of {ENCODER}'s embeddings with that of the voice that is wanted."
+    if "voice" in judged and (known := found["verification"]):
+        yield (
+            f"Same voice: {known['threshold']:.3f} or more, where the equal error rate of "
+            f"recordings of {known['speakers']} speakers is {known['rate']:.1%}."
+        )
+    yield "None of them was trained here; compare with the recordings and with noise."
