@@ -18,12 +18,12 @@ from kvoice.evaluation.tables import printed
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import render
 from kvoice.inference.vocode import Vocoder
-from kvoice.inference.voice import Voice, load
+from kvoice.inference.voice import Voice
 from kvoice.metrics import speech
 from kvoice.models.waveglow import WaveGlow
 from kvoice.runs import Run
+from kvoice.training import loop
 from kvoice.training.corpus import Corpus
-from kvoice.training.loop import Batches
 
 UTTERANCES = 48  # utterances that are resynthesised and measured
 OTHER_DATA = True
@@ -59,7 +59,7 @@ def likelihood(model: WaveGlow, source: Source, batches: int) -> dict[str, float
     Returns:
         {"log_likelihood" in nats per sample, "bits_per_sample" of 16-bit audio}.
     """
-    found = model.evaluate(Batches(source, batches), verbose=0, return_dict=True)
+    found = model.evaluate(loop.Batches(source, batches), verbose=0, return_dict=True)
     return {name: found[name] for name in ("log_likelihood", "bits_per_sample")}
 
 
@@ -255,8 +255,9 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     """Evaluates a run on `UTTERANCES` utterances of the split test."""
     data = options.data or run.config["data_spec"]
     sources = corpus().sources(("train", "valid", "test"))
+    model = loop.load(run.path, compiled=True)  # for the likelihoods
     scores = vocoder_scores(
-        load(run.path),
+        Voice(model, run.spec, run.names, run),
         sources,
         run.config["speakers"],
         options.count or UTTERANCES,

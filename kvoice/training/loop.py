@@ -59,7 +59,9 @@ def beginning(config: TrainConfig) -> Iterator[None]:
         yield
 
 
-def load(directory: str | os.PathLike, best: bool = True, average: bool = True) -> keras.Model:
+def load(
+    directory: str | os.PathLike, best: bool = True, average: bool = True, compiled: bool = False
+) -> keras.Model:
     """Loads the trained model of a run.
 
     Args:
@@ -67,6 +69,8 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
         best: Whether to load the best checkpoint by the first validation metric where there is one,
             instead of the newest.
         average: Whether to load the moving average of the weights where the run has one.
+        compiled: Whether to load the optimizers too, as Keras' `fit` and `evaluate` need them; it
+            takes twice as long.
 
     Raises:
         KvoiceError: If the run holds no checkpoint yet.
@@ -75,11 +79,6 @@ def load(directory: str | os.PathLike, best: bool = True, average: bool = True) 
     state = run.state
     if not state:
         raise KvoiceError(f"{run.path}: no checkpoint yet; train it first.")
-    return _loaded(run, best, average)
-
-
-def _loaded(run, best=True, average=True, compiled=False):
-    """The model of `load`; `compiled` with the optimizers, which takes as long again."""
     config = TrainConfig(**run.config["train"])
     with _precision("float32"):
         built = model(run)
@@ -212,7 +211,7 @@ def finished(run: runs.Run, built: keras.Model) -> None:
 def save(run: runs.Run) -> None:
     """Writes the model that `load` returns to RUN/model.keras, compiled as in its training."""
     temporary = run.path / "model.tmp.keras"
-    finished = _loaded(run, compiled=True)
+    finished = load(run.path, compiled=True)
     checkpoints.check_room(run.path, finished)
     finished.save(temporary)
     os.replace(temporary, run.path / "model.keras")
