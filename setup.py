@@ -57,7 +57,7 @@ setuptools.setup(
         "judges": [
             "hama>=1.7,<2",
             "onnxruntime>=1.20",  # speechmos imports it, and requests, without declaring them
-            "pocketsphinx>=5.1,<6",
+            "pocketsphinx>=5.0.4,<6",
             "requests",
             "speechmos>=0.0.1.1",
         ],

@@ -54,8 +54,7 @@ _IN_ORDER = re.compile("|".join(sorted(_IPA, key=len, reverse=True)))
 _TIE = "\u0361"
 _SIBILANTS, _VOICELESS = ("S", "Z", "SH", "ZH", "CH", "JH"), ("P", "T", "K", "F", "TH")
 
-FRAME_S = 0.02  # of hama
-# Chosen on 72 utterances of `demo` whose phones are known.
+# Chosen on 72 utterances of `demo`, whose phones are known.
 DELAY_S = 0.035  # from the middle of a phone to where hama emits it
 QUIET_DB = 35.0  # below the loudest frame: silence, where it lasts
 PAUSE_S = 0.1  # shortest pause between two phones; shorter ones are closures of stops

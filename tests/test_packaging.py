@@ -196,7 +196,7 @@ def pins(name):
 @pytest.mark.parametrize(
     "file, extras",
     [
-        ("constraints.txt", ["", "tensorflow", "jax", "torch", "tune", "test"]),
+        ("constraints.txt", ["", "tensorflow", "jax", "torch", "judges", "tune", "test"]),
         ("constraints-tfio.txt", ["", "tfio", "jax", "torch", "tune", "test"]),
     ],
 )
