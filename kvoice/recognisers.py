@@ -30,7 +30,12 @@ from kvoice.errors import KvoiceError
 RATE_HZ = 16_000  # of the sound that all three are given
 HAMA, POCKETSPHINX, SPEECHMOS = "hama", "pocketsphinx", "speechmos"
 PACKAGES = {HAMA: (HAMA,), POCKETSPHINX: (POCKETSPHINX,), SPEECHMOS: (SPEECHMOS, "onnxruntime")}
-QUALITIES = {"ovrl_mos": "overall", "sig_mos": "signal", "bak_mos": "background"}
+QUALITIES = {
+    "p808_mos": "p808",
+    "ovrl_mos": "overall",
+    "sig_mos": "signal",
+    "bak_mos": "background",
+}
 
 SILENCE = "sil"
 # The names of ARPAbet, with AX for schwa; those of the built-in corpus `demo`, in its order.
@@ -222,12 +227,14 @@ def comparable(text: str) -> bool:
 
 
 def quality(wave: np.ndarray, sample_rate_hz: int) -> dict[str, float]:
-    """Estimates the opinion of listeners of the quality of speech, 1 to 5, by DNSMOS P.835.
+    """Estimates the opinion of listeners of the quality of speech, 1 to 5, by DNSMOS.
 
-    A wave shorter than 9 s is repeated. Only what is below 8 kHz counts.
+    "p808" is that of listeners who judge the sound as a whole (ITU-T P.808); the others are of
+    P.835, where they judge speech and background too. A wave shorter than 9 s is repeated. Only
+    what is below 8 kHz counts.
 
     Returns:
-        {"overall", "signal", "background"}.
+        {"p808", "overall", "signal", "background"}.
 
     Raises:
         KvoiceError: If speechmos is not installed, or the wave is empty or not finite.

@@ -255,7 +255,8 @@ def table(found: dict) -> list[dict]:
     columns = {
         f"phone error rate{calibrated} (95 %)": ("phones", _rate),
         "word error rate (95 %)": ("words", _rate),
-        "DNSMOS": ("quality", lambda each: f"{each['overall']:.2f}"),
+        "DNSMOS P.808": ("quality", lambda each: f"{each['p808']:.2f}"),
+        "P.835": ("quality", lambda each: f"{each['overall']:.2f}"),
         "signal": ("quality", lambda each: f"{each['signal']:.2f}"),
         "background": ("quality", lambda each: f"{each['background']:.2f}"),
         "voice": ("voice", lambda each: f"{each['cosine']:.2f}"),
@@ -292,10 +293,6 @@ def table(found: dict) -> list[dict]:
     ]
 
 
-def _cell(value, text):
-    return "–" if value is None else text(value)
-
-
 def _rate(each):
     return f"{each['rate']:.0%} ({each['low']:.0%}-{each['high']:.0%})"
 
@@ -315,7 +312,7 @@ def _sentences(found, judged):
     if {"phones", "words"} & judged:
         yield "Intervals: bootstrap over utterances."
     if "quality" in judged:
-        yield "DNSMOS P.835: estimated opinion of listeners, 1 to 5."
+        yield "DNSMOS: estimated opinion of listeners, 1 to 5, by ITU-T P.808 and P.835."
     if "voice" in judged:
         yield f"Voice: mean cosine of {ENCODER}'s embeddings with that of the voice that is wanted."
     if "voice" in judged and (known := found["verification"]):

@@ -41,7 +41,7 @@ def fakes(monkeypatch):
     monkeypatch.setattr(
         recognisers,
         "quality",
-        lambda wave, _: dict.fromkeys(("overall", "signal", "background"), 3),
+        lambda wave, _: dict.fromkeys(recognisers.QUALITIES.values(), 3),
     )
     monkeypatch.setattr(independent, "resemblyzer", lambda: None)
     monkeypatch.setattr(independent.render, "sound", lambda mel, spec: np.full(999, 0.075))
@@ -115,7 +115,9 @@ def test_noise_is_as_loud_as_the_recording(monkeypatch):
     monkeypatch.setattr(
         recognisers,
         "quality",
-        lambda wave, _: levels.append(np.std(wave)) or {"overall": 1, "signal": 1, "background": 1},
+        lambda wave, _: (
+            levels.append(np.std(wave)) or dict.fromkeys(recognisers.QUALITIES.values(), 1)
+        ),
     )
     said = [utterance(loudness=0.05), utterance(loudness=0.2)]
     IndependentJudges(Source()).scores(said, {})
@@ -152,7 +154,7 @@ def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch
     scores = {"tables": [], "metrics": {}}
     judged = added(scores, IndependentJudges(Source()).scores([utterance()], {}))
     (table,) = judged["tables"]
-    assert table["columns"][1:3] == ["phone error rate (95 %)", "DNSMOS"]
+    assert table["columns"][1:3] == ["phone error rate (95 %)", "DNSMOS P.808"]
     first, second = judged["notes"]
     assert first.startswith("independent judges: pocketsphinx is not installed; install it with")
     assert "kvoice[judges]" in first and "pip install --no-deps resemblyzer" in second
