@@ -15,6 +15,7 @@ repeats it.
 import argparse
 import collections
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -44,7 +45,7 @@ from kvoice.inference import vocode
 from kvoice.training import loop
 
 PATIENCE_S = 30
-SPEC = audio.SPECS["waveglow"]
+SPEC = dataclasses.replace(audio.SPECS["waveglow"], **audio.RECORDINGS)  # of TINY
 TINY = ["--data=folder:wavs", "--config.train.steps=6", "--config.train.steps_per_epoch=2"]
 
 
