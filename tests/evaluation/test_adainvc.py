@@ -11,6 +11,7 @@ from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import adainvc
 from kvoice.inference.voice import Voice
+from tests.evaluation.asked import Asked
 
 SPEC = audio.SPECS["waveglow"]
 ENCODER_SPEC = audio.SPECS["speakerencoder"]
@@ -199,17 +200,6 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
         assert all(isinstance(cell, str) for row in table["rows"] for cell in row)
     assert scores["metrics"]["nearer to the target"] == 1
     assert all(isinstance(value, float) for value in scores["metrics"].values())
-
-
-class Asked:
-    """Independent judges who keep what they are asked."""
-
-    def chosen(self, utterances):
-        return list(range(0, len(utterances), 2))
-
-    def scores(self, utterances, made, voices=(), of_recordings=True):
-        self.utterances, self.made, self.voices = utterances, made, voices
-        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
 
 
 def test_independent_judges_hear_conversions_between_unseen_speakers(panel):

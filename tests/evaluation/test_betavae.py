@@ -11,6 +11,7 @@ from kvoice.evaluation import betavae
 from kvoice.evaluation.betavae import LatentJudges, flips
 from kvoice.inference import latents
 from kvoice.inference.latents import Utterances, chosen, decoded, edits, ends
+from tests.evaluation.asked import Asked
 
 BANDS = 24
 SPEC = Spec(
@@ -308,19 +309,6 @@ def test_the_scores_hold_what_is_compared_between_runs_and_tables_of_texts():
     cells = dict(zip(flip["columns"], flip["rows"][0]))
     assert cells["edit"] == "flip" and cells["gender changed"].startswith("100% (76%–100%)")
     assert cells["utterances"] == "12" and cells["arrived"] == "100%"
-
-
-class Asked:
-    """Independent judges who keep what they are asked."""
-
-    spec = None
-
-    def chosen(self, utterances):
-        return list(range(0, len(utterances), 2))
-
-    def scores(self, utterances, made, voices=(), of_recordings=True):
-        self.utterances, self.made, self.voices = utterances, made, voices
-        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
 
 
 def test_independent_judges_hear_the_reconstruction_and_both_edits(monkeypatch):

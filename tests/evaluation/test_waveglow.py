@@ -10,6 +10,7 @@ from kvoice.evaluation import waveglow
 from kvoice.evaluation.waveglow import differences, vocoder_scores
 from kvoice.inference.voice import Voice
 from kvoice.metrics import speech as metrics
+from tests.evaluation.asked import Asked
 
 SPEC = audio.SPECS["waveglow"]
 
@@ -124,17 +125,6 @@ def test_a_vocoder_is_scored_beside_griffin_lim_and_denoised_where_it_can_be(
     again, rate_hz = audio.read(tmp_path / "sounds" / "0_vocoder.wav")
     assert rate_hz == SPEC.sample_rate_hz
     np.testing.assert_allclose(again, spoken.wave, atol=2e-3)
-
-
-class Asked:
-    """Independent judges who keep what they are asked."""
-
-    def chosen(self, utterances):
-        return list(range(0, len(utterances), 2))
-
-    def scores(self, utterances, made, voices=(), of_recordings=True):
-        self.utterances, self.made, self.voices = utterances, made, voices
-        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
 
 
 def test_independent_judges_hear_every_way_to_make_the_sound(wave, tmp_path, monkeypatch):
