@@ -805,6 +805,16 @@ def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, faile
     assert "only adainvc, speakerencoder, waveglow take it" in line
 
 
+@pytest.mark.parametrize("name", ["classifier", "speakerencoder"])
+def test_a_split_is_refused_for_what_is_measured_on_all(tmp_path, failed, name):
+    from kvoice import runs
+
+    config = {"model_name": name, "data_spec": "demo", "model": {}, "train": {}}
+    runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
+    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--split=valid")
+    assert f"--split=valid: {tmp_path / 'run'} is a run of {name}, " in line
+
+
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(
     notes, monkeypatch, failed
 ):
@@ -960,6 +970,11 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
     scores = json.loads((notes / "voc/evaluation.json").read_text())
     assert scores["count"] == 2 and set(scores["likelihood"]) == {"train", "valid", "test"}
     assert len(list((notes / "voc/resynthesis").glob("*.wav"))) == 2 * 3
+    assert scores["split"] == "test" and "Measured on the split" not in shown
+    assert main(["evaluate", "--run=voc", "--count=2", "--split=valid"]) == 0
+    assert "Measured on the split valid, to choose between runs." in capsys.readouterr().out
+    other = json.loads((notes / "voc/evaluation.json").read_text())
+    assert other["split"] == "valid" and set(other["likelihood"]) == {"train", "valid"}
 
     vc = [
         "train",

@@ -151,8 +151,8 @@ def _same_split(run, manifest):
     )
 
 
-def for_run(run, data):
-    """The corpus that a run is evaluated on: `data`, else its own.
+def for_run(run, data, split="test"):
+    """The corpus that a run is evaluated on, on one split: `data`, else that of the run.
 
     Raises:
         KvoiceError: If neither is known.
@@ -162,9 +162,8 @@ def for_run(run, data):
             f"{run.path}: was not trained here; say with --data=CORPUS on which recordings "
             "it is to be evaluated"
         )
-    if not data:
-        return of_run(run)
-    return _corpus(prepared(data, run.spec, run.config["model"]), run)
+    found = _corpus(prepared(data, run.spec, run.config["model"]), run) if data else of_run(run)
+    return dataclasses.replace(found, tested=split)
 
 
 def _corpus(directory, run):

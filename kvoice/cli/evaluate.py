@@ -34,10 +34,17 @@ def declare(flags):
         "CORPUS: the recordings that are converted, compared or resynthesised; the corpus that "
         "the run was trained on if not given",
     )
+    flags.choice(
+        "split",
+        "test",
+        ("test", "valid"),
+        "the utterances that are measured; valid to choose between runs, so that those of test are "
+        "measured once, with the run that was chosen",
+    )
     flags.switch("overwrite", False, OVERWRITE)
 
 
-def evaluate(run, count, seed, encoder, data, overwrite):
+def evaluate(run, count, seed, encoder, data, split, overwrite):
     """Measures a run on recordings of unseen speakers and prints the tables.
 
     kvoice evaluate --run=runs/voicegan/default         Frechet distance, diversity, labels
@@ -62,9 +69,11 @@ def evaluate(run, count, seed, encoder, data, overwrite):
         data,
         encoder,
         shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]),
+        split,
     )
     if content := maximize.load(run):
         _refuse_data(data, run, "a maximisation")
+        _refuse_split(split, run, "a maximisation")
         text = maximization.evaluate(pathlib.Path(run), content, corpora.of_run, options)
         report.maximization(run)
         print(text)
@@ -78,11 +87,21 @@ def evaluate(run, count, seed, encoder, data, overwrite):
     module = evaluation.of(run.config["model_name"])
     if not module.OTHER_DATA:
         _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
+    if module.EVERY_SPLIT:
+        _refuse_split(split, run.path, f"a run of {run.config['model_name']}")
     if not overwrite and (run.path / MADE).exists():  # of 0.1 none is known
         refuse_foreign(run.path, ["evaluation.json"])
-    print(module.evaluate(run, lambda: corpora.for_run(run, data), options))
+    print(module.evaluate(run, lambda: corpora.for_run(run, data, split), options))
     claim(run.path, ["evaluation.json"])
     print(following(f"report {run.quoted}"))
+
+
+def _refuse_split(split, run, kind):
+    """Raises where `--split` is given for what is not measured on one split."""
+    if split != "test":
+        raise KvoiceError(
+            f"--split={split}: {run} is {kind}, which is not measured on one split; leave it out"
+        )
 
 
 def _refuse_data(data, run, kind):

@@ -3,6 +3,7 @@
 The file of a model has
 
 * `OTHER_DATA`: whether it can be evaluated on another corpus than its own,
+* `EVERY_SPLIT`: whether it is evaluated on all splits, so that none can be chosen,
 * `validation(run, corpus)`: returns the validation metrics that training computes at the end of
   each epoch, as a function `model -> {name: value}`; None = no metrics,
 * `evaluate(run, corpus, options)`: measures a trained run, writes RUN/evaluation.json, and returns
@@ -27,6 +28,7 @@ class Options:
         encoder: The run of a speaker encoder that judges conversions; "" = as the model's file
             chooses.
         command: The command line, which is stored beside the results.
+        split: The split whose utterances are measured: "test", or "valid" to choose between runs.
     """
 
     count: int = 0
@@ -34,6 +36,7 @@ class Options:
     data: str = ""
     encoder: str = ""
     command: str = ""
+    split: str = "test"
 
 
 def of(name: str) -> types.ModuleType:

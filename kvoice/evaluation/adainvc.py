@@ -28,7 +28,7 @@ from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options, independent, judges, speakerencoder, voicegan
 from kvoice.evaluation.independent import VOCODED, IndependentJudges, added
 from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe, learned_from
-from kvoice.evaluation.tables import printed
+from kvoice.evaluation.tables import written
 from kvoice.files import refuse_foreign, whole_directory, write_json
 from kvoice.inference import convert, encode, render
 from kvoice.inference.voice import Voice, load
@@ -39,6 +39,7 @@ from kvoice.training.corpus import Corpus
 
 CONVERSIONS = 192  # conversions between unseen speakers that are measured
 OTHER_DATA = True
+EVERY_SPLIT = False
 ENCODER = "runs/speakerencoder/default"  # the judge where none is named
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
@@ -935,11 +936,12 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
     )
     with whole_directory(run.path / "conversions") as folder:
         examples(model, *given, folder, {"command": options.command}, options.seed)
-    write_json(run.path / "evaluation.json", scores)
-    warning = f"warning: {panel.judged['warning']}\n\n" if panel.judged["warning"] else ""
-    return printed(
+    warning = [f"warning: {panel.judged['warning']}"] if panel.judged["warning"] else []
+    return written(
+        run.path,
         scores,
-        f"{warning}{run.path / 'evaluation.json'}",
+        options,
+        *warning,
         panel.judged["description"] + (learned_from(sources["judge"]) if panel.probe else ""),
         after=f", {run.path / 'conversions'} some of the sounds",
     )

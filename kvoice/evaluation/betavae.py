@@ -21,8 +21,7 @@ from kvoice.data.source import Source
 from kvoice.evaluation import Options, disentanglement
 from kvoice.evaluation.independent import IndependentJudges, added
 from kvoice.evaluation.judges import JUDGE_CLIPS, Judge, PhoneProbe, VoiceSpace, learned_from
-from kvoice.evaluation.tables import printed
-from kvoice.files import write_json
+from kvoice.evaluation.tables import written
 from kvoice.inference import latents, render
 from kvoice.models.betavae import BetaVAE
 from kvoice.runs import Run
@@ -31,6 +30,7 @@ from kvoice.training.corpus import Corpus
 
 FACTORS = 10_000  # items whose codes are evaluated
 OTHER_DATA = False
+EVERY_SPLIT = False
 SOUNDED = 48  # utterances at most whose F0 is measured, on the sound of Griffin-Lim
 ROUNDS = 30  # iterations of Griffin-Lim, enough for an F0
 PAIRS = 2000  # pairs of recordings for the similarity of voices
@@ -293,7 +293,9 @@ def scores(
     Raises:
         KvoiceError: If the label is not known.
     """
-    known = latents.Utterances(model, sources["train"], sources["valid"])
+    splits = {sources[name].split: sources[name] for name in ("train", "valid")}
+    splits.pop(sources["test"].split, None)  # latents are not chosen by what is measured
+    known = latents.Utterances(model, *splits.values())
     test = latents.Utterances(model, sources["test"])
     found = latents.discovered(model, known, test, np.random.default_rng(seed))
     label = label or next(iter(found["rankings"]), "")
@@ -480,8 +482,7 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
             seed=options.seed,
             independent=independent,
         )
-    write_json(run.path / "evaluation.json", found)
-    return printed(found, run.path / "evaluation.json")
+    return written(run.path, found, options)
 
 
 def next_commands(run: Run) -> list[str]:

@@ -8,8 +8,7 @@ from kvoice import plots, progress
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options
-from kvoice.evaluation.tables import printed
-from kvoice.files import write_json
+from kvoice.evaluation.tables import written
 from kvoice.inference import classify
 from kvoice.metrics import classification
 from kvoice.models.classifier import Classifier
@@ -18,6 +17,7 @@ from kvoice.training import loop
 from kvoice.training.corpus import Corpus
 
 OTHER_DATA = False
+EVERY_SPLIT = True
 
 
 def validation_metrics(valid: Source) -> Callable[[object], dict[str, float]]:
@@ -240,10 +240,10 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     for split, each in found["splits"].items():
         plots.confusion(run.path / f"confusion_{split}.png", each["confusion"], found["names"])
         plots.reliability(run.path / f"calibration_{split}.png", each["calibration"])
-    write_json(run.path / "evaluation.json", found)
-    return printed(
+    return written(
+        run.path,
         found,
-        run.path / "evaluation.json",
+        options,
         after="; confusion and calibration are beside it as pictures",
     )
 

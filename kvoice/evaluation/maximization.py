@@ -20,9 +20,9 @@ from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options
 from kvoice.evaluation.judges import Judge, learned_from
-from kvoice.evaluation.tables import printed
+from kvoice.evaluation.tables import written
 from kvoice.evaluation.voicegan import crops, within
-from kvoice.files import claim, write_json
+from kvoice.files import claim
 from kvoice.inference import maximize, render, slerp, vocode
 from kvoice.inference.ascent import PRIORS, STEPS, Path, ascend, ascend_items
 from kvoice.inference.listener import MAXIMISED, Roles, listeners_of
@@ -396,8 +396,6 @@ def evaluate(
         content["steps"],
     )
     scores["tables"] = tables(scores)
-    write_json(folder / maximize.EVALUATION, scores)
+    found = written(folder, scores, options, after=f", {folder / 'index.html'} shows them")
     claim(folder, [maximize.EVALUATION])
-    return printed(
-        scores, folder / "evaluation.json", after=f", {folder / 'index.html'} shows them"
-    )
+    return found

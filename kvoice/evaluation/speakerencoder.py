@@ -17,8 +17,7 @@ from kvoice import audio, plots
 from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options
-from kvoice.evaluation.tables import printed
-from kvoice.files import write_json
+from kvoice.evaluation.tables import written
 from kvoice.inference import encode
 from kvoice.inference.voice import Voice, load
 from kvoice.metrics import speech
@@ -26,6 +25,7 @@ from kvoice.runs import Run
 from kvoice.training.corpus import Corpus
 
 OTHER_DATA = True
+EVERY_SPLIT = True
 PER_SPEAKER = 12  # utterances of each speaker, spread evenly over all of that speaker
 RESAMPLED = 200  # bootstrap samples of the speakers, for an interval
 FEWEST = 5  # speakers that an interval needs
@@ -301,8 +301,7 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
         data,
         options.seed,
     )
-    write_json(run.path / "evaluation.json", scores)
-    return printed(scores, run.path / "evaluation.json", f"Measured on {scores['corpus']}")
+    return written(run.path, scores, options, f"Measured on {scores['corpus']}")
 
 
 def next_commands(run: Run) -> list[str]:

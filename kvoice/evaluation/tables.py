@@ -1,6 +1,10 @@
 """Formats tables of results as plain text."""
 
 import os
+import pathlib
+
+from kvoice.evaluation import Options
+from kvoice.files import write_json
 
 
 def text(table: dict) -> str:
@@ -17,8 +21,25 @@ def text(table: dict) -> str:
     return "\n".join([table["title"], *lines])
 
 
-def printed(scores: dict, path: str | os.PathLike, *before: str, after: str = "") -> str:
-    """Returns the tables and notes of scores as text, with the path of the file of the numbers."""
+def written(
+    folder: str | os.PathLike, scores: dict, options: Options, *before: str, after: str = ""
+) -> str:
+    """Writes the scores of a run to FOLDER/evaluation.json.
+
+    Args:
+        folder: The folder of the run, or of the maximisation.
+        scores: A dict fit for JSON, with "tables" and, where there are any, "notes".
+        options: The options of the evaluation; the split is stored with the scores.
+        before: Paragraphs that are printed above the tables.
+        after: The end of the last line, which names the file.
+
+    Returns:
+        The tables and notes as text, with the path of the file.
+    """
+    path = pathlib.Path(folder) / "evaluation.json"
+    write_json(path, scores | {"split": options.split})
     notes = ["\n".join(scores["notes"])] if scores.get("notes") else []
+    if options.split != "test":
+        before = (f"Measured on the split {options.split}, to choose between runs.", *before)
     last = f"{path} holds the numbers{after}"
     return "\n\n".join([*before, *map(text, scores["tables"]), *notes, last])

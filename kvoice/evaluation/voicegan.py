@@ -20,8 +20,7 @@ from kvoice.data.source import Source
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options, judges
 from kvoice.evaluation.independent import UTTERANCES, IndependentJudges, added
-from kvoice.evaluation.tables import printed
-from kvoice.files import write_json
+from kvoice.evaluation.tables import written
 from kvoice.inference import render
 from kvoice.metrics import speech
 from kvoice.metrics.classification import wilson
@@ -32,6 +31,7 @@ from kvoice.training.corpus import Corpus
 
 CLIPS = 512  # generated clips that are measured
 OTHER_DATA = False
+EVERY_SPLIT = False
 REFERENCE = 2048  # training clips at most that fit the space, and that the novelty refers to
 CROPS = 3  # crops of each utterance that the judge is trained on
 DISTANCES = {"frechet": "Frechet distance", "diversity": "diversity", "novelty": "novelty"}
@@ -359,8 +359,7 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
         untrained=loop.model(run),
     )
     scores = added(scores, _heard(model, corpus, options))
-    write_json(run.path / "evaluation.json", scores)
-    return printed(scores, run.path / "evaluation.json")
+    return written(run.path, scores, options)
 
 
 def _heard(model, corpus, options):

@@ -14,7 +14,7 @@ from kvoice import audio, progress
 from kvoice.data.source import Source
 from kvoice.evaluation import Options
 from kvoice.evaluation.independent import IndependentJudges, added
-from kvoice.evaluation.tables import printed
+from kvoice.evaluation.tables import written
 from kvoice.files import whole_directory, write_json
 from kvoice.inference import render
 from kvoice.inference.vocode import Vocoder
@@ -27,6 +27,7 @@ from kvoice.training.corpus import Corpus
 
 UTTERANCES = 48  # utterances that are resynthesised and measured
 OTHER_DATA = True
+EVERY_SPLIT = False
 WRITTEN = 4  # utterances whose sounds are written
 STRENGTH = 0.1  # strength of the denoiser
 LIKELIHOOD = 32  # batches on which the likelihood is computed
@@ -89,7 +90,7 @@ def vocoder_scores(
     """
     model, spec = voice.model, voice.spec
     likelihoods = {
-        split: likelihood(model, source, LIKELIHOOD) for split, source in sources.items()
+        source.split: likelihood(model, source, LIKELIHOOD) for source in sources.values()
     }
     plain = Vocoder(model, spec, seed=seed)
     ways = [
@@ -265,10 +266,10 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
         run.path / "resynthesis",
         IndependentJudges(sources["test"], seed=options.seed),
     )
-    write_json(run.path / "evaluation.json", scores | {"corpus": data})
-    return printed(
-        scores,
-        run.path / "evaluation.json",
+    return written(
+        run.path,
+        scores | {"corpus": data},
+        options,
         f"Measured on {data}",
         after=f", {run.path / 'resynthesis'} some of the sounds",
     )

@@ -22,6 +22,8 @@ class Corpus:
         group: The group `data` of a config.
         arrays: The names of the arrays in a batch; ("image",) for a corpus of images.
         condition: The label that an utterance must have to be included; "" = none.
+        tested: The split that stands for "test" in `sources`: "valid" in an evaluation by which
+            runs are chosen, so that the split test stays unused until the choice is made.
     """
 
     directory: str | os.PathLike
@@ -29,6 +31,7 @@ class Corpus:
     group: dict
     arrays: tuple
     condition: str = ""
+    tested: str = "test"
 
     @classmethod
     def of(cls, directory: str | os.PathLike, spec: audio.Spec, config: dict) -> "Corpus":
@@ -91,7 +94,12 @@ class Corpus:
         """Returns the arguments of the source of a split, that of the judges among them."""
         known = self.manifest.splits
         if split != "judge" or known[split]["utterances"]:
-            return self._fitting(split)
+            return self._fitting(self.tested if split == "test" else split)
+        if self.tested == "valid":
+            raise KvoiceError(
+                f"{self.directory}: the corpus has no split judge, so that its validation speakers "
+                "train the judges, and cannot be measured by them: evaluate it on the split test"
+            )
         heard = {*known["train"]["speakers"], *known["test"]["speakers"]}
         if heard.issuperset(known["valid"]["speakers"]):
             raise KvoiceError(

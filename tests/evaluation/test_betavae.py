@@ -32,9 +32,10 @@ PHONES = SHAPES[:, 8:12].T
 class Corpus:
     """Utterances whose mels are sums of gender, emotion, a voice and phones, under grain."""
 
-    spec, labels, split = SPEC, NAMES, "judge"
+    spec, labels = SPEC, NAMES
 
-    def __init__(self, speakers, count=48, seed=0, arrays=("mel", "f0", "phone")):
+    def __init__(self, speakers, count=48, seed=0, arrays=("mel", "f0", "phone"), split="judge"):
+        self.split = split
         rng = np.random.default_rng(seed)
         voice = np.random.default_rng(9).normal(0, 1, 12)
         self.rows = []
@@ -97,7 +98,7 @@ class Model:
 
 SPEAKERS = {"train": (0, 1, 2, 3), "valid": (4, 5), "judge": (6, 7, 8, 9), "test": (10, 11)}
 SOURCES = {
-    split: Corpus(speakers, 24 if split == "valid" else 48, k)
+    split: Corpus(speakers, 24 if split == "valid" else 48, k, split=split)
     for k, (split, speakers) in enumerate(SPEAKERS.items())
 }
 
@@ -309,6 +310,21 @@ def test_the_scores_hold_what_is_compared_between_runs_and_tables_of_texts():
     cells = dict(zip(flip["columns"], flip["rows"][0]))
     assert cells["edit"] == "flip" and cells["gender changed"].startswith("100% (76%–100%)")
     assert cells["utterances"] == "12" and cells["arrived"] == "100%"
+
+
+def test_latents_are_not_chosen_by_what_is_measured(monkeypatch):
+    chosen_by = []
+    monkeypatch.setattr(
+        betavae.latents,
+        "discovered",
+        lambda model, known, *rest: (
+            chosen_by.append([each.split for each in known.sources]) or {"rankings": {}}
+        ),
+    )
+    for tested in ("test", "valid"):
+        with pytest.raises(KvoiceError):
+            betavae.scores(Model(), SOURCES | {"test": SOURCES[tested]})
+    assert chosen_by == [["train", "valid"], ["train"]]
 
 
 def test_independent_judges_hear_the_reconstruction_and_both_edits(monkeypatch):

@@ -1,5 +1,6 @@
 """The splits of a prepared corpus with what a model needs."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -52,3 +53,16 @@ def test_without_such_speakers_judges_are_refused_with_the_way_out(tmp_path):
     wanted = re.escape(str(tmp_path / "p")) + ".*no split judge.*--split=speaker"
     with pytest.raises(KvoiceError, match=wanted):
         made.sources(["train", "judge"])
+
+
+def test_another_split_can_stand_for_test(tmp_path):
+    made = corpus(tmp_path, {"train": "ab", "valid": "c", "judge": "de", "test": "f"})
+    chosen = dataclasses.replace(made, tested="valid").sources(["train", "judge", "test"])
+    assert chosen["test"].speakers == ["c/c"]
+    assert (chosen["train"].split, chosen["judge"].split) == ("train", "judge")
+
+
+def test_speakers_who_train_the_judges_are_not_measured_by_them(tmp_path):
+    made = corpus(tmp_path, {"train": "ab", "valid": "c", "test": "f"})
+    with pytest.raises(KvoiceError, match="no split judge.*split test"):
+        dataclasses.replace(made, tested="valid").sources(["judge", "test"])
