@@ -110,7 +110,8 @@ def of_run(run):
         raise KvoiceError(
             f"{directory}: splits {data} in another way than {run.path} was trained on: its test "
             f"speakers may have been trained on; write those shards again with `kvoice prepare "
-            f"--data=CORPUS --split={split['by']} --seed={split['seed']} --output=prepared/NAME`"
+            f"--data=CORPUS --split={split['by']} --seed={split['seed']}"
+            f"{'' if split.get('judge', True) else ' --judge=false'} --output=prepared/NAME`"
         )
     return _corpus(directory, run)
 

@@ -27,6 +27,13 @@ def declare(flags):
         "what no two splits share; corpus: the splits of the corpus itself; if not given, those, "
         "or speaker where it has none, or text where it is one speaker's (ljspeech)",
     )
+    flags.switch(
+        "judge",
+        True,
+        "keeps a quarter of the speakers (or texts) for the split judge, on which `evaluate` "
+        "trains judges of other models; --judge=false gives them to the split train, for models "
+        "that are judged by weights from elsewhere",
+    )
     trim_db, level_db = audio.RECORDINGS.values()
     flags.number(
         "trim_db",
@@ -53,7 +60,7 @@ def declare(flags):
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
 
-def prepare(data, output, spec, split, trim_db, level_db, phones, seed, workers):
+def prepare(data, output, spec, split, judge, trim_db, level_db, phones, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
     A file longer than a minute becomes several utterances, which end where it is quiet. Files that
@@ -91,6 +98,7 @@ def prepare(data, output, spec, split, trim_db, level_db, phones, seed, workers)
         seed=seed,
         workers=workers or None,
         phones=phones,
+        judge=judge,
     )
     print(made.report())
     if spec == next(iter(audio.SPECS)):  # that of most models

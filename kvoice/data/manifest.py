@@ -9,7 +9,7 @@ from kvoice.files import read_json, write_json
 
 FILE = "manifest.json"
 FORMAT = 1
-ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop", "phones")
+ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop", "phones", "judge")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Manifest:
             `corpora.utterance.Skipped`.
         level_db: Level of each utterance, in dB of full scale; 0 = as recorded.
         phones: The recogniser that heard the phones, "hama"; "" = those of the corpus, if any.
+        judge: Whether utterances were kept for the split "judge"; else they are in "train".
     """
 
     data: str
@@ -56,11 +57,12 @@ class Manifest:
     format: int = FORMAT
     level_db: float = 0.0  # which earlier versions did not have
     phones: str = ""
+    judge: bool = True
 
     @property
     def identity(self) -> dict:
-        """What determines the splits of a corpus: {"by": the way, "seed"}."""
-        return {"by": self.split, "seed": self.seed}
+        """What determines the splits of a corpus: {"by": the way, "seed"}, "judge" if it is not."""
+        return {"by": self.split, "seed": self.seed} | ({} if self.judge else {"judge": False})
 
     @property
     def faults(self) -> list[dict]:

@@ -48,6 +48,7 @@ def prepare(
     workers: int | None = None,
     label_hop: int | None = None,
     phones: str = "",
+    judge: bool = True,
 ) -> Manifest:
     """Writes the shards and the manifest of a corpus, or those that are missing.
 
@@ -68,6 +69,7 @@ def prepare(
         label_hop: Hop of the frame labels, in samples; None = `spec.hop`.
         phones: "hama": each frame is labelled with the phone that this recogniser hears, as
             `recognisers.frame_phones` does; "" = with that of the corpus, where it has labels.
+        judge: Whether utterances are kept for the split "judge"; else they are in "train".
 
     Returns:
         The `Manifest`; its `report()` lists what was written and left out.
@@ -92,6 +94,7 @@ def prepare(
         "label_hop": label_hop,
         **{name: getattr(spec, name) for name in audio.CONDITIONING},
         "phones": phones,
+        "judge": judge,
         "items": fingerprint(items, phones),
     }
     labels = {
@@ -107,7 +110,10 @@ def prepare(
         labels=labels,
         phones=phones,
     )
-    jobs = jobs_of(items, splits.split_of(items, split, seed))
+    split_of = splits.split_of(items, split, seed)
+    if not judge:
+        split_of |= {name: "train" for name, own in split_of.items() if own == "judge"}
+    jobs = jobs_of(items, split_of)
     try:
         _refuse_foreign(directory)
         os.makedirs(os.path.join(directory, WORK), exist_ok=True)
@@ -380,7 +386,7 @@ def _refuse_others(directory, arguments):
     else:
         write_json(begun, arguments)
         return
-    noted = {"phones": ""} | noted  # of 0.1, which knew of no recogniser
+    noted = {"phones": "", "judge": True} | noted  # of 0.1, which had neither
     differences = [
         f"{name}: {_shown(arguments[name])} here, {_shown(noted[name])} there"
         for name in ARGUMENTS

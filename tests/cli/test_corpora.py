@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -53,6 +54,14 @@ def test_another_split_of_the_same_corpus_is_not_taken_for_that_of_the_run(place
     own, other = prepared("prepared/z", 0), prepared("prepared/a", 1)
     assert {*own.splits["train"]["speakers"]} & {*other.splits["test"]["speakers"]}
     assert str(corpora.of_run(trained(own)).directory) == "prepared/z"
+
+
+def test_another_split_is_refused_with_the_command_that_makes_that_of_the_run(place):
+    own = prepare.prepare("folder:wavs", "prepared/z", SPEC, workers=1, judge=False)
+    run = trained(own)
+    shutil.rmtree("prepared/z")
+    with pytest.raises(KvoiceError, match="--split=speaker --seed=0 --judge=false --output"):
+        corpora.of_run(run)
 
 
 def test_the_splits_of_the_run_are_made_again_where_only_others_are_there(place, capsys):

@@ -625,3 +625,20 @@ def test_a_recogniser_that_is_unknown_or_missing_is_named_before_any_work(tmp_pa
     with pytest.raises(KvoiceError, match=r"hama is not installed; .*kvoice\[judges\]"):
         prepare(data, tmp_path / "out", SPEC, workers=1, phones="hama")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_speakers_of_the_split_judge_can_be_trained_on(tmp_path):
+    data = folder(tmp_path / "c")
+    usual = prepare(data, tmp_path / "usual", SPEC, workers=1)
+    made = prepare(data, tmp_path / "made", SPEC, workers=1, judge=False)
+    speakers = {
+        name: [set(each.splits[name]["speakers"]) for each in (usual, made)]
+        for name in ("train", "valid", "judge", "test")
+    }
+    assert speakers["judge"][0] and not speakers["judge"][1]
+    assert speakers["train"][1] == speakers["train"][0] | speakers["judge"][0]
+    for name in ("valid", "test"):
+        assert speakers[name][0] == speakers[name][1]
+    assert made.identity == usual.identity | {"judge": False}
+    with pytest.raises(KvoiceError, match="other arguments: judge: False here, True there"):
+        prepare(data, tmp_path / "usual", SPEC, workers=1, judge=False)
