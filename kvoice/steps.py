@@ -197,6 +197,15 @@ class StepModel(backend.TrainStep, keras.Model):
             else "unconditional"
         )
 
+    @classmethod
+    def warning(cls, values: dict) -> str:
+        """Returns a sentence on what the training data lacks; "" = nothing.
+
+        Args:
+            values: All arguments of the model.
+        """
+        return ""
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self._means = {t: keras.metrics.Mean(name=t) for t in self.terms if t != "loss"}

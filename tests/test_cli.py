@@ -664,6 +664,7 @@ def test_voices_go_from_files_to_their_factors_and_to_a_page(notes, monkeypatch,
     assert main(train) == 0
     shown = capsys.readouterr().out
     assert "betavae: " in shown and "8 latents\n" in shown  # these notes have no phones
+    assert "warning: the decoder is not conditioned on phones" in shown and "--phones=hama" in shown
     assert "kvoice traverse --run=runs/betavae/tiny --label=" in shown
     run = notes / "runs/betavae/tiny"
     with open(run / "latents.csv", newline="") as file:

@@ -103,6 +103,8 @@ def train(model, data, run, init, overrides):
     steps, done = training.steps, run.state.get("step", 0)
     if done < steps:
         print(_header(run, source, backend, built))
+        if warning := built.warning(group):
+            print(f"warning: {warning}")
         more = getattr(watching, "callbacks", lambda run, valid: [])(run, valid)
         loop.train(
             run,

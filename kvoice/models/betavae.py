@@ -282,6 +282,17 @@ class BetaVAE(StepModel):
         conditioned = f", conditioned on {phones} phones" if phones else ""
         return f"{values['latents']} latents{conditioned}"
 
+    @classmethod
+    def warning(cls, values):
+        """As in `StepModel`."""
+        if values.get("phones") != 0 or values["domain"] != "mel":
+            return ""
+        return (
+            "the decoder is not conditioned on phones, so that a code has to hold the words of "
+            f"{values['shape'][0]} frames too, and hardly finds the voice; where the corpus has no "
+            "phones, `kvoice prepare --phones=hama` labels them"
+        )
+
     def __init__(
         self,
         *,
