@@ -7,6 +7,7 @@ import shlex
 
 from kvoice.cli import corpora
 from kvoice.cli.flags import CORPORA, following, required
+from kvoice.errors import KvoiceError
 
 
 def declare(flags):
@@ -34,6 +35,12 @@ def declare(flags):
         "trains judges of other models; --judge=false gives them to the split train, for models "
         "that are judged by weights from elsewhere",
     )
+    flags.text(
+        "speeds",
+        "",
+        "FACTOR,...: adds a copy of each utterance of the split train at each of these speeds, "
+        "pitch included, as of a further speaker; such as 0.84,0.92,1.09,1.19",
+    )
     trim_db, level_db = audio.RECORDINGS.values()
     flags.number(
         "trim_db",
@@ -60,7 +67,7 @@ def declare(flags):
     flags.integer("workers", 0, "N: processes, 0 = one for each processor")
 
 
-def prepare(data, output, spec, split, judge, trim_db, level_db, phones, seed, workers):
+def prepare(data, output, spec, split, judge, trim_db, level_db, phones, speeds, seed, workers):
     """Turns a corpus into shards and a manifest; goes on where it was stopped.
 
     A file longer than a minute becomes several utterances, which end where it is quiet. Files that
@@ -79,7 +86,6 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, seed, w
 
     from kvoice import audio
     from kvoice.data import factors, manifest, prepare
-    from kvoice.errors import KvoiceError
 
     if factors.named(data):
         if phones:
@@ -99,6 +105,7 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, seed, w
         workers=workers or None,
         phones=phones,
         judge=judge,
+        speeds=_numbers("speeds", speeds),
     )
     print(made.report())
     if spec == next(iter(audio.SPECS)):  # that of most models
@@ -115,6 +122,16 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, seed, w
         files = "1 file was" if len(made.faults) == 1 else f"{len(made.faults)} files were"
         listed = shlex.quote(os.path.join(output, manifest.FILE))
         raise KvoiceError(f"{files} left out (listed in {listed}); the others are prepared")
+
+
+def _numbers(flag, text):
+    """The numbers of a flag, separated by commas."""
+    try:
+        return [float(part) for part in filter(None, text.split(","))]
+    except ValueError:
+        raise KvoiceError(
+            f"--{flag}={text}: must be numbers separated by commas, such as 0.9,1.1"
+        ) from None
 
 
 def _examples(data, output, seed):

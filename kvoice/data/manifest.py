@@ -9,7 +9,7 @@ from kvoice.files import read_json, write_json
 
 FILE = "manifest.json"
 FORMAT = 1
-ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop", "phones", "judge")
+ARGUMENTS = ("data", "split", "seed", *CONDITIONING, "label_hop", "phones", "judge", "speeds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Manifest:
         level_db: Level of each utterance, in dB of full scale; 0 = as recorded.
         phones: The recogniser that heard the phones, "hama"; "" = those of the corpus, if any.
         judge: Whether utterances were kept for the split "judge"; else they are in "train".
+        speeds: Speeds of the copies of its utterances that are in "train" too; [] = none.
     """
 
     data: str
@@ -58,11 +59,18 @@ class Manifest:
     level_db: float = 0.0  # which earlier versions did not have
     phones: str = ""
     judge: bool = True
+    speeds: list = dataclasses.field(default_factory=list)
 
     @property
     def identity(self) -> dict:
         """What determines the splits of a corpus: {"by": the way, "seed"}, "judge" if it is not."""
         return {"by": self.split, "seed": self.seed} | ({} if self.judge else {"judge": False})
+
+    @property
+    def copies(self) -> list[str]:
+        """The names of the speakers of copies at other speeds."""
+        endings = tuple(f"@{speed:g}" for speed in self.speeds)
+        return [name for name in self.labels["speaker"] if endings and name.endswith(endings)]
 
     @property
     def faults(self) -> list[dict]:

@@ -23,7 +23,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from kvoice.data.manifest import ARGUMENTS, FILE, Manifest
 from kvoice.errors import KvoiceError
 from kvoice.files import write_json
 
+SLOWEST, FASTEST = 0.5, 2.0  # speeds of copies
 RECORDS = 64  # utterances per shard
 HEARD = ("", recognisers.HAMA)  # recognisers of the phones; "" = none
 WORK = ".prepare"  # summaries of finished shards, until the manifest is written
@@ -49,6 +50,7 @@ def prepare(
     label_hop: int | None = None,
     phones: str = "",
     judge: bool = True,
+    speeds: Sequence[float] = (),
 ) -> Manifest:
     """Writes the shards and the manifest of a corpus, or those that are missing.
 
@@ -70,6 +72,8 @@ def prepare(
         phones: "hama": each frame is labelled with the phone that this recogniser hears, as
             `recognisers.frame_phones` does; "" = with that of the corpus, where it has labels.
         judge: Whether utterances are kept for the split "judge"; else they are in "train".
+        speeds: The split "train" also gets a copy of each of its utterances at each of these
+            speeds, pitch included, whose speaker counts as a further one.
 
     Returns:
         The `Manifest`; its `report()` lists what was written and left out.
@@ -81,11 +85,24 @@ def prepare(
     split = split or splits.default(data)
     if split not in splits.WAYS:
         raise KvoiceError(f"--split={split}: expected one of {', '.join(splits.WAYS)}")
+    if wrong := [speed for speed in speeds if not SLOWEST <= speed <= FASTEST or speed == 1]:
+        raise KvoiceError(
+            f"--speeds: {wrong[0]:g} must be from {SLOWEST:g} to {FASTEST:g}, and not 1, which is "
+            "there anyway"
+        )
+    if len({*speeds}) < len(speeds):
+        raise KvoiceError(f"--speeds: {', '.join(map('{:g}'.format, speeds))} must all differ")
     if phones not in HEARD:
         raise KvoiceError(f"--phones={phones}: expected {' or '.join(filter(None, HEARD))}")
     if phones:
         recognisers.require(phones)
     items, left_out = corpora.items(data)
+    split_of = splits.split_of(items, split, seed)
+    if not judge:
+        split_of |= {name: "train" for name, own in split_of.items() if own == "judge"}
+    copies = corpora.at_speeds([item for item in items if split_of[item.name] == "train"], speeds)
+    items = [*items, *copies]
+    split_of |= {item.name: "train" for item in copies}
     label_hop = label_hop or spec.hop
     arguments = {
         "data": data,
@@ -95,6 +112,7 @@ def prepare(
         **{name: getattr(spec, name) for name in audio.CONDITIONING},
         "phones": phones,
         "judge": judge,
+        "speeds": [*speeds],
         "items": fingerprint(items, phones),
     }
     labels = {
@@ -110,9 +128,6 @@ def prepare(
         labels=labels,
         phones=phones,
     )
-    split_of = splits.split_of(items, split, seed)
-    if not judge:
-        split_of |= {name: "train" for name, own in split_of.items() if own == "judge"}
     jobs = jobs_of(items, split_of)
     try:
         _refuse_foreign(directory)
@@ -318,7 +333,8 @@ def _manifest(directory, jobs, arguments, labels, left_out):
                 item
                 for job, noted in own
                 for item in job.items
-                if (item.path or item.name) not in {skip["file"] for skip in noted["skipped"]}
+                if item.speed == 1
+                and (item.path or item.name) not in {skip["file"] for skip in noted["skipped"]}
             ),
         }
         skipped += [skip for _, noted in own for skip in noted["skipped"]]
@@ -327,7 +343,9 @@ def _manifest(directory, jobs, arguments, labels, left_out):
             f"{arguments['data']}: none of its {len(skipped)} files can be used, for instance "
             f"{skipped[0]['file']}: {skipped[0]['reason']}"
         )
-    return Manifest(**arguments, labels=labels, splits=contents, skipped=skipped)
+    # A file that cannot be read is left out at every speed.
+    once = {(skip["file"], skip["reason"]): skip for skip in skipped}
+    return Manifest(**arguments, labels=labels, splits=contents, skipped=[*once.values()])
 
 
 def _texts(items):
@@ -386,7 +404,7 @@ def _refuse_others(directory, arguments):
     else:
         write_json(begun, arguments)
         return
-    noted = {"phones": "", "judge": True} | noted  # of 0.1, which had neither
+    noted = {"phones": "", "judge": True, "speeds": []} | noted  # of 0.1, which had none
     differences = [
         f"{name}: {_shown(arguments[name])} here, {_shown(noted[name])} there"
         for name in ARGUMENTS

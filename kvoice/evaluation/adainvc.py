@@ -911,7 +911,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
         )
     model = load(run.path).model
     more = ["wave", "f0", *["phone"] * bool(known.labels["phone"])]
-    sources = corpus.sources(splits, more, model.minimum_frames)
+    sources = corpus.sources(splits, more, model.minimum_frames, copies=False)
     for split, source in sources.items():
         if source.too_short:
             seconds = model.minimum_frames * run.spec.hop / run.spec.sample_rate_hz

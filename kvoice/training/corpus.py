@@ -53,11 +53,16 @@ class Corpus:
         return None if self.images else Manifest.load(self.directory)
 
     def sources(
-        self, splits: Iterable[str], more: Iterable[str] = (), least_frames: int = 0
+        self,
+        splits: Iterable[str],
+        more: Iterable[str] = (),
+        least_frames: int = 0,
+        copies: bool = True,
     ) -> dict:
         """Returns a dict from split to source, with `more` arrays than the model is trained on.
 
-        Utterances with fewer than `least_frames` are left out. Where the corpus assigns none to the
+        Utterances with fewer than `least_frames` are left out, and without `copies` those at
+        another speed than they were recorded. Where the corpus assigns none to the
         split "judge", its source is of the validation speakers who are in no other split.
 
         Raises:
@@ -76,7 +81,7 @@ class Corpus:
                 condition=self.condition,
                 arrays=arrays,
                 least_frames=least_frames,
-                **self._of(split),
+                **({} if copies else {"without": self.manifest.copies}) | self._of(split),
             )
             for split in splits
         }

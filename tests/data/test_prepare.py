@@ -642,3 +642,57 @@ def test_the_speakers_of_the_split_judge_can_be_trained_on(tmp_path):
     assert made.identity == usual.identity | {"judge": False}
     with pytest.raises(KvoiceError, match="other arguments: judge: False here, True there"):
         prepare(data, tmp_path / "usual", SPEC, workers=1, judge=False)
+
+
+def test_copies_at_other_speeds_are_further_speakers_of_the_training_split_alone(tmp_path):
+    data = folder(tmp_path / "c")
+    plain = prepare(data, tmp_path / "plain", SPEC, workers=1)
+    made = prepare(data, tmp_path / "made", SPEC, workers=1, speeds=[0.8, 1.25])
+    for name in ("valid", "judge", "test"):
+        assert made.splits[name]["speakers"] == plain.splits[name]["speakers"]
+    known = plain.splits["train"]["speakers"]
+    own = made.splits["train"]
+    assert {*own["speakers"]} == {f"{each}{end}" for each in known for end in ("", "@0.8", "@1.25")}
+    assert own["utterances"] == 3 * plain.splits["train"]["utterances"]
+    assert own["texts"] == plain.splits["train"]["texts"]
+    assert sorted(made.copies) == sorted({*own["speakers"]} - {*known}) and plain.copies == []
+    found = records(tmp_path / "made")
+    for name in records(tmp_path / "plain"):
+        if f"{name}@0.8" in found:
+            original, slow = (found[each] for each in (name, f"{name}@0.8"))
+            assert len(slow["wave"]) == pytest.approx(len(original["wave"]) / 0.8, abs=2)
+            f0 = [np.median(each["f0"][each["f0"] > 0]) for each in (original, slow)]
+            assert f0[1] / f0[0] == pytest.approx(0.8, rel=0.01)  # a tone: the tracker errs little
+    with pytest.raises(KvoiceError, match="other arguments: speeds: "):
+        prepare(data, tmp_path / "plain", SPEC, workers=1, speeds=[0.8])
+
+
+def test_frame_labels_change_speed_with_the_sound():
+    wave = np.sin(np.arange(4000) / 10).astype(np.float32)
+    f0 = np.linspace(100, 200, 41).astype(np.float32)
+    phone = np.repeat([0, 1, 2, 3, 4], [8, 8, 8, 8, 9]).astype(np.int32)
+    sound = corpora.Recording(wave, 8000, f0, phone, rate=10.0)
+    assert sound.at_speed(1, 100) is sound
+    fast = sound.at_speed(1.25, 100)
+    assert len(fast.wave) == 3200 and fast.rate == 12.5
+    assert len(fast.f0) == len(fast.phone) == 1 + 3200 // 100
+    np.testing.assert_allclose(fast.f0[[0, 16, 32]], 1.25 * f0[[0, 20, 40]])
+    np.testing.assert_array_equal(fast.phone[[0, 16, 32]], phone[[0, 20, 40]])
+
+
+@pytest.mark.parametrize(
+    "speeds, wanted", [([3], "3 must be"), ([1], "1 must"), ([2, 2], "differ")]
+)
+def test_speeds_are_checked_before_anything_is_made(tmp_path, speeds, wanted):
+    with pytest.raises(KvoiceError, match=wanted):
+        prepare(folder(tmp_path / "c"), tmp_path / "p", SPEC, workers=1, speeds=speeds)
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_file_that_cannot_be_read_is_listed_once_though_it_has_copies(tmp_path):
+    data = folder(tmp_path / "c")
+    for path in sorted((tmp_path / "c").rglob("0.wav")):
+        path.write_bytes(b"RIFF")
+    made = prepare(data, tmp_path / "p", SPEC, workers=1, speeds=[0.8])
+    files = [skip["file"] for skip in made.skipped]
+    assert len(files) == len({*files}) == 8

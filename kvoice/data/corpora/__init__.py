@@ -14,7 +14,7 @@ import importlib
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kvoice import audio
 from kvoice.data.corpora import (
@@ -135,18 +135,38 @@ def recordings(item: Item, sample_rate_hz: int, hop: int) -> Iterator[tuple[Item
         KvoiceError: If the file cannot be read; before the first part.
     """
     if not item.path:
-        yield item, _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
+        sound = _renderer(item.corpus).render(item.utterance, sample_rate_hz, hop)
+        yield item, sound.at_speed(item.speed, hop)
         return
     parts = (wave for wave, _ in audio.parts(item.path, sample_rate_hz, LONGEST_S))
     first, second = next(parts), next(parts, None)
     if second is None:
-        yield item, Recording(first, sample_rate_hz)
+        yield item, Recording(first, sample_rate_hz).at_speed(item.speed, hop)
         return
     start = 0
     for wave in itertools.chain([first, second], parts):
-        name = f"{item.name}#{start / sample_rate_hz:.1f}"
-        yield dataclasses.replace(item, name=name, text=""), Recording(wave, sample_rate_hz)
+        part = dataclasses.replace(item, name=f"{item.name}#{start / sample_rate_hz:.1f}", text="")
+        yield part, Recording(wave, sample_rate_hz).at_speed(item.speed, hop)
         start += len(wave)
+
+
+def at_speeds(items: list[Item], speeds: Sequence[float]) -> list[Item]:
+    """Copies of utterances at other speeds, whose speakers count as further ones.
+
+    Source: speed perturbation, Ko et al. 2015, "Audio augmentation for speech recognition"; copies
+    as further speakers: Yamamoto et al. 2019, "Speaker augmentation and bandwidth extension for
+    deep speaker embedding".
+    """
+    return [
+        dataclasses.replace(
+            item,
+            name=f"{item.name}@{speed:g}",
+            speaker=item.speaker and f"{item.speaker}@{speed:g}",
+            speed=speed,
+        )
+        for speed in speeds
+        for item in items
+    ]
 
 
 def phones(data: str) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ import re
 
 import numpy as np
 
+from kvoice import audio
+
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised", "bored")
 GENDERS = ("female", "male")
 SPLITS = ("train", "valid", "judge", "test")
@@ -47,6 +49,7 @@ class Item:
     split: str = ""  # the split that the corpus itself assigns
     path: str = ""  # the path of the sound file; "" of a rendered corpus
     utterance: object = None  # the argument of the renderer
+    speed: float = 1.0  # at which it is played, pitch and formants included
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +81,30 @@ class Recording:
     f0: np.ndarray | None = None
     phone: np.ndarray | None = None
     rate: float = 0.0
+
+    def at_speed(self, speed: float, hop: int) -> "Recording":
+        """Returns the recording played at another speed; pitch and formants change with it.
+
+        Args:
+            speed: The factor of the speed, 1 = as it is.
+            hop: Hop of the frame labels, in samples.
+        """
+        if speed == 1:
+            return self
+        faster_hz = round(speed * self.sample_rate_hz)
+        wave = audio.resample(self.wave, faster_hz, self.sample_rate_hz)
+        frames = np.round(np.arange(1 + len(wave) // hop) * speed).astype(int)
+        f0, phone = (
+            None if labels is None else labels[np.minimum(frames, len(labels) - 1)]
+            for labels in (self.f0, self.phone)
+        )
+        return dataclasses.replace(
+            self,
+            wave=wave,
+            f0=None if f0 is None else np.float32(speed) * f0,
+            phone=phone,
+            rate=speed * self.rate,
+        )
 
 
 def words(text: str) -> str:
