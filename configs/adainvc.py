@@ -74,6 +74,7 @@ def config(variant=""):
                 "reconstruction_weight": 10.0,
                 "kl_weight": 1.0,
                 "anneal_steps": 500,  # steps until the full kl_weight
+                "vtlp": 0.0,  # augmentation: largest shift of the mels that are the content's input
                 "seed": 0,
             },
             "train": dataclasses.asdict(

@@ -25,6 +25,7 @@ from kvoice import backend, losses
 from kvoice.layers.adain import AdaIN, InstanceNorm
 from kvoice.layers.resample import PixelShuffle1D, ReflectConv1D
 from kvoice.layers.standardised import Standardised
+from kvoice.layers.vtlp import shifted
 from kvoice.steps import StepModel
 
 SPEAKERS = ("encoder", "statistics")
@@ -203,6 +204,9 @@ class AdaINVC(StepModel):
         reconstruction_weight: Weight of the L1 error.
         kl_weight: Weight of the KL divergence at the end of the annealing.
         anneal_steps: Number of steps until `kl_weight` is reached; 0 = from the start.
+        vtlp: In training, the content encoder sees each mel shifted by up to this share of its
+            bands (`layers.vtlp`), so that the content does not tell the size of a voice; 0 = none,
+            as published.
         seed: Seed of the posterior draws.
 
     Raises:
@@ -235,6 +239,7 @@ class AdaINVC(StepModel):
         reconstruction_weight: float = 10.0,
         kl_weight: float = 1.0,
         anneal_steps: int = 20_000,
+        vtlp: float = 0.0,
         seed: int = 0,
         **kwargs,
     ):
@@ -254,6 +259,7 @@ class AdaINVC(StepModel):
             ("reconstruction_weight", reconstruction_weight, 0),
             ("kl_weight", kl_weight, 0),
             ("anneal_steps", anneal_steps, 0),
+            ("vtlp", vtlp, 0),
             ("seed", seed, 0),
         ):
             if value < least:
@@ -272,6 +278,10 @@ class AdaINVC(StepModel):
                 raise ValueError(
                     "content_norm: must be true where the statistics that it removes "
                     "represent the speaker."
+                )
+            if vtlp:
+                raise ValueError(
+                    f"vtlp: {vtlp:g} must be 0 where the content encoder represents the speaker."
                 )
             if decoder_stages != encoder_stages or width["content"] != width["decoder"]:
                 raise ValueError(
@@ -293,11 +303,12 @@ class AdaINVC(StepModel):
             reconstruction_weight=reconstruction_weight,
             kl_weight=kl_weight,
             anneal_steps=anneal_steps,
+            vtlp=vtlp,
             seed=seed,
         )
         self.mels, self.speaker = mels, speaker
         self.reconstruction_weight, self.kl_weight = reconstruction_weight, kl_weight
-        self.anneal_steps = anneal_steps
+        self.anneal_steps, self.vtlp = anneal_steps, vtlp
         self.names = []  # the model is trained without labels
         # A convolution mirrors kernel // 2 frames, and needs more than that at the lowest rate too.
         self.minimum_frames = max(2**encoder_stages * (kernel // 2) + 1, bank // 2 + 1)
@@ -337,7 +348,8 @@ class AdaINVC(StepModel):
         `decoded` [batch, time, mels], standardised.
         """
         mel = self.bands(batch["mel"])
-        outputs = dict(self.content_encoder(mel, training=training))
+        spoken = self.bands(self._perturbed(batch["mel"])) if training and self.vtlp else mel
+        outputs = dict(self.content_encoder(spoken, training=training))
         noise = keras.random.normal(ops.shape(outputs["mean"]), seed=self._random)
         outputs["content"] = outputs["mean"] + ops.exp(outputs["log_var"] / 2) * noise
         if self.speaker == "encoder":
@@ -345,6 +357,13 @@ class AdaINVC(StepModel):
             outputs["styles"] = self.styles(outputs["embedding"], training=training)
         decoded = self.decoder([outputs["content"], outputs["styles"]], training=training)
         return {**outputs, "decoded": decoded[:, : ops.shape(mel)[1]]}
+
+    def _perturbed(self, mel):
+        """Shifts the frequencies of each mel by chance, pitch and formants together."""
+        shares = keras.random.uniform(
+            (ops.shape(mel)[0], 1), -self.vtlp, self.vtlp, seed=self._random
+        )
+        return shifted(ops.convert_to_tensor(mel), shares)
 
     # Verbs
 

@@ -217,6 +217,8 @@ def test_a_recording_below_the_minimum_length_is_refused():
         (dict(width=SMALL | {"bank": 0}), "width.bank: 0 must be at least 1"),
         (dict(latents=0), "latents: 0 must be at least 1"),
         (dict(anneal_steps=-1), "anneal_steps: -1 must be at least 0"),
+        (dict(vtlp=-0.1), "vtlp: -0.1 must be at least 0"),
+        (dict(vtlp=0.1, speaker="statistics"), "vtlp: 0.1 must be 0 where"),
     ],
 )
 def test_a_wrong_argument_is_named(changes, line):
@@ -232,6 +234,17 @@ def test_it_survives_saving(tmp_path):
     for name, value in model.encode(mels()[0]).items():
         np.testing.assert_allclose(again.encode(mels()[0])[name], value, atol=1e-6)
     assert float(numpy(again.step)) == 1
+
+
+def test_perturbation_changes_the_content_in_training_alone():
+    plain, perturbed = (vc(vtlp=vtlp, **SHALLOW) for vtlp in (0.0, 0.2))
+    perturbed.set_weights(plain.get_weights())
+    batch = {"mel": mels()}
+    for training in (False, True):
+        one, other = (model(batch, training=training) for model in (plain, perturbed))
+        same = np.allclose(numpy(one["mean"]), numpy(other["mean"]), atol=1e-5)
+        assert same != training
+        np.testing.assert_allclose(numpy(one["styles"]), numpy(other["styles"]), atol=1e-5)
 
 
 def test_it_trains_in_mixed_precision():
