@@ -5,7 +5,7 @@ import pytest
 
 from kvoice import audio, exchange, frameworks, recognisers
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import independent, speakerencoder, tables
+from kvoice.evaluation import Options, independent, speakerencoder, tables
 from kvoice.evaluation.independent import NOISE, RECORDING, VOCODED, IndependentJudges, added
 
 SPEC = audio.SPECS["waveglow"]
@@ -149,7 +149,7 @@ def test_no_more_are_judged_than_there_is_time_for(monkeypatch):
 # --- What is not installed
 
 
-def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch):
+def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch, tmp_path):
     monkeypatch.setattr(frameworks, "installed", lambda name: name != "pocketsphinx")
     scores = {"tables": [], "metrics": {}}
     judged = added(scores, IndependentJudges(Source()).scores([utterance()], {}))
@@ -158,8 +158,8 @@ def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch
     first, second = judged["notes"]
     assert first.startswith("independent judges: pocketsphinx is not installed; install it with")
     assert "kvoice[judges]" in first and "pip install --no-deps resemblyzer" in second
-    shown = tables.printed(judged, "evaluation.json")
-    assert f"{first}\n{second}\n\nevaluation.json" in shown
+    shown = tables.written(tmp_path, judged, Options())
+    assert f"{first}\n{second}\n\n{tmp_path / 'evaluation.json'} holds" in shown
 
 
 def test_where_none_is_installed_there_is_no_table(monkeypatch):
