@@ -213,7 +213,7 @@ class IndependentJudges:
 
         Args:
             waves: The sounds, each [samples] at the rate of the Spec.
-            wanted: The `embeddings` of the wanted voices, one for each sound.
+            wanted: The `embeddings` of the wanted voices, one for each sound, or one of all.
 
         Returns:
             For each sound {"cosine", "accepted": whether it reaches the threshold, None where none
