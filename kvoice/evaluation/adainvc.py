@@ -51,12 +51,12 @@ ENCODER = "runs/speakerencoder/default"  # the judge where none is named
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
 UNKNOWN = -1
+DASH = "–"  # in a table: not known
 POOL = 12  # utterances of each speaker that are sources or targets of conversions
 PROBED = 32  # utterances of each speaker for the speaker probe
 PLOTTED = 10  # utterances of each speaker whose embeddings are plotted
-EXAMPLES = 4  # conversions of each pair of genders that are written: of the first kind,
-OTHER_EXAMPLES = 1  # and of each other kind
-EXAMPLE_S = 4.0  # of a longer recording, an example is the beginning: all stay under 10 MB
+EXAMPLES = 4  # conversions of each pair of genders that are written, of the first kind
+EXAMPLE_S = 5.0  # of a longer recording, an example is the beginning: all stay under 10 MB
 SEEN, UNSEEN = "seen", "unseen"
 UNRELIABLE = 0.2  # equal error rate above which a speaker encoder is no reliable judge
 ROWS = ("converted", "source unchanged", "target's own")
@@ -667,14 +667,7 @@ def tables(scores: dict) -> list[dict]:
             ],
             "rows": voice,
         },
-        {
-            "title": "Phonetic content",
-            "note": "Phone accuracy of a linear probe that was trained on other speakers, in "
-            "frames that are not silent; and mel-cepstral distance, along the best alignment, to "
-            "the target's utterance of the same text.",
-            "columns": ["speakers", "sound", "phone accuracy", "MCD, dB"],
-            "rows": content,
-        },
+        *_content_table(content),
         {
             "title": "F0",
             "note": "Medians over conversions: distance of the median F0 to that of the target's "
@@ -716,6 +709,22 @@ def tables(scores: dict) -> list[dict]:
     ]
 
 
+def _content_table(rows):
+    """Returns the table of the phonetic content; none where neither phones nor texts are known."""
+    if all(cell == DASH for row in rows for cell in row[2:]):
+        return []
+    return [
+        {
+            "title": "Phonetic content",
+            "note": "Phone accuracy of a linear probe that was trained on other speakers, in "
+            "frames that are not silent; and mel-cepstral distance, along the best alignment, to "
+            "the target's utterance of the same text.",
+            "columns": ["speakers", "sound", "phone accuracy", "MCD, dB"],
+            "rows": rows,
+        }
+    ]
+
+
 def _judged_sentence(judged):
     """Returns the sentence on the judges, with the warning if there is one."""
     return judged["description"] + (f" Mind that {judged['warning']}." if judged["warning"] else "")
@@ -726,7 +735,7 @@ def _interval(share):
 
 
 def _number(value, how):
-    return "–" if value is None else format(value, how)
+    return DASH if value is None else format(value, how)
 
 
 # --- Examples
@@ -788,10 +797,13 @@ def _planned(people, panel, rng):
     by_gender = {who: each.by_gender(rng) for who, each in people.items()}
     plan = {}
     for one, two in _kinds(people):
-        count = OTHER_EXAMPLES if plan else EXAMPLES
+        pairs_of = _of_genders(by_gender[one], by_gender[two], 1 if plan else EXAMPLES)
+        if plan:  # of the other kinds less: those that change the gender, where there are such
+            changed = {key: each for key, each in pairs_of.items() if len({*key}) > 1}
+            pairs_of = changed or pairs_of
         plan[f"{one} to {two}"] = [
             _plan(people, one, source, two, target)
-            for source, target in _of_genders(by_gender[one], by_gender[two], count)
+            for source, target in itertools.chain(*pairs_of.values())
         ]
     unseen, name = people[UNSEEN], next(iter(by_gender[UNSEEN].values()))[0]
     spec = unseen.source.spec
@@ -809,22 +821,25 @@ def _planned(people, panel, rng):
 
 
 def _of_genders(sources, targets, count):
-    """Returns pairs of speakers, `count` of each pair of genders, of as few speakers as possible.
+    """Returns some pairs of speakers for each pair of genders, of as few speakers as possible.
 
     Args:
         sources: Gender -> names of speakers, as `Speakers.by_gender` returns them.
         targets: The same of the targets.
-        count: The number of pairs, of each pair of genders; fewer where there are no more.
+        count: The number of pairs of each pair of genders; fewer where there are no more.
+
+    Returns:
+        (gender of the source, gender of the target) -> [(source, target)].
     """
-    found, size = [], max(2, count)
-    for one, two in itertools.product(sources.values(), targets.values()):
-        own, others = one[:size], two[:size]
+    found, size = {}, max(2, count)
+    for one, two in itertools.product(sources, targets):
+        own, others = sources[one][:size], targets[two][:size]
         turns = [
             (name, others[(k + turn) % len(others)])
             for turn in range(len(others))
             for k, name in enumerate(own)
         ]
-        found += [pair for pair in turns if pair[0] != pair[1]][:count]
+        found[one, two] = [pair for pair in turns if pair[0] != pair[1]][:count]
     return found
 
 

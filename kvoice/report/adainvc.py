@@ -449,7 +449,7 @@ ul.key { margin: .25rem 0 .75rem; padding-left: 1.2rem; max-width: 60rem; }
 @supports not selector(:has(a)) { .filter { display: none; } }
 .conversions { width: 100%; }
 .conversions th, .conversions td { padding: .45rem .35rem; }
-.conversions tbody tr:first-child:not(:last-child) > * { border-bottom: 0; }
+.conversions tbody[data-pair] tr:first-child > * { border-bottom: 0; }
 .conversions thead th { vertical-align: bottom; line-height: 1.3; }
 .conversions .number { text-align: right; }
 .conversions thead .number { white-space: normal; max-width: 6.5rem; }
@@ -459,7 +459,7 @@ ul.key { margin: .25rem 0 .75rem; padding-left: 1.2rem; max-width: 60rem; }
 .conversions audio { margin-bottom: 0; }
 .conversions td.picture { padding: 0 0 1.5rem; text-align: left; white-space: normal; }
 .conversions img { width: 56rem; }
-.references th, .references td { background: var(--sheet); }
+.conversions .references > tr > * { background: var(--sheet); }
 .references small { display: inline; margin-left: .5rem; }
 @media (max-width: 36rem) { .conversions tbody th { min-width: 7rem; } }
 @media screen and (min-width: 80rem) {
