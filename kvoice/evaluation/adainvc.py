@@ -947,7 +947,7 @@ class _Examples:
             "picture": f"{stem}.png",
             **{key: found[ROWS[0]][key] for key in ("to_source", "to_target")},
             "phones": {part: found[name]["phone_accuracy"] for part, name in of_phones.items()}
-            if "phone" in source
+            if found[ROWS[0]]["phone_accuracy"] is not None
             else None,
             "f0_hz": {part: self._f0(wave) for part, wave in waves.items()},
             "independent": self._of_row(found, target),

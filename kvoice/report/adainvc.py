@@ -148,7 +148,7 @@ def _conversions(k, made, judged, file):
         key += f"Of a recording longer than {cut:g} s, the beginning is an example. "
     content = [
         tag("h2", "Conversions"),
-        tag("p", key, judged["description"], class_="key"),
+        tag("p", f"{key}{judged['description']}", class_="key"),
         tag("ul", *(tag("li", column.meaning) for column in columns), class_="key"),
     ]
     if warning := judged["warning"]:
@@ -222,21 +222,28 @@ def _head(columns):
         tag("th", each.title, tag("small", each.judge), scope="col", class_="number")
         for each in columns
     )
-    parts = (tag("th", part, scope="col") for part in PARTS)
+    parts = (tag("th", part, scope="col", class_="player") for part in PARTS)
     return tag("thead", tag("tr", tag("td"), *parts, *titles))
 
 
 def _references(group, columns):
     """The rows that conversions are compared with: means of the recordings, of noise, and so on."""
-    means = group.get("references", {})  # missing in earlier files
-    of, across = tag("small", f"mean of {len(group['rows'])}"), 1 + len(PARTS)
+    means, count = group.get("references", {}), len(group["rows"])  # missing in earlier files
+
+    def cell(column, each):
+        """A mean, with the number of conversions where it is not known of all."""
+        known, text = sum(bool(column.cell(row)) for row in group["rows"]), column.mean(each)
+        of = [tag("small", f"of {known}")] if text and 0 < known < count else []
+        return tag("td", text, *of, class_="number")
+
+    head = {"scope": "row", "colspan": 1 + len(PARTS)}
     return tag(
         "tbody",
         *(
             tag(
                 "tr",
-                tag("th", name, of, scope="row", colspan=across),
-                *(tag("td", column.mean(each), class_="number") for column in columns),
+                tag("th", name, tag("small", f"mean of {count}"), **head),
+                *(cell(column, each) for column in columns),
             )
             for name, each in means.items()
         ),
@@ -248,7 +255,9 @@ def _conversion(group, row, columns, threshold, pairs, file):
     """A row with three audio players and the figures of all judges, and a row with the mels."""
     name = f"{group}, {row['title']}"
     head = [row["title"], *([tag("small", row["note"])] if row["note"] else [])]
-    players = (tag("td", file.audio(row[part], f"{name}, {part}")) for part in PARTS)
+    players = (
+        tag("td", file.audio(row[part], f"{name}, {part}"), class_="player") for part in PARTS
+    )
     picture = file.image(row["picture"], f"Mels of source, target and conversion: {name}")
     return tag(
         "tbody",
@@ -302,9 +311,8 @@ class _Column:
 def _columns(made):
     """The columns of all judges of whom there is a figure in one row at least."""
     asked = made.get("independent") or {}  # missing in earlier files
-    against = {"text": "those of the text"}.get(
-        asked.get("against"), "those that it hears in the recording"
-    )
+    by_text = asked.get("against") == "text"
+    against = "those of the text" if by_text else "those that it hears in the recording"
     known = asked.get("threshold")
     passes = f" (1 is the same; from {known:.2f} on it passes for that voice)" if known else ""
     every = [
@@ -347,14 +355,14 @@ def _columns(made):
         ),
         _Column(
             "P.808",
-            "DNSMOS, 1 to 5",
+            "DNSMOS, 1\u00a0to\u00a05",
             "P.808: the opinion of listeners of the quality, by ITU-T P.808, as DNSMOS estimates "
             "it, 1 to 5.",
             *_qualities("p808"),
         ),
         _Column(
             "P.835",
-            "DNSMOS, 1 to 5",
+            "DNSMOS, 1\u00a0to\u00a05",
             "P.835: the same by ITU-T P.835, overall.",
             *_qualities("overall"),
         ),
@@ -459,8 +467,8 @@ ul.key { margin: .25rem 0 .75rem; padding-left: 1.2rem; max-width: 60rem; }
 .conversions audio { margin-bottom: 0; }
 .conversions td.picture { padding: 0 0 1.5rem; text-align: left; white-space: normal; }
 .conversions img { width: 56rem; }
-.conversions .references > tr > * { background: var(--sheet); }
-.references small { display: inline; margin-left: .5rem; }
+.conversions .references > tr > * { position: static; background: var(--sheet); }
+.references th small { display: inline; margin-left: .5rem; }
 @media (max-width: 36rem) { .conversions tbody th { min-width: 7rem; } }
 @media screen and (min-width: 80rem) {
   .group .wide { overflow: visible; }
@@ -470,6 +478,8 @@ ul.key { margin: .25rem 0 .75rem; padding-left: 1.2rem; max-width: 60rem; }
   @page { size: landscape; margin: 1cm; }
   .filter, .conversions audio { display: none; }
   .wide { overflow: visible; }
+  .conversions .player { padding: 0; font-size: 0; }
+  .conversions img { width: 36rem; }
   .conversions tbody { break-inside: avoid; }
 }
 """
