@@ -64,7 +64,7 @@ def mel_image(
             f"{path}: {rows} rows of {wide} mels do not go with "
             f"{len(titles)} titles and {len(columns)} columns"
         )
-    _save(_mel_figure(decibels, titles, columns, decibels.max(), spec), path)
+    _save(_mel_figure(decibels, titles, columns, decibels.max(), spec), path, palette=True)
 
 
 def mel_animation(
@@ -828,11 +828,18 @@ def _fonts(letters):
     return fonts, {chr(number) for number in missing}
 
 
-def _save(figure, path):
-    """Writes a figure as PNG, whole or not at all."""
+def _save(figure, path, palette=False):
+    """Writes a figure as PNG, whole or not at all.
+
+    With a palette it has 256 colours, as many as a colour map, and half the size.
+    """
     _readable(figure)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
+    if palette:
+        with PIL.Image.open(content) as image:
+            content = io.BytesIO()
+            image.convert("RGB").quantize(dither=PIL.Image.Dither.NONE).save(content, "PNG")
     _write(content, path)
 
 

@@ -1045,9 +1045,6 @@ def test_a_vocoder_from_training_to_its_sound(notes, failed, monkeypatch, capsys
 # Conversions
 
 
-few_speakers = pytest.mark.filterwarnings("ignore:Only one sample available")  # of scikit-learn
-
-
 @pytest.fixture(scope="module")
 def talks(tmp_path_factory):
     """A directory with 16 speakers who hum, an encoder of the judges and a converter of others.
@@ -1090,20 +1087,19 @@ def test_a_trained_encoder_and_a_trained_converter_say_what_is_next(at_talks, fa
 
 
 @pytest.mark.backend
-@few_speakers
 def test_conversions_are_measured_and_shown(at_talks, capsys):
     assert main(["evaluate", "--run=ears"]) == 0
     assert "judge, trained on" in capsys.readouterr().out
     assert (at_talks / "ears/embeddings.png").exists()
     assert main(["evaluate", "--run=vc", "--encoder=ears", "--count=2"]) == 0
     assert "nearer to target" in capsys.readouterr().out
-    assert (at_talks / "vc/conversions/conversions.json").exists()
+    made = json.loads((at_talks / "vc/conversions/conversions.json").read_text())
+    assert made["independent"]["against"] == "recording"  # a folder: may not be English
     assert main(["report", "vc"]) == 0
     assert "audio" in (at_talks / "vc/report/index.html").read_text()
 
 
 @pytest.mark.backend
-@few_speakers
 def test_conversions_are_measured_on_other_people(at_talks, capsys):
     """Other people hum, and no encoder knows them."""
     for speaker in range(14):

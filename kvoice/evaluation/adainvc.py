@@ -2,8 +2,8 @@
 
     judged_by = judged("demo", "../encoder", "demo:25-224")
     panel = ConversionJudges(encoder, judge, [test, judge], judged_by)
-    scores = conversion_scores(model, run_speakers, sources, panel)
-    examples(model, run_speakers, sources, panel, folder, about)
+    scores = conversion_scores(model, run_speakers, sources, panel, independent=judges)
+    examples(model, run_speakers, sources, panel, folder, about, independent=judges)
 
 Everything is measured on the sound after the vocoder, and is compared with three references: the
 unchanged source, an utterance of the target speaker, and, for the phones, noise. Voices are
@@ -26,7 +26,14 @@ from kvoice.data.source import Source
 from kvoice.data.synthetic import additive
 from kvoice.errors import KvoiceError
 from kvoice.evaluation import Options, independent, judges, speakerencoder, voicegan
-from kvoice.evaluation.independent import VOCODED, IndependentJudges, added
+from kvoice.evaluation.independent import (
+    NOISE,
+    RECORDING,
+    VOCODED,
+    IndependentJudges,
+    added,
+    noises,
+)
 from kvoice.evaluation.judges import JUDGE_CLIPS, PhoneProbe, learned_from
 from kvoice.evaluation.tables import written
 from kvoice.files import refuse_foreign, whole_directory, write_json
@@ -44,10 +51,12 @@ ENCODER = "runs/speakerencoder/default"  # the judge where none is named
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence
 UNKNOWN = -1
+DASH = "–"  # in a table: not known
 POOL = 12  # utterances of each speaker that are sources or targets of conversions
 PROBED = 32  # utterances of each speaker for the speaker probe
 PLOTTED = 10  # utterances of each speaker whose embeddings are plotted
-EXAMPLES = 4  # conversions of each kind that are written as sound files
+EXAMPLES = 4  # conversions of each pair of genders that are written, of the first kind
+EXAMPLE_S = 5.0  # of a longer recording, an example is the beginning: all stay under 10 MB
 SEEN, UNSEEN = "seen", "unseen"
 UNRELIABLE = 0.2  # equal error rate above which a speaker encoder is no reliable judge
 ROWS = ("converted", "source unchanged", "target's own")
@@ -173,8 +182,11 @@ class Speakers:
             source.labels["speaker"][k] for k in np.unique(self.numbers[self.numbers >= 0])
         ]
         self.rows, self.voice, self._sounds = {}, {}, {}
-        found = (source.utterance(row) for row in range(len(source)))
-        self._said = [(words(each["text"]), each["emotion"]) for each in found]
+        self._longest = int(EXAMPLE_S * source.spec.sample_rate_hz) // source.spec.hop
+        self._said, self._short = [], []
+        for each in map(source.utterance, range(len(source))):
+            self._said.append((words(each["text"]), each["emotion"]))
+            self._short.append(bool(self._said[-1][0]) and len(each["mel"]) <= self._longest)
         said = [{self._said[row] for row in self._own(name)} for name in self.names]
         shared = {
             each
@@ -219,9 +231,46 @@ class Speakers:
             other_than: A text: one of other words is drawn.
         """
         rows = self._first(rng.permutation(self.rows[name]), said)
-        others = [row for row in rows if self._said[row][0] != words(other_than)]
-        row = others[0] if others and other_than else rows[0]
+        row = self._other(rows, other_than)
         return self.source.utterance(row) | {"row": row}
+
+    def _other(self, rows, other_than):
+        """Returns the first row of other words than a text; the first of all if there is none."""
+        others = [row for row in rows if self._said[row][0] != words(other_than)]
+        return others[0] if others and other_than else rows[0]
+
+    def by_gender(self, rng: np.random.Generator) -> dict[int, list[str]]:
+        """Returns the names of the speakers of each gender, in random order.
+
+        Those come first of whom there is a recording of `EXAMPLE_S` at most with a text.
+        """
+        names = [self.names[k] for k in rng.permutation(len(self.names))]
+        names.sort(key=lambda name: not any(self._short[row] for row in self.rows[name]))
+        found = {}
+        for name in names:
+            gender = self.source.utterance(self.rows[name][0])["gender"]
+            found.setdefault(gender, []).append(name)
+        return dict(sorted(found.items()))
+
+    def example(self, name: str, other_than: str = "") -> dict:
+        """Returns a recording of a speaker for an example: always the same, if its words fit.
+
+        It is a short one with a text where there is one. Of a recording longer than `EXAMPLE_S` it
+        is the beginning, whose text is not known.
+
+        Args:
+            name: The speaker.
+            other_than: A text: a recording of other words is taken, if there is one.
+        """
+        rows = sorted(self.rows[name], key=lambda row: not self._short[row])
+        row = self._other(rows, other_than)
+        found, spec = self.source.utterance(row) | {"row": row}, self.source.spec
+        if len(found["mel"]) > self._longest:
+            ends = {each: self._longest for each in self.source.arrays}
+            ends["wave"] = spec.samples(self._longest)
+            found |= {each: found[each][:end] for each, end in ends.items()} | {"text": ""}
+            found["wave"] = render.eased(found["wave"], spec)
+        return found
 
     def sound(self, utterance: dict) -> np.ndarray:
         """Returns the sound of an utterance of `drawn` after the vocoder."""
@@ -618,14 +667,7 @@ def tables(scores: dict) -> list[dict]:
             ],
             "rows": voice,
         },
-        {
-            "title": "Phonetic content",
-            "note": "Phone accuracy of a linear probe that was trained on other speakers, in "
-            "frames that are not silent; and mel-cepstral distance, along the best alignment, to "
-            "the target's utterance of the same text.",
-            "columns": ["speakers", "sound", "phone accuracy", "MCD, dB"],
-            "rows": content,
-        },
+        *_content_table(content),
         {
             "title": "F0",
             "note": "Medians over conversions: distance of the median F0 to that of the target's "
@@ -667,6 +709,22 @@ def tables(scores: dict) -> list[dict]:
     ]
 
 
+def _content_table(rows):
+    """Returns the table of the phonetic content; none where neither phones nor texts are known."""
+    if all(cell == DASH for row in rows for cell in row[2:]):
+        return []
+    return [
+        {
+            "title": "Phonetic content",
+            "note": "Phone accuracy of a linear probe that was trained on other speakers, in "
+            "frames that are not silent; and mel-cepstral distance, along the best alignment, to "
+            "the target's utterance of the same text.",
+            "columns": ["speakers", "sound", "phone accuracy", "MCD, dB"],
+            "rows": rows,
+        }
+    ]
+
+
 def _judged_sentence(judged):
     """Returns the sentence on the judges, with the warning if there is one."""
     return judged["description"] + (f" Mind that {judged['warning']}." if judged["warning"] else "")
@@ -677,7 +735,7 @@ def _interval(share):
 
 
 def _number(value, how):
-    return "–" if value is None else format(value, how)
+    return DASH if value is None else format(value, how)
 
 
 # --- Examples
@@ -691,67 +749,31 @@ def examples(
     folder: Path,
     about: dict,
     seed: int = 0,
+    independent: IndependentJudges | None = None,
 ) -> dict:
     """Writes some conversions as wavs and pictures, and a plot of the voices, into a folder.
 
     FOLDER/
-        conversions.json   the list of all files with their measures; written last
-        K_source.wav, K_target.wav, K_converted.wav, K.png
+        conversions.json   the list of all files with what the judges say of each; written last
+        unseen_K.wav, seen_K.wav   recordings K of the splits, sources or targets or both
+        K_converted.wav, K.png
         embeddings.png     the embeddings of speakers, seen and unseen, in two dimensions (t-SNE)
+
+    Args:
+        model: See `conversion_scores`, as `trained_on`, `sources`, `panel`, `seed`.
+        folder: The folder.
+        about: What else conversions.json holds.
+        independent: The judges from elsewhere, who are asked about each example; None = they are
+            not asked.
 
     Returns:
         The content of conversions.json.
     """
     rng, spec = np.random.default_rng(seed), sources["test"].spec
     people = _people(trained_on, sources, panel, rng)
-    groups, number = [], 0
-    for one, two in _kinds(people):
-        rows = []
-        for source_name, target_name in _by_gender(people[one], people[two], rng):
-            source = people[one].drawn(source_name, rng)
-            target = people[two].drawn(target_name, rng, other_than=source["text"])
-            rows.append(
-                _example(
-                    model,
-                    panel,
-                    spec,
-                    folder,
-                    number,
-                    source,
-                    target["mel"],
-                    audio.deemphasised(target["wave"], spec),
-                    (people[one].voice[source_name], people[two].voice[target_name]),
-                    f"{source_name} → {target_name}",
-                    _genders(sources["test"], source, target),
-                )
-            )
-            number += 1
-        groups.append({"title": f"{one} to {two}", "rows": rows})
-    rows = []
-    for name, sounding in TARGETS.items():
-        source = people[UNSEEN].drawn(people[UNSEEN].names[0], rng)
-        wave = np.float32(0.1 * additive.tones(*sounding, samples=2 * additive.SAMPLE_RATE_HZ)[0])
-        wave = audio.resample(
-            0.3 * wave / np.abs(wave).max(), additive.SAMPLE_RATE_HZ, spec.sample_rate_hz
-        )
-        voice = panel.voices([wave], spec.sample_rate_hz)[0]
-        rows.append(
-            _example(
-                model,
-                panel,
-                spec,
-                folder,
-                number,
-                source,
-                _mel(wave, spec),
-                wave,
-                (people[UNSEEN].voice[people[UNSEEN].names[0]], voice),
-                f"{people[UNSEEN].names[0]} → {name}",
-                "",
-            )
-        )
-        number += 1
-    groups.append({"title": "towards what is no voice", "rows": rows})
+    plan = _planned(people, panel, rng)
+    every = [*itertools.chain(*plan.values())]
+    written = _Examples(model, panel, independent, folder, spec, every, seed)
     made = {
         "format": FORMAT,
         **about,
@@ -759,7 +781,9 @@ def examples(
         "seed": seed,
         "judged": panel.judged,
         "threshold": panel.verification["threshold"],
-        "groups": groups,
+        "longest_s": EXAMPLE_S,
+        "independent": written.judged(),
+        "groups": [written.group(title, planned) for title, planned in plan.items()],
         "embeddings": _embeddings(
             model, [each.source for each in people.values()], folder / "embeddings.png", seed
         ),
@@ -768,63 +792,255 @@ def examples(
     return made
 
 
-def _by_gender(sources, targets, rng):
-    """Returns up to `EXAMPLES` pairs of speakers, each of another pair of genders."""
-
-    def gender(people, name):
-        return people.source.utterance(people.rows[name][0])["gender"]
-
-    found = {}
-    for pair in pairs(sources.names, targets.names, 64, rng):
-        found.setdefault((gender(sources, pair[0]), gender(targets, pair[1])), pair)
-    return list(found.values())[:EXAMPLES]
-
-
-def _example(
-    model, panel, spec, folder, number, source, target_mel, target_wave, voices, title, note
-):
-    """Writes one conversion, its source and its target; returns its entry in conversions.json."""
-    mel = convert.converted(model, source["mel"], model.encode(target_mel)["styles"])
-    wave = render.sound(mel, spec)
-    recorded = audio.deemphasised(source["wave"], spec)
-    waves = {
-        "source": recorded,
-        "target": target_wave,
-        "converted": render.levelled(wave, recorded)[0],
-    }
-    names = {part: f"{number:02d}_{part}.wav" for part in waves}
-    for part, each in waves.items():
-        audio.write(folder / names[part], each, spec.sample_rate_hz)
-    frames = max(len(mel), len(source["mel"]), len(target_mel))
-    shown = [
-        np.pad(each, ((0, frames - len(each)), (0, 0)), constant_values=spec.silence)
-        for each in (source["mel"], target_mel, mel)
+def _planned(people, panel, rng):
+    """Returns the conversions of each group: title -> [{"source", "target", "voices", ...}]."""
+    by_gender = {who: each.by_gender(rng) for who, each in people.items()}
+    plan = {}
+    for one, two in _kinds(people):
+        pairs_of = _of_genders(by_gender[one], by_gender[two], 1 if plan else EXAMPLES)
+        if plan:  # of the other kinds less: those that change the gender, where there are such
+            changed = {key: each for key, each in pairs_of.items() if len({*key}) > 1}
+            pairs_of = changed or pairs_of
+        plan[f"{one} to {two}"] = [
+            _plan(people, one, source, two, target)
+            for source, target in itertools.chain(*pairs_of.values())
+        ]
+    unseen, name = people[UNSEEN], next(iter(by_gender[UNSEEN].values()))[0]
+    spec = unseen.source.spec
+    plan["towards what is no voice"] = [
+        {
+            "source": _filed(UNSEEN, unseen.example(name)),
+            "target": {"wave": wave, "mel": _mel(wave, spec), "file": f"tone_{k}.wav"},
+            "voices": (unseen.voice[name], panel.voices([wave], spec.sample_rate_hz)[0]),
+            "title": f"{name} → {title}",
+            "note": "",
+        }
+        for k, (title, wave) in enumerate(_tones(spec).items())
     ]
-    plots.mel_image(
-        folder / f"{number:02d}.png", [shown], [""], spec, ("source", "target", "converted")
-    )
-    point = panel.voices([wave], spec.sample_rate_hz)[0]
-    accuracy = (
-        panel.phone_accuracy([source["mel"], _mel(wave, spec)], [source["phone"]] * 2)
-        if "phone" in source
-        else None
-    )
-    tracks = [audio.f0(each, spec.sample_rate_hz, spec.hop) for each in waves.values()]
+    return plan
+
+
+def _of_genders(sources, targets, count):
+    """Returns some pairs of speakers for each pair of genders, of as few speakers as possible.
+
+    Args:
+        sources: Gender -> names of speakers, as `Speakers.by_gender` returns them.
+        targets: The same of the targets.
+        count: The number of pairs of each pair of genders; fewer where there are no more.
+
+    Returns:
+        (gender of the source, gender of the target) -> [(source, target)].
+    """
+    found, size = {}, max(2, count)
+    for one, two in itertools.product(sources, targets):
+        own, others = sources[one][:size], targets[two][:size]
+        turns = [
+            (name, others[(k + turn) % len(others)])
+            for turn in range(len(others))
+            for k, name in enumerate(own)
+        ]
+        found[one, two] = [pair for pair in turns if pair[0] != pair[1]][:count]
+    return found
+
+
+def _plan(people, one, source_name, two, target_name):
+    """Returns what a conversion between two speakers is made of."""
+    source = people[one].example(source_name)
+    target = people[two].example(target_name, other_than=source["text"])
+    recording = audio.deemphasised(target["wave"], people[two].source.spec)
     return {
-        "title": title,
-        "note": note,
-        **names,
-        "picture": f"{number:02d}.png",
-        "to_source": float(point @ voices[0]),
-        "to_target": float(point @ voices[1]),
-        "phones": None
-        if accuracy is None
-        else {"source": float(accuracy[0]), "converted": float(accuracy[1])},
-        "f0_hz": {
-            part: float(np.median(track[track > 0])) if track.any() else None
-            for part, track in zip(waves, tracks)
-        },
+        "source": _filed(one, source),
+        "target": _filed(two, target) | {"wave": recording},
+        "voices": (people[one].voice[source_name], people[two].voice[target_name]),
+        "title": f"{source_name} → {target_name}",
+        "note": _genders(people[one].source, source, target),
     }
+
+
+def _filed(who, utterance):
+    """Adds the name of its file to an utterance of speakers who are "unseen" or "seen"."""
+    return utterance | {"file": f"{who}_{utterance['row']}.wav"}
+
+
+def _tones(spec):
+    """Renders `TARGETS` at the rate of a Spec: name -> [samples]."""
+    found = {}
+    for name, sounding in TARGETS.items():
+        wave = np.float32(0.1 * additive.tones(*sounding, samples=2 * additive.SAMPLE_RATE_HZ)[0])
+        found[name] = audio.resample(
+            0.3 * wave / np.abs(wave).max(), additive.SAMPLE_RATE_HZ, spec.sample_rate_hz
+        )
+    return found
+
+
+class _Examples:
+    """Writes conversions, with what all judges say of them and of the recordings.
+
+    A recording is written and judged once, however often it is converted, or is a target.
+
+    Args:
+        model, panel, independent, folder, seed: See `examples`.
+        spec: The Spec of the mels.
+        plan: All conversions, as `_planned` returns them.
+    """
+
+    def __init__(self, model, panel, independent, folder, spec, plan, seed):
+        self.model, self.panel, self.independent = model, panel, independent
+        self.folder, self.spec, self.seed = folder, spec, seed
+        self.sources = {each["source"]["file"]: each["source"] for each in plan}
+        self.count, self._of_recordings, self._of_targets = 0, {}, {}
+        self._expected = {}
+        if independent:
+            found = independent.expected([*self.sources.values()])
+            self._expected = dict(zip(self.sources, found, strict=True))
+
+    def judged(self):
+        """Returns how the independent judges judge; None where they are not asked."""
+        if not self.independent:
+            return None
+        known = self.independent.verification
+        return {
+            "english": self.independent.english,
+            "against": self.independent.against([*self.sources.values()]),
+            "threshold": known["threshold"] if known else None,
+        }
+
+    def group(self, title, plan):
+        """Writes some conversions; returns their group in conversions.json."""
+        made = [self._written(each) for each in progress.bar(plan, desc=f"examples, {title}")]
+        return {
+            "title": title,
+            "rows": [row for row, _ in made],
+            "references": {
+                name: self._mean([sounds[name] for _, sounds in made]) for name in made[0][1]
+            },
+        }
+
+    def _written(self, each):
+        """Writes a conversion; returns its row, and what is said of it and of its references."""
+        source, target, spec = each["source"], each["target"], self.spec
+        stem, self.count = f"{self.count:02d}", self.count + 1
+        mel = convert.converted(
+            self.model, source["mel"], self.model.encode(target["mel"])["styles"]
+        )
+        sounds = self._references(source)
+        recorded = sounds[RECORDING]["wave"]
+        wave = render.levelled(render.sound(mel, spec), recorded)[0]
+        (alone,) = self._alone(source, [wave], [_mel(wave, spec)])
+        sounds = sounds | {ROWS[0]: alone}
+        waves = {"source": recorded, "target": target["wave"], "converted": wave}
+        names = {
+            "source": source["file"],
+            "target": target["file"],
+            "converted": f"{stem}_converted.wav",
+        }
+        for part, name in names.items():
+            if not (self.folder / name).exists():
+                audio.write(self.folder / name, waves[part], spec.sample_rate_hz)
+        self._draw(self.folder / f"{stem}.png", [source["mel"], target["mel"], mel])
+        found = self._compared(sounds, each["voices"], target["wave"])
+        of_phones = {"source": RECORDING, "converted": ROWS[0]}
+        row = {
+            "title": each["title"],
+            "note": each["note"],
+            **names,
+            "picture": f"{stem}.png",
+            **{key: found[ROWS[0]][key] for key in ("to_source", "to_target")},
+            "phones": {part: found[name]["phone_accuracy"] for part, name in of_phones.items()}
+            if found[ROWS[0]]["phone_accuracy"] is not None
+            else None,
+            "f0_hz": {part: self._f0(wave) for part, wave in waves.items()},
+            "independent": self._of_row(found, target),
+        }
+        return row, found
+
+    def _references(self, source):
+        """Returns the sounds that a conversion is compared with, and what is said in them.
+
+        Name of a row of the independent judges -> {"wave", "phone_accuracy", "independent"}.
+        """
+        if source["file"] not in self._of_recordings:
+            recorded = audio.deemphasised(source["wave"], self.spec)
+            vocoded = render.sound(source["mel"], self.spec)
+            (noise,) = noises([recorded], self.seed)
+            mels = [source["mel"], *(_mel(wave, self.spec) for wave in (vocoded, noise))]
+            alone = self._alone(source, [recorded, vocoded, noise], mels)
+            names = RECORDING, VOCODED, NOISE
+            self._of_recordings[source["file"]] = dict(zip(names, alone, strict=True))
+        return self._of_recordings[source["file"]]
+
+    def _alone(self, source, waves, mels):
+        """Judges what is said in sounds that were made of a recording, and their quality."""
+        accuracies = [None] * len(waves)
+        if "phone" in source:
+            found = self.panel.phone_accuracy(mels, [source["phone"]] * len(mels))
+            accuracies = accuracies if found is None else [float(each) for each in found]
+        judged = [None] * len(waves)
+        if self.independent:
+            expected = [self._expected[source["file"]]] * len(waves)
+            judged = self.independent.judgements(waves, expected)
+        return [
+            {"wave": wave, "phone_accuracy": accuracy, "independent": each}
+            for wave, accuracy, each in zip(waves, accuracies, judged, strict=True)
+        ]
+
+    def _compared(self, sounds, voices, wanted):
+        """Compares the voices of sounds with those of source and target, and with a recording."""
+        waves = [each["wave"] for each in sounds.values()]
+        points = self.panel.voices(waves, self.spec.sample_rate_hz)
+        said = [None] * len(waves)
+        if self.independent:
+            embedded = self.independent.embeddings([wanted])
+            said = self.independent.voices(waves, embedded)
+        return {
+            name: {
+                "to_source": float(point @ voices[0]),
+                "to_target": float(point @ voices[1]),
+                "phone_accuracy": each["phone_accuracy"],
+                "independent": each["independent"] and each["independent"] | {"voice": voice},
+            }
+            for (name, each), point, voice in zip(sounds.items(), points, said, strict=True)
+        }
+
+    def _of_row(self, found, target):
+        """Returns what the independent judges say of a conversion, its source and its target."""
+        if not self.independent:
+            return None
+        judged = {name: each["independent"] for name, each in found.items() if name != NOISE}
+        if "row" not in target:
+            return judged  # what is no voice is no target of a quality either
+        if target["file"] not in self._of_targets:
+            (found,) = self.independent.judgements([target["wave"]])
+            self._of_targets[target["file"]] = found | {"voice": None}
+        return judged | {"target": self._of_targets[target["file"]]}
+
+    def _mean(self, found):
+        """Returns the means of what is said of a kind of sound."""
+        accuracies = [each["phone_accuracy"] for each in found]
+        return {
+            **{
+                key: float(np.mean([each[key] for each in found]))
+                for key in ("to_source", "to_target")
+            },
+            "phone_accuracy": None if None in accuracies else float(np.nanmean(accuracies)),
+            "independent": self.independent.mean([each["independent"] for each in found])
+            if self.independent
+            else None,
+        }
+
+    def _draw(self, path, mels):
+        """Draws the mels of source, target and conversion side by side."""
+        frames = max(map(len, mels))
+        padded = [
+            np.pad(each, ((0, frames - len(each)), (0, 0)), constant_values=self.spec.silence)
+            for each in mels
+        ]
+        plots.mel_image(path, [padded], [""], self.spec, ("source", "target", "converted"))
+
+    def _f0(self, wave):
+        """Computes the median F0 of a sound in Hz; None where nothing is voiced."""
+        track = audio.f0(wave, self.spec.sample_rate_hz, self.spec.hop)
+        return float(np.median(track[track > 0])) if track.any() else None
 
 
 def _embeddings(model, sources, path, seed):
@@ -927,15 +1143,13 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
         options.seed,
     )
     given = run.config["speakers"], sources, panel
-    scores = conversion_scores(
-        model,
-        *given,
-        count=options.count or CONVERSIONS,
-        seed=options.seed,
-        independent=IndependentJudges(sources["test"], seed=options.seed),
-    )
+    asked = {
+        "seed": options.seed,
+        "independent": IndependentJudges(sources["test"], seed=options.seed),
+    }
+    scores = conversion_scores(model, *given, count=options.count or CONVERSIONS, **asked)
     with whole_directory(run.path / "conversions") as folder:
-        examples(model, *given, folder, {"command": options.command}, options.seed)
+        examples(model, *given, folder, {"command": options.command}, **asked)
     warning = [f"warning: {panel.judged['warning']}"] if panel.judged["warning"] else []
     return written(
         run.path,

@@ -125,41 +125,131 @@ class IndependentJudges:
             "voice" ("cosine", the mean, and "accepted", the share above the threshold)}, None where
             it is not judged.
         """
-        rng = np.random.default_rng(self.seed)
         originals = [audio.deemphasised(each["wave"], self.spec) for each in utterances]
         rows = {RECORDING: originals}
         if VOCODED not in made:
             rows[VOCODED] = [render.sound(each["mel"], self.spec) for each in utterances]
         rows |= made
-        rows[NOISE] = [
-            np.std(wave) * rng.standard_normal(len(wave)).astype(np.float32) for wave in originals
-        ]
-        texts = (
-            [each["text"] for each in utterances] if all(map(self._has_text, utterances)) else []
-        )
-        references = {
-            "phones": self._phones(originals, texts),
-            "words": self._words(texts),
-        }
-        wanted = self._embedded(voices or originals)
+        rows[NOISE] = noises(originals, self.seed)
+        expected, wanted = self.expected(utterances), self.embeddings(voices or originals)
         judged = {}
         for name, waves in progress.bar(rows.items(), desc="independent judges"):
             compared = of_recordings or name not in made
-            judged[name] = {
-                "phones": self._rate("phones", waves, references) if compared else None,
-                "words": self._rate("words", waves, references) if compared else None,
-                "quality": self._quality(waves),
-                "voice": self._voice(waves, wanted) if compared else None,
-            }
+            found = self.judgements(waves, expected if compared else None)
+            said = self.voices(waves, wanted) if compared else [None] * len(waves)
+            judged[name] = self.mean(
+                [each | {"voice": voice} for each, voice in zip(found, said, strict=True)]
+            )
         return {
-            "against": "text" if texts else "recording",
+            "against": self.against(utterances),
             "english": self.english,
             "trained_on_phones": self.trained_on_phones,
             "count": len(utterances),
             "seconds": float(sum(map(self._seconds, utterances))),
-            "missing": self._lines(texts),
+            "missing": self._lines(utterances),
             "verification": self.verification,
             "rows": judged,
+        }
+
+    def against(self, utterances: Sequence[dict]) -> str:
+        """Returns what phones are compared with: "text" where all have one, else "recording"."""
+        return "text" if all(map(self._has_text, utterances)) else "recording"
+
+    def expected(self, utterances: Sequence[dict]) -> list[dict]:
+        """Returns what has to be heard in sounds that were made of recordings.
+
+        Args:
+            utterances: The recordings, as `data.source.Source.utterance` returns them.
+
+        Returns:
+            For each recording {"phones", "words"}: those of its text, as lists. Where not all
+            recordings have a text, the phones are those heard in the recording; the words of a
+            recording without a text are None, and so is what no installed judge hears.
+        """
+        by_text = self.against(utterances) == "text"
+        return [
+            {"phones": self._phones(each, by_text), "words": self._words(each)}
+            for each in utterances
+        ]
+
+    def judgements(
+        self, waves: Sequence[np.ndarray], expected: Sequence[dict] | None = None
+    ) -> list[dict]:
+        """Judges what is said in sounds, and their quality, one by one.
+
+        Args:
+            waves: The sounds, each [samples] at the rate of the Spec.
+            expected: For each of them an item of what `expected` returns; None = only their quality
+                is judged.
+
+        Returns:
+            For each sound {"phones" and "words" ({"errors": edits, "count": of how many}),
+            "quality" (see `recognisers.quality`)}, None where it is not judged.
+        """
+        rate_hz, found = self.spec.sample_rate_hz, []
+        for wave, wanted in zip(waves, expected or [{}] * len(waves), strict=True):
+            graded = recognisers.SPEECHMOS in self.installed
+            found.append(
+                {
+                    "phones": self._errors(wanted.get("phones"), recognisers.phones, wave),
+                    "words": self._errors(wanted.get("words"), recognisers.words, wave),
+                    "quality": recognisers.quality(wave, rate_hz) if graded else None,
+                }
+            )
+        return found
+
+    def embeddings(self, waves: Sequence[np.ndarray]) -> np.ndarray | None:
+        """Computes the embeddings of voices; None without Resemblyzer.
+
+        Shapes: waves, each [samples] at the rate of the Spec -> [n, size].
+        """
+        if self.encoder is None:
+            return None
+        rates = self.spec.sample_rate_hz, self.encoder.spec.sample_rate_hz
+        return encode.of_waves(self.encoder, [audio.resample(wave, *rates) for wave in waves])
+
+    def voices(self, waves: Sequence[np.ndarray], wanted: np.ndarray | None) -> list[dict | None]:
+        """Compares the voices of sounds with those that are wanted, one by one.
+
+        Args:
+            waves: The sounds, each [samples] at the rate of the Spec.
+            wanted: The `embeddings` of the wanted voices, one for each sound, or one of all.
+
+        Returns:
+            For each sound {"cosine", "accepted": whether it reaches the threshold, None where none
+            is known}; None without Resemblyzer.
+        """
+        if wanted is None:
+            return [None] * len(waves)
+        cosines = np.sum(self.embeddings(waves) * wanted, axis=1)
+        known = self.verification
+        return [
+            {
+                "cosine": float(cosine),
+                "accepted": bool(cosine >= known["threshold"]) if known else None,
+            }
+            for cosine in cosines
+        ]
+
+    def mean(self, found: Sequence[dict]) -> dict:
+        """Returns the row of a table for sounds that were judged one by one.
+
+        Args:
+            found: The `judgements` of sounds, each with its "voice" (see `voices`).
+
+        Returns:
+            An item of the "rows" of `scores`.
+        """
+        quality = _known(found, "quality")
+        return {
+            "phones": self._rate(_known(found, "phones")),
+            "words": self._rate(_known(found, "words")),
+            "quality": {
+                name: float(np.mean([each[name] for each in quality])) for name in quality[0]
+            }
+            if quality
+            else None,
+            "voice": _mean_voice(_known(found, "voice")),
         }
 
     def _has_text(self, utterance):
@@ -168,9 +258,9 @@ class IndependentJudges:
     def _seconds(self, utterance):
         return len(utterance["wave"]) / self.spec.sample_rate_hz
 
-    def _lines(self, texts):
+    def _lines(self, utterances):
         """Returns what is not judged and why."""
-        if self.trained_on_phones and not texts:
+        if self.trained_on_phones and self.against(utterances) != "text":
             return [
                 *self.missing,
                 "what was trained on the phones of hama is judged by its words, and this corpus "
@@ -178,55 +268,57 @@ class IndependentJudges:
             ]
         return self.missing
 
-    def _phones(self, waves, texts):
-        """Returns the phones that are compared with, of each recording; None without hama."""
+    def _phones(self, utterance, by_text):
+        """Returns the phones of a text, or of a recording; None without hama."""
         if recognisers.HAMA not in self.installed:
             return None
-        if texts:
-            return [recognisers.phones_of_text(text) for text in texts]
-        return [recognisers.phones(wave, self.spec.sample_rate_hz) for wave in waves]
+        if by_text:
+            return recognisers.phones_of_text(utterance["text"])
+        recording = audio.deemphasised(utterance["wave"], self.spec)
+        return recognisers.phones(recording, self.spec.sample_rate_hz)
 
-    def _words(self, texts):
-        """Returns the words of each text; None without texts or pocketsphinx."""
-        if not texts or recognisers.POCKETSPHINX not in self.installed:
+    def _words(self, utterance):
+        """Returns the words of a text; None without one, or without pocketsphinx."""
+        if recognisers.POCKETSPHINX not in self.installed or not self._has_text(utterance):
             return None
-        return [recognisers.words_of_text(text) for text in texts]
+        return recognisers.words_of_text(utterance["text"])
 
-    def _rate(self, what, waves, references):
-        """Computes the error rate of sounds; None where it is not judged, or nothing is said."""
-        expected = references[what]
-        if expected is None or not any(expected):
+    def _errors(self, expected, heard, wave):
+        """Counts the errors of what is heard in a sound; None where it is not compared."""
+        if expected is None:
             return None
-        heard = {"phones": recognisers.phones, "words": recognisers.words}[what]
-        edits = [
-            recognition.edit_distance(each, heard(wave, self.spec.sample_rate_hz))
-            for each, wave in zip(expected, waves)
-        ]
+        edits = recognition.edit_distance(expected, heard(wave, self.spec.sample_rate_hz))
+        return {"errors": edits, "count": len(expected)}
+
+    def _rate(self, found):
+        """Computes the error rate of all sounds; None where it is not judged, or nothing said."""
+        counts = [each["count"] for each in found]
+        if not any(counts):
+            return None
         rng = np.random.default_rng(self.seed)
-        return recognition.error_rate(edits, [len(each) for each in expected], rng)
+        return recognition.error_rate([each["errors"] for each in found], counts, rng)
 
-    def _quality(self, waves):
-        """Computes the mean qualities of sounds; None without speechmos."""
-        if recognisers.SPEECHMOS not in self.installed:
-            return None
-        found = [recognisers.quality(wave, self.spec.sample_rate_hz) for wave in waves]
-        return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
-    def _embedded(self, waves):
-        """Computes the embeddings of waves: [n, size]; None without Resemblyzer."""
-        if self.encoder is None:
-            return None
-        rates = self.spec.sample_rate_hz, self.encoder.spec.sample_rate_hz
-        return encode.of_waves(self.encoder, [audio.resample(wave, *rates) for wave in waves])
+def noises(waves: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """Returns white noises, each as long and as loud as a wave [samples]."""
+    rng = np.random.default_rng(seed)
+    return [np.std(wave) * rng.standard_normal(len(wave)).astype(np.float32) for wave in waves]
 
-    def _voice(self, waves, wanted):
-        """Compares the voices of sounds with those that are wanted; None without Resemblyzer."""
-        if wanted is None:
-            return None
-        cosines = np.sum(self._embedded(waves) * wanted, axis=1)
-        known = self.verification
-        accepted = float(np.mean(cosines >= known["threshold"])) if known else None
-        return {"cosine": float(cosines.mean()), "accepted": accepted}
+
+def _known(found, judge):
+    """Returns what a judge found, of the sounds that it judged."""
+    return [each[judge] for each in found if each[judge] is not None]
+
+
+def _mean_voice(found):
+    """Computes the mean cosine, and the share that is accepted; None where nothing is known."""
+    if not found:
+        return None
+    accepted = [each["accepted"] for each in found]
+    return {
+        "cosine": float(np.mean([each["cosine"] for each in found])),
+        "accepted": None if None in accepted else float(np.mean(accepted)),
+    }
 
 
 def _verification(encoder, source, seed):

@@ -124,7 +124,7 @@ def tag(element: str, /, *children: object, **attributes: object) -> Html:
     inside = "".join(
         child if isinstance(child, Html) else html.escape(str(child)) for child in children
     )
-    if element in ("meta", "img"):
+    if element in ("meta", "img", "input"):
         return Html(f"<{' '.join(words)}>")
     end = "\n" if element in BLOCKS else ""
     return Html(f"<{' '.join(words)}>{inside}</{element}>{end}")
@@ -213,10 +213,19 @@ def contents(sections: Iterable[tuple[str, str]]) -> Html:
 
 
 def tables(evaluation: dict) -> list[Html]:
-    """The tables of an evaluation, one element each."""
+    """The tables of an evaluation, one element each, and its notes below them.
+
+    Above them stands the split that was measured, where it is not "test".
+    """
+    split = evaluation.get("split", "test")  # missing in earlier files
+    chosen = f"Measured on the split {split}, by which runs are chosen, and not on the split test."
     return [
-        table(each["title"], each["note"], each["columns"], each["rows"])
-        for each in evaluation["tables"]
+        *([] if split == "test" else [tag("p", chosen, class_="notice")]),
+        *(
+            table(each["title"], each["note"], each["columns"], each["rows"])
+            for each in evaluation["tables"]
+        ),
+        *(tag("p", note, class_="key") for note in evaluation.get("notes", [])),
     ]
 
 

@@ -202,13 +202,26 @@ def test_tables_have_a_cell_for_each_column_and_metrics_are_numbers(panel):
     assert all(isinstance(value, float) for value in scores["metrics"].values())
 
 
+def test_where_neither_phones_nor_texts_are_known_there_is_no_table_of_them(panel):
+    scores = _scores(panel, False)
+    titles = [table["title"] for table in adainvc.tables(scores)]
+    nothing = {"phones": None, "mcd_db": None}
+    kinds = {
+        name: kind | {"content": dict.fromkeys(kind["content"], nothing)}
+        for name, kind in scores["kinds"].items()
+    }
+    left = [table["title"] for table in adainvc.tables(scores | {"kinds": kinds})]
+    titles.remove("Phonetic content")
+    assert left == titles
+
+
 def test_independent_judges_hear_conversions_between_unseen_speakers(panel):
     asked = Asked()
     scores = adainvc.conversion_scores(
         Model(), VOICES["train"], sources(), panel, count=4, independent=asked
     )
     assert scores["notes"] == ["independent judges: deaf"] and len(asked.utterances) == 2
-    for k, (source, voice) in enumerate(zip(asked.utterances, asked.voices)):
+    for k, (source, voice) in enumerate(zip(asked.utterances, asked.voices_wanted)):
         assert NAMES[source["speaker"]] in VOICES["test"]
         frames = len(source["mel"])
         waves = {name: waves[k] for name, waves in asked.made.items()}
@@ -294,26 +307,128 @@ def _scores_of_nothing():
     }
 
 
-def test_examples_are_as_long_and_as_loud_as_their_source(panel, tmp_path):
-    made = adainvc.examples(
-        Model(), VOICES["train"], sources(), panel, tmp_path, {"command": "kvoice evaluate"}
-    )
-    assert [group["title"] for group in made["groups"]] == [
+# --- Examples
+
+
+def _plan(panel, trained_on=VOICES["train"]):
+    rng = np.random.default_rng(0)
+    return adainvc._planned(adainvc._people(trained_on, sources(), panel, rng), panel, rng)
+
+
+@pytest.fixture(scope="module")
+def made(panel, tmp_path_factory):
+    """Examples of unseen speakers: what the folder lists, the folder, and who was asked."""
+    folder, asked = tmp_path_factory.mktemp("examples"), Asked()
+    about = {"command": "kvoice evaluate"}
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(adainvc.render, "ROUNDS", 4)  # of Griffin-Lim: how it sounds is not tested
+        made = adainvc.examples(Model(), (), sources(), panel, folder, about, independent=asked)
+    return made, folder, asked
+
+
+def test_there_are_examples_of_each_kind_and_of_each_pair_of_genders(panel):
+    plan = _plan(panel)
+    assert list(plan) == [
         "unseen to unseen",
         "unseen to seen",
         "seen to unseen",
         "seen to seen",
         "towards what is no voice",
     ]
-    for row in (row for group in made["groups"] for row in group["rows"]):
-        assert (tmp_path / row["picture"]).exists()
+    notes = [[each["note"] for each in planned] for planned in plan.values()]
+    one_man = ["female to female"] * 2 + ["female to male"] * 2 + ["male to female"] * 2
+    changed = ["female to male", "male to female"]
+    assert notes == [one_man, changed, changed, changed, ["", ""]]
+
+
+def test_few_speakers_make_many_pairs():
+    women, men = (list(names) for names in ("abcde", "vwxyz"))
+    found = adainvc._of_genders({0: women, 1: men}, {0: women, 1: men}, 4)
+    pairs = sum(found.values(), [])
+    assert len(set(pairs)) == 16 and {*sum(pairs, ())} == {*"abcd", *"vwxy"}
+    assert found[0, 0] == [tuple(each) for each in "ab bc cd da".split()]
+    assert found[0, 1] == [tuple(each) for each in "av bw cx dy".split()]
+    assert adainvc._of_genders({0: ["a"]}, {0: ["a"]}, 4) == {(0, 0): []}
+    assert adainvc._of_genders({0: women}, {0: women}, 1) == {(0, 0): [("a", "b")]}
+
+
+def test_examples_are_as_long_and_as_loud_as_their_source(made):
+    made, folder, _ = made
+    rows = [row for group in made["groups"] for row in group["rows"]]
+    assert len(rows) == 8
+    for row in rows:
+        assert (folder / row["picture"]).exists()
         source, converted = (
-            soundfile.read(tmp_path / row[part])[0] for part in ("source", "converted")
+            soundfile.read(folder / row[part])[0] for part in ("source", "converted")
         )
         loudness = np.sqrt(np.mean(source**2))
         assert np.sqrt(np.mean(converted**2)) == pytest.approx(loudness, rel=0.05)
-    assert (tmp_path / made["embeddings"]["picture"]).exists()
+    assert (folder / made["embeddings"]["picture"]).exists()
     assert made["embeddings"]["silhouette"]["speaker"] > 0.9  # the styles are the speaker
+
+
+def test_a_recording_is_written_and_judged_once(made):
+    made, folder, asked = made
+    (group, tones), parts = made["groups"], ("source", "target")
+    recordings = {row[part] for row in group["rows"] for part in parts}
+    assert len(recordings) <= 4 < len(group["rows"])  # of three speakers; one says what another did
+    assert len([*folder.glob("*.wav")]) == len(recordings) + 2 + 8
+    converted, compared = (
+        {row["source"] for row in group["rows"]},
+        {row["target"] for row in group["rows"]},
+    )
+    assert {row["source"] for row in tones["rows"]} < converted
+    alone = [wave for wave, expected in asked.judged if expected is None]
+    assert len(alone) == len(compared)
+    assert len(asked.judged) == 3 * len(converted) + 8 + len(compared)
+    assert {expected for _, expected in asked.judged} - {None} <= {*TEXTS}
+
+
+def test_all_that_judges_say_of_an_example_is_kept(made):
+    made, _, asked = made
+    assert made["independent"] == {"english": True, "against": "text", "threshold": 0.5}
+    for group in made["groups"]:
+        recording, vocoded = "recording as it is", "recording through the vocoder"
+        assert list(group["references"]) == [recording, vocoded, "noise", "converted"]
+        for k, row in enumerate(group["rows"]):
+            found = row["independent"]
+            has_voice = group["title"] == "unseen to unseen"
+            assert list(found) == [recording, vocoded, "converted", *["target"] * has_voice]
+            assert found["converted"]["voice"]["cosine"] > 0 and "quality" in found[vocoded]
+            means = group["references"]["converted"]
+            assert means["independent"][k] == found["converted"]
+    (first, _), references = made["groups"], made["groups"][0]["references"]
+    for key in ("to_source", "to_target"):
+        mean = np.mean([row[key] for row in first["rows"]])
+        assert references["converted"][key] == pytest.approx(mean)
+    assert references["noise"]["phone_accuracy"] < references["converted"]["phone_accuracy"]
+    assert references["recording as it is"]["to_source"] > references["noise"]["to_source"]
+
+
+def test_of_a_long_recording_the_beginning_is_an_example(panel, monkeypatch):
+    people = adainvc.Speakers(sources()["test"], panel, np.random.default_rng(0))
+    whole = people.example("elsa")
+    assert whole["text"] in TEXTS and len(whole["wave"]) == len(whole["mel"]) * SPEC.hop
+    assert people.example("elsa")["row"] == whole["row"]
+    assert people.example("elsa", other_than=whole["text"])["text"] != whole["text"]
+    monkeypatch.setattr(adainvc, "EXAMPLE_S", 0.5)
+    people = adainvc.Speakers(sources()["test"], panel, np.random.default_rng(0))
+    cut, frames = people.example("elsa"), int(0.5 * SPEC.sample_rate_hz) // SPEC.hop
+    assert cut["row"] == whole["row"] and cut["text"] == ""
+    assert [len(cut[name]) for name in ("mel", "f0", "phone")] == [frames] * 3
+    assert len(cut["wave"]) == frames * SPEC.hop and abs(cut["wave"][-1]) < 1e-4  # faded out
+    np.testing.assert_array_equal(cut["mel"], whole["mel"][:frames])
+
+
+def test_short_recordings_with_a_text_are_examples_first(panel):
+    class Untold(Source):
+        def utterance(self, i):
+            return super().utterance(i) | ({} if i % 8 == 5 and i > 8 else {"text": ""})
+
+    people = adainvc.Speakers(Untold("test"), panel, np.random.default_rng(0))
+    for name in ("emil", "faye"):
+        assert people.example(name)["text"] == TEXTS[5]
+    assert people.by_gender(np.random.default_rng(1))[0] == ["faye", "elsa"]  # of elsa, no text
 
 
 def test_pairs_are_of_two_speakers_and_each_as_often_as_the_others():

@@ -5,7 +5,7 @@ import pytest
 
 from kvoice import audio, exchange, frameworks, recognisers
 from kvoice.errors import KvoiceError
-from kvoice.evaluation import independent, speakerencoder, tables
+from kvoice.evaluation import Options, independent, speakerencoder, tables
 from kvoice.evaluation.independent import NOISE, RECORDING, VOCODED, IndependentJudges, added
 
 SPEC = audio.SPECS["waveglow"]
@@ -124,6 +124,39 @@ def test_noise_is_as_loud_as_the_recording(monkeypatch):
     np.testing.assert_allclose(levels[-2:], [0.05, 0.2], rtol=0.05)  # of 11,025 random samples
 
 
+# --- One by one
+
+
+def test_sounds_are_judged_one_by_one_and_the_row_of_a_table_is_their_mean(ears):
+    said = [utterance(), utterance(text="one two")]
+    waves, judges = [quieter(said[0]["wave"]), said[1]["wave"]], IndependentJudges(Source())
+    found = judges.judgements(waves, judges.expected(said))
+    assert [each["phones"] for each in found] == [{"errors": 2, "count": n} for n in (4, 2)]
+    assert found[0]["words"] == found[0]["phones"] and found[0]["quality"]["p808"] == 3
+    voices = judges.voices(waves, judges.embeddings([each["wave"] for each in said]))
+    assert voices == [{"cosine": 0, "accepted": False}, {"cosine": 1, "accepted": True}]
+    mean = judges.mean([each | {"voice": voice} for each, voice in zip(found, voices)])
+    assert mean == judges.scores(said, {"made": waves})["rows"]["made"]
+    assert mean["phones"]["rate"] == 4 / 6 and mean["voice"] == {"cosine": 0.5, "accepted": 0.5}
+
+
+def test_of_recordings_some_of_which_have_a_text_only_the_words_are_compared_with_it():
+    said = [utterance(text="one two"), utterance(text="", loudness=0.05)]
+    judges = IndependentJudges(Source())
+    assert judges.against(said) == "recording" and judges.against(said[:1]) == "text"
+    assert judges.expected(said) == [
+        {"phones": ["one", "two", "three", "four"], "words": ["one", "two"]},
+        {"phones": ["one", "two"], "words": None},
+    ]
+    rows = judges.scores(said, {})["rows"]
+    assert rows[RECORDING]["phones"]["rate"] == 0 and rows[RECORDING]["words"]["rate"] == 1
+
+
+def test_where_nothing_is_expected_only_the_quality_is_judged():
+    (found,) = IndependentJudges(Source()).judgements([utterance()["wave"]])
+    assert found["phones"] is None is found["words"] and found["quality"]["overall"] == 3
+
+
 # --- Which recordings
 
 
@@ -149,7 +182,7 @@ def test_no_more_are_judged_than_there_is_time_for(monkeypatch):
 # --- What is not installed
 
 
-def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch):
+def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch, tmp_path):
     monkeypatch.setattr(frameworks, "installed", lambda name: name != "pocketsphinx")
     scores = {"tables": [], "metrics": {}}
     judged = added(scores, IndependentJudges(Source()).scores([utterance()], {}))
@@ -158,8 +191,8 @@ def test_a_line_says_how_to_get_what_is_missing_and_the_others_judge(monkeypatch
     first, second = judged["notes"]
     assert first.startswith("independent judges: pocketsphinx is not installed; install it with")
     assert "kvoice[judges]" in first and "pip install --no-deps resemblyzer" in second
-    shown = tables.printed(judged, "evaluation.json")
-    assert f"{first}\n{second}\n\nevaluation.json" in shown
+    shown = tables.written(tmp_path, judged, Options())
+    assert f"{first}\n{second}\n\n{tmp_path / 'evaluation.json'} holds" in shown
 
 
 def test_where_none_is_installed_there_is_no_table(monkeypatch):

@@ -1,11 +1,13 @@
 """Judges predict labels of unseen clips, and do not pretend to an accuracy that they lack."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.ndimage
 
 from kvoice.errors import KvoiceError
-from kvoice.evaluation.judges import Judge, PhoneProbe, VoiceSpace, augmented
+from kvoice.evaluation.judges import Judge, PhoneProbe, VoiceSpace, augmented, probe_correct
 from kvoice.evaluation.voicegan import crops
 from tests.evaluation.test_voicegan import FRAMES, JUDGE, SPEC, TEST, clips
 
@@ -120,3 +122,10 @@ def test_augmentation_adds_up_to_a_third_of_the_spread():
     assert np.std(grain) == 0  # no spread, no grain, and nothing to blur
     change = np.std(augmented(mels, np.random.default_rng(0)) - mels, axis=(1, 2)) / np.std(mels)
     assert change.min() < 0.15 and 0.2 < change.max() < 0.8
+
+
+def test_a_probe_is_trained_without_a_warning_on_labels_with_one_example():
+    items, labels = np.eye(6), np.array([0, 1, 2, 3, 4, 4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert probe_correct(items, labels, items, labels).shape == (6,)

@@ -74,7 +74,7 @@ def test_larger_errors_have_larger_measures(wave):
 class Spoken:
     """A split of one utterance, and a vocoder that reproduces it exactly."""
 
-    speakers = ["ada"]
+    speakers, split = ["ada"], "test"
 
     def __init__(self, wave, prewhitening=None):
         self.wave, self.prewhitening = wave[: len(wave) // SPEC.hop * SPEC.hop], prewhitening

@@ -11,7 +11,7 @@ from kvoice.audio import SPECS
 class Page(html.parser.HTMLParser):
     """The elements of a page as (name, attributes), and the text of each, children included."""
 
-    EMPTY = {"meta", "img"}
+    EMPTY = {"meta", "img", "input"}
 
     def __init__(self, path):
         super().__init__()

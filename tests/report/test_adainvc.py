@@ -105,6 +105,63 @@ def converted(made_run, **changes):
     return waves
 
 
+def said(errors=0, quality=3.0, cosine=0.5, accepted=None, words=True):
+    """What the independent judges say of one sound."""
+    rate = {"errors": errors, "count": 8}
+    return {
+        "phones": rate,
+        "words": rate if words else None,
+        "quality": {"p808": quality, "overall": quality - 1, "signal": 1, "background": 1},
+        "voice": {"cosine": cosine, "accepted": accepted},
+    }
+
+
+def heard(made_run, without=(), **changes):
+    """Adds to the conversions what the independent judges say, those `without` which are not."""
+    path = made_run.path / "conversions" / "conversions.json"
+    made = json.loads(path.read_text())
+
+    def known(each):
+        return each | dict.fromkeys(without)
+
+    mean = {
+        "phones": {"rate": 0.345, "low": 0, "high": 1},
+        "words": {"rate": 0.456, "low": 0, "high": 1},
+        "quality": {"p808": 3.21, "overall": 2.21, "signal": 1, "background": 1},
+        "voice": {"cosine": 0.432, "accepted": 0.5},
+    }
+    for group in made["groups"]:
+        for k, row in enumerate(group["rows"]):
+            row["independent"] = {
+                "recording as it is": known(said(quality=3.5)),
+                "recording through the vocoder": known(said(1, 3.25)),
+                "converted": known(said(2, 2.75, 0.875, accepted=k == 0, words=k == 0)),
+                "target": said(quality=4.0) | dict.fromkeys(("phones", "words", "voice", *without)),
+            }
+        group["references"] = {
+            name: {
+                "to_source": 0.987,
+                "to_target": 0.123,
+                "phone_accuracy": 0.678,
+                "independent": known(mean),
+            }
+            for name in ("recording as it is", "recording through the vocoder", "noise")
+        }
+    judges = {"english": True, "against": "text", "threshold": 0.71}
+    path.write_text(json.dumps(made | {"longest_s": 4.0, "independent": judges} | changes))
+
+
+def columns(page):
+    """The titles of the columns of the first group, each with its judge."""
+    titles = page.text("th", scope="col", **{"class": "number"})[1:]  # without those of the runs
+    return titles[: len(titles) // 2]  # of two groups
+
+
+def cells(page):
+    """The figures of the conversions and of their references, a row after the other."""
+    return page.text("td", **{"class": "number"})[1:]
+
+
 @pytest.fixture
 def one(tmp_path):
     made = run(tmp_path)
@@ -124,7 +181,7 @@ def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_pat
         len(set(labels)) == len(labels) == 15
         and labels[2] == "unseen to unseen, ada → carl, converted"
     )
-    assert page.text("th", scope="col")[-15:] == list(PARTS) * 5
+    assert page.text("th", scope="col")[-6:-3] == list(PARTS)  # three columns of figures follow
     assert len(page.all("img")) == 5 + 1 and all(each["alt"] for each in page.all("img"))
     for name in (*waves, "00.png", "embeddings.png"):
         copy = tmp_path / "out" / "run-0" / "conversions" / name
@@ -133,20 +190,106 @@ def test_every_wave_is_played_once_every_picture_says_what_it_shows(one, tmp_pat
 
 def test_the_verdict_on_the_voice_of_a_conversion_is_in_words(one, tmp_path):
     page = Page(report.conversions([one[0]], tmp_path / "out"))
-    assert [text for text in page.text("strong") if text.startswith("converted")] == [
-        "converted: nearer to the target, and passes for it",
-        "converted: nearer to the target",
-        "converted: nearer to the source",
-        "converted: nearer to the source, yet passes for the target",
-        "converted: nearer to the target, and passes for it",
+    assert [text for text in page.text("strong") if text.startswith("nearer")] == [
+        "nearer to the target, and passes for it",
+        "nearer to the target",
+        "nearer to the source",
+        "nearer to the source, yet passes for the target",
+        "nearer to the target, and passes for it",
     ]
-    figures = page.text("p", **{"class": "figures"})
-    assert figures[0].endswith(
-        "cosine 0.75 to the target, 0.25 to the sourcephone accuracy 71%, of the source 80%"
-        "F0 196 Hz, source 118 Hz, target 212 Hz"
+    assert "from 0.62 on it passes" in page.text("ul", **{"class": "key"})[0]
+
+
+def test_conversions_of_version_0_1_have_the_columns_that_were_measured_then(one, tmp_path):
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert columns(page) == [
+        "cosine to targetspeaker encoder",
+        "phone accuracylinear probe",
+        "F0median, Hz",
+    ]
+    assert cells(page)[:3] == ["0.75to source 0.25", "71%source 80%", "196source 118target 212"]
+    assert cells(page)[-3:] == ["0.75to source 0.25", "–", "–source –target 80"]
+    assert not page.text("tbody", **{"class": "references"})[0]
+    assert "the beginning" not in page.text("p", **{"class": "key"})[0]
+
+
+def test_a_row_holds_what_all_judges_say_of_a_conversion_beside_its_references(one, tmp_path):
+    heard(one[0])
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert columns(page)[3:] == [
+        "phone errorshama",
+        "word errorspocketsphinx",
+        "P.808DNSMOS, 1\u00a0to\u00a05",
+        "P.835DNSMOS, 1\u00a0to\u00a05",
+        "cosine to targetResemblyzer",
+    ]
+    rows = cells(page)
+    means = ["0.12", "68%", "", "34%", "46%of 1", "3.21", "2.21", "0.43"]  # words are known of one
+    assert [rows[8 * k : 8 * k + 8] for k in range(3)] == [means] * 3
+    assert rows[24 + 3 : 24 + 8] == [
+        "25%source 0%vocoder 12%",
+        "25%source 0%vocoder 12%",
+        "2.75source 3.50vocoder 3.25target 4.00",
+        "1.75source 2.50vocoder 2.25target 3.00",
+        "0.88passessource 0.50vocoder 0.50",
+    ]
+    assert rows[32 + 4] == "–" and rows[32 + 7].startswith("0.88does not pass")
+    references = page.text("tbody", **{"class": "references"})
+    assert "recording as it ismean of 4" in references[0] and "noisemean of 1" in references[1]
+    key = page.text("ul", **{"class": "key"})[0]
+    assert "that hama hears, against those of the text." in key and "from 0.71 on it" in key
+    assert "longer than 4 s, the beginning" in page.text("p", **{"class": "key"})[0]
+
+
+@pytest.mark.parametrize(
+    "without, gone",
+    [
+        (["phones"], {"phone errors"}),
+        (["words"], {"word errors"}),
+        (["quality"], {"P.808", "P.835"}),
+        (["phones", "words", "quality"], {"phone errors", "word errors", "P.808", "P.835"}),
+    ],
+)
+def test_the_columns_of_judges_that_are_not_installed_are_left_out(one, tmp_path, without, gone):
+    heard(one[0])
+    every = columns(Page(report.conversions([one[0]], tmp_path / "all")))
+    heard(one[0], without)
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    left = [title for title in every if not title.startswith(tuple(gone))]
+    assert columns(page) == left and len(every) - len(left) == len(gone)
+    key = page.text("ul", **{"class": "key"})[0]
+    assert len(key.split("\n")) == len(left) + 1
+    heard(one[0], ["voice"])
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert not [title for title in columns(page) if "Resemblyzer" in title]
+
+
+def test_what_hama_hears_is_uncalibrated_where_the_corpus_may_not_be_english(one, tmp_path):
+    heard(one[0], independent={"english": False, "against": "recording", "threshold": None})
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert "phone errorshama, uncalibrated" in columns(page)
+    assert "against those that it hears in the recording." in page.text("main")[0]
+
+
+def test_the_conversions_of_a_pair_of_genders_can_be_chosen(one, tmp_path):
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    (choice,) = page.text("fieldset")
+    assert choice.split("\n")[0] == (
+        f"Show conversionsall (5)female to male (1)male to female (1)female to female (1){ODD} (1)"
     )
-    assert figures[-1].endswith("0.25 to the sourceF0 –, source –, target 80 Hz")
-    assert "from 0.62 on it passes" in page.text("p", **{"class": "key"})[0]
+    assert [each.get("checked") for each in page.all("input")] == ["", *[None] * 4]
+    pairs = [each.get("data-pair") for each in page.all("tbody") if "data-pair" in each]
+    assert pairs == ["1", "2", "3", "0", "4"]  # 0: without a gender
+
+
+def test_where_there_is_one_pair_of_genders_there_is_no_choice(one, tmp_path):
+    path = one[0].path / "conversions" / "conversions.json"
+    made = json.loads(path.read_text())
+    for row in (row for group in made["groups"] for row in group["rows"]):
+        row["note"] = "unknown to unknown"
+    path.write_text(json.dumps(made))
+    page = Page(report.conversions([one[0]], tmp_path / "out"))
+    assert not page.all("input") and not page.all("fieldset")
 
 
 def test_the_judges_and_a_warning_about_them_are_shown(tmp_path):
@@ -158,7 +301,7 @@ def test_the_judges_and_a_warning_about_them_are_shown(tmp_path):
         made = run(tmp_path, f"run-{k}")
         converted(made, judged={"description": said, "warning": each})
         page = Page(report.conversions([made], tmp_path / f"out-{k}"))
-        assert page.text("p", **{"class": "key"})[0].endswith(f"the median F0. {said}")
+        assert page.text("p", **{"class": "key"})[0].endswith(f"all its conversions. {said}")
         assert (f"Mind that {warning}." in page.text("strong")) == bool(each)
         assert "neither" not in page.text("main")[0]
 
@@ -167,7 +310,7 @@ def test_the_sentence_on_the_judges_of_version_0_1_is_shown(tmp_path):
     made = run(tmp_path)
     converted(made, judged={"said": "Judged on demo.", "warning": ""})
     page = Page(report.conversions([made], tmp_path / "out"))
-    assert page.text("p", **{"class": "key"})[0].endswith("the median F0. Judged on demo.")
+    assert page.text("p", **{"class": "key"})[0].endswith("conversions. Judged on demo.")
 
 
 def test_a_link_out_of_the_run_is_not_copied(one, tmp_path):
@@ -199,7 +342,7 @@ def test_links_lead_to_copies_in_the_folder_and_places_of_the_page(one, tmp_path
 
 def test_text_stays_text(one, tmp_path):
     page = Page(report.conversions([one[0]], tmp_path / "out"))
-    assert page.text("h3")[-2] == ODD and page.text("h4")[-1] == f"{ODD} {ODD}"
+    assert page.text("h3")[-2] == ODD and page.text("th", scope="row")[-1].startswith(2 * ODD)
     assert not page.all("b") and not [each for _, each in page.elements if "onclick" in each]
 
 
@@ -349,8 +492,9 @@ def test_every_wave_loads_plays_and_lasts_as_long_as_its_file(one, tmp_path, sho
     played(shown(report.conversions([made], tmp_path / "out", single)), waves.values())
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1280, 1400])
 def test_nothing_sticks_out_of_the_page_and_players_lie_side_by_side(one, tmp_path, shown, width):
+    heard(one[0])
     made = [one[0], *(run(tmp_path, "a" * 60 + str(k), k) for k in (1, 2))]
     for each in made[1:]:
         evaluated(each, **{f"a long name of a metric {k}": 0.123456 for k in range(16)})
@@ -358,10 +502,34 @@ def test_nothing_sticks_out_of_the_page_and_players_lie_side_by_side(one, tmp_pa
     assert page.evaluate("document.documentElement.scrollWidth") == width
     first = [page.locator("audio").nth(k).bounding_box() for k in range(3)]
     assert len({box["y"] for box in first}) == 1 and first[0]["x"] < first[1]["x"] < first[2]["x"]
-    assert all(box["width"] >= (90, 300)[width > 1000] and box["height"] >= 40 for box in first)
+    assert all(box["width"] >= 60 and box["height"] >= 40 for box in first)
     assert first[2]["x"] + first[2]["width"] <= width
-    picture = page.locator(".figures + .wide").first
-    assert picture.evaluate("each => each.scrollWidth > each.clientWidth") == (width == 390)
+    table = page.locator(".group .wide").first
+    assert table.evaluate("each => each.scrollWidth > each.clientWidth") == (width == 390)
+
+
+def test_the_titles_of_the_columns_stay_in_sight(one, tmp_path, shown):
+    heard(one[0])
+    page = shown(report.conversions([one[0]], tmp_path / "out"), 1280)
+    page.locator("td.picture").nth(3).scroll_into_view_if_needed()
+    page.mouse.wheel(0, 200)
+    page.wait_for_function("document.querySelector('.conversions').getBoundingClientRect().y < 0")
+    assert page.locator(".conversions thead th").first.bounding_box()["y"] == 0
+
+
+def test_what_is_not_of_the_chosen_genders_is_hidden(one, tmp_path, shown):
+    page = shown(report.conversions([one[0]], tmp_path / "out"))
+
+    def seen(what):
+        return page.locator(what).evaluate_all("all => all.map(each => !!each.offsetParent)")
+
+    assert all(seen("audio")) and all(seen("h3"))
+    page.get_by_label("male to female (1)", exact=True).check()
+    assert seen("audio") == [k // 3 == 1 for k in range(15)]
+    groups = page.locator(".group").evaluate_all("all => all.map(each => !!each.offsetParent)")
+    assert groups == [True, False]
+    page.get_by_label("all (5)").check()
+    assert all(seen("audio"))
 
 
 def test_a_player_plays_where_it_is_touched(one, tmp_path, shown):
