@@ -549,15 +549,19 @@ def _reconstruction(model, source, rng, count=48):
     return {"l1": float(np.mean(absolute)), "error_db": float(np.sqrt(np.mean(squares)))}
 
 
-def speaker_probe_accuracy(model: AdaINVC, source: Source, per_speaker: int = PROBED) -> dict:
+def speaker_probe_accuracy(
+    model: AdaINVC, source: Source, per_speaker: int = PROBED
+) -> dict | None:
     """Measures how accurately a linear probe predicts the speaker from the content code.
 
     A linear discriminant on mean, standard deviation and mean change of the content of whole
     utterances; it is trained on three quarters of the texts and tested on the others. Without
-    texts, it is tested on every fourth utterance.
+    texts, it is tested on every fourth utterance. Speakers who are only in one of the two parts are
+    left out.
 
     Returns:
-        {"accuracy", "low", "high" (95 %, Wilson), "chance", "speakers", "utterances"}.
+        {"accuracy", "low", "high" (95 %, Wilson), "chance", "speakers", "utterances"}; None where
+        fewer than two speakers are in both.
 
     Source: the measure of Chou, Yeh & Lee 2019, table 1 (37.5 % with instance normalisation, 65.8 %
     without); differs: the probe, and synthetic speakers where the corpus has them.
@@ -570,18 +574,22 @@ def speaker_probe_accuracy(model: AdaINVC, source: Source, per_speaker: int = PR
     texts = [each["text"] or str(k) for k, each in enumerate(found)]
     order = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     tested = np.array([order[text] % 4 == 3 for text in texts])
+    both = np.intersect1d(speakers[tested], speakers[~tested])
+    if len(both) < 2:
+        return None
+    trained, tested = (part & np.isin(speakers, both) for part in (~tested, tested))
     correct = judges.probe_correct(
-        codes[~tested], speakers[~tested], codes[tested], speakers[tested]
+        codes[trained], speakers[trained], codes[tested], speakers[tested]
     )
     low, high = wilson(int(correct.sum()), len(correct))
-    kinds = len(np.unique(speakers))
+    kinds = len(both)
     return {
         "accuracy": float(correct.mean()),
         "low": low,
         "high": high,
         "chance": 1 / kinds,
         "speakers": kinds,
-        "utterances": len(found),
+        "utterances": int(trained.sum() + tested.sum()),
     }
 
 
@@ -595,7 +603,7 @@ def _metrics(scores):
         "phone accuracy": content["converted"]["phones"],
         "phone accuracy (recordings)": content["source recorded"]["phones"],
         "MCD, dB": content["converted"]["mcd_db"],
-        "speaker-probe accuracy": scores["speaker_probe"]["accuracy"],
+        "speaker-probe accuracy": (scores["speaker_probe"] or {}).get("accuracy"),
         "reconstruction, dB": scores["reconstruction"]["error_db"],
     }
     return {name: value for name, value in numbers.items() if value is not None}
@@ -688,7 +696,10 @@ def tables(scores: dict) -> list[dict]:
             "note": "Speaker-probe accuracy: of a linear probe that predicts the "
             f"{probe['speakers']} speakers of the split train from the content code "
             "of sentences that it was not trained on (lower is better). Error: the reconstruction "
-            "error of unseen recordings.",
+            "error of unseen recordings."
+            if probe
+            else "The reconstruction error of unseen recordings. The split train has too few "
+            "recordings of each speaker for a speaker probe.",
             "columns": [
                 "",
                 "speaker-probe accuracy (95 %)",
@@ -699,8 +710,10 @@ def tables(scores: dict) -> list[dict]:
             "rows": [
                 [
                     "content code",
-                    f"{probe['accuracy']:.1%} ({probe['low']:.0%}-{probe['high']:.0%})",
-                    f"{probe['chance']:.1%}",
+                    f"{probe['accuracy']:.1%} ({probe['low']:.0%}-{probe['high']:.0%})"
+                    if probe
+                    else "–",
+                    f"{probe['chance']:.1%}" if probe else "–",
                     f"{scores['reconstruction']['l1']:.3f}",
                     f"{scores['reconstruction']['error_db']:.1f}",
                 ]
