@@ -102,10 +102,16 @@ def main():
             "corpus": run.config["data_spec"],
             "steps": run.state["step"],
             "reconstructed": pairs.judged(
-                [convert.converted(model, mel, model.encode(mel)["styles"]) for mel in mels]
+                [
+                    convert.conversion(model, voice.spec, mel, model.encode(mel)["styles"])
+                    for mel in mels
+                ]
             ),
             "converted": pairs.judged(
-                [convert.converted(model, mel, style) for mel, style in zip(mels, styles)]
+                [
+                    convert.conversion(model, voice.spec, mel, style)
+                    for mel, style in zip(mels, styles)
+                ]
             ),
         }
         path.write_text(json.dumps(result, indent=1) + "\n")

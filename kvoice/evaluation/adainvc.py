@@ -425,7 +425,8 @@ def _trials(model, sources, targets, panel, count, rng, title):
         source = sources.drawn(one, rng, targets.said(two))
         target = targets.drawn(two, rng, other_than=source["text"])
         parallel = targets.parallel(two, source)
-        mel = convert.converted(model, source["mel"], model.encode(target["mel"])["styles"])
+        styles = model.encode(target["mel"])["styles"]
+        mel = convert.conversion(model, spec, source["mel"], styles)
         noise = voicegan.white_noise(source["mel"][None], spec, rng)[0]
         waves = [render.sound(mel, spec), sources.sound(source), targets.sound(target)]
         made.append(
@@ -933,9 +934,8 @@ class _Examples:
         """Writes a conversion; returns its row, and what is said of it and of its references."""
         source, target, spec = each["source"], each["target"], self.spec
         stem, self.count = f"{self.count:02d}", self.count + 1
-        mel = convert.converted(
-            self.model, source["mel"], self.model.encode(target["mel"])["styles"]
-        )
+        styles = self.model.encode(target["mel"])["styles"]
+        mel = convert.conversion(self.model, spec, source["mel"], styles)
         sounds = self._references(source)
         recorded = sounds[RECORDING]["wave"]
         wave = render.levelled(render.sound(mel, spec), recorded)[0]

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy.ndimage
 import threadpoolctl
 
 from kvoice import audio, progress
@@ -33,6 +34,8 @@ from kvoice.inference import render
 from kvoice.inference.classify import files, named
 
 PART_S = 60.0
+LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
+QUIET = 1e-6  # magnitude that is added before a logarithm
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
 
@@ -144,7 +147,7 @@ def converted(
     mix: float = 1.0,
     layers: Sequence[int] | str | None = None,
 ) -> np.ndarray:
-    """Converts a mel to another voice, with the same timing.
+    """Converts a mel to another voice, with the same timing; its loudness is that of the network.
 
     Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> [time, mels].
 
@@ -157,6 +160,34 @@ def converted(
     """
     found = model.encode(mel)
     return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
+
+
+def as_loud(mel: np.ndarray, like: np.ndarray, spec: audio.Spec) -> np.ndarray:
+    """Gives a mel the loudness of another one over time.
+
+    A network smooths loudness: pauses hum, and stops lose their closure. The loudness of a frame is
+    the mean magnitude of its bands, in dB; the difference is averaged over `LOUDNESS_S`.
+
+    Shapes: mel, like [time, mels] on the scale of the Spec -> [time, mels].
+    """
+    frames = 1 + 2 * round(LOUDNESS_S * spec.sample_rate_hz / spec.hop / 2)
+    sounding = audio.magnitude(mel, spec)
+    softer = np.log(audio.magnitude(like, spec).mean(axis=1) + QUIET)
+    softer -= np.log(sounding.mean(axis=1) + QUIET)
+    gain = np.exp(scipy.ndimage.uniform_filter1d(softer, frames, mode="nearest"))
+    return audio.scaled(sounding * gain[:, None], spec)
+
+
+def conversion(
+    model: object,
+    spec: audio.Spec,
+    mel: np.ndarray,
+    styles: np.ndarray,
+    mix: float = 1.0,
+    layers: Sequence[int] | str | None = None,
+) -> np.ndarray:
+    """Converts a mel to another voice, with the same timing and loudness; see `converted`."""
+    return as_loud(converted(model, mel, styles, mix, layers), mel, spec)
 
 
 def convert_wave(
@@ -221,7 +252,7 @@ def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
                 where = named(f"from {begin / rate_hz:.1f} s on")
                 with where if several else contextlib.nullcontext():
                     mel = input_mel(voice, source)
-                mel, sounds = converted(voice.model, mel, styles, mix, layers), True
+                mel, sounds = conversion(voice.model, voice.spec, mel, styles, mix, layers), True
                 network_s = time.perf_counter() - begun_s
             known = {"seconds": len(part) / rate_hz, "network_s": network_s}
             job = functools.partial(

@@ -111,7 +111,8 @@ class Model:
 
     def decode(self, content, styles):
         name = NAMES[int(styles[0].argmax())] if self.perfect else self.last
-        return utterance(name, TEXTS[int(content[0, 0])])["mel"]
+        mel = utterance(name, TEXTS[int(content[0, 0])])["mel"]
+        return np.pad(mel, ((0, max(0, len(content) - len(mel))), (0, 0)), "edge")
 
 
 @functools.cache
@@ -157,7 +158,9 @@ def test_a_perfect_model_has_the_voice_of_the_target_and_the_words_of_the_source
 def test_phones_are_predicted_in_speech_and_not_in_noise(panel):
     content = _scores(panel, False)["kinds"]["unseen to unseen"]["content"]
     assert content["source recorded"]["phones"] > 0.6 > 0.25 > content["noise"]["phones"]
-    assert content["converted"] == content["source unchanged"]  # of a model that changes nothing
+    for name, value in content["source unchanged"].items():  # of a model that changes nothing
+        # Griffin-Lim makes more of the rounding errors of the loudness.
+        assert content["converted"][name] == pytest.approx(value, rel=1e-2)
 
 
 def test_a_model_that_changes_nothing_is_no_nearer_to_the_target_than_the_source_is(panel):
@@ -169,7 +172,10 @@ def test_a_model_that_changes_nothing_is_no_nearer_to_the_target_than_the_source
         "seen to seen",
     ]
     for kind in scores["kinds"].values():
-        assert kind["voice"]["converted"] == kind["voice"]["source unchanged"]
+        one, other = (kind["voice"][row] for row in ("converted", "source unchanged"))
+        assert one["nearer"] == other["nearer"]
+        for name in ("to_target", "to_source"):  # but for rounding errors, after Griffin-Lim
+            assert one[name] == pytest.approx(other[name], abs=1e-2)
     assert scores["kinds"]["unseen to unseen"]["voice"]["converted"]["nearer"]["share"] == 0
     assert scores["reconstruction"] == {"l1": 0, "error_db": 0}
 
