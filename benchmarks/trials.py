@@ -31,7 +31,7 @@ class Pairs:
     """Pairs of utterances of different validation speakers, and what the judges know of them."""
 
     def __init__(self, directory, spec, count, seed):
-        source = Source(directory, "valid", spec, 64, 1, arrays=("mel", "wave"))
+        source = Source(directory, "valid", spec, 64, 1, arrays=("mel", "wave", "f0"))
         self.spec, self.encoder = spec, independent.resemblyzer()
         self.utterances = [source.utterance(row) for row in range(len(source))]
         speakers, rng = source.speaker_of(), np.random.default_rng(seed)
@@ -58,8 +58,22 @@ class Pairs:
         rates = self.spec.sample_rate_hz, self.encoder.spec.sample_rate_hz
         return encode.of_waves(self.encoder, [audio.resample(wave, *rates) for wave in waves])
 
-    def judged(self, mels):
-        waves = [render.sound(mel, self.spec) for mel in mels]
+    def vocoders(self, targets):
+        """The vocoder of each pair, at the pitch of the given utterance; see `convert`."""
+        return [
+            convert.vocoder_of(
+                self.spec,
+                self.utterances[source]["f0"],
+                convert.median_f0(self.utterances[target]["f0"]),
+            )
+            for (source, *_), target in zip(self.rows, targets)
+        ]
+
+    def judged(self, mels, vocoders=None):
+        waves = [
+            render.sound(mel, self.spec, vocoder=vocoder)
+            for mel, vocoder in zip(mels, vocoders or [None] * len(mels))
+        ]
         to_source, to_target = np.transpose(
             [
                 (point @ self.voice[source], point @ self.voice[target])
@@ -105,13 +119,15 @@ def main():
                 [
                     convert.conversion(model, voice.spec, mel, model.encode(mel)["styles"])
                     for mel in mels
-                ]
+                ],
+                pairs.vocoders([row for row, *_ in pairs.rows]),
             ),
             "converted": pairs.judged(
                 [
                     convert.conversion(model, voice.spec, mel, style)
                     for mel, style in zip(mels, styles)
-                ]
+                ],
+                pairs.vocoders([row for _, row, *_ in pairs.rows]),
             ),
         }
         path.write_text(json.dumps(result, indent=1) + "\n")

@@ -215,6 +215,40 @@ def seeds(*contents):
     return table(["", "median", "range"], rows)
 
 
+def trials(content):
+    """Runs of adainvc on validation speakers: benchmarks/trials.py."""
+    measures = {
+        "nearer to the target": ".0%",
+        "cosine with the target": ".2f",
+        "cosine with the source": ".2f",
+        "phone error rate": ".1%",
+        "DNSMOS P.808": ".2f",
+    }
+
+    def cells(row):
+        return [format(row[name], form) for name, form in measures.items()]
+
+    rows = [["the sources", "through the vocoder", *cells(content["vocoder alone"])]]
+    for name, row in content["rows"].items():
+        rows += [[name, "reconstructed", *cells(row["reconstructed"])]]
+        rows += [["", "converted", *cells(row["converted"])]]
+    return table(["run", "sound", *measures], rows)
+
+
+def left_out(content):
+    """Accuracy on speakers that were left out: benchmarks/leave_speakers_out.py."""
+    interval = f"{content['low']:.0%}-{content['high']:.0%}"
+    folds = [
+        [", ".join(name.rpartition("/")[2] for name in speakers), f"{accuracy:.1%}"]
+        for speakers, accuracy in zip(content["folds"], content["accuracy_of_folds"])
+    ]
+    return table(
+        ["test speakers", "accuracy (95 %)"],
+        [*folds, ["all", f"{content['accuracy']:.1%} ({interval})"]]
+        + [["listeners", f"{content['listeners']:.1%}"]] * ("listeners" in content),
+    )
+
+
 def likelihoods(log):
     """The log.csv of a waveglow: likelihood by step."""
     rows = [row for row in log if int(row["step"]) % 1000 == 0 or row is log[0]]

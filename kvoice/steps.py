@@ -5,6 +5,7 @@ All of Keras (the JAX trainer's state, the savers, the callbacks) looks only at
 saved. `OptimizerGroup` is one optimizer to Keras and holds one for each parameter group inside.
 """
 
+import inspect
 import weakref
 
 import keras
@@ -196,6 +197,12 @@ class StepModel(backend.TrainStep, keras.Model):
             if names
             else "unconditional"
         )
+
+    @classmethod
+    def defaults(cls) -> dict:
+        """Returns the default of each argument: its value in runs from before it existed."""
+        parameters = inspect.signature(cls).parameters.values()
+        return {each.name: each.default for each in parameters if each.default is not each.empty}
 
     @classmethod
     def warning(cls, values: dict) -> str:

@@ -21,7 +21,12 @@ def declare(flags):
         "N-M,...: layers of the decoder that are conditioned on the target, 0 next to "
         "the content; all if not given",
     )
-    flags.path("vocoder", "", "RUN: the vocoder that renders mels; Griffin-Lim if not given")
+    flags.path(
+        "vocoder",
+        "",
+        "RUN: the vocoder that renders mels; if not given, harmonics of the source's intonation in "
+        "the pitch of the target, and noise",
+    )
     flags.integer("rate", 0, "HZ: the sampling rate of the output; 0 = that of the run")
     flags.switch("overwrite", False, OVERWRITE)
 
@@ -71,7 +76,7 @@ def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
     print(
         f"{counted(rows, left_out)}, {seconds:.1f} s of sound, in {output}: "
         f"the network at {seconds / network_s:.1f} times real time, "
-        f"{'the vocoder' if vocoder else 'Griffin-Lim'} at {seconds / vocoder_s:.1f}, what is "
+        f"{'the vocoder' if vocoder else 'the synthesis'} at {seconds / vocoder_s:.1f}, what is "
         f"compiled for the first included"
     )
     end(left_out, rows)

@@ -1,6 +1,5 @@
 """`kvoice train`: words and flags over `training.loop.train`."""
 
-import inspect
 import os
 import re
 import shlex
@@ -98,7 +97,7 @@ def train(model, data, run, init, overrides):
         },
         spec,
         source.labels,
-        defaults={"train": DEFAULTS, "model": _defaults(MODELS[name])},
+        defaults={"train": DEFAULTS, "model": MODELS[name].defaults()},
         command=shlex.join([f"KERAS_BACKEND={backend}", "kvoice", "train", *sys.argv[2:]]),
     )
     steps, done = training.steps, run.state.get("step", 0)
@@ -124,12 +123,6 @@ def train(model, data, run, init, overrides):
     print(following(*watching.next_commands(run), f"evaluate --run={run.quoted}"))
     if (run.path / "samples").exists():
         print(f"Samples of it are in {run.path / 'samples'}")
-
-
-def _defaults(model):
-    """The arguments of a model that have a default, which those of an earlier run had too."""
-    parameters = inspect.signature(model).parameters.values()
-    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def _header(run, source, backend, built):

@@ -5,10 +5,10 @@
     scores = conversion_scores(model, run_speakers, sources, panel, independent=judges)
     examples(model, run_speakers, sources, panel, folder, about, independent=judges)
 
-Everything is measured on the sound after the vocoder, and is compared with three references: the
-unchanged source, an utterance of the target speaker, and, for the phones, noise. Voices are
-compared by a speaker encoder, and words by a linear phone probe; neither was trained on the
-speakers that are converted.
+Everything is measured on the sound after the vocoder, and is compared with references: the source
+transposed to the pitch of the target and otherwise unchanged, the unchanged source, an utterance of
+the target speaker, and, for the phones, noise. Voices are compared by a speaker encoder, and words
+by a linear phone probe; neither was trained on the speakers that are converted.
 """
 
 import collections
@@ -59,7 +59,12 @@ EXAMPLES = 4  # conversions of each pair of genders that are written, of the fir
 EXAMPLE_S = 5.0  # of a longer recording, an example is the beginning: all stay under 10 MB
 SEEN, UNSEEN = "seen", "unseen"
 UNRELIABLE = 0.2  # equal error rate above which a speaker encoder is no reliable judge
-ROWS = ("converted", "source unchanged", "target's own")
+CONVERTED, TRANSPOSED, SOURCE, TARGET = ROWS = (
+    "converted",
+    "source at the target's pitch",
+    "source unchanged",
+    "target's own",
+)
 TARGETS = {  # non-speech targets: name -> F0 in Hz, slope, inharmonicity, decay, which partials
     "a low tone with all harmonics": (80.0, -1.0, 0.0, 0.5, 0),
     "a high tone with odd harmonics": (440.0, -1.0, 0.0, 0.5, 1),
@@ -373,8 +378,9 @@ def _heard(trials, independent):
     return independent.scores(
         [trial["source"] for trial in kept],
         {
-            ROWS[0]: [trial["waves"][0] for trial in kept],
-            VOCODED: [trial["waves"][1] for trial in kept],
+            CONVERTED: [trial["waves"][CONVERTED] for trial in kept],
+            TRANSPOSED: [trial["waves"][TRANSPOSED] for trial in kept],
+            VOCODED: [trial["waves"][SOURCE] for trial in kept],
         },
         [audio.deemphasised(trial["target"]["wave"], trial["spec"]) for trial in kept],
     )
@@ -425,10 +431,13 @@ def _trials(model, sources, targets, panel, count, rng, title):
         source = sources.drawn(one, rng, targets.said(two))
         target = targets.drawn(two, rng, other_than=source["text"])
         parallel = targets.parallel(two, source)
-        styles = model.encode(target["mel"])["styles"]
-        mel = convert.conversion(model, spec, source["mel"], styles)
-        noise = voicegan.white_noise(source["mel"][None], spec, rng)[0]
-        waves = [render.sound(mel, spec), sources.sound(source), targets.sound(target)]
+        vocoder = convert.vocoder_of(spec, source["f0"], convert.median_f0(target["f0"]))
+        waves = {
+            CONVERTED: _converted(model, spec, source, target)[1],
+            TRANSPOSED: render.sound(source["mel"], spec, vocoder=vocoder),
+            SOURCE: sources.sound(source),
+            TARGET: targets.sound(target),
+        }
         made.append(
             {
                 "source": source,
@@ -436,19 +445,28 @@ def _trials(model, sources, targets, panel, count, rng, title):
                 "parallel": parallel,
                 "waves": waves,
                 # The mels of the sounds, without the last frame of the vocoder.
-                "mels": [*(_mel(wave, spec) for wave in waves), noise],
+                "mels": {name: _mel(wave, spec) for name, wave in waves.items()}
+                | {NOISE: voicegan.white_noise(source["mel"][None], spec, rng)[0]},
                 "genders": _genders(sources.source, source, target),
                 "voices": (sources.voice[one], targets.voice[two]),
                 "spec": spec,
             }
         )
-    for row in range(3):
-        points = panel.voices([trial["waves"][row] for trial in made], spec.sample_rate_hz)
+    for name in ROWS:
+        points = panel.voices([trial["waves"][name] for trial in made], spec.sample_rate_hz)
         for trial, point in zip(made, points):
-            trial.setdefault("cosines", []).append(
-                [float(point @ voice) for voice in trial["voices"]]
-            )
+            trial.setdefault("cosines", {})[name] = [
+                float(point @ voice) for voice in trial["voices"]
+            ]
     return made
+
+
+def _converted(model, spec, source, target):
+    """Converts an utterance to the voice of another as `kvoice convert` does: a mel and a wave."""
+    styles = model.encode(target["mel"])["styles"]
+    mel = convert.conversion(model, spec, source["mel"], styles)
+    vocoder = convert.vocoder_of(spec, source["f0"], convert.median_f0(target["f0"]))
+    return mel, render.sound(mel, spec, vocoder=vocoder)
 
 
 def _genders(source, one, two):
@@ -472,19 +490,23 @@ def _judged(trials, panel):
         panel.verification["threshold"],
         {"count": len(trials), "voice": {}, "content": {}, "f0": {}},
     )
-    for row, name in enumerate(ROWS):
-        to_source, to_target = np.array([trial["cosines"][row] for trial in trials]).T
+    for name in ROWS:
+        to_source, to_target = np.array([trial["cosines"][name] for trial in trials]).T
         found["voice"][name] = {
             "to_target": float(to_target.mean()),
             "to_source": float(to_source.mean()),
             "nearer": _share(to_target > to_source),
             "accepted": _share(to_target >= threshold),
         }
-        if row < 2:
-            found["f0"][name] = _f0(trials, row)
+        if name != TARGET:
+            found["f0"][name] = _f0(trials, name)
     phones = [trial["source"].get("phone") for trial in trials]
-    for row, name in ((0, ROWS[0]), (1, ROWS[1]), (3, "noise"), (None, "source recorded")):
-        mels = [trial["source"]["mel"] if row is None else trial["mels"][row] for trial in trials]
+    heard = {
+        name: [trial["mels"][name] for trial in trials]
+        for name in (CONVERTED, TRANSPOSED, SOURCE, NOISE)
+    }
+    heard["source recorded"] = [trial["source"]["mel"] for trial in trials]
+    for name, mels in heard.items():
         accuracy = None if phones[0] is None else panel.phone_accuracy(mels, phones)
         found["content"][name] = {
             "phones": None if accuracy is None else float(np.nanmean(accuracy)),
@@ -514,12 +536,12 @@ def _ln(mel, spec):
     return np.log(np.maximum(audio.magnitude(mel, spec), 1e-5))
 
 
-def _f0(trials, row):
+def _f0(trials, name):
     """Compares the F0 of a row with that of the target and of the source."""
     columns = {"to_target_cents": [], "to_source_cents": [], "rmse_cents": [], "correlation": []}
     for trial in trials:
         spec = trial["spec"]
-        track = audio.f0(trial["waves"][row], spec.sample_rate_hz, spec.hop)
+        track = audio.f0(trial["waves"][name], spec.sample_rate_hz, spec.hop)
         known = {who: trial[who]["f0"] for who in ("source", "target")}
         for who, each in known.items():
             if track.any() and each.any():
@@ -528,9 +550,9 @@ def _f0(trials, row):
                 )
         frames = min(len(track), len(known["source"]))
         errors = speech.f0_errors(track[:frames], known["source"][:frames])
-        for name in ("rmse_cents", "correlation"):
-            if errors[name] is not None:
-                columns[name].append(errors[name])
+        for column in ("rmse_cents", "correlation"):
+            if errors[column] is not None:
+                columns[column].append(errors[column])
     return {name: float(np.median(values)) if values else None for name, values in columns.items()}
 
 
@@ -620,7 +642,7 @@ def tables(scores: dict) -> list[dict]:
     voice, content, f0 = [], [], []
     for kind, each in sets.items():
         for name, row in each["voice"].items():
-            first = name == ROWS[0]
+            first = name == CONVERTED
             voice.append(
                 [
                     kind if first else "",
@@ -824,7 +846,12 @@ def _planned(people, panel, rng):
     plan["towards what is no voice"] = [
         {
             "source": _filed(UNSEEN, unseen.example(name)),
-            "target": {"wave": wave, "mel": _mel(wave, spec), "file": f"tone_{k}.wav"},
+            "target": {
+                "wave": wave,
+                "mel": _mel(wave, spec),
+                "f0": audio.f0(wave, spec.sample_rate_hz, spec.hop),
+                "file": f"tone_{k}.wav",
+            },
             "voices": (unseen.voice[name], panel.voices([wave], spec.sample_rate_hz)[0]),
             "title": f"{name} → {title}",
             "note": "",
@@ -934,13 +961,12 @@ class _Examples:
         """Writes a conversion; returns its row, and what is said of it and of its references."""
         source, target, spec = each["source"], each["target"], self.spec
         stem, self.count = f"{self.count:02d}", self.count + 1
-        styles = self.model.encode(target["mel"])["styles"]
-        mel = convert.conversion(self.model, spec, source["mel"], styles)
+        mel, wave = _converted(self.model, spec, source, target)
         sounds = self._references(source)
         recorded = sounds[RECORDING]["wave"]
-        wave = render.levelled(render.sound(mel, spec), recorded)[0]
+        wave = render.levelled(wave, recorded)[0]
         (alone,) = self._alone(source, [wave], [_mel(wave, spec)])
-        sounds = sounds | {ROWS[0]: alone}
+        sounds = sounds | {CONVERTED: alone}
         waves = {"source": recorded, "target": target["wave"], "converted": wave}
         names = {
             "source": source["file"],
@@ -952,15 +978,15 @@ class _Examples:
                 audio.write(self.folder / name, waves[part], spec.sample_rate_hz)
         self._draw(self.folder / f"{stem}.png", [source["mel"], target["mel"], mel])
         found = self._compared(sounds, each["voices"], target["wave"])
-        of_phones = {"source": RECORDING, "converted": ROWS[0]}
+        of_phones = {"source": RECORDING, "converted": CONVERTED}
         row = {
             "title": each["title"],
             "note": each["note"],
             **names,
             "picture": f"{stem}.png",
-            **{key: found[ROWS[0]][key] for key in ("to_source", "to_target")},
+            **{key: found[CONVERTED][key] for key in ("to_source", "to_target")},
             "phones": {part: found[name]["phone_accuracy"] for part, name in of_phones.items()}
-            if found[ROWS[0]]["phone_accuracy"] is not None
+            if found[CONVERTED]["phone_accuracy"] is not None
             else None,
             "f0_hz": {part: self._f0(wave) for part, wave in waves.items()},
             "independent": self._of_row(found, target),

@@ -32,6 +32,7 @@ from kvoice.errors import KvoiceError
 from kvoice.files import owned
 from kvoice.inference import render
 from kvoice.inference.classify import files, named
+from kvoice.inference.harmonic import HarmonicVocoder
 
 PART_S = 60.0
 LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
@@ -87,6 +88,43 @@ def style(voice: object, waves: list[np.ndarray]) -> np.ndarray:
     return np.mean([voice.model.encode(mel)["styles"] for mel in mels], axis=0)
 
 
+def f0_of(voice: object, waves: list[np.ndarray]) -> float:
+    """Computes the median F0 of some recordings in Hz; 0 where no frame is voiced.
+
+    Args:
+        voice: A `voice.Voice`.
+        waves: The recordings, each [samples] at the rate of the Spec.
+    """
+    tracks = [audio.f0(wave, voice.spec.sample_rate_hz, voice.spec.hop) for wave in waves]
+    return median_f0(np.concatenate(tracks))
+
+
+def median_f0(f0: np.ndarray) -> float:
+    """Computes the median of the voiced frames of an F0 track, in Hz; 0 where there is none."""
+    return float(np.median(f0[f0 > 0])) if np.any(f0 > 0) else 0.0
+
+
+def vocoder_of(
+    spec: audio.Spec, f0: np.ndarray, f0_hz: float, mix: float = 1.0
+) -> HarmonicVocoder | None:
+    """Returns a vocoder that gives a conversion the intonation of its source.
+
+    The F0 of the source is transposed so that its median is that of the target; with `mix` between
+    the two, on a logarithmic scale.
+
+    Args:
+        spec: The Spec of the mels.
+        f0: The F0 of the source, in Hz, 0 = unvoiced: [time].
+        f0_hz: The median F0 of the target, in Hz.
+        mix: See `mixed`.
+
+    Returns:
+        The vocoder; None, for Griffin-Lim, where no frame of one of the two is voiced.
+    """
+    own_hz = median_f0(f0)
+    return HarmonicVocoder(spec, f0 * (f0_hz / own_hz) ** mix) if own_hz and f0_hz else None
+
+
 def mixed(
     source: np.ndarray,
     target: np.ndarray,
@@ -119,6 +157,13 @@ def mixed(
     styles, chosen = np.array(source, np.float32), list(layers)
     styles[chosen] = (1 - mix) * styles[chosen] + mix * np.asarray(target, np.float32)[chosen]
     return styles
+
+
+def _share(layers, count):
+    """Returns the share of layers that take the target's styles."""
+    if layers is None:
+        return 1.0
+    return len(layer_numbers(layers, count) if isinstance(layers, str) else {*layers}) / count
 
 
 def layer_numbers(text: str, count: int) -> list[int]:
@@ -198,6 +243,7 @@ def convert_wave(
     layers: Sequence[int] | str | None = None,
     vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
     rate_hz: float | None = None,
+    f0_hz: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Converts a wave to another voice, with the same length and loudness (see `levelled`).
 
@@ -212,6 +258,9 @@ def convert_wave(
         layers: See `mixed`.
         vocoder: See `sound`.
         rate_hz: The rate of the given and of the returned wave; None = that of the Spec.
+        f0_hz: The F0 that `f0_of` returns of the target: without a vocoder, harmonics and noise
+            make the sound (see `vocoder_of`), on the way to that pitch as far as `mix` and the
+            share of the layers say; 0 = Griffin-Lim does.
 
     Raises:
         KvoiceError: If the wave cannot be used (see `input_mel`), or `mix` or `layers` is out of
@@ -219,16 +268,16 @@ def convert_wave(
     """
     rate_hz = rate_hz or voice.spec.sample_rate_hz
     parts = audio.cut([np.asarray(wave, np.float32)], rate_hz, PART_S)
-    made = list(_parts(voice, parts, rate_hz, rate_hz, styles, mix, layers, vocoder))
+    made = list(_parts(voice, parts, rate_hz, rate_hz, styles, f0_hz, mix, layers, vocoder))
     mels, waves = ([part[name] for part in made] for name in ("mel", "wave"))
     return np.concatenate(mels), np.concatenate(waves)
 
 
-def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
+def _parts(voice, parts, rate_hz, to_hz, styles, f0_hz, mix, layers, vocoder):
     """Converts the parts of a recording; yields the mel, the wave, its duration and times of each.
 
-    A part is as loud as it was, but for what keeps it within full scale. Griffin-Lim runs in
-    threads, while the next parts are converted.
+    A part is as loud as it was, but for what keeps it within full scale. Where there is no vocoder,
+    its sound is made in threads, while the next parts are converted.
     """
     own_hz, end, sounds = voice.spec.sample_rate_hz, 0, False
     first, second = next(parts), next(parts, None)
@@ -246,6 +295,7 @@ def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
             source = audio.resample(part, rate_hz, own_hz)
             begin, end = end, end + len(part)
             samples = round(end * to_hz / rate_hz) - round(begin * to_hz / rate_hz)
+            sounding = vocoder
             if several and audio.silent(source):
                 mel, network_s = None, 0.0
             else:
@@ -253,10 +303,13 @@ def _parts(voice, parts, rate_hz, to_hz, styles, mix, layers, vocoder):
                 with where if several else contextlib.nullcontext():
                     mel = input_mel(voice, source)
                 mel, sounds = conversion(voice.model, voice.spec, mel, styles, mix, layers), True
+                if f0_hz and not vocoder:
+                    f0 = audio.f0(source, own_hz, voice.spec.hop)
+                    sounding = vocoder_of(voice.spec, f0, f0_hz, mix * _share(layers, len(styles)))
                 network_s = time.perf_counter() - begun_s
             known = {"seconds": len(part) / rate_hz, "network_s": network_s}
             job = functools.partial(
-                _sounded, mel, voice.spec, len(source), vocoder, part, to_hz, samples
+                _sounded, mel, voice.spec, len(source), sounding, part, to_hz, samples
             )
             if not ahead:
                 yield job() | known
@@ -332,16 +385,22 @@ def convert(
     if rate_hz is not None and not lowest <= rate_hz <= highest:
         raise KvoiceError(f"--rate={rate_hz}: must be between {lowest} and {highest}, in Hz")
     planned, left_out = plan(source, targets, output)
-    spec, found = voice.spec, []
+    spec, found, waves = voice.spec, [], []
     for target in targets:
         wave, _ = audio.read(target, spec.sample_rate_hz)
+        waves.append(wave)
         with named(target):
             found.append(style(voice, [wave]))
-    styles = np.mean(found, axis=0)
+    styles, f0_hz = np.mean(found, axis=0), f0_of(voice, waves)
     mixed(styles, styles, mix, layers)  # refuses what is out of range
     with written_to(output, [place for _, place in planned], overwrite):
         rows = _converted_files(
-            voice, planned, styles, mix, layers, vocoder, rate_hz, left_out, os.path.isdir(source)
+            voice,
+            planned,
+            (styles, f0_hz, mix, layers, vocoder),
+            rate_hz,
+            left_out,
+            os.path.isdir(source),
         )
     return rows, left_out
 
@@ -354,12 +413,12 @@ def written_to(
     return owned(folder, [os.path.relpath(place, folder) for place in places], overwrite)
 
 
-def _converted_files(voice, planned, styles, mix, layers, vocoder, rate_hz, left_out, several):
-    """Converts the files of a plan; returns the rows of `convert`."""
+def _converted_files(voice, planned, target, rate_hz, left_out, several):
+    """Converts the files of a plan; returns the rows of `convert`. See `_parts` for the target."""
     rows = []
     for path, place in progress.bar(planned, desc="convert", unit="file"):
         try:
-            row = _converted_file(voice, path, place, styles, mix, layers, vocoder, rate_hz)
+            row = _converted_file(voice, path, place, target, rate_hz)
         except KvoiceError as error:
             if not several:
                 raise
@@ -369,7 +428,7 @@ def _converted_files(voice, planned, styles, mix, layers, vocoder, rate_hz, left
     return rows
 
 
-def _converted_file(voice, path, place, styles, mix, layers, vocoder, rate_hz):
+def _converted_file(voice, path, place, target, rate_hz):
     """Converts a file; returns the rest of its row."""
     to_hz = rate_hz or voice.spec.sample_rate_hz
     found = audio.parts(path, None, PART_S)
@@ -379,7 +438,7 @@ def _converted_file(voice, path, place, styles, mix, layers, vocoder, rate_hz):
 
     def waves():
         with named(path):
-            for part in _parts(voice, parts, own_hz, to_hz, styles, mix, layers, vocoder):
+            for part in _parts(voice, parts, own_hz, to_hz, *target):
                 yield part.pop("wave")
                 rows.append(part)
 

@@ -158,12 +158,11 @@ def test_a_perfect_model_has_the_voice_of_the_target_and_the_words_of_the_source
 def test_phones_are_predicted_in_speech_and_not_in_noise(panel):
     content = _scores(panel, False)["kinds"]["unseen to unseen"]["content"]
     assert content["source recorded"]["phones"] > 0.6 > 0.25 > content["noise"]["phones"]
-    for name, value in content["source unchanged"].items():  # of a model that changes nothing
-        # Griffin-Lim makes more of the rounding errors of the loudness.
-        assert content["converted"][name] == pytest.approx(value, rel=1e-2)
+    for name, value in content[adainvc.TRANSPOSED].items():  # of a model that changes nothing
+        assert content["converted"][name] == pytest.approx(value, rel=1e-3)  # rounding errors
 
 
-def test_a_model_that_changes_nothing_is_no_nearer_to_the_target_than_the_source_is(panel):
+def test_a_model_that_changes_nothing_is_as_near_to_the_target_as_its_pitch_makes_it(panel):
     scores = _scores(panel, False)
     assert list(scores["kinds"]) == [
         "unseen to unseen",
@@ -172,11 +171,11 @@ def test_a_model_that_changes_nothing_is_no_nearer_to_the_target_than_the_source
         "seen to seen",
     ]
     for kind in scores["kinds"].values():
-        one, other = (kind["voice"][row] for row in ("converted", "source unchanged"))
+        one, other = (kind["voice"][row] for row in (adainvc.CONVERTED, adainvc.TRANSPOSED))
         assert one["nearer"] == other["nearer"]
-        for name in ("to_target", "to_source"):  # but for rounding errors, after Griffin-Lim
-            assert one[name] == pytest.approx(other[name], abs=1e-2)
-    assert scores["kinds"]["unseen to unseen"]["voice"]["converted"]["nearer"]["share"] == 0
+        for name in ("to_target", "to_source"):  # but for rounding errors
+            assert one[name] == pytest.approx(other[name], abs=1e-3)
+    assert scores["kinds"]["unseen to unseen"]["voice"]["source unchanged"]["nearer"]["share"] == 0
     assert scores["reconstruction"] == {"l1": 0, "error_db": 0}
 
 
@@ -243,7 +242,7 @@ def test_independent_judges_hear_conversions_between_unseen_speakers(panel):
         assert NAMES[source["speaker"]] in VOICES["test"]
         frames = len(source["mel"])
         waves = {name: waves[k] for name, waves in asked.made.items()}
-        assert list(waves) == ["converted", "recording through the vocoder"]
+        assert list(waves) == ["converted", adainvc.TRANSPOSED, "recording through the vocoder"]
         assert len(waves["recording through the vocoder"]) == frames * SPEC.hop
         assert len(waves["converted"]) > 50 * SPEC.hop
         (wanted,) = [
@@ -380,7 +379,8 @@ def test_examples_are_as_long_and_as_loud_as_their_source(made):
             soundfile.read(folder / row[part])[0] for part in ("source", "converted")
         )
         loudness = np.sqrt(np.mean(source**2))
-        assert np.sqrt(np.mean(converted**2)) == pytest.approx(loudness, rel=0.05)
+        full = np.abs(converted).max() > 0.98  # then it is quieter
+        assert full or np.sqrt(np.mean(converted**2)) == pytest.approx(loudness, rel=0.05)
     assert (folder / made["embeddings"]["picture"]).exists()
     assert made["embeddings"]["silhouette"]["speaker"] > 0.9  # the styles are the speaker
 

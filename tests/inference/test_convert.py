@@ -21,13 +21,16 @@ from kvoice.inference.convert import (
     convert,
     convert_wave,
     converted,
+    f0_of,
     input_mel,
     layer_numbers,
+    median_f0,
     mixed,
     outputs,
     plan,
     quieter,
     style,
+    vocoder_of,
 )
 from kvoice.inference.voice import Voice
 from kvoice.runs import Run
@@ -271,6 +274,25 @@ def test_a_conversion_is_as_loud_as_its_source_over_time():
     np.testing.assert_allclose(as_loud(mel, mel, spec), mel, atol=1e-5)
 
 
+def test_the_intonation_is_that_of_the_source_at_the_pitch_of_the_target():
+    f0 = np.array([0, 100, 110, 121, 0, 110], "float32")
+    assert median_f0(f0) == 110 and median_f0(0 * f0) == 0
+    made = vocoder_of(SPEC, f0, 220.0)
+    np.testing.assert_allclose(made.f0, 2 * f0)
+    np.testing.assert_allclose(vocoder_of(SPEC, f0, 220.0, mix=0.5).f0, np.sqrt(2) * f0, rtol=1e-6)
+    np.testing.assert_allclose(vocoder_of(SPEC, f0, 220.0, mix=0.0).f0, f0)
+    assert vocoder_of(SPEC, 0 * f0, 220.0) is None and vocoder_of(SPEC, f0, 0.0) is None
+
+
+def test_a_conversion_has_the_pitch_of_the_target():
+    voice = Voice(Model(), SPEC)
+    source, target = tone(22050, 0.3, 1.0, 200.0), tone(22050, 0.3, 1.0, 300.0)
+    f0_hz = f0_of(voice, [target])
+    assert f0_hz == pytest.approx(300, rel=0.01)
+    _, made = convert_wave(voice, source, style(voice, [target]), f0_hz=f0_hz)
+    assert median_f0(audio.f0(made, 22050, 256)) == pytest.approx(300, rel=0.02)
+
+
 # Waves
 
 
@@ -382,8 +404,10 @@ def test_a_long_recording_is_converted_in_parts_that_keep_their_loudness(
         part = made[round(begin_s * made_hz) : round((begin_s + 0.8) * made_hz)]
         assert rms(part) == pytest.approx(rms(like), rel=0.02)
     assert not made[round(0.85 * made_hz) : round(2.75 * made_hz)].any()  # silence stays silence
-    styles = style(voice, [audio.read(target, 22050)[0]])
-    _, same = convert_wave(voice, audio.read(path)[0], styles, rate_hz=44100)
+    heard = [audio.read(target, 22050)[0]]
+    _, same = convert_wave(
+        voice, audio.read(path)[0], style(voice, heard), rate_hz=44100, f0_hz=f0_of(voice, heard)
+    )
     assert len(same) == len(source)
     whole = audio.resample(same, 44100, made_hz)
     assert np.corrcoef(whole, made)[0, 1] > 0.99  # what the command writes
@@ -686,7 +710,7 @@ def test_the_command_prints_what_it_made_and_skipped(vc, capsys, monkeypatch):
     assert "left out: me/deep/silent.wav: silent" in shown and shown.count("left out: ") == 3
     assert (
         "3 files, 3 left out, 1.5 s of sound, in out: the network at" in shown
-        and "Griffin-Lim at" in shown
+        and "the synthesis at" in shown
     )
     assert sorted(os.listdir("out")) == [MADE, "a.flac.wav", "a.wav", "deep"]
     assert soundfile.info("out/a.wav").samplerate == 16000

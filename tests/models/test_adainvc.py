@@ -257,3 +257,7 @@ def test_it_trains_in_mixed_precision():
         keras.config.set_dtype_policy("float32")
     for name in ("content", "styles"):
         assert np.isfinite(model.encode(mels()[0])[name]).all()
+
+
+def test_an_argument_that_earlier_runs_did_not_have_is_as_it_was_for_them():
+    assert AdaINVC.defaults()["vtlp"] == 0 and "mels" not in AdaINVC.defaults()
