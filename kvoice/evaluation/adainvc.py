@@ -584,7 +584,7 @@ def speaker_probe_accuracy(
 
     Returns:
         {"accuracy", "low", "high" (95 %, Wilson), "chance", "speakers", "utterances"}; None where
-        fewer than two speakers are in both.
+        fewer than two speakers are in both, or the first has one recording of each.
 
     Source: the measure of Chou, Yeh & Lee 2019, table 1 (37.5 % with instance normalisation, 65.8 %
     without); differs: the probe, and synthetic speakers where the corpus has them.
@@ -598,9 +598,9 @@ def speaker_probe_accuracy(
     order = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     tested = np.array([order[text] % 4 == 3 for text in texts])
     both = np.intersect1d(speakers[tested], speakers[~tested])
-    if len(both) < 2:
-        return None
     trained, tested = (part & np.isin(speakers, both) for part in (~tested, tested))
+    if len(both) < 2 or trained.sum() <= len(both):
+        return None
     correct = judges.probe_correct(
         codes[trained], speakers[trained], codes[tested], speakers[tested]
     )

@@ -198,13 +198,20 @@ def test_the_speaker_probe_is_accurate_only_where_the_content_holds_the_speaker(
     assert tight["chance"] == pytest.approx(1 / 3) and tight["speakers"] == 3
 
 
-def test_the_speaker_probe_leaves_out_speakers_of_whom_it_has_too_little(panel):
+def test_the_speaker_probe_leaves_out_speakers_of_whom_it_has_too_little(panel, monkeypatch):
     source = Source("test")
     source.items = [item for item in source.items if item[0] != "faye" or item[1] == TEXTS[0]]
     found = adainvc.speaker_probe_accuracy(Model(leaky=True), source)
     assert (found["speakers"], found["accuracy"]) == (2, 1)
     source.items = [(name, TEXTS[0]) for name in source.speakers]
     assert adainvc.speaker_probe_accuracy(Model(), source) is None
+    # One recording of each to train on: the fourth text is tested.
+    source.items = [(name, TEXTS[k]) for k, name in enumerate(source.speakers)]
+    source.items += [(name, TEXTS[3]) for name in source.speakers]
+    order = np.arange(len(source)), source.speaker_of()
+    monkeypatch.setattr(adainvc.speakerencoder, "chosen", lambda *_: order)
+    assert adainvc.speaker_probe_accuracy(Model(), source) is None
+    monkeypatch.undo()
     scores = _scores(panel, True) | {"speaker_probe": None}
     cells = adainvc.tables(scores)[-1]["rows"][0]
     assert cells[:3] == ["content code", "–", "–"]
