@@ -373,6 +373,15 @@ TABLES = {
         compared("default", "`:judge`", "`:wave`"),
         *(f"{RESULTS}/classifier{each}.json" for each in ("", "_judge", "_wave")),
     ),
+    "classifier-tess-ravdess": (evaluated(), f"{RESULTS}/classifier_tess_ravdess.json"),
+    "classifier-ravdess": (evaluated(), f"{RESULTS}/classifier_ravdess.json"),
+    "classifiers-ravdess": (
+        compared("RAVDESS, width 16, 3000 steps", "RAVDESS", "RAVDESS and TESS"),
+        *(
+            f"{RESULTS}/classifier_{each}.json"
+            for each in ("ravdess", "ravdess_default", "tess_plus_ravdess")
+        ),
+    ),
     "speakerencoder": (evaluated(), f"{RESULTS}/speakerencoder.json"),
     "judges": (recognisers, f"{BENCHMARKS}/judges.json"),
     "judges-phones": (frame_phones, f"{BENCHMARKS}/judges_phones.json"),
