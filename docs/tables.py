@@ -386,7 +386,6 @@ TABLES = {
     "judges": (recognisers, f"{BENCHMARKS}/judges.json"),
     "judges-phones": (frame_phones, f"{BENCHMARKS}/judges_phones.json"),
     "adainvc-trials": (trials, f"{BENCHMARKS}/adainvc_trials.json"),
-    "left-out": (left_out, f"{BENCHMARKS}/leave_speakers_out.json"),
     "adainvc-voices": (evaluated(), f"{RESULTS}/adainvc.json"),
     "adainvc-content": (evaluated(1), f"{RESULTS}/adainvc.json"),
     "adainvc-f0": (evaluated(2), f"{RESULTS}/adainvc.json"),
