@@ -7,8 +7,10 @@
 
 A deeper decoder: `--config.model.decoder_stages=5` (or 7). A content encoder without instance
 normalisation, which keeps the voice: `--config.model.content_norm=false`. One encoder for both,
-whose layer statistics represent the voice: `--config.model.speaker=statistics`. The networks have
-the published sizes in all but :tiny.
+whose layer statistics represent the voice: `--config.model.speaker=statistics`. On few real
+speakers, `--config.model.vtlp=0.1 --config.model.encoder_stages=2 --config.model.kl_weight=0.2`
+keeps the words and changes the voice better (docs/results/adainvc.md). The networks have the
+published sizes in all but :tiny.
 """
 
 import dataclasses
