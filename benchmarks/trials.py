@@ -98,6 +98,7 @@ def main():
     parser.add_argument("--data", required=True, help="prepared:DIR")
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mix", type=float, nargs="*", default=[1.0], help="see `kvoice convert`")
     parser.add_argument("--name", default="trials", help="name of the file of results")
     asked = parser.parse_args()
     path, pairs = RESULTS / f"{asked.name}.json", None
@@ -122,13 +123,16 @@ def main():
                 ],
                 pairs.vocoders([row for row, *_ in pairs.rows]),
             ),
-            "converted": pairs.judged(
-                [
-                    convert.conversion(model, voice.spec, mel, style)
-                    for mel, style in zip(mels, styles)
-                ],
-                pairs.vocoders([row for _, row, *_ in pairs.rows]),
-            ),
+            **{
+                "converted" if mix == 1 else f"converted, mix {mix:g}": pairs.judged(
+                    [
+                        convert.conversion(model, voice.spec, mel, style, mix)
+                        for mel, style in zip(mels, styles)
+                    ],
+                    pairs.vocoders([row for _, row, *_ in pairs.rows]),
+                )
+                for mix in asked.mix
+            },
         }
         path.write_text(json.dumps(result, indent=1) + "\n")
         print(name, json.dumps(result["rows"][os.path.basename(run.path)], indent=1))

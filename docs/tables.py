@@ -230,8 +230,9 @@ def trials(content):
 
     rows = [["the sources", "through the vocoder", *cells(content["vocoder alone"])]]
     for name, row in content["rows"].items():
-        rows += [[name, "reconstructed", *cells(row["reconstructed"])]]
-        rows += [["", "converted", *cells(row["converted"])]]
+        judged = {sound: each for sound, each in row.items() if isinstance(each, dict)}
+        for k, (sound, each) in enumerate(judged.items()):
+            rows.append(["" if k else name, sound, *cells(each)])
     return table(["run", "sound", *measures], rows)
 
 

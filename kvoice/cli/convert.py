@@ -13,7 +13,11 @@ def declare(flags):
     )
     flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
-        "mix", 1.0, "X: how far from the voice of the source, 0, to the target's, 1", most=1
+        "mix",
+        1.0,
+        "X: how far from the voice of the source, 0, to the target's, 1, or beyond it, up to 2: "
+        "more of the target's voice, fewer of the words",
+        most=2,
     )
     flags.text(
         "layers",

@@ -36,6 +36,7 @@ from kvoice.inference.harmonic import HarmonicVocoder
 
 PART_S = 60.0
 LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
+FARTHEST = 2.0  # largest `mix`
 QUIET = 1e-6  # magnitude that is added before a logarithm
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
@@ -109,8 +110,8 @@ def vocoder_of(
 ) -> HarmonicVocoder | None:
     """Returns a vocoder that gives a conversion the intonation of its source.
 
-    The F0 of the source is transposed so that its median is that of the target; with `mix` between
-    the two, on a logarithmic scale.
+    The F0 of the source is transposed so that its median is that of the target; with a `mix` below
+    1 between the two, on a logarithmic scale.
 
     Args:
         spec: The Spec of the mels.
@@ -122,7 +123,9 @@ def vocoder_of(
         The vocoder; None, for Griffin-Lim, where no frame of one of the two is voiced.
     """
     own_hz = median_f0(f0)
-    return HarmonicVocoder(spec, f0 * (f0_hz / own_hz) ** mix) if own_hz and f0_hz else None
+    if not own_hz or not f0_hz:
+        return None
+    return HarmonicVocoder(spec, f0 * (f0_hz / own_hz) ** min(mix, 1))
 
 
 def mixed(
@@ -140,15 +143,19 @@ def mixed(
     Args:
         source: The styles of the recording that is converted.
         target: The styles of the target voice.
-        mix: The share of the target: 0 = the source's voice, 1 = the target's.
+        mix: The share of the target: 0 = the source's voice, 1 = the target's; above 1, up to
+            `FARTHEST`, beyond the target's, away from the source's.
         layers: The indices of the layers that take the target's styles, 0 next to the content and
             the last one next to the mel, or a text such as "0-3,8"; None = all.
 
     Raises:
-        KvoiceError: If the mix is not between 0 and 1, or there is no such layer.
+        KvoiceError: If the mix is out of range, or there is no such layer.
     """
-    if not (isinstance(mix, (int, float, np.number)) and 0 <= mix <= 1):
-        raise KvoiceError(f"mix: {mix} must be from 0, the source's voice, to 1, the target's")
+    if not (isinstance(mix, (int, float, np.number)) and 0 <= mix <= FARTHEST):
+        raise KvoiceError(
+            f"mix: {mix} must be from 0, the source's voice, to 1, the target's, or beyond it to "
+            f"{FARTHEST:g}"
+        )
     if isinstance(layers, str):
         layers = layer_numbers(layers, len(target))
     layers = range(len(target)) if layers is None else layers

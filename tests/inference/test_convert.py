@@ -100,7 +100,7 @@ def styles(seed, layers=4):
     return np.random.default_rng(seed).normal(size=(layers, 6)).astype("float32")
 
 
-@pytest.mark.parametrize("mix", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("mix", [0.0, 0.25, 1.0, 1.5])
 @pytest.mark.parametrize("layers", [None, [0, 3], [2], []])
 def test_a_mix_goes_straight_from_source_to_target_in_the_chosen_layers_alone(mix, layers):
     source, target = styles(0), styles(1)
@@ -115,7 +115,7 @@ def test_a_mix_goes_straight_from_source_to_target_in_the_chosen_layers_alone(mi
     np.testing.assert_array_equal(source, styles(0))  # which are not changed
 
 
-@pytest.mark.parametrize("mix", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("mix", [-0.1, 2.1, float("nan")])
 def test_a_mix_beyond_both_voices_is_refused(mix):
     with pytest.raises(KvoiceError, match=f"mix: {mix} must be from 0.* to 1"):
         mixed(styles(0), styles(1), mix)
@@ -281,6 +281,7 @@ def test_the_intonation_is_that_of_the_source_at_the_pitch_of_the_target():
     np.testing.assert_allclose(made.f0, 2 * f0)
     np.testing.assert_allclose(vocoder_of(SPEC, f0, 220.0, mix=0.5).f0, np.sqrt(2) * f0, rtol=1e-6)
     np.testing.assert_allclose(vocoder_of(SPEC, f0, 220.0, mix=0.0).f0, f0)
+    np.testing.assert_allclose(vocoder_of(SPEC, f0, 220.0, mix=1.5).f0, 2 * f0)
     assert vocoder_of(SPEC, 0 * f0, 220.0) is None and vocoder_of(SPEC, f0, 0.0) is None
 
 
@@ -590,7 +591,7 @@ def test_a_request_that_cannot_be_met_is_one_line_and_leaves_everything_as_it_wa
 @pytest.mark.parametrize(
     ("how", "line"),
     [
-        ({"mix": 1.5}, "mix: 1.5"),
+        ({"mix": 2.5}, "mix: 2.5"),
         ({"layers": [3]}, "no layer 3, only 0 to 2"),
         ({"rate_hz": 10}, "--rate=10: must be between 1000 and 384000"),
         ({"rate_hz": 1_000_000}, "--rate=1000000: must be between 1000 and 384000"),
@@ -729,7 +730,7 @@ def test_the_command_prints_what_it_made_and_skipped(vc, capsys, monkeypatch):
     assert "1 file, 0.5 s of sound" in shown
     os.remove("c.wav")
     assert "--target=FILE is missing" in line(2, *usual[:1])
-    assert "mix" in line(2, *usual, "--mix=1.5")
+    assert "mix" in line(2, *usual, "--mix=2.5")
     assert "expected numbers from 0 to 11" in line(1, *usual, "--layers=7-12")
     assert "expected one of adainvc" in line(1, *usual, "--run=voicegan")
     assert "is a run of voicegan, expected one of waveglow" in line(1, *usual, "--vocoder=voicegan")

@@ -346,7 +346,7 @@ def test_less_than_a_sample_is_too_short(voices):
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        (dict(mix=1.5), "^mix: 1.5 must be from 0"),
+        (dict(mix=2.5), "^mix: 2.5 must be from 0"),
         (dict(mix=float("nan")), "^mix: nan must be from 0"),
         (dict(layers=[12]), "^layers: there is no layer 12, only 0 to 11"),
         (dict(layers=[0.5]), "^layers: there is no layer 0.5"),
