@@ -376,6 +376,7 @@ TABLES = {
     ),
     "classifier-tess-ravdess": (evaluated(), f"{RESULTS}/classifier_tess_ravdess.json"),
     "classifier-ravdess": (evaluated(), f"{RESULTS}/classifier_ravdess.json"),
+    "left-out": (left_out, f"{BENCHMARKS}/leave_speakers_out.json"),
     "classifiers-ravdess": (
         compared("RAVDESS, width 16, 3000 steps", "RAVDESS", "RAVDESS and TESS"),
         *(
