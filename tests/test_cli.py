@@ -71,6 +71,10 @@ def test_phones_need_the_recogniser_and_a_corpus_of_speech(failed, tmp_path, mon
         1, *words, "--data=demo:4"
     )
     assert "--phones=hama: there are none in digits" in failed(1, *words, "--data=digits")
+    words = ["prepare", f"--output={tmp_path / 'out'}", "--data=digits"]
+    assert "--speeds=0.9: digits holds no speech" in failed(1, *words, "--speeds=0.9")
+    words[2] = "--data=demo:4"
+    assert "--speeds=fast: must be numbers" in failed(1, *words, "--speeds=fast")
     assert not (tmp_path / "out").exists()
 
 

@@ -218,7 +218,7 @@ def as_loud(mel: np.ndarray, like: np.ndarray, spec: audio.Spec) -> np.ndarray:
     """Gives a mel the loudness of another one over time.
 
     A network smooths loudness: pauses hum, and stops lose their closure. The loudness of a frame is
-    the mean magnitude of its bands, in dB; the difference is averaged over `LOUDNESS_S`.
+    the logarithm of the mean magnitude of its bands; the difference is averaged over `LOUDNESS_S`.
 
     Shapes: mel, like [time, mels] on the scale of the Spec -> [time, mels].
     """

@@ -21,7 +21,7 @@ from kvoice import audio
 # Chosen by DNSMOS of 12 conversions between validation speakers of LibriSpeech.
 VOICED_TO_HZ = 5000.0  # where voiced frames are half noise
 SLOPE_HZ = 500.0  # within which noise takes over
-NOISE = (0.1, 0.8)  # amplitude of the noise in voiced frames: lowest, highest
+NOISE = (0.1, 0.9)  # amplitude of the noise in voiced frames: at low frequencies, at high ones
 RANGE = 1e-8  # lowest power of the envelope whose phase counts, highest of the frame = 1
 SMOOTH_BANDS = 9  # over which the level of the result is matched to that of the mel
 
@@ -53,9 +53,9 @@ class HarmonicVocoder:
         rng = np.random.default_rng(0)
         noise = _flat(audio.stft(rng.standard_normal(samples).astype(np.float32), self.spec))
         share = scipy.ndimage.uniform_filter1d(voiced.astype(np.float32), 3)[:, None]
-        lowest, highest = NOISE
+        low, high = NOISE
         bins = np.arange(pulses.shape[1]) * self.spec.sample_rate_hz / self.spec.fft
-        aperiodic = lowest + highest / (1 + np.exp((VOICED_TO_HZ - bins) / SLOPE_HZ))
+        aperiodic = low + (high - low) / (1 + np.exp((VOICED_TO_HZ - bins) / SLOPE_HZ))
         periodic = share * np.sqrt(1 - np.square(aperiodic))
         spectrum = periodic * pulses + np.sqrt(1 - np.square(periodic)) * noise
         spectrum = spectrum * self._filter(mel, hz)
