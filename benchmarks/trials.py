@@ -58,22 +58,29 @@ class Pairs:
         rates = self.spec.sample_rate_hz, self.encoder.spec.sample_rate_hz
         return encode.of_waves(self.encoder, [audio.resample(wave, *rates) for wave in waves])
 
-    def vocoders(self, targets):
-        """The vocoder of each pair, at the pitch of the given utterance; see `convert`."""
-        return [
-            convert.vocoder_of(
-                self.spec,
-                self.utterances[source]["f0"],
-                convert.median_f0(self.utterances[target]["f0"]),
-            )
-            for (source, *_), target in zip(self.rows, targets)
-        ]
+    def targets(self, voice, mix=1.0, own=False):
+        """The target of each pair, or with `own` the source as a target of its own."""
+        found = []
+        for source, target, *_ in self.rows:
+            each = self.utterances[source if own else target]
+            found.append(convert.Target.of(voice, [(each["mel"], each["f0"])], mix))
+        return found
 
-    def judged(self, mels, vocoders=None):
-        waves = [
-            render.sound(mel, self.spec, vocoder=vocoder)
-            for mel, vocoder in zip(mels, vocoders or [None] * len(mels))
-        ]
+    def converted(self, voice, targets):
+        return self.judged(
+            [
+                convert.conversion(voice, self.utterances[source]["mel"], target)
+                for (source, *_), target in zip(self.rows, targets)
+            ],
+            targets,
+        )
+
+    def judged(self, mels, targets=None):
+        """Judges mels as sounds; without targets, through Griffin-Lim."""
+        waves = []
+        for (source, *_), mel, target in zip(self.rows, mels, targets or [None] * len(mels)):
+            vocoder = target and target.vocoder(self.spec, self.utterances[source]["f0"])
+            waves.append(render.sound(mel, self.spec, vocoder=vocoder))
         to_source, to_target = np.transpose(
             [
                 (point @ self.voice[source], point @ self.voice[target])
@@ -106,30 +113,20 @@ def main():
     result |= {"machine": machine(), "count": asked.count, "seed": asked.seed}
     for name in asked.runs:
         voice, run = load(name), runs.load(name)
-        model = voice.model
         directory = expanded(asked.data.removeprefix("prepared:"))
         pairs = pairs or Pairs(directory, voice.spec, asked.count, asked.seed)
-        mels = [pairs.utterances[row]["mel"] for row, *_ in pairs.rows]
-        styles = [model.encode(pairs.utterances[row]["mel"])["styles"] for _, row, *_ in pairs.rows]
-        result["vocoder alone"] = result.get("vocoder alone") or pairs.judged(mels)
+        if "vocoder alone" not in result:
+            mels = [pairs.utterances[row]["mel"] for row, *_ in pairs.rows]
+            result["vocoder alone"] = pairs.judged(mels)
+            result["transposed alone"] = pairs.judged(mels, pairs.targets(voice))
         result["rows"][os.path.basename(run.path)] = {
             "command": run.config["command"].partition(" kvoice ")[2],
             "corpus": run.config["data_spec"],
             "steps": run.state["step"],
-            "reconstructed": pairs.judged(
-                [
-                    convert.conversion(model, voice.spec, mel, model.encode(mel)["styles"])
-                    for mel in mels
-                ],
-                pairs.vocoders([row for row, *_ in pairs.rows]),
-            ),
+            "reconstructed": pairs.converted(voice, pairs.targets(voice, own=True)),
             **{
-                "converted" if mix == 1 else f"converted, mix {mix:g}": pairs.judged(
-                    [
-                        convert.conversion(model, voice.spec, mel, style, mix)
-                        for mel, style in zip(mels, styles)
-                    ],
-                    pairs.vocoders([row for _, row, *_ in pairs.rows]),
+                "converted" if mix == 1 else f"converted, mix {mix:g}": pairs.converted(
+                    voice, pairs.targets(voice, mix)
                 )
                 for mix in asked.mix
             },

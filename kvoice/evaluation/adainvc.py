@@ -431,9 +431,10 @@ def _trials(model, sources, targets, panel, count, rng, title):
         source = sources.drawn(one, rng, targets.said(two))
         target = targets.drawn(two, rng, other_than=source["text"])
         parallel = targets.parallel(two, source)
-        vocoder = convert.vocoder_of(spec, source["f0"], convert.median_f0(target["f0"]))
+        mel, aim = _converted(model, spec, source, target)
+        vocoder = aim.vocoder(spec, source["f0"])
         waves = {
-            CONVERTED: _converted(model, spec, source, target)[1],
+            CONVERTED: render.sound(mel, spec, vocoder=vocoder),
             TRANSPOSED: render.sound(source["mel"], spec, vocoder=vocoder),
             SOURCE: sources.sound(source),
             TARGET: targets.sound(target),
@@ -462,11 +463,14 @@ def _trials(model, sources, targets, panel, count, rng, title):
 
 
 def _converted(model, spec, source, target):
-    """Converts an utterance to the voice of another as `kvoice convert` does: a mel and a wave."""
-    styles = model.encode(target["mel"])["styles"]
-    mel = convert.conversion(model, spec, source["mel"], styles)
-    vocoder = convert.vocoder_of(spec, source["f0"], convert.median_f0(target["f0"]))
-    return mel, render.sound(mel, spec, vocoder=vocoder)
+    """Converts an utterance to the voice of another as `kvoice convert` does.
+
+    Returns:
+        The mel, and the `convert.Target`.
+    """
+    voice = Voice(model, spec)
+    aim = convert.Target.of(voice, [(target["mel"], target["f0"])])
+    return convert.conversion(voice, source["mel"], aim), aim
 
 
 def _genders(source, one, two):
@@ -961,7 +965,8 @@ class _Examples:
         """Writes a conversion; returns its row, and what is said of it and of its references."""
         source, target, spec = each["source"], each["target"], self.spec
         stem, self.count = f"{self.count:02d}", self.count + 1
-        mel, wave = _converted(self.model, spec, source, target)
+        mel, aim = _converted(self.model, spec, source, target)
+        wave = render.sound(mel, spec, vocoder=aim.vocoder(spec, source["f0"]))
         sounds = self._references(source)
         recorded = sounds[RECORDING]["wave"]
         wave = render.levelled(wave, recorded)[0]

@@ -1,7 +1,7 @@
 """Converts the words of one recording to the voice of others.
 
-    styles = style(voice, [you, you_too])          # waves at the rate of the Spec
-    mel, wave = convert_wave(voice, me, styles)    # as long and as loud as `me`
+    target = Target.of(voice, [recording(voice, you)])    # waves at the rate of the Spec
+    mel, wave = convert_wave(voice, me, target)           # as long and as loud as `me`
 
 `voice` is a model that converts, as `voice.load` gives it. `convert` does the same for files and
 folders of any rate. The words and their timing are the source's; the voice is the mean of those of
@@ -13,6 +13,7 @@ keeps its own loudness.
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import itertools
 import math
@@ -35,9 +36,10 @@ from kvoice.inference.classify import files, named
 from kvoice.inference.harmonic import HarmonicVocoder
 
 PART_S = 60.0
+SOUNDING_DB = 30.0  # below the loudest frame; what is softer has no part in a long-term spectrum
 LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
 FARTHEST = 2.0  # largest `mix`
-QUIET = 1e-6  # magnitude that is added before a logarithm
+QUIET = 1e-6  # least magnitude whose logarithm is taken
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
 
@@ -77,27 +79,116 @@ def _refuse_short(voice, wave):
         )
 
 
-def style(voice: object, waves: list[np.ndarray]) -> np.ndarray:
-    """Computes the voice of some recordings: the mean of their styles.
+def recording(voice: object, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measures a recording of a target voice.
 
-    Shapes: waves, each [samples] at the rate of the Spec -> [layers, 2 * width].
+    Shapes: wave [samples] at the rate of the Spec -> mel [time, mels] without the silence at both
+    ends, F0 in Hz, 0 = unvoiced, [1 + samples // hop].
 
     Raises:
-        KvoiceError: If one of them cannot be used (see `input_mel`).
+        KvoiceError: If it cannot be used (see `input_mel`).
     """
-    mels = [input_mel(voice, wave, trim=True) for wave in waves]
-    return np.mean([voice.model.encode(mel)["styles"] for mel in mels], axis=0)
+    mel = input_mel(voice, wave, trim=True)
+    return mel, audio.f0(wave, voice.spec.sample_rate_hz, voice.spec.hop)
 
 
-def f0_of(voice: object, waves: list[np.ndarray]) -> float:
-    """Computes the median F0 of some recordings in Hz; 0 where no frame is voiced.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Target:
+    """A voice that recordings are converted to, and how far.
 
-    Args:
-        voice: A `voice.Voice`.
-        waves: The recordings, each [samples] at the rate of the Spec.
+    Attributes:
+        styles: What the network knows of it: [layers, 2 * width].
+        spectrum: Its long-term spectrum, as `long_term_spectrum` returns it: [mels].
+        correction: What is added to the log magnitudes of a conversion: the difference between the
+            long-term spectrum of its recordings and that of what the network makes of these:
+            [mels].
+        f0_hz: Its median F0 in Hz; 0 where nothing is voiced.
+        mix: The share of the target: 0 = the source's voice, 1 = the target's; above 1, up to
+            `FARTHEST`, beyond the target's, away from the source's, in styles and long-term
+            spectrum.
+        layers: The indices of the layers that take the target's styles, 0 next to the content and
+            the last one next to the mel, or a text such as "0-3,8"; None = all.
+
+    Raises:
+        KvoiceError: If the mix is out of range, or there is no such layer.
     """
-    tracks = [audio.f0(wave, voice.spec.sample_rate_hz, voice.spec.hop) for wave in waves]
-    return median_f0(np.concatenate(tracks))
+
+    styles: np.ndarray
+    spectrum: np.ndarray
+    correction: np.ndarray
+    f0_hz: float
+    mix: float = 1.0
+    layers: Sequence[int] | str | None = None
+
+    def __post_init__(self):
+        mixed(self.styles, self.styles, self.mix, self.layers)
+
+    @classmethod
+    def of(
+        cls,
+        voice: object,
+        recordings: Sequence[tuple[np.ndarray, np.ndarray]],
+        mix: float = 1.0,
+        layers: Sequence[int] | str | None = None,
+    ) -> "Target":
+        """Returns the mean voice of some recordings.
+
+        Args:
+            voice: A model that converts, as a `voice.Voice`.
+            recordings: What `recording` returns of each.
+            mix: See `Target`.
+            layers: See `Target`.
+        """
+        styles, spectra = [], []
+        for mel, _ in recordings:
+            found = voice.model.encode(mel)
+            made = voice.model.decode(found["content"], found["styles"])[: len(mel)]
+            styles.append(found["styles"])
+            spectra.append([long_term_spectrum(each, voice.spec) for each in (mel, made)])
+        own, made = np.mean(spectra, axis=0)
+        return cls(
+            np.mean(styles, axis=0),
+            own,
+            own - made,
+            median_f0(np.concatenate([f0 for _, f0 in recordings])),
+            mix,
+            layers,
+        )
+
+    @property
+    def share(self) -> float:
+        """The way to the target that is gone outside of the network; above 1, beyond it."""
+        count, layers = len(self.styles), self.layers
+        if isinstance(layers, str):
+            layers = layer_numbers(layers, count)
+        return self.mix * (1.0 if layers is None else len({*layers}) / count)
+
+    def equalisation(self, spectrum: np.ndarray) -> np.ndarray:
+        """Returns what is added to the log magnitudes of a conversion: [mels].
+
+        Args:
+            spectrum: The long-term spectrum of the source: [mels].
+        """
+        beyond = max(self.share - 1, 0) * (self.spectrum - spectrum)
+        return min(self.share, 1) * self.correction + beyond
+
+    def vocoder(self, spec: audio.Spec, f0: np.ndarray) -> HarmonicVocoder | None:
+        """Returns a vocoder that gives a conversion the intonation of its source.
+
+        The F0 of the source is transposed so that its median is that of the target; on a part of
+        the way, on a logarithmic scale.
+
+        Args:
+            spec: The Spec of the mels.
+            f0: The F0 of the source, in Hz, 0 = unvoiced: [time].
+
+        Returns:
+            The vocoder; None, for Griffin-Lim, where no frame of one of the two is voiced.
+        """
+        own_hz = median_f0(f0)
+        if not own_hz or not self.f0_hz:
+            return None
+        return HarmonicVocoder(spec, f0 * (self.f0_hz / own_hz) ** min(self.share, 1))
 
 
 def median_f0(f0: np.ndarray) -> float:
@@ -105,27 +196,20 @@ def median_f0(f0: np.ndarray) -> float:
     return float(np.median(f0[f0 > 0])) if np.any(f0 > 0) else 0.0
 
 
-def vocoder_of(
-    spec: audio.Spec, f0: np.ndarray, f0_hz: float, mix: float = 1.0
-) -> HarmonicVocoder | None:
-    """Returns a vocoder that gives a conversion the intonation of its source.
+def long_term_spectrum(mel: np.ndarray, spec: audio.Spec) -> np.ndarray:
+    """Computes the mean spectrum of the frames that sound, each of a mean log magnitude of 0.
 
-    The F0 of the source is transposed so that its median is that of the target; with a `mix` below
-    1 between the two, on a logarithmic scale.
-
-    Args:
-        spec: The Spec of the mels.
-        f0: The F0 of the source, in Hz, 0 = unvoiced: [time].
-        f0_hz: The median F0 of the target, in Hz.
-        mix: See `mixed`.
-
-    Returns:
-        The vocoder; None, for Griffin-Lim, where no frame of one of the two is voiced.
+    Shapes: mel [time, mels] on the scale of the Spec -> [mels], natural logarithms.
     """
-    own_hz = median_f0(f0)
-    if not own_hz or not f0_hz:
-        return None
-    return HarmonicVocoder(spec, f0 * (f0_hz / own_hz) ** min(mix, 1))
+    logs, loudness = _logs(mel, spec)
+    sounding = logs[~(loudness < loudness.max() - SOUNDING_DB / 20 * np.log(10))]
+    return (sounding - sounding.mean(axis=1, keepdims=True)).mean(axis=0)
+
+
+def _logs(mel, spec):
+    """Returns the logarithms of the magnitudes of a mel, and of the mean of each frame."""
+    magnitude = audio.magnitude(mel, spec)
+    return tuple(np.log(np.maximum(each, QUIET)) for each in (magnitude, magnitude.mean(axis=1)))
 
 
 def mixed(
@@ -166,13 +250,6 @@ def mixed(
     return styles
 
 
-def _share(layers, count):
-    """Returns the share of layers that take the target's styles."""
-    if layers is None:
-        return 1.0
-    return len(layer_numbers(layers, count) if isinstance(layers, str) else {*layers}) / count
-
-
 def layer_numbers(text: str, count: int) -> list[int]:
     """Parses layers in a text such as "0-3,8"; returns them sorted.
 
@@ -206,7 +283,7 @@ def converted(
     Args:
         model: A model that converts.
         mel: The mel that `input_mel` returns.
-        styles: The styles that `style` returns.
+        styles: The styles of the target.
         mix: See `mixed`.
         layers: See `mixed`.
     """
@@ -223,64 +300,60 @@ def as_loud(mel: np.ndarray, like: np.ndarray, spec: audio.Spec) -> np.ndarray:
     Shapes: mel, like [time, mels] on the scale of the Spec -> [time, mels].
     """
     frames = 1 + 2 * round(LOUDNESS_S * spec.sample_rate_hz / spec.hop / 2)
-    sounding = audio.magnitude(mel, spec)
-    softer = np.log(audio.magnitude(like, spec).mean(axis=1) + QUIET)
-    softer -= np.log(sounding.mean(axis=1) + QUIET)
+    softer = _logs(like, spec)[1] - _logs(mel, spec)[1]
     gain = np.exp(scipy.ndimage.uniform_filter1d(softer, frames, mode="nearest"))
-    return audio.scaled(sounding * gain[:, None], spec)
+    return audio.scaled(audio.magnitude(mel, spec) * gain[:, None], spec)
 
 
-def conversion(
-    model: object,
-    spec: audio.Spec,
-    mel: np.ndarray,
-    styles: np.ndarray,
-    mix: float = 1.0,
-    layers: Sequence[int] | str | None = None,
-) -> np.ndarray:
-    """Converts a mel to another voice, with the same timing and loudness; see `converted`."""
-    return as_loud(converted(model, mel, styles, mix, layers), mel, spec)
+def conversion(voice: object, mel: np.ndarray, target: Target) -> np.ndarray:
+    """Converts a mel to another voice, with the same timing and loudness.
+
+    After the network (see `converted`), the long-term spectrum is corrected (see `Target`), and the
+    loudness made that of the source.
+
+    Shapes: mel [time, mels] on the scale of the Spec -> [time, mels].
+
+    Args:
+        voice: A model that converts, as a `voice.Voice`.
+        mel: The mel that `input_mel` returns.
+        target: The voice.
+    """
+    made = converted(voice.model, mel, target.styles, target.mix, target.layers)
+    logs = _logs(made, voice.spec)[0] + target.equalisation(long_term_spectrum(mel, voice.spec))
+    made = audio.scaled(np.exp(logs), voice.spec)
+    return as_loud(made, mel, voice.spec)
 
 
 def convert_wave(
     voice: object,
     wave: np.ndarray,
-    styles: np.ndarray,
-    mix: float = 1.0,
-    layers: Sequence[int] | str | None = None,
+    target: Target,
     vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
     rate_hz: float | None = None,
-    f0_hz: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Converts a wave to another voice, with the same length and loudness (see `levelled`).
 
-    Shapes: wave [samples], styles [layers, 2 * width] -> mel [1 + samples // hop, mels], of samples
-    at the rate of the Spec and in each part, wave [samples].
+    Shapes: wave [samples] -> mel [1 + samples // hop, mels], of samples at the rate of the Spec and
+    in each part, wave [samples].
 
     Args:
         voice: A model that converts, as a `voice.Voice`.
         wave: The source.
-        styles: The styles that `style` returns.
-        mix: See `mixed`.
-        layers: See `mixed`.
-        vocoder: See `sound`.
+        target: The voice.
+        vocoder: A `vocode.Vocoder`; None = harmonics and noise (see `Target.vocoder`).
         rate_hz: The rate of the given and of the returned wave; None = that of the Spec.
-        f0_hz: The F0 that `f0_of` returns of the target: without a vocoder, harmonics and noise
-            make the sound (see `vocoder_of`), on the way to that pitch as far as `mix` and the
-            share of the layers say; 0 = Griffin-Lim does.
 
     Raises:
-        KvoiceError: If the wave cannot be used (see `input_mel`), or `mix` or `layers` is out of
-            range.
+        KvoiceError: If the wave cannot be used (see `input_mel`).
     """
     rate_hz = rate_hz or voice.spec.sample_rate_hz
     parts = audio.cut([np.asarray(wave, np.float32)], rate_hz, PART_S)
-    made = list(_parts(voice, parts, rate_hz, rate_hz, styles, f0_hz, mix, layers, vocoder))
+    made = list(_parts(voice, parts, rate_hz, rate_hz, target, vocoder))
     mels, waves = ([part[name] for part in made] for name in ("mel", "wave"))
     return np.concatenate(mels), np.concatenate(waves)
 
 
-def _parts(voice, parts, rate_hz, to_hz, styles, f0_hz, mix, layers, vocoder):
+def _parts(voice, parts, rate_hz, to_hz, target, vocoder):
     """Converts the parts of a recording; yields the mel, the wave, its duration and times of each.
 
     A part is as loud as it was, but for what keeps it within full scale. Where there is no vocoder,
@@ -309,10 +382,10 @@ def _parts(voice, parts, rate_hz, to_hz, styles, f0_hz, mix, layers, vocoder):
                 where = named(f"from {begin / rate_hz:.1f} s on")
                 with where if several else contextlib.nullcontext():
                     mel = input_mel(voice, source)
-                mel, sounds = conversion(voice.model, voice.spec, mel, styles, mix, layers), True
-                if f0_hz and not vocoder:
+                mel, sounds = conversion(voice, mel, target), True
+                if not vocoder:
                     f0 = audio.f0(source, own_hz, voice.spec.hop)
-                    sounding = vocoder_of(voice.spec, f0, f0_hz, mix * _share(layers, len(styles)))
+                    sounding = target.vocoder(voice.spec, f0)
                 network_s = time.perf_counter() - begun_s
             known = {"seconds": len(part) / rate_hz, "network_s": network_s}
             job = functools.partial(
@@ -371,9 +444,9 @@ def convert(
         source: A sound file of any rate, or a folder.
         targets: Sound files of any rate, of one voice.
         output: A file whose name ends in .wav, or a folder, created if missing.
-        mix: See `mixed`.
-        layers: See `mixed`.
-        vocoder: See `sound`.
+        mix: See `Target`.
+        layers: See `Target`.
+        vocoder: See `convert_wave`.
         rate_hz: The rate of the written files; None = that of the Spec.
         overwrite: Whether files that kvoice did not write are replaced too.
 
@@ -392,23 +465,14 @@ def convert(
     if rate_hz is not None and not lowest <= rate_hz <= highest:
         raise KvoiceError(f"--rate={rate_hz}: must be between {lowest} and {highest}, in Hz")
     planned, left_out = plan(source, targets, output)
-    spec, found, waves = voice.spec, [], []
+    recordings = []
     for target in targets:
-        wave, _ = audio.read(target, spec.sample_rate_hz)
-        waves.append(wave)
+        wave, _ = audio.read(target, voice.spec.sample_rate_hz)
         with named(target):
-            found.append(style(voice, [wave]))
-    styles, f0_hz = np.mean(found, axis=0), f0_of(voice, waves)
-    mixed(styles, styles, mix, layers)  # refuses what is out of range
+            recordings.append(recording(voice, wave))
+    target, several = Target.of(voice, recordings, mix, layers), os.path.isdir(source)
     with written_to(output, [place for _, place in planned], overwrite):
-        rows = _converted_files(
-            voice,
-            planned,
-            (styles, f0_hz, mix, layers, vocoder),
-            rate_hz,
-            left_out,
-            os.path.isdir(source),
-        )
+        rows = _converted_files(voice, planned, target, vocoder, rate_hz, left_out, several)
     return rows, left_out
 
 
@@ -420,12 +484,12 @@ def written_to(
     return owned(folder, [os.path.relpath(place, folder) for place in places], overwrite)
 
 
-def _converted_files(voice, planned, target, rate_hz, left_out, several):
-    """Converts the files of a plan; returns the rows of `convert`. See `_parts` for the target."""
+def _converted_files(voice, planned, target, vocoder, rate_hz, left_out, several):
+    """Converts the files of a plan; returns the rows of `convert`."""
     rows = []
     for path, place in progress.bar(planned, desc="convert", unit="file"):
         try:
-            row = _converted_file(voice, path, place, target, rate_hz)
+            row = _converted_file(voice, path, place, target, vocoder, rate_hz)
         except KvoiceError as error:
             if not several:
                 raise
@@ -435,7 +499,7 @@ def _converted_files(voice, planned, target, rate_hz, left_out, several):
     return rows
 
 
-def _converted_file(voice, path, place, target, rate_hz):
+def _converted_file(voice, path, place, target, vocoder, rate_hz):
     """Converts a file; returns the rest of its row."""
     to_hz = rate_hz or voice.spec.sample_rate_hz
     found = audio.parts(path, None, PART_S)
@@ -445,7 +509,7 @@ def _converted_file(voice, path, place, target, rate_hz):
 
     def waves():
         with named(path):
-            for part in _parts(voice, parts, own_hz, to_hz, *target):
+            for part in _parts(voice, parts, own_hz, to_hz, target, vocoder):
                 yield part.pop("wave")
                 rows.append(part)
 

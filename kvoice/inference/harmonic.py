@@ -23,6 +23,8 @@ VOICED_TO_HZ = 5000.0  # where voiced frames are half noise
 SLOPE_HZ = 500.0  # within which noise takes over
 NOISE = (0.1, 0.9)  # amplitude of the noise in voiced frames: at low frequencies, at high ones
 RANGE = 1e-8  # lowest power of the envelope whose phase counts, highest of the frame = 1
+DELAY_S = 0.003  # of high harmonics against the lowest, which keeps the peaks low
+DELAY_HZ = 1500.0  # where two thirds of it are reached
 SMOOTH_BANDS = 9  # over which the level of the result is matched to that of the mel
 
 
@@ -65,9 +67,9 @@ class HarmonicVocoder:
         return audio.deemphasised(wave, self.spec)
 
     def _filter(self, mel, hz):
-        """Returns a minimum-phase filter with the envelope of a mel: [time, 1 + fft // 2] complex.
+        """Returns a filter with the envelope of a mel: [time, 1 + fft // 2] complex.
 
-        Without its phase all harmonics would peak at once.
+        It has minimum phase, and delays high harmonics: without either, all would peak at once.
         """
         found = audio.linear_magnitude(audio.magnitude(mel, self.spec), self.spec)
         power = found.astype(np.float64) ** (2 / self.spec.power)
@@ -79,6 +81,9 @@ class HarmonicVocoder:
         cepstrum[:, 1:half] *= 2
         cepstrum[:, half + 1 :] = 0
         phase = scipy.fft.rfft(cepstrum, axis=1).imag
+        bin_hz = self.spec.sample_rate_hz / self.spec.fft
+        delays_s = DELAY_S * (1 - np.exp(-np.arange(phase.shape[1]) * bin_hz / DELAY_HZ))
+        phase -= 2 * np.pi * bin_hz * np.cumsum(delays_s)
         return np.sqrt(np.maximum(smooth, 0)) * np.exp(1j * phase)
 
     def _missing(self, mel, spectrum):

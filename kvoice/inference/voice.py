@@ -101,20 +101,15 @@ class Voice:
         """
         self._check("convert")
         several = isinstance(target, (list, tuple)) and len(target) and np.ndim(target[0])
-        source, styles, waves = _samples(source, "source"), [], []
+        source, recordings = _samples(source, "source"), []
         for k, wave in enumerate(target if several else [target]):
             name = f"target[{k}]" if several else "target"
             wave = self._resampled(wave, rate, name)
             with classify.named(name):
-                styles.append(convert.style(self, [wave]))
-            waves.append(wave)
-        styles = np.mean(styles, axis=0)
-        convert.mixed(styles, styles, mix, layers)  # refuses what is out of range
+                recordings.append(convert.recording(self, wave))
+        voice = convert.Target.of(self, recordings, mix, layers)
         with classify.named("source"):
-            f0_hz = convert.f0_of(self, waves)
-            return convert.convert_wave(
-                self, source, styles, mix, layers, rate_hz=rate, f0_hz=f0_hz
-            )[1]
+            return convert.convert_wave(self, source, voice, rate_hz=rate)[1]
 
     def encode(self, wave: np.ndarray, rate: float) -> np.ndarray:
         """Encodes a recording as an embedding: [embedding].
