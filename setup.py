@@ -17,6 +17,7 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     packages=[*setuptools.find_packages(include=["kvoice", "kvoice.*"]), "kvoice.configs"],
     package_dir={"kvoice.configs": "configs"},
+    package_data={"kvoice.weights": ["*/*", "*/checkpoints/*"]},
     entry_points={"console_scripts": ["kvoice = kvoice.cli.main:main"]},
     install_requires=[  # no framework: an extra brings one
         "absl-py",

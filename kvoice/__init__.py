@@ -20,11 +20,14 @@ imports.silence_tensorflow()
 
 
 def load(run: str | os.PathLike) -> object:
-    """Returns the trained model in the directory of a run, as an `inference.voice.Voice`.
+    """Returns the trained model of a run, as an `inference.voice.Voice`.
 
     That has `model`, `spec`, `names` and `run`, the model's verbs from arrays of samples to arrays
     of samples (`generate`, `convert`, `encode`, `classify` or `vocode`), `mel` and `to_wave`.
     It runs on the backend that KERAS_BACKEND names, else on the first that is installed.
+
+    Args:
+        run: The directory of a run, or the name of weights that ship, such as "adainvc".
 
     Raises:
         KvoiceError: If the folder is no run, has no checkpoint, or no backend is installed.

@@ -27,6 +27,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from kvoice import weights
 from kvoice.audio import Spec
 from kvoice.earlier import renamed
 from kvoice.errors import KvoiceError
@@ -218,12 +219,14 @@ def create(
 
 
 def load(directory: str | Path) -> Run:
-    """Opens a run.
+    """Opens a run, or the weights that ship with kvoice under that name (see `weights`).
 
     Raises:
         KvoiceError: If the folder is no run, or one of a newer kvoice.
     """
     directory = Path(expanded(directory))
+    if not directory.exists():
+        directory = weights.shipped(str(directory)) or directory
     try:
         config, spec, labels = (read_json(directory / name) for name in PARTS)
     except (FileNotFoundError, NotADirectoryError):

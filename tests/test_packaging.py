@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import kvoice
-from kvoice import frameworks
+from kvoice import frameworks, weights
 from kvoice.cli import main as cli
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -352,3 +352,12 @@ def test_make_tells_an_environment_of_another_python(bare, words, there):
     assert answer.returncode == 2 and said_by_make(answer) == [
         f".venv is of Python {there}; delete it, then make again"
     ]
+
+
+def test_a_wheel_holds_the_weights_that_ship(wheel):
+    for name in weights.names():
+        own, packed = weights.shipped(name), wheel / "kvoice" / "weights" / name
+        files = [path.relative_to(own) for path in own.rglob("*") if path.is_file()]
+        assert len(files) >= 6
+        for path in files:
+            assert (packed / path).read_bytes() == (own / path).read_bytes()

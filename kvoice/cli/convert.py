@@ -6,7 +6,11 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
-    flags.path("run", "", "DIR: a trained model that converts voices")
+    flags.path(
+        "run",
+        "",
+        "DIR: a trained model that converts voices; if not given, weights that ship with kvoice",
+    )
     flags.path("source", "", "FILE_OR_DIR: the recordings whose words are kept")
     flags.paths(
         "target", "FILE: a recording of the target voice, as often as needed; their mean is used"
@@ -38,6 +42,7 @@ def declare(flags):
 def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
     r"""Converts a recording, or those of a folder, to the voice of another recording.
 
+    kvoice convert --source=me.wav --target=you.wav --output=out.wav
     kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=out.wav
     kvoice convert --run=runs/adainvc/default --source=recordings --output=converted \
         --target=you_1.wav --target=you_2.wav      the mean of both voices
@@ -45,19 +50,23 @@ def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
         --mix=0.5 --layers=0-3,8                    half of the way, in some layers
     """
     required(
-        run=(run, "DIR"),
         source=(source, "FILE_OR_DIR"),
         target=(target, "FILE"),
         output=(output, "FILE_OR_DIR"),
     )
     frameworks.chosen_backend()
 
+    from kvoice import models, weights
     from kvoice.inference import convert, vocode
     from kvoice.inference.voice import load
 
+    ships = [] if run else [each for each in map(weights.shipped, models.named("convert")) if each]
+    required(run=(run or ships, "DIR"))
     convert.plan(source, target, output)  # before anything is loaded
-    voice = load(run, "convert")
+    voice = load(run or ships[0], "convert")
     vocoder = vocode.of_run(vocoder, voice.run)
+    if ships:
+        print(f"weights that ship with kvoice, described in {ships[0] / weights.CARD}")
     print("Converted voices imitate somebody: ask them, and say that it is converted.")
     rows, left_out = convert.convert(
         voice,

@@ -58,10 +58,11 @@ def evaluate(run, count, seed, encoder, data, split, overwrite):
     required(run=(run, "DIR"))
     backend = frameworks.chosen_backend()
 
-    from kvoice import evaluation, report, runs
+    from kvoice import evaluation, report, runs, weights
     from kvoice.evaluation import maximization
     from kvoice.inference import maximize
 
+    weights.refuse(run)
     allow(overwrite, os.path.join(run, "conversions"), os.path.join(run, "resynthesis"))
     options = evaluation.Options(
         count,

@@ -25,7 +25,10 @@ def report(runs, output, single, overwrite):
         raise UsageError("RUN is missing: kvoice report RUN [RUN ...]")
     from kvoice import report as pages
     from kvoice import runs as folders
+    from kvoice import weights
 
+    for run in runs:
+        weights.refuse(run)
     opened = [folders.load(path) for path in runs]
     model = opened[0].config["model_name"]
     allow(overwrite, output or opened[0].path / "report")

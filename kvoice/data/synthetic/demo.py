@@ -15,10 +15,12 @@ import dataclasses
 import difflib
 import functools
 import re
+import sys
 import zlib
 
 import numpy as np
 
+from kvoice import audio
 from kvoice.data.corpora.utterance import Item, Recording
 from kvoice.data.synthetic import articulation, synthesis
 from kvoice.data.synthetic.articulation import times_s
@@ -379,3 +381,13 @@ def melody_st(
 
 
 SPEAKERS = tuple(voices())
+
+
+def main(name: str, path: str) -> None:
+    """Writes a sentence of a speaker as a sound file."""
+    made = render(Utterance(name, "neutral", list(SENTENCES)[0]))
+    audio.write(path, made.wave, 22050)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
