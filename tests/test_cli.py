@@ -820,6 +820,16 @@ def test_a_split_is_refused_for_what_is_measured_on_all(tmp_path, failed, name):
     assert f"--split=valid: {tmp_path / 'run'} is a run of {name}, " in line
 
 
+@pytest.mark.parametrize("name", ["classifier", "speakerencoder", "waveglow"])
+def test_a_corpus_for_judges_is_refused_for_what_no_judge_is_trained_for(tmp_path, failed, name):
+    from kvoice import runs
+
+    config = {"model_name": name, "data_spec": "demo", "model": {}, "train": {}}
+    runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
+    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--judge_data=demo:25-30")
+    assert f"--judge_data=demo:25-30: {tmp_path / 'run'} is a run of {name}, " in line
+
+
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(
     notes, monkeypatch, failed
 ):

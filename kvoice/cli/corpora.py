@@ -152,8 +152,10 @@ def _same_split(run, manifest):
     )
 
 
-def for_run(run, data, split="test"):
+def for_run(run, data, split="test", judges=""):
     """The corpus that a run is evaluated on, on one split: `data`, else that of the run.
+
+    Its judges learn from the corpus `judges`, if one is named.
 
     Raises:
         KvoiceError: If neither is known.
@@ -164,7 +166,8 @@ def for_run(run, data, split="test"):
             "it is to be evaluated"
         )
     found = _corpus(prepared(data, run.spec, run.config["model"]), run) if data else of_run(run)
-    return dataclasses.replace(found, tested=split)
+    judges = prepared(judges, run.spec, {}) if judges else ""
+    return dataclasses.replace(found, tested=split, judges=judges)
 
 
 def _corpus(directory, run):

@@ -34,6 +34,12 @@ def declare(flags):
         "CORPUS: the recordings that are converted, compared or resynthesised; the corpus that "
         "the run was trained on if not given",
     )
+    flags.text(
+        "judge_data",
+        "",
+        "CORPUS: recordings of other speakers, from whose training split the judges learn; if not "
+        "given, they learn from the split judge of the run's corpus",
+    )
     flags.choice(
         "split",
         "test",
@@ -44,7 +50,7 @@ def declare(flags):
     flags.switch("overwrite", False, OVERWRITE)
 
 
-def evaluate(run, count, seed, encoder, data, split, overwrite):
+def evaluate(run, count, seed, encoder, data, judge_data, split, overwrite):
     """Measures a run on recordings of unseen speakers and prints the tables.
 
     kvoice evaluate --run=runs/voicegan/default         Frechet distance, diversity, labels
@@ -75,6 +81,7 @@ def evaluate(run, count, seed, encoder, data, split, overwrite):
     if content := maximize.load(run):
         _refuse_data(data, run, "a maximisation")
         _refuse_split(split, run, "a maximisation")
+        _refuse_judges(judge_data, run, "a maximisation")
         text = maximization.evaluate(pathlib.Path(run), content, corpora.of_run, options)
         report.maximization(run)
         print(text)
@@ -90,9 +97,11 @@ def evaluate(run, count, seed, encoder, data, split, overwrite):
         _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
     if module.EVERY_SPLIT:
         _refuse_split(split, run.path, f"a run of {run.config['model_name']}")
+    if not module.JUDGES:
+        _refuse_judges(judge_data, run.path, f"a run of {run.config['model_name']}")
     if not overwrite and (run.path / MADE).exists():  # of 0.1 none is known
         refuse_foreign(run.path, ["evaluation.json"])
-    print(module.evaluate(run, lambda: corpora.for_run(run, data, split), options))
+    print(module.evaluate(run, lambda: corpora.for_run(run, data, split, judge_data), options))
     claim(run.path, ["evaluation.json"])
     print(following(f"report {run.quoted}"))
 
@@ -102,6 +111,14 @@ def _refuse_split(split, run, kind):
     if split != "test":
         raise KvoiceError(
             f"--split={split}: {run} is {kind}, which is not measured on one split; leave it out"
+        )
+
+
+def _refuse_judges(data, run, kind):
+    """Raises where `--judge_data` is given for what no judge of a corpus measures."""
+    if data:
+        raise KvoiceError(
+            f"--judge_data={data}: {run} is {kind}, and no judge is trained for it; leave it out"
         )
 
 

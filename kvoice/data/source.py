@@ -59,9 +59,12 @@ class Source:
             loudest is taken if all are silent.
         least_frames: Utterances with fewer frames are left out; their number is `too_short`.
         without: Names of speakers whose utterances are left out.
+        numbered: The labels of another corpus, "gender" and "emotion" -> names by number: these
+            numbers are used, and labels that it does not have are unknown.
 
     Attributes:
         speakers: The names of the speakers of the split, less `without`.
+        labels: The names by number of "speaker", "gender", "emotion" and "phone".
 
     Raises:
         KvoiceError: If the directory, the split, the Spec, the condition and the arrays do not fit
@@ -83,6 +86,7 @@ class Source:
         reject_silence: bool = False,
         least_frames: int = 0,
         without: Collection[str] = (),
+        numbered: dict[str, list[str]] | None = None,
     ) -> None:
         self.directory, self.split, self.spec = directory, split, spec
         self.crop_frames, self.batch_size, self.seed = crop_frames, batch, seed
@@ -97,6 +101,11 @@ class Source:
         _check_batch(batch, per_speaker)
         self._shards = [shards.Shard(path) for path in self.manifest.shards(directory, split)]
         self._table = self._cached_table()
+        self.labels = self.manifest.labels | (numbered or {})
+        for label in numbered or {}:
+            own, names = self.manifest.labels[label], [*numbered[label]]
+            numbers = [names.index(name) if name in names else UNKNOWN for name in own]
+            self._table[label] = np.array([*numbers, UNKNOWN])[self._table[label]]
         self._frames = self._table["samples"] // spec.hop  # [utterances]
         self._first_mel = np.cumsum(self._frames) - self._frames
         longest = int(self._frames.max(initial=0))
@@ -126,11 +135,6 @@ class Source:
         if "mel" in self.arrays:
             self._mels = self._cached_mels()
         self._order = functools.lru_cache(maxsize=4)(self._drawn_order)
-
-    @property
-    def labels(self) -> dict[str, list[str]]:
-        """The names of the labels by number, for "speaker", "gender", "emotion" and "phone"."""
-        return self.manifest.labels
 
     @property
     def data(self) -> str:
@@ -261,7 +265,7 @@ class Source:
         ]:
             if name not in known:
                 raise KvoiceError(f"there is no {what} {name!r}: {hint(name, known)}")
-        if "phone" in self.arrays and not self.labels["phone"]:
+        if "phone" in self.arrays and not self.manifest.labels["phone"]:
             raise KvoiceError(
                 f"{self.directory}: the corpus {self.manifest.data} does not know its phones"
             )

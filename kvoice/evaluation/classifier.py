@@ -18,6 +18,7 @@ from kvoice.training.corpus import Corpus
 
 OTHER_DATA = False
 EVERY_SPLIT = True
+JUDGES = False
 
 
 def validation_metrics(valid: Source) -> Callable[[object], dict[str, float]]:

@@ -24,6 +24,11 @@ def learned_from(source: Source) -> str:
     """Says on whom judges were trained where a corpus has no split for them; "" where it has."""
     if source.split == "judge":
         return ""
+    if source.split == "train":
+        return (
+            f" The judges were trained on {source.data}, on {len(source.speakers)} speakers who "
+            "are not in this corpus."
+        )
     return (
         " The corpus has no split judge: the judges were trained on its validation speakers who "
         f"are in no other split ({', '.join(source.speakers)})."

@@ -32,6 +32,7 @@ from kvoice.training.corpus import Corpus
 CLIPS = 512  # generated clips that are measured
 OTHER_DATA = False
 EVERY_SPLIT = False
+JUDGES = True
 REFERENCE = 2048  # training clips at most that fit the space, and that the novelty refers to
 CROPS = 3  # crops of each utterance that the judge is trained on
 DISTANCES = {"frechet": "Frechet distance", "diversity": "diversity", "novelty": "novelty"}

@@ -24,6 +24,8 @@ class Corpus:
         condition: The label that an utterance must have to be included; "" = none.
         tested: The split that stands for "test" in `sources`: "valid" in an evaluation by which
             runs are chosen, so that the split test stays unused until the choice is made.
+        judges: The folder of a prepared corpus whose training speakers the judges learn from; "" =
+            the split judge of this one.
     """
 
     directory: str | os.PathLike
@@ -32,6 +34,7 @@ class Corpus:
     arrays: tuple
     condition: str = ""
     tested: str = "test"
+    judges: str = ""
 
     @classmethod
     def of(cls, directory: str | os.PathLike, spec: audio.Spec, config: dict) -> "Corpus":
@@ -63,7 +66,8 @@ class Corpus:
 
         Utterances with fewer than `least_frames` are left out, and without `copies` those at
         another speed than they were recorded. Where the corpus assigns none to the
-        split "judge", its source is of the validation speakers who are in no other split.
+        split "judge", its source is of the validation speakers who are in no other split; with
+        `judges`, it is of the speakers of that corpus who are not in this one.
 
         Raises:
             KvoiceError: If a split holds no such utterance.
@@ -76,12 +80,12 @@ class Corpus:
         arrays = list(dict.fromkeys([*self.arrays, *more]))
         return {
             split: Source(
-                self.directory,
                 spec=self.spec,
                 condition=self.condition,
-                arrays=arrays,
                 least_frames=least_frames,
-                **({} if copies else {"without": self.manifest.copies}) | self._of(split),
+                **{"directory": self.directory, "arrays": arrays}
+                | ({} if copies else {"without": self.manifest.copies})
+                | (self._of_judges(arrays) if split == "judge" else self._of(split)),
             )
             for split in splits
         }
@@ -96,20 +100,41 @@ class Corpus:
         return dataclasses.replace(self, arrays=("mel",))
 
     def _of(self, split):
-        """Returns the arguments of the source of a split, that of the judges among them."""
-        known = self.manifest.splits
-        if split != "judge" or known[split]["utterances"]:
-            return self._fitting(self.tested if split == "test" else split)
+        """Returns the arguments of the source of a split."""
+        return self._fitting(self.tested if split == "test" else split)
+
+    def _of_judges(self, arrays):
+        """Returns the arguments of the source that the judges learn from."""
+        own = self.manifest
+        if self.judges:
+            other = Manifest.load(self.judges)
+            known = {name for split in own.splits.values() for name in split["speakers"]}
+            if known.issuperset(other.splits["train"]["speakers"]):
+                raise KvoiceError(
+                    f"--judge_data: {other.data} has no training speaker who is not in {own.data} "
+                    "too; name a corpus of other speakers"
+                )
+            same_phones = other.labels["phone"] == own.labels["phone"]
+            return self._fitting("train") | {
+                "directory": self.judges,
+                "arrays": [name for name in arrays if name != "phone" or same_phones],
+                "without": known.union(other.copies),
+                "numbered": {label: own.labels[label] for label in ("gender", "emotion")},
+            }
+        if own.splits["judge"]["utterances"]:
+            return self._fitting("judge")
         if self.tested == "valid":
             raise KvoiceError(
                 f"{self.directory}: the corpus has no split judge, so that its validation speakers "
-                "train the judges, and cannot be measured by them: evaluate it on the split test"
+                "train the judges, and cannot be measured by them: evaluate it on the split test, "
+                "or name a corpus for the judges with --judge_data"
             )
-        heard = {*known["train"]["speakers"], *known["test"]["speakers"]}
-        if heard.issuperset(known["valid"]["speakers"]):
+        heard = {*own.splits["train"]["speakers"], *own.splits["test"]["speakers"]}
+        if heard.issuperset(own.splits["valid"]["speakers"]):
             raise KvoiceError(
                 f"{self.directory}: the corpus has no split judge, and no validation speakers of "
-                "its own to train judges on: prepare it with --split=speaker into another directory"
+                "its own to train judges on: name a corpus for them with --judge_data, or prepare "
+                "this one with --split=speaker into another directory"
             )
         return self._fitting("valid") | {"without": heard}
 
