@@ -216,7 +216,7 @@ def seeds(*contents):
 
 
 def trials(content):
-    """Runs of adainvc on validation speakers: benchmarks/trials.py."""
+    """Conversions by runs of adainvc: benchmarks/trials.py."""
     measures = {
         "nearer to the target": ".0%",
         "cosine with the target": ".2f",
@@ -226,9 +226,14 @@ def trials(content):
     }
 
     def cells(row):
-        return [format(row[name], form) for name, form in measures.items()]
+        low, high = (100 * edge for edge in row["interval"])
+        nearer, *others = [format(row[name], form) for name, form in measures.items()]
+        return [f"{nearer} ({low:.0f}-{high:.0f})", *others]
 
-    rows = [["the sources", "through the vocoder", *cells(content["vocoder alone"])]]
+    rows = [
+        ["" if k else "the sources", sound, *cells(each)]
+        for k, (sound, each) in enumerate(content["sources"].items())
+    ]
     for name, row in content["rows"].items():
         judged = {sound: each for sound, each in row.items() if isinstance(each, dict)}
         for k, (sound, each) in enumerate(judged.items()):
