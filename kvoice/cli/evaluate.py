@@ -18,8 +18,9 @@ def declare(flags):
     flags.integer(
         "count",
         0,
-        "N: number of samples, utterances or conversions that are measured; 0 = as many as the "
-        "card of the model says; of a maximisation, starts for each target, 0 = 100",
+        "N: number of samples, utterances or conversions that are measured, and that independent "
+        "judges hear; 0 = as many as the card of the model says, and a minute for the judges; of a "
+        "maximisation, starts for each target, 0 = 100",
     )
     flags.integer("seed", 0, "N: the seed of all random draws")
     flags.path(

@@ -1190,7 +1190,7 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
     given = run.config["speakers"], sources, panel
     asked = {
         "seed": options.seed,
-        "independent": IndependentJudges(sources["test"], seed=options.seed),
+        "independent": IndependentJudges(sources["test"], seed=options.seed, most=options.count),
     }
     scores = conversion_scores(model, *given, count=options.count or CONVERSIONS, **asked)
     with whole_directory(run.path / "conversions") as folder:

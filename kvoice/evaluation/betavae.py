@@ -475,7 +475,7 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
     else:
         sources = corpus.sources(("train", "valid", "judge", "test"), more=["f0", "wave"])
         of_hama = bool(model.phones) and corpus.manifest.phones == recognisers.HAMA
-        independent = IndependentJudges(sources["test"], of_hama, options.seed)
+        independent = IndependentJudges(sources["test"], of_hama, options.seed, options.count)
         found = scores(
             model,
             sources,

@@ -26,8 +26,8 @@ from kvoice.inference import encode, render
 from kvoice.inference.voice import Voice
 from kvoice.metrics import recognition
 
-UTTERANCES = 16  # recordings at most that are judged,
-SECONDS = 60.0  # and how long they are together at most: pocketsphinx needs half of it for a row
+UTTERANCES = 16  # recordings that are judged where no number is asked for, at most,
+SECONDS = 60.0  # and how long they are together: pocketsphinx needs half of it for a row
 PER_SPEAKER = 4  # recordings of each speaker that the threshold of Resemblyzer is computed on
 ENCODER = "Resemblyzer"
 RECORDING, VOCODED, NOISE = "recording as it is", "recording through the vocoder", "noise"
@@ -55,6 +55,8 @@ class IndependentJudges:
         trained_on_phones: Whether the model was trained on phones that hama heard: it is not judged
             by them then.
         seed: The seed of the noise and of the intervals.
+        most: The number of recordings that are judged; 0 = `UTTERANCES`, which last `SECONDS`
+            together at most. Words are heard in no more than these.
 
     Attributes:
         missing: What is not judged and why, a line each.
@@ -62,9 +64,11 @@ class IndependentJudges:
             it is not installed or there are too few speakers.
     """
 
-    def __init__(self, source: Source, trained_on_phones: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self, source: Source, trained_on_phones: bool = False, seed: int = 0, most: int = 0
+    ) -> None:
         self.spec, self.english, self.seed = source.spec, corpora.english(source.data), seed
-        self.trained_on_phones = trained_on_phones
+        self.trained_on_phones, self.most = trained_on_phones, most
         self.installed = {each for each in recognisers.PACKAGES if recognisers.installed(each)}
         self.missing = []
         if lacking := [each for each in recognisers.PACKAGES if each not in self.installed]:
@@ -79,26 +83,28 @@ class IndependentJudges:
         else:
             self.verification = _verification(self.encoder, source, seed)
 
-    def chosen(self, utterances: Sequence[dict], most: int = UTTERANCES) -> list[int]:
+    def chosen(self, utterances: Sequence[dict]) -> list[int]:
         """Chooses the recordings that are judged: those with a text, where there are any.
 
         Args:
             utterances: Utterances as `data.source.Source.utterance` returns them.
-            most: The number of recordings at most; they last `SECONDS` together at most, except
-                that there is always one.
 
         Returns:
-            Their indices, spread evenly.
+            Their indices, spread evenly; at least one.
         """
         texts = [k for k, each in enumerate(utterances) if self._has_text(each)]
         known = texts or list(range(len(utterances)))
-        wanted = min(most, UTTERANCES, len(known))
-        spread = np.unique(np.linspace(0, len(known) - 1, wanted).astype(int))
-        ends = np.cumsum([self._seconds(utterances[known[k]]) for k in spread])
+        if self.most:
+            return [known[k] for k in _spread(len(known), self.most)]
+        return [known[k] for k in self._few([utterances[k] for k in known])]
+
+    def _few(self, utterances):
+        """Returns the indices of `UTTERANCES` at most that last `SECONDS` at most, or of one."""
+        spread = _spread(len(utterances), UTTERANCES)
+        ends = np.cumsum([self._seconds(utterances[k]) for k in spread])
         # Of more than fit, again some that are spread evenly.
         fitting = max(1, min(len(spread), int(len(spread) * SECONDS / ends[-1])))
-        spread = spread[np.unique(np.linspace(0, len(spread) - 1, fitting).astype(int))]
-        return [known[k] for k in spread]
+        return spread[_spread(len(spread), fitting)]
 
     def scores(
         self,
@@ -164,12 +170,16 @@ class IndependentJudges:
         Returns:
             For each recording {"phones", "words"}: those of its text, as lists. Where not all
             recordings have a text, the phones are those heard in the recording; the words of a
-            recording without a text are None, and so is what no installed judge hears.
+            recording without a text are None, as of those beyond `UTTERANCES` and `SECONDS`, and so
+            is what no installed judge hears.
         """
-        by_text = self.against(utterances) == "text"
+        by_text, few = self.against(utterances) == "text", {*self._few(utterances)}
         return [
-            {"phones": self._phones(each, by_text), "words": self._words(each)}
-            for each in utterances
+            {
+                "phones": self._phones(each, by_text),
+                "words": self._words(each) if k in few else None,
+            }
+            for k, each in enumerate(utterances)
         ]
 
     def judgements(
@@ -299,6 +309,11 @@ class IndependentJudges:
         return recognition.error_rate([each["errors"] for each in found], counts, rng)
 
 
+def _spread(count, most):
+    """Returns indices below `count`, spread evenly, `most` at most: [n]."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))
+
+
 def noises(waves: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
     """Returns white noises, each as long and as loud as a wave [samples]."""
     rng = np.random.default_rng(seed)
@@ -400,7 +415,7 @@ def _sentences(found, judged):
     if found["trained_on_phones"]:
         yield "The model was trained on the phones of hama, which does not judge it therefore."
     if "words" in judged:
-        yield "Words heard by pocketsphinx, against the text."
+        yield f"Words heard by pocketsphinx in {SECONDS:.0f} s of them at most, against the text."
     if {"phones", "words"} & judged:
         yield "Intervals: bootstrap over utterances."
     if "quality" in judged:

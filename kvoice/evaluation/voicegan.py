@@ -366,13 +366,13 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
 def _heard(model, corpus, options):
     """Returns what the independent judges find in some generated clips, beside real test clips."""
     source = corpus.sources(("test",), more=["mel", "wave"])["test"]
-    count = min(options.count or CLIPS, UTTERANCES)
+    count = options.count or UTTERANCES
     real = crops(source, count, ("mel", "wave", model.condition or "speaker"))
     clips = [{"mel": mel, "wave": wave, "text": ""} for mel, wave in zip(real["mel"], real["wave"])]
     labels = real[model.condition] if model.condition else None
     items = model.generate(count, labels, options.seed)
     made = {"generated": list(render.waves(items, source.spec, model.domain))}
-    judges = IndependentJudges(source, seed=options.seed)
+    judges = IndependentJudges(source, seed=options.seed, most=options.count)
     return judges.scores(clips, made, of_recordings=False)
 
 

@@ -265,7 +265,7 @@ def evaluate(run: Run, corpus: Callable[[], Corpus], options: Options) -> str:
         options.count or UTTERANCES,
         options.seed,
         run.path / "resynthesis",
-        IndependentJudges(sources["test"], seed=options.seed),
+        IndependentJudges(sources["test"], seed=options.seed, most=options.count),
     )
     return written(
         run.path,

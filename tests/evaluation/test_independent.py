@@ -171,12 +171,23 @@ def test_no_more_are_judged_than_there_is_time_for(monkeypatch):
     said, judges = [utterance(seconds=0.5) for _ in range(40)], IndependentJudges(Source())
     chosen = judges.chosen(said)
     assert len(chosen) == independent.UTTERANCES and chosen[0] == 0 and chosen[-1] == 39
-    assert len(judges.chosen(said, most=5)) == 5
     monkeypatch.setattr(independent, "SECONDS", 3.0)
     chosen = judges.chosen(said)
     assert len(chosen) == 6 and chosen[-1] == 39
     monkeypatch.setattr(independent, "SECONDS", 0.1)
     assert judges.chosen(said) == [0]
+
+
+def test_as_many_are_judged_as_are_asked_for_and_words_of_a_few(monkeypatch):
+    said = [utterance(seconds=0.5, text="one") for _ in range(40)]
+    judges = IndependentJudges(Source(), most=30)
+    monkeypatch.setattr(independent, "SECONDS", 3.0)
+    chosen = judges.chosen(said)
+    assert len(chosen) == 30 and (chosen[0], chosen[-1]) == (0, 39)
+    assert len(judges.chosen(said[:7])) == 7
+    expected = judges.expected([said[k] for k in chosen])
+    assert sum(each["words"] is not None for each in expected) == 6
+    assert all(each["phones"] is not None for each in expected)
 
 
 # --- What is not installed
