@@ -336,7 +336,11 @@ def recognisers(content):
             for each in rates
         ]
         rows.append([name, *cells, *(f"{value:.2f}" for value in row["quality"].values())])
-    quality = [f"DNSMOS, {each}" for each in next(iter(content["rows"].values()))["quality"]]
+    names = {"p808": "P.808", "overall": "P.835"}
+    quality = [
+        f"DNSMOS, {names.get(each, each)}"
+        for each in next(iter(content["rows"].values()))["quality"]
+    ]
     return table(
         ["sound", "phone error rate", *("against those heard in the recording", "word error rate")]
         + quality,
