@@ -205,6 +205,8 @@ def timed(row, variant, steps):
     from kvoice.models import AdaINVC
 
     config = configs.configuration("adainvc", variant)
+    # As published; plain PyTorch shifts no mels.
+    config["model"] |= {"encoder_stages": 3, "vtlp": 0.0}
     spec = audio.Spec(**config["audio"])
     keras.utils.set_random_seed(0)
     model = AdaINVC(mels=spec.mels, **config["model"])

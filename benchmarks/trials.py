@@ -12,7 +12,9 @@ of other runs stay there.
 """
 
 import argparse
+import concurrent.futures
 import json
+import multiprocessing
 import os
 
 import numpy as np
@@ -51,9 +53,13 @@ class Pairs:
         self.genders = [f"{genders[one]} to {genders[two]}" for one, two in self.rows]
         others = [[self._mean(rows[speakers[row]], row) for row in pair] for pair in self.rows]
         self.of_source, self.of_target = zip(*others)
-        self.heard = [
-            recognisers.phones(self.recorded(row), spec.sample_rate_hz) for row, _ in self.rows
-        ]
+        spawned = multiprocessing.get_context("spawn")
+        self.pool = concurrent.futures.ProcessPoolExecutor(os.cpu_count(), spawned)
+        self.heard = self.each(recognisers.phones, [self.recorded(row) for row, _ in self.rows])
+
+    def each(self, judge, waves):
+        """What a judge says of each wave; the judges use one core each."""
+        return list(self.pool.map(judge, waves, [self.spec.sample_rate_hz] * len(waves)))
 
     def _mean(self, rows, without):
         """The mean voice of a speaker, without one recording where there are others."""
@@ -107,9 +113,9 @@ class Pairs:
             np.sum(points * np.array(voices), axis=1) for voices in (self.of_source, self.of_target)
         )
         nearer = to_target > to_source
-        heard = [recognisers.phones(wave, self.spec.sample_rate_hz) for wave in waves]
+        heard = self.each(recognisers.phones, waves)
         edits = [recognition.edit_distance(*each) for each in zip(self.heard, heard)]
-        quality = [recognisers.quality(wave, self.spec.sample_rate_hz) for wave in waves]
+        quality = self.each(recognisers.quality, waves)
         return {
             "nearer to the target": float(nearer.mean()),
             "interval": list(wilson(int(nearer.sum()), len(nearer))),
@@ -131,7 +137,9 @@ def main():
     parser.add_argument("--split", choices=("valid", "test"), default="valid")
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mix", type=float, nargs="*", default=[1.0], help="see `kvoice convert`")
+    parser.add_argument(
+        "--mix", type=float, nargs="*", default=[convert.MIX], help="see `kvoice convert`"
+    )
     parser.add_argument("--name", default="trials", help="name of the file of results")
     asked = parser.parse_args()
     path, pairs = RESULTS / f"{asked.name}.json", None
@@ -146,19 +154,18 @@ def main():
         pairs = pairs or Pairs(directory, asked.split, voice.spec, asked.count, asked.seed)
         if "sources" not in result:
             result["sources"] = pairs.references(pairs.targets(voice))
-        result["rows"][os.path.basename(run.path)] = {
+        row = result["rows"].setdefault(os.path.basename(run.path), {})
+        row |= {
             "command": run.config["command"].partition(" kvoice ")[2],
             "corpus": run.config["data_spec"],
             "steps": run.state["step"],
             **{
-                "converted" if mix == 1 else f"converted, mix {mix:g}": pairs.converted(
-                    voice, pairs.targets(voice, mix)
-                )
+                f"converted, mix {mix:g}": pairs.converted(voice, pairs.targets(voice, mix))
                 for mix in asked.mix
             },
         }
         path.write_text(json.dumps(result, indent=1) + "\n")
-        print(name, json.dumps(result["rows"][os.path.basename(run.path)], indent=1))
+        print(name, json.dumps(row, indent=1))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def declare(flags):
     flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
         "mix",
-        1.0,
+        1.2,
         "X: how far from the voice of the source, 0, to the target's, 1, or beyond it, up to 2: "
         "more of the target's voice, fewer of the words",
         most=2,

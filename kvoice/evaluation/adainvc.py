@@ -470,7 +470,7 @@ def _converted(model, spec, source, target):
         The mel, and the `convert.Target`.
     """
     voice = Voice(model, spec)
-    aim = convert.Target.of(voice, [(target["mel"], target["f0"])])
+    aim = convert.Target.of(voice, [(target["mel"], target["f0"])], convert.MIX)
     return convert.conversion(voice, source["mel"], aim), aim
 
 

@@ -38,7 +38,10 @@ from kvoice.inference.harmonic import HarmonicVocoder
 PART_S = 60.0
 SOUNDING_DB = 30.0  # below the loudest frame; what is softer has no part in a long-term spectrum
 LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
-FARTHEST = 2.0  # largest `mix`
+# The share of the target's voice where none is asked for. A network keeps a part of the source's:
+# chosen by judges of conversions between validation readers (docs/results/adainvc.md).
+MIX = 1.2
+FARTHEST = 2.0  # largest share
 QUIET = 1e-6  # least magnitude whose logarithm is taken
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
@@ -117,7 +120,7 @@ class Target:
     spectrum: np.ndarray
     correction: np.ndarray
     f0_hz: float
-    mix: float = 1.0
+    mix: float = MIX
     layers: Sequence[int] | str | None = None
 
     def __post_init__(self):
@@ -128,7 +131,7 @@ class Target:
         cls,
         voice: object,
         recordings: Sequence[tuple[np.ndarray, np.ndarray]],
-        mix: float = 1.0,
+        mix: float = MIX,
         layers: Sequence[int] | str | None = None,
     ) -> "Target":
         """Returns the mean voice of some recordings.
@@ -426,7 +429,7 @@ def convert(
     source: str,
     targets: list[str],
     output: str,
-    mix: float = 1.0,
+    mix: float = MIX,
     layers: Sequence[int] | str | None = None,
     vocoder: Callable[[np.ndarray], np.ndarray] | None = None,
     rate_hz: int | None = None,

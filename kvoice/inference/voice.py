@@ -80,7 +80,7 @@ class Voice:
         source: np.ndarray,
         target: np.ndarray | Sequence[np.ndarray],
         rate: float,
-        mix: float = 1.0,
+        mix: float = convert.MIX,
         layers: Sequence[int] | str | None = None,
     ) -> np.ndarray:
         """Converts the source to the voice of the target, with the same length and loudness.
@@ -92,7 +92,7 @@ class Voice:
             target: A wave, or a list of waves of one speaker, whose mean is taken.
             rate: The sampling rate of the source, the targets and the result.
             mix: The share of the target's voice: 0 = the voice of the source, 1 = that of the
-                target, up to 2 = beyond it.
+                target, up to 2 = beyond it, away from the source.
             layers: The indices of the layers of the decoder that take the target's voice, 0 next to
                 the content; None = all.
 

@@ -288,6 +288,7 @@ def test_an_imported_adainvc_does_what_the_published_one_does(tmp_path):
     assert_sounds_as_published(model, state, stats["mean"], stats["std"])
     assert run.config["model"] | {"seed": 0} == {
         **configs.configuration("adainvc")["model"],
+        "encoder_stages": 3,
         "mels": 16,
         "latents": 3,
         "embedding": 7,

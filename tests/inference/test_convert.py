@@ -17,6 +17,7 @@ from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.files import MADE
 from kvoice.inference.convert import (
+    MIX,
     Target,
     as_loud,
     conversion,
@@ -75,8 +76,8 @@ def speech(rate_hz, who="ada"):
     return demo.render(demo.Utterance(who, "happy", list(demo.SENTENCES)[0]), rate_hz).wave
 
 
-def target_of(voice, waves, *mix):
-    return Target.of(voice, [recording(voice, wave) for wave in waves], *mix)
+def target_of(voice, waves, mix=1.0):
+    return Target.of(voice, [recording(voice, wave) for wave in waves], mix)
 
 
 def unvoiced(target):
@@ -298,7 +299,7 @@ def test_the_intonation_is_that_of_the_source_at_the_pitch_of_the_target():
     np.testing.assert_allclose(aim(220.0).vocoder(SPEC, f0).f0, 2 * f0)
     half = aim(220.0, mix=0.5).vocoder(SPEC, f0)
     np.testing.assert_allclose(half.f0, np.sqrt(2) * f0, rtol=1e-6)
-    layers = aim(220.0, layers="0,2").vocoder(SPEC, f0)  # of three
+    layers = aim(220.0, mix=1.0, layers="0,2").vocoder(SPEC, f0)  # of three
     np.testing.assert_allclose(layers.f0, 2 ** (2 / 3) * f0, rtol=1e-6)
     np.testing.assert_allclose(aim(220.0, mix=0.0).vocoder(SPEC, f0).f0, f0)
     np.testing.assert_allclose(aim(220.0, mix=1.5).vocoder(SPEC, f0).f0, 2 * f0)
@@ -397,7 +398,7 @@ def recordings(tmp_path):
     soundfile.write(folder / "a.flac", tone(44100, 0.4), 44100)
     audio.write(folder / "deep" / "b.wav", tone(16000, 0.6003), 16000)
     audio.write(folder / "deep" / "silent.wav", np.zeros(22050, "float32"), 22050)
-    audio.write(folder / "short.wav", tone(48000, 0.12), 48000)
+    audio.write(folder / "short.wav", tone(48000, 0.08), 48000)
     (folder / "broken.wav").write_text("no sound")
     for k, hz in enumerate((200.0, 450.0)):
         audio.write(tmp_path / f"you_{k}.wav", tone(22050, 0.7, 0.2, hz), 22050)
@@ -429,7 +430,7 @@ def test_a_folder_keeps_its_shape_and_what_is_of_no_use_is_named(recordings):
     assert [line.removeprefix(f"{source}/") for line in left_out] == [
         "broken.wav: is not a sound file that can be read (corrupt, or of another kind)",
         "deep/silent.wav: silent",
-        "short.wav: 0.12 s of sound, at least 0.19 s are needed",
+        "short.wav: 0.08 s of sound, at least 0.19 s are needed",
     ]
     for row in rows:
         original, own_hz = audio.read(row["file"])
@@ -465,7 +466,7 @@ def test_a_long_recording_is_converted_in_parts_that_keep_their_loudness(
         assert rms(part) == pytest.approx(rms(like), rel=0.02)
     assert not made[round(0.85 * made_hz) : round(2.75 * made_hz)].any()  # silence stays silence
     heard = [audio.read(target, 22050)[0]]
-    _, same = convert_wave(voice, audio.read(path)[0], target_of(voice, heard), rate_hz=44100)
+    _, same = convert_wave(voice, audio.read(path)[0], target_of(voice, heard, MIX), rate_hz=44100)
     assert len(same) == len(source)
     whole = audio.resample(same, 44100, made_hz)
     assert np.corrcoef(whole, made)[0, 1] > 0.99  # what the command writes
@@ -618,8 +619,8 @@ REFUSED = {
         ["you_0.wav"],
         "notes/deep/out",
     ),
-    "me/short.wav: 0.12 s of sound, at least 0.19": ("me/short.wav", ["you_0.wav"], "out.wav"),
-    "me/short.wav: 0.12 s of sound": ("me/a.wav", ["you_0.wav", "me/short.wav"], "out.wav"),
+    "me/short.wav: 0.08 s of sound, at least 0.19": ("me/short.wav", ["you_0.wav"], "out.wav"),
+    "me/short.wav: 0.08 s of sound": ("me/a.wav", ["you_0.wav", "me/short.wav"], "out.wav"),
     "me/deep/silent.wav: silent": ("me/deep/silent.wav", ["you_0.wav"], "out.wav"),
     "deep/silent.wav: silent": ("me", ["me/deep/silent.wav"], "out"),
     "me/broken.wav: is not a sound file": ("me/a.wav", ["me/broken.wav"], "out.wav"),
@@ -791,7 +792,7 @@ def test_the_command_prints_what_it_made_and_skipped(vc, capsys, monkeypatch):
     assert "expected one of adainvc" in line(1, *usual, "--run=voicegan")
     assert "is a run of voicegan, expected one of waveglow" in line(1, *usual, "--vocoder=voicegan")
     assert "hop: 300 here, 256 there" in line(1, *usual, "--vocoder=waveglow")
-    assert "me/short.wav: 0.12 s of sound" in line(1, *usual, "--source=me/short.wav")
+    assert "me/short.wav: 0.08 s of sound" in line(1, *usual, "--source=me/short.wav")
     assert "me/deep: no file of it could be used" in line(
         1, "--source=me/deep", "--target=me/deep/b.wav", "--output=new"
     )
