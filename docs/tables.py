@@ -205,6 +205,11 @@ def compared(*runs):
     return made
 
 
+def tried(content):
+    """The metrics of some trials side by side."""
+    return compared(*content["rows"])(*content["rows"].values())
+
+
 def seeds(*contents):
     """The metrics of runs that differ in their seeds: median and range."""
     rows = []
@@ -378,6 +383,9 @@ TABLES = {
     "tones": (tones, f"{BENCHMARKS}/tones_study.json"),
     "voicegan": (evaluated(), f"{RESULTS}/voicegan.json"),
     "voicegan-labels": (evaluated(1), f"{RESULTS}/voicegan.json"),
+    "voicegan-recordings": (evaluated(), f"{RESULTS}/voicegan_recordings.json"),
+    "voicegan-recordings-labels": (evaluated(1), f"{RESULTS}/voicegan_recordings.json"),
+    "voicegan-recordings-judges": (evaluated(2), f"{RESULTS}/voicegan_recordings.json"),
     "classifier": (evaluated(), f"{RESULTS}/classifier.json"),
     "classifiers": (
         compared("default", "`:judge`", "`:wave`"),
@@ -413,12 +421,18 @@ TABLES = {
         vocoders("default", "the same after one step", "without prewhitening, 1000 steps"),
         *(f"{RESULTS}/waveglow{each}.json" for each in ("", "_one_step", "_without_prewhitening")),
     ),
+    "betavae-trials": (tried, f"{BENCHMARKS}/betavae_trials.json"),
+    "betavae-readers-latents": (evaluated(), f"{RESULTS}/betavae_readers.json"),
+    "betavae-readers-flip": (evaluated(2), f"{RESULTS}/betavae_readers.json"),
+    "betavae-readers-judges": (evaluated(3), f"{RESULTS}/betavae_readers.json"),
     "betavae-seeds": (seeds, *(f"{RESULTS}/betavae_seed_{n}.json" for n in range(3))),
     "betavae-latents": (evaluated(), f"{RESULTS}/betavae_seed_0.json"),
     "betavae-flip": (evaluated(2), f"{RESULTS}/betavae_seed_0.json"),
     "maximize": (evaluated(), f"{RESULTS}/maximize.json"),
     "maximize-targets": (evaluated(1), f"{RESULTS}/maximize.json"),
     "maximize-changes": (evaluated(2), f"{RESULTS}/maximize.json"),
+    "maximize-recordings": (evaluated(), f"{RESULTS}/maximize_recordings.json"),
+    "maximize-recordings-targets": (evaluated(1), f"{RESULTS}/maximize_recordings.json"),
     "maximize-plain": (evaluated(), f"{RESULTS}/maximize_plain.json"),
     "maximize-plain-targets": (evaluated(1), f"{RESULTS}/maximize_plain.json"),
 }

@@ -18,9 +18,9 @@ def declare(flags):
     flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
         "mix",
-        1.2,
-        "X: how far from the voice of the source, 0, to the target's, 1, or beyond it, up to 2: "
-        "more of the target's voice, fewer of the words",
+        1.3,
+        "X: how far from the voice of the source, 0, to the target's, 1; above 1, up to 2, the "
+        "long-term spectrum goes beyond the target's: more of its voice, fewer of the words",
         most=2,
     )
     flags.text(

@@ -39,8 +39,8 @@ PART_S = 60.0
 SOUNDING_DB = 30.0  # below the loudest frame; what is softer has no part in a long-term spectrum
 LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
 # The share of the target's voice where none is asked for. A network keeps a part of the source's:
-# chosen by judges of conversions between validation readers (docs/results/adainvc.md).
-MIX = 1.2
+# chosen by judges of conversions between validation readers, in docs/results.
+MIX = 1.3
 FARTHEST = 2.0  # largest share
 QUIET = 1e-6  # least magnitude whose logarithm is taken
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
@@ -107,8 +107,7 @@ class Target:
             [mels].
         f0_hz: Its median F0 in Hz; 0 where nothing is voiced.
         mix: The share of the target: 0 = the source's voice, 1 = the target's; above 1, up to
-            `FARTHEST`, beyond the target's, away from the source's, in styles and long-term
-            spectrum.
+            `FARTHEST`, the long-term spectrum goes beyond the target's, away from the source's.
         layers: The indices of the layers that take the target's styles, 0 next to the content and
             the last one next to the mel, or a text such as "0-3,8"; None = all.
 
@@ -223,15 +222,15 @@ def mixed(
 ) -> np.ndarray:
     """Mixes the styles of two voices, layer by layer.
 
-    `(1 - mix) * source + mix * target` in the chosen layers, `source` in all others.
+    `(1 - mix) * source + mix * target` in the chosen layers, `source` in all others. A mix above 1
+    does the same as 1, since styles beyond the target's cost words.
 
     Shapes: source, target [layers, 2 * width] -> the same.
 
     Args:
         source: The styles of the recording that is converted.
         target: The styles of the target voice.
-        mix: The share of the target: 0 = the source's voice, 1 = the target's; above 1, up to
-            `FARTHEST`, beyond the target's, away from the source's.
+        mix: The share of the target: 0 = the source's voice, from 1 up to `FARTHEST` the target's.
         layers: The indices of the layers that take the target's styles, 0 next to the content and
             the last one next to the mel, or a text such as "0-3,8"; None = all.
 
@@ -249,7 +248,8 @@ def mixed(
     if wrong := [layer for layer in layers if layer not in range(len(target))]:
         raise KvoiceError(f"layers: there is no layer {wrong[0]}, only 0 to {len(target) - 1}")
     styles, chosen = np.array(source, np.float32), list(layers)
-    styles[chosen] = (1 - mix) * styles[chosen] + mix * np.asarray(target, np.float32)[chosen]
+    share = min(mix, 1)
+    styles[chosen] = (1 - share) * styles[chosen] + share * np.asarray(target, np.float32)[chosen]
     return styles
 
 

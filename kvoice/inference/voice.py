@@ -92,7 +92,7 @@ class Voice:
             target: A wave, or a list of waves of one speaker, whose mean is taken.
             rate: The sampling rate of the source, the targets and the result.
             mix: The share of the target's voice: 0 = the voice of the source, 1 = that of the
-                target, up to 2 = beyond it, away from the source.
+                target; above 1, up to 2, its long-term spectrum goes beyond the target's.
             layers: The indices of the layers of the decoder that take the target's voice, 0 next to
                 the content; None = all.
 
