@@ -9,7 +9,7 @@ def declare(flags):
     flags.path(
         "run",
         "",
-        "DIR: a trained model that converts voices; if not given, weights that ship, if there are any",
+        "DIR: a trained model that converts voices; if not given, weights that ship, if any",
     )
     flags.path("source", "", "FILE_OR_DIR: the recordings whose words are kept")
     flags.paths(
