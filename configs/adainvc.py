@@ -21,10 +21,11 @@ import ml_collections
 from kvoice import audio
 from kvoice.training.config import TrainConfig
 
+_PUBLISHED = {"encoder_stages": 3, "kl_weight": 1.0, "vtlp": 0.0}
 _OFFICIAL = {
     "audio": dataclasses.asdict(audio.SPECS["adainvc"]),
     "data": {"batch": 128},
-    "model": {"encoder_stages": 3, "kl_weight": 1.0, "vtlp": 0.0, "anneal_steps": 20_000},
+    "model": _PUBLISHED | {"anneal_steps": 20_000},
     "train": {
         "steps": 200_000,
         "steps_per_epoch": 1000,
@@ -41,7 +42,8 @@ VARIANTS = {
     "paper": _OFFICIAL,
     "tiny": {
         "data": {"batch": 4, "crop_frames": 32},
-        "model": {
+        "model": _PUBLISHED
+        | {
             "width": {"bank": 4, "speaker": 4, "content": 4, "decoder": 4},
             "latents": 4,
             "embedding": 4,
