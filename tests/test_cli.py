@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -828,6 +829,15 @@ def test_a_corpus_for_judges_is_refused_for_what_no_judge_is_trained_for(tmp_pat
     runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
     line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--judge_data=demo:25-30")
     assert f"--judge_data=demo:25-30: {tmp_path / 'run'} is a run of {name}, " in line
+
+
+def test_a_corpus_for_judges_that_is_not_there_is_named_by_its_flag(monkeypatch):
+    from kvoice.cli import corpora
+
+    monkeypatch.setattr(corpora, "of_run", lambda run: None)
+    run = types.SimpleNamespace(config={"data_spec": "demo"}, spec=audio.SPECS["waveglow"])
+    with pytest.raises(KvoiceError, match="^--judge_data=nope: there is no corpus 'nope'"):
+        corpora.for_run(run, "", judges="nope")
 
 
 def test_a_condition_that_the_corpus_lacks_is_named_before_anything_is_made(

@@ -166,7 +166,10 @@ def for_run(run, data, split="test", judges=""):
             "it is to be evaluated"
         )
     found = _corpus(prepared(data, run.spec, run.config["model"]), run) if data else of_run(run)
-    judges = prepared(judges, run.spec, {}) if judges else ""
+    try:
+        judges = prepared(judges, run.spec, {}) if judges else ""
+    except KvoiceError as error:
+        raise KvoiceError(str(error).replace("--data=", "--judge_data=", 1)) from None
     return dataclasses.replace(found, tested=split, judges=judges)
 
 
