@@ -352,15 +352,21 @@ def convert_wave(
     rate_hz = rate_hz or voice.spec.sample_rate_hz
     parts = audio.cut([np.asarray(wave, np.float32)], rate_hz, PART_S)
     made = list(_parts(voice, parts, rate_hz, rate_hz, target, vocoder))
-    mels, waves = ([part[name] for part in made] for name in ("mel", "wave"))
-    return np.concatenate(mels), np.concatenate(waves)
+    waves = [gain * part["wave"] for gain, part in zip(_gains(made), made)]
+    return np.concatenate([part["mel"] for part in made]), np.concatenate(waves)
+
+
+def _gains(parts):
+    """The factors that make all parts quieter by as much as the one that is quieter by most."""
+    most_db = max(part["quieter_db"] for part in parts)
+    return [np.float32(10 ** ((part["quieter_db"] - most_db) / 20)) for part in parts]
 
 
 def _parts(voice, parts, rate_hz, to_hz, target, vocoder):
     """Converts the parts of a recording; yields the mel, the wave, its duration and times of each.
 
-    A part is as loud as it was, but for what keeps it within full scale. Where there is no vocoder,
-    its sound is made in threads, while the next parts are converted.
+    A part is as loud as it was, but for what keeps it within full scale (see `_gains`). Where there
+    is no vocoder, its sound is made in threads, while the next parts are converted.
     """
     own_hz, end, sounds = voice.spec.sample_rate_hz, 0, False
     first, second = next(parts), next(parts, None)
@@ -455,8 +461,7 @@ def convert(
 
     Returns:
         (Rows of {"file", "output", "seconds" of sound, "quieter_db", the attenuation that keeps all
-        samples within full scale (in one of its "parts"), "network_s" and "vocoder_s", the times of
-        both}; messages that
+        samples within full scale, "network_s" and "vocoder_s", the times of both}; messages that
         name the skipped files of a folder and the reasons).
 
     Raises:
@@ -513,15 +518,20 @@ def _converted_file(voice, path, place, target, vocoder, rate_hz):
     def waves():
         with named(path):
             for part in _parts(voice, parts, own_hz, to_hz, target, vocoder):
-                yield part.pop("wave")
-                rows.append(part)
+                wave = part.pop("wave")
+                yield wave
+                rows.append(part | {"samples": len(wave)})
 
     os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
     audio.write_blocks(place, waves(), to_hz)
+    gains = _gains(rows)
+    if min(gains) < 1:
+        blocks = audio.read_blocks(place, [row["samples"] for row in rows])
+        audio.write_blocks(place, (gain * block for gain, block in zip(gains, blocks)), to_hz)
     totals = {
         name: sum(row[name] for row in rows) for name in ("seconds", "network_s", "vocoder_s")
     }
-    return {**totals, "quieter_db": max(row["quieter_db"] for row in rows), "parts": len(rows)}
+    return {**totals, "quieter_db": max(row["quieter_db"] for row in rows)}
 
 
 def quieter(rows: list[dict]) -> list[str]:
@@ -534,9 +544,7 @@ def quieter(rows: list[dict]) -> list[str]:
         return []
     (most_db, path), why = fainter[-1], "so that no sample passes full scale"
     if len(fainter) == 1:
-        (parts,) = (row.get("parts", 1) for row in rows if row["file"] == path)
-        what = "a part comes out" if parts > 1 else "comes out"
-        return [f"{path}: {what} {most_db:.1f} dB quieter, {why}"]
+        return [f"{path}: comes out {most_db:.1f} dB quieter, {why}"]
     return [f"{len(fainter)} files come out quieter, {why}; the most {path}, by {most_db:.1f} dB"]
 
 
