@@ -423,6 +423,8 @@ TABLES = {
         vocoders("default", "the same after one step", "without prewhitening, 1000 steps"),
         *(f"{RESULTS}/waveglow{each}.json" for each in ("", "_one_step", "_without_prewhitening")),
     ),
+    "voicegan-emodb": (evaluated(), f"{RESULTS}/voicegan_emodb.json"),
+    "voicegan-emodb-labels": (evaluated(1), f"{RESULTS}/voicegan_emodb.json"),
     "waveglow-recordings-likelihood": (evaluated(), f"{RESULTS}/waveglow_recordings.json"),
     "waveglow-recordings": (evaluated(1), f"{RESULTS}/waveglow_recordings.json"),
     "waveglow-recordings-judges": (evaluated(2), f"{RESULTS}/waveglow_recordings.json"),
