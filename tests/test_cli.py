@@ -811,24 +811,25 @@ def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, faile
     assert "only adainvc, speakerencoder, waveglow take it" in line
 
 
-@pytest.mark.parametrize("name", ["classifier", "speakerencoder"])
-def test_a_split_is_refused_for_what_is_measured_on_all(tmp_path, failed, name):
+@pytest.mark.parametrize(
+    "flag, name",
+    [
+        ("--split=valid", "classifier"),
+        ("--split=valid", "speakerencoder"),
+        ("--judge_data=demo:25-30", "classifier"),
+        ("--judge_data=demo:25-30", "speakerencoder"),
+        ("--judge_data=demo:25-30", "waveglow"),
+    ],
+)
+def test_a_flag_that_the_evaluation_of_a_model_has_no_use_for_is_refused(
+    tmp_path, failed, flag, name
+):
     from kvoice import runs
 
     config = {"model_name": name, "data_spec": "demo", "model": {}, "train": {}}
     runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
-    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--split=valid")
-    assert f"--split=valid: {tmp_path / 'run'} is a run of {name}, " in line
-
-
-@pytest.mark.parametrize("name", ["classifier", "speakerencoder", "waveglow"])
-def test_a_corpus_for_judges_is_refused_for_what_no_judge_is_trained_for(tmp_path, failed, name):
-    from kvoice import runs
-
-    config = {"model_name": name, "data_spec": "demo", "model": {}, "train": {}}
-    runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
-    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--judge_data=demo:25-30")
-    assert f"--judge_data=demo:25-30: {tmp_path / 'run'} is a run of {name}, " in line
+    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", flag)
+    assert f"{flag}: {tmp_path / 'run'} is a run of {name}, " in line
 
 
 def test_a_corpus_for_judges_that_is_not_there_is_named_by_its_flag(monkeypatch):
