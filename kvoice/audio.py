@@ -497,13 +497,6 @@ def write_blocks(
         raise KvoiceError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def read_blocks(path: str | os.PathLike, lengths: Iterable[int]) -> Iterator[np.ndarray]:
-    """Yields the samples of a mono file as arrays of the given lengths, one by one."""
-    with _opened(path) as sound:
-        for length in lengths:
-            yield sound.read(length, "float32")
-
-
 def problem(wave: np.ndarray, sample_rate_hz: int) -> str:
     """Returns why a wave is not usable for training, in a few words; "" if it is."""
     if len(wave) < 0.1 * sample_rate_hz:

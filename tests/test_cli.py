@@ -71,9 +71,11 @@ def test_phones_need_the_recogniser_and_a_corpus_of_speech(failed, tmp_path, mon
     assert "kvoice prepare: hama is not installed; install it with pip install" in failed(
         1, *words, "--data=demo:4"
     )
-    assert "--phones=hama: there are none in digits" in failed(1, *words, "--data=digits")
+    assert "--phones=hama: digits holds no speech" in failed(1, *words, "--data=digits")
     words = ["prepare", f"--output={tmp_path / 'out'}", "--data=digits"]
     assert "--speeds=0.9: digits holds no speech" in failed(1, *words, "--speeds=0.9")
+    assert "--judge=false: digits holds no speech" in failed(1, *words, "--judge=false")
+    assert "--trim_db=0.0: digits holds no speech" in failed(1, *words, "--trim_db=0")
     words[2] = "--data=demo:4"
     assert "--speeds=fast: must be numbers" in failed(1, *words, "--speeds=fast")
     assert not (tmp_path / "out").exists()
@@ -800,22 +802,18 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
     assert main(train) == 0
 
 
-@pytest.mark.parametrize("name", ["voicegan", "classifier", "betavae"])
-def test_data_is_refused_for_what_is_evaluated_on_its_own_corpus(tmp_path, failed, name):
-    from kvoice import runs
-
-    config = {"model_name": name, "data_spec": "demo", "model": {}, "train": {}}
-    runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
-    line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", "--data=folder:wavs")
-    assert f"--data=folder:wavs: {tmp_path / 'run'} is a run of {name}, " in line
-    assert "only adainvc, speakerencoder, waveglow take it" in line
-
-
 @pytest.mark.parametrize(
     "flag, name",
     [
+        ("--data=folder:wavs", "voicegan"),
+        ("--data=folder:wavs", "classifier"),
+        ("--data=folder:wavs", "betavae"),
         ("--split=valid", "classifier"),
         ("--split=valid", "speakerencoder"),
+        ("--count=5", "classifier"),
+        ("--count=5", "speakerencoder"),
+        ("--encoder=ears", "voicegan"),
+        ("--encoder=ears", "waveglow"),
         ("--judge_data=demo:25-30", "classifier"),
         ("--judge_data=demo:25-30", "speakerencoder"),
         ("--judge_data=demo:25-30", "waveglow"),
@@ -830,6 +828,14 @@ def test_a_flag_that_the_evaluation_of_a_model_has_no_use_for_is_refused(
     runs.create(tmp_path / "run", config, audio.SPECS["waveglow"], {})
     line = failed(1, "evaluate", f"--run={tmp_path / 'run'}", flag)
     assert f"{flag}: {tmp_path / 'run'} is a run of {name}, " in line
+    users = {
+        "data": "adainvc, speakerencoder, waveglow",
+        "encoder": "adainvc",
+        "split": "adainvc, betavae, voicegan, waveglow",
+        "judge_data": "adainvc, betavae, voicegan",
+        "count": "adainvc, betavae, voicegan, waveglow",
+    }[flag.strip("-").partition("=")[0]]
+    assert {*users.split(", ")} == {*line.rpartition("it is for ")[2].strip().split(", ")}
 
 
 def test_a_corpus_for_judges_that_is_not_there_is_named_by_its_flag(monkeypatch):

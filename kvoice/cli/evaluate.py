@@ -79,10 +79,15 @@ def evaluate(run, count, seed, encoder, data, judge_data, split, overwrite):
         shlex.join([f"KERAS_BACKEND={backend}", "kvoice", *sys.argv[1:]]),
         split,
     )
+    given = {
+        "count": count,
+        "data": data,
+        "encoder": encoder,
+        "judge_data": judge_data,
+        "split": "" if split == "test" else split,
+    }
     if content := maximize.load(run):
-        _refuse_data(data, run, "a maximisation")
-        _refuse_split(split, run, "a maximisation")
-        _refuse_judges(judge_data, run, "a maximisation")
+        _refuse_others(given, maximization.OPTIONS, run, "a maximisation")
         text = maximization.evaluate(pathlib.Path(run), content, corpora.of_run, options)
         report.maximization(run)
         print(text)
@@ -93,13 +98,9 @@ def evaluate(run, count, seed, encoder, data, judge_data, split, overwrite):
             f"{maximize.FILE} in it); `kvoice train` and `kvoice maximize` make them"
         )
     run = runs.load(run)
-    module = evaluation.of(run.config["model_name"])
-    if not module.OTHER_DATA:
-        _refuse_data(data, run.path, f"a run of {run.config['model_name']}")
-    if module.EVERY_SPLIT:
-        _refuse_split(split, run.path, f"a run of {run.config['model_name']}")
-    if not module.JUDGES:
-        _refuse_judges(judge_data, run.path, f"a run of {run.config['model_name']}")
+    name = run.config["model_name"]
+    module = evaluation.of(name)
+    _refuse_others(given, module.OPTIONS, run.path, f"a run of {name}")
     if not overwrite and (run.path / MADE).exists():  # of 0.1 none is known
         refuse_foreign(run.path, ["evaluation.json"])
     print(module.evaluate(run, lambda: corpora.for_run(run, data, split, judge_data), options))
@@ -107,29 +108,13 @@ def evaluate(run, count, seed, encoder, data, judge_data, split, overwrite):
     print(following(f"report {run.quoted}"))
 
 
-def _refuse_split(split, run, kind):
-    """Raises where `--split` is given for what is not measured on one split."""
-    if split != "test":
+def _refuse_others(given, known, run, kind):
+    """Raises where a flag is given that an evaluation has no use for."""
+    from kvoice import evaluation, models
+
+    for flag in [flag for flag, value in given.items() if value and flag not in known]:
+        users = [name for name in models.MODELS if flag in evaluation.of(name).OPTIONS]
         raise KvoiceError(
-            f"--split={split}: {run} is {kind}, which is not measured on one split; leave it out"
-        )
-
-
-def _refuse_judges(data, run, kind):
-    """Raises where `--judge_data` is given for what no judge of a corpus measures."""
-    if data:
-        raise KvoiceError(
-            f"--judge_data={data}: {run} is {kind}, and no judge is trained for it; leave it out"
-        )
-
-
-def _refuse_data(data, run, kind):
-    """Raises where `--data` is given for what is evaluated on its own corpus alone."""
-    if data:
-        from kvoice import evaluation, models
-
-        others = [name for name in models.MODELS if evaluation.of(name).OTHER_DATA]
-        raise KvoiceError(
-            f"--data={data}: {run} is {kind}, evaluated on what it was made from; leave it "
-            f"out, only {', '.join(others)} take it"
+            f"--{flag}={given[flag]}: {run} is {kind}, whose evaluation has no use for it; leave "
+            f"it out, it is for {', '.join(users)}"
         )

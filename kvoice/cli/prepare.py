@@ -88,10 +88,11 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, speeds,
     from kvoice.data import factors, manifest, prepare
 
     if factors.named(data):
-        if phones:
-            raise KvoiceError(f"--phones={phones}: there are none in {data}; leave it out")
-        if speeds:
-            raise KvoiceError(f"--speeds={speeds}: {data} holds no speech; leave it out")
+        given = {"phones": phones, "speeds": speeds, "split": split, "judge": judge or "false"}
+        given |= {"trim_db": trim_db, "level_db": level_db}
+        for flag, value in given.items():
+            if value not in ("", True, None):
+                raise KvoiceError(f"--{flag}={value}: {data} holds no speech; leave it out")
         return _examples(data, output, seed)
     given = {"trim_db": trim_db, "level_db": level_db}
     given = {field: value for field, value in given.items() if value is not None}

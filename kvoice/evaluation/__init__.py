@@ -2,9 +2,8 @@
 
 The file of a model has
 
-* `OTHER_DATA`: whether it can be evaluated on another corpus than its own,
-* `EVERY_SPLIT`: whether it is evaluated on all splits, so that none can be chosen,
-* `JUDGES`: whether judges are trained for it on a corpus,
+* `OPTIONS`: the names of the flags of `kvoice evaluate` that it uses, beside the seed; others are
+  refused,
 * `validation(run, corpus)`: returns the validation metrics that training computes at the end of
   each epoch, as a function `model -> {name: value}`; None = no metrics,
 * `evaluate(run, corpus, options)`: measures a trained run, writes RUN/evaluation.json, and returns

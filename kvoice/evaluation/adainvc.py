@@ -45,9 +45,7 @@ from kvoice.models.adainvc import AdaINVC
 from kvoice.training.corpus import Corpus
 
 CONVERSIONS = 192  # conversions between unseen speakers that are measured
-OTHER_DATA = True
-EVERY_SPLIT = False
-JUDGES = True
+OPTIONS = ("count", "data", "encoder", "judge_data", "split")
 ENCODER = "runs/speakerencoder/default"  # the judge where none is named
 FILE, FORMAT = "conversions.json", 1
 SILENT = "sil"  # the phone of silence

@@ -29,9 +29,7 @@ from kvoice.training import loop
 from kvoice.training.corpus import Corpus
 
 FACTORS = 10_000  # items whose codes are evaluated
-OTHER_DATA = False
-EVERY_SPLIT = False
-JUDGES = True
+OPTIONS = ("count", "judge_data", "split")
 SOUNDED = 48  # utterances at most whose F0 is measured, on the sound of Griffin-Lim
 ROUNDS = 30  # iterations of Griffin-Lim, enough for an F0
 PAIRS = 2000  # pairs of recordings for the similarity of voices

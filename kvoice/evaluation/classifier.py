@@ -16,9 +16,7 @@ from kvoice.runs import Run
 from kvoice.training import loop
 from kvoice.training.corpus import Corpus
 
-OTHER_DATA = False
-EVERY_SPLIT = True
-JUDGES = False
+OPTIONS = ()
 
 
 def validation_metrics(valid: Source) -> Callable[[object], dict[str, float]]:

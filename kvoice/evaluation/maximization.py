@@ -32,6 +32,7 @@ from kvoice.models.classifier import Classifier
 from kvoice.training import loop
 from kvoice.training.corpus import Corpus
 
+OPTIONS = ("count",)
 STARTS = 100  # starts of each target that are measured
 SPLITS = ("train", "judge", "test")  # splits that an evaluation uses
 JUDGE_CROPS = 2048  # crops at most that the linear judge is trained on

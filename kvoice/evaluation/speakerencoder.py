@@ -24,9 +24,7 @@ from kvoice.metrics import speech
 from kvoice.runs import Run
 from kvoice.training.corpus import Corpus
 
-OTHER_DATA = True
-EVERY_SPLIT = True
-JUDGES = False
+OPTIONS = ("data",)
 PER_SPEAKER = 12  # utterances of each speaker, spread evenly over all of that speaker
 RESAMPLED = 200  # bootstrap samples of the speakers, for an interval
 FEWEST = 5  # speakers that an interval needs

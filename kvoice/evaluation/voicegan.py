@@ -30,9 +30,7 @@ from kvoice.training import loop
 from kvoice.training.corpus import Corpus
 
 CLIPS = 512  # generated clips that are measured
-OTHER_DATA = False
-EVERY_SPLIT = False
-JUDGES = True
+OPTIONS = ("count", "judge_data", "split")
 REFERENCE = 2048  # training clips at most that fit the space, and that the novelty refers to
 CROPS = 3  # crops of each utterance that the judge is trained on
 DISTANCES = {"frechet": "Frechet distance", "diversity": "diversity", "novelty": "novelty"}

@@ -26,9 +26,7 @@ from kvoice.training import loop
 from kvoice.training.corpus import Corpus
 
 UTTERANCES = 48  # utterances that are resynthesised and measured
-OTHER_DATA = True
-EVERY_SPLIT = False
-JUDGES = False
+OPTIONS = ("count", "data", "split")
 WRITTEN = 4  # utterances whose sounds are written
 STRENGTH = 0.1  # strength of the denoiser
 LIKELIHOOD = 32  # batches on which the likelihood is computed

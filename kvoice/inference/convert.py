@@ -513,25 +513,30 @@ def _converted_file(voice, path, place, target, vocoder, rate_hz):
     found = audio.parts(path, None, PART_S)
     first, own_hz = next(found)
     parts = itertools.chain([first], (part for part, _ in found))
+    folder = os.path.dirname(os.path.abspath(place))
+    os.makedirs(folder, exist_ok=True)
     rows = []
-
-    def waves():
+    with tempfile.TemporaryFile(dir=folder) as kept:  # the gains are known when all is converted
         with named(path):
             for part in _parts(voice, parts, own_hz, to_hz, target, vocoder):
-                wave = part.pop("wave")
-                yield wave
+                wave = part.pop("wave").astype(np.float32)
+                _keep(kept, wave, place)
                 rows.append(part | {"samples": len(wave)})
-
-    os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
-    audio.write_blocks(place, waves(), to_hz)
-    gains = _gains(rows)
-    if min(gains) < 1:
-        blocks = audio.read_blocks(place, [row["samples"] for row in rows])
-        audio.write_blocks(place, (gain * block for gain, block in zip(gains, blocks)), to_hz)
+        kept.seek(0)
+        waves = (np.frombuffer(kept.read(4 * row["samples"]), np.float32) for row in rows)
+        audio.write_blocks(place, (gain * wave for gain, wave in zip(_gains(rows), waves)), to_hz)
     totals = {
         name: sum(row[name] for row in rows) for name in ("seconds", "network_s", "vocoder_s")
     }
     return {**totals, "quieter_db": max(row["quieter_db"] for row in rows)}
+
+
+def _keep(file, wave, place):
+    """Appends the samples of a wave to a temporary file."""
+    try:
+        file.write(wave.tobytes())
+    except OSError as error:
+        raise KvoiceError(f"{place}: cannot be written ({error.strerror})") from error
 
 
 def quieter(rows: list[dict]) -> list[str]:

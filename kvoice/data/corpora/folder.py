@@ -54,9 +54,9 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
                 path=os.path.join(root, file),
             )
         )
-    skipped += [
-        Skipped(os.path.join(root, file), "listed in metadata.csv but not there") for file in rows
-    ]
+    for file in rows:
+        there = "outside of this folder" if file.startswith(("../", "/")) else "not there"
+        skipped.append(Skipped(os.path.join(root, file), f"listed in metadata.csv but {there}"))
     if not found:
         raise KvoiceError(
             f"{root}: {skipped[0].file} has {skipped[0].reason}: put each speaker's "

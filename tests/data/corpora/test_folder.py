@@ -36,9 +36,11 @@ def test_metadata_wins_over_the_folders_and_names_what_is_not_there(tmp_path):
         "\ufeffpath,speaker,emotion,gender,text,split\n"
         'anna/a.wav,,Happy,F,"Oh, dear",valid\n'
         "./flat.wav,cleo,,male,,\n"
-        "gone.wav,cleo,,,,\n",
+        "gone.wav,cleo,,,,\n"
+        "../other/c.wav,cleo,,,,\n",
         encoding="utf-8",
     )
+    place(tmp_path / "other", "c.wav")
     found = by_name(f"folder:{root}")
     a, flat = found["mine/anna/a.wav"], found["mine/flat.wav"]
     assert (a.speaker, a.emotion, a.gender, a.text, a.split) == (
@@ -53,6 +55,7 @@ def test_metadata_wins_over_the_folders_and_names_what_is_not_there(tmp_path):
     assert reasons(f"folder:{root}") == {
         "stray.wav": "no speaker's folder and no speaker in metadata.csv",
         "gone.wav": "listed in metadata.csv but not there",
+        "c.wav": "listed in metadata.csv but outside of this folder",
     }
 
 
