@@ -565,7 +565,8 @@ def _reconstruction(model, source, rng, count=48):
     absolute, squares, spread = [], [], np.asarray(source.moments()[1])
     for row in rows:
         mel = source.utterance(row)["mel"]
-        away = convert.converted(model, mel, model.encode(mel)["styles"]) - mel
+        found = model.encode(mel)
+        away = model.decode(found["content"], found["styles"])[: len(mel)] - mel
         absolute.append(np.abs(away / spread).mean())
         levels = [
             20 * np.log10(np.maximum(audio.magnitude(each, source.spec), 1e-5))

@@ -31,18 +31,17 @@ from kvoice import audio, progress
 from kvoice.data.corpora.layout import AUDIO
 from kvoice.errors import KvoiceError
 from kvoice.files import owned
-from kvoice.inference import render
+from kvoice.inference import render, spectra
 from kvoice.inference.classify import files, named
 from kvoice.inference.harmonic import HarmonicVocoder
 
 PART_S = 60.0
-SOUNDING_DB = 30.0  # below the loudest frame; what is softer has no part in a long-term spectrum
-LOUDNESS_S = 0.05  # over which the loudness of a conversion is matched to that of the source
+LOUDNESS_S = 0.4  # over which the loudness of a conversion is matched to that of the source
 # The share of the target's voice where none is asked for. A network keeps a part of the source's:
 # chosen by judges of conversions between validation readers, in docs/results.
-MIX = 1.3
+MIX = 1.6
 FARTHEST = 2.0  # largest share
-QUIET = 1e-6  # least magnitude whose logarithm is taken
+DETAIL = 0.5  # the share of what the network loses of the source's frames that is put back
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
 
@@ -101,10 +100,11 @@ class Target:
 
     Attributes:
         styles: What the network knows of it: [layers, 2 * width].
-        spectrum: Its long-term spectrum, as `long_term_spectrum` returns it: [mels].
+        spectrum: Its long-term spectrum, as `spectra.long_term_spectrum` returns it: [mels].
         correction: What is added to the log magnitudes of a conversion: the difference between the
             long-term spectrum of its recordings and that of what the network makes of these:
             [mels].
+        details: What the network loses of the frames of its recordings.
         f0_hz: Its median F0 in Hz; 0 where nothing is voiced.
         mix: The share of the target: 0 = the source's voice, 1 = the target's; above 1, up to
             `FARTHEST`, the long-term spectrum goes beyond the target's, away from the source's.
@@ -118,6 +118,7 @@ class Target:
     styles: np.ndarray
     spectrum: np.ndarray
     correction: np.ndarray
+    details: spectra.Details
     f0_hz: float
     mix: float = MIX
     layers: Sequence[int] | str | None = None
@@ -141,17 +142,19 @@ class Target:
             mix: See `Target`.
             layers: See `Target`.
         """
-        styles, spectra = [], []
+        styles, means, details = [], [], []
         for mel, _ in recordings:
             found = voice.model.encode(mel)
-            made = voice.model.decode(found["content"], found["styles"])[: len(mel)]
+            made = _decoded(voice.model, found, found["styles"], len(mel))
             styles.append(found["styles"])
-            spectra.append([long_term_spectrum(each, voice.spec) for each in (mel, made)])
-        own, made = np.mean(spectra, axis=0)
+            means.append([spectra.long_term_spectrum(each, voice.spec) for each in (mel, made)])
+            details.append(spectra.Details.of(mel, made, voice.spec))
+        own, made = np.mean(means, axis=0)
         return cls(
             np.mean(styles, axis=0),
             own,
             own - made,
+            spectra.Details.joined(details),
             median_f0(np.concatenate([f0 for _, f0 in recordings])),
             mix,
             layers,
@@ -165,14 +168,19 @@ class Target:
             layers = layer_numbers(layers, count)
         return self.mix * (1.0 if layers is None else len({*layers}) / count)
 
-    def equalisation(self, spectrum: np.ndarray) -> np.ndarray:
-        """Returns what is added to the log magnitudes of a conversion: [mels].
+    def added(self, mel: np.ndarray, made: np.ndarray, spec: audio.Spec) -> np.ndarray:
+        """Returns what is added to the log magnitudes of a conversion.
+
+        Shapes: mel, made [time, mels] on the scale of the Spec -> [time, mels].
 
         Args:
-            spectrum: The long-term spectrum of the source: [mels].
+            mel: The mel of the source.
+            made: Its conversion by the network.
+            spec: The Spec of both.
         """
-        beyond = max(self.share - 1, 0) * (self.spectrum - spectrum)
-        return min(self.share, 1) * self.correction + beyond
+        lost = self.correction + self.details.of_similar(made, spec)
+        away = self.spectrum - spectra.long_term_spectrum(mel, spec)
+        return min(self.share, 1) * lost + max(self.share - 1, 0) * away
 
     def vocoder(self, spec: audio.Spec, f0: np.ndarray) -> HarmonicVocoder | None:
         """Returns a vocoder that gives a conversion the intonation of its source.
@@ -196,22 +204,6 @@ class Target:
 def median_f0(f0: np.ndarray) -> float:
     """Computes the median of the voiced frames of an F0 track, in Hz; 0 where there is none."""
     return float(np.median(f0[f0 > 0])) if np.any(f0 > 0) else 0.0
-
-
-def long_term_spectrum(mel: np.ndarray, spec: audio.Spec) -> np.ndarray:
-    """Computes the mean spectrum of the frames that sound, each of a mean log magnitude of 0.
-
-    Shapes: mel [time, mels] on the scale of the Spec -> [mels], natural logarithms.
-    """
-    logs, loudness = _logs(mel, spec)
-    sounding = logs[~(loudness < loudness.max() - SOUNDING_DB / 20 * np.log(10))]
-    return (sounding - sounding.mean(axis=1, keepdims=True)).mean(axis=0)
-
-
-def _logs(mel, spec):
-    """Returns the logarithms of the magnitudes of a mel, and of the mean of each frame."""
-    magnitude = audio.magnitude(mel, spec)
-    return tuple(np.log(np.maximum(each, QUIET)) for each in (magnitude, magnitude.mean(axis=1)))
 
 
 def mixed(
@@ -278,10 +270,11 @@ def converted(
     styles: np.ndarray,
     mix: float = 1.0,
     layers: Sequence[int] | str | None = None,
-) -> np.ndarray:
-    """Converts a mel to another voice, with the same timing; its loudness is that of the network.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a mel again with the network alone: in its own voice, and in another one.
 
-    Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> [time, mels].
+    Shapes: mel [time, mels] on the scale of the Spec, styles [layers, 2 * width] -> two of
+    [time, mels].
 
     Args:
         model: A model that converts.
@@ -291,19 +284,29 @@ def converted(
         layers: See `mixed`.
     """
     found = model.encode(mel)
-    return model.decode(found["content"], mixed(found["styles"], styles, mix, layers))[: len(mel)]
+    voices = found["styles"], mixed(found["styles"], styles, mix, layers)
+    own, other = (_decoded(model, found, voice, len(mel)) for voice in voices)
+    return own, other
+
+
+def _decoded(model, found, styles, frames):
+    """The mel of a content and styles."""
+    mel = model.decode(found["content"], styles)[:frames]
+    if not np.isfinite(mel).all():
+        raise KvoiceError("the model makes NaN or infinite values; train it again")
+    return mel
 
 
 def as_loud(mel: np.ndarray, like: np.ndarray, spec: audio.Spec) -> np.ndarray:
     """Gives a mel the loudness of another one over time.
 
-    A network smooths loudness: pauses hum, and stops lose their closure. The loudness of a frame is
-    the logarithm of the mean magnitude of its bands; the difference is averaged over `LOUDNESS_S`.
+    A network has a loudness of its own, that of its training data. The loudness of a frame is the
+    logarithm of the mean magnitude of its bands; the difference is averaged over `LOUDNESS_S`.
 
     Shapes: mel, like [time, mels] on the scale of the Spec -> [time, mels].
     """
     frames = 1 + 2 * round(LOUDNESS_S * spec.sample_rate_hz / spec.hop / 2)
-    softer = _logs(like, spec)[1] - _logs(mel, spec)[1]
+    softer = spectra.loudness(like, spec) - spectra.loudness(mel, spec)
     gain = np.exp(scipy.ndimage.uniform_filter1d(softer, frames, mode="nearest"))
     return audio.scaled(audio.magnitude(mel, spec) * gain[:, None], spec)
 
@@ -311,8 +314,8 @@ def as_loud(mel: np.ndarray, like: np.ndarray, spec: audio.Spec) -> np.ndarray:
 def conversion(voice: object, mel: np.ndarray, target: Target) -> np.ndarray:
     """Converts a mel to another voice, with the same timing and loudness.
 
-    After the network (see `converted`), the long-term spectrum is corrected (see `Target`), and the
-    loudness made that of the source.
+    What the network makes is given back what it loses: of the frames of the source a share
+    (`DETAIL`), and of the target what `Target.added` says. The loudness is made that of the source.
 
     Shapes: mel [time, mels] on the scale of the Spec -> [time, mels].
 
@@ -321,10 +324,11 @@ def conversion(voice: object, mel: np.ndarray, target: Target) -> np.ndarray:
         mel: The mel that `input_mel` returns.
         target: The voice.
     """
-    made = converted(voice.model, mel, target.styles, target.mix, target.layers)
-    logs = _logs(made, voice.spec)[0] + target.equalisation(long_term_spectrum(mel, voice.spec))
-    made = audio.scaled(np.exp(logs), voice.spec)
-    return as_loud(made, mel, voice.spec)
+    spec = voice.spec
+    own, made = converted(voice.model, mel, target.styles, target.mix, target.layers)
+    logs = spectra.logs(made, spec) + DETAIL * spectra.lost(mel, own, spec)
+    logs += target.added(mel, made, spec)
+    return as_loud(audio.scaled(np.exp(logs), spec), mel, spec)
 
 
 def convert_wave(
