@@ -409,6 +409,8 @@ TABLES = {
     "adainvc-trials-short": (trials, f"{BENCHMARKS}/adainvc_trials_short.json"),
     "adainvc-trials": (trials, f"{BENCHMARKS}/adainvc_trials.json"),
     "adainvc-test": (trials, f"{BENCHMARKS}/adainvc_test.json"),
+    "adainvc-valid-t6": (trials, f"{BENCHMARKS}/adainvc_valid_t6.json"),
+    "adainvc-test-t6": (trials, f"{BENCHMARKS}/adainvc_test_t6.json"),
     "adainvc-voices": (evaluated(), f"{RESULTS}/adainvc.json"),
     "adainvc-content": (evaluated(1), f"{RESULTS}/adainvc.json"),
     "adainvc-f0": (evaluated(2), f"{RESULTS}/adainvc.json"),

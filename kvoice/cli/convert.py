@@ -6,6 +6,8 @@ from kvoice.cli.flags import required
 
 
 def declare(flags):
+    from kvoice.inference.convert import FARTHEST, MIX
+
     flags.path(
         "run",
         "",
@@ -18,10 +20,11 @@ def declare(flags):
     flags.path("output", "", "FILE_OR_DIR: a .wav, or the folder for those of a folder")
     flags.number(
         "mix",
-        1.3,
-        "X: how far from the voice of the source, 0, to the target's, 1; above 1, up to 2, the "
-        "long-term spectrum goes beyond the target's: more of its voice, fewer of the words",
-        most=2,
+        MIX,
+        f"X: how far from the voice of the source, 0, to the target's, 1; above 1, up to "
+        f"{FARTHEST:g}, the long-term spectrum goes beyond the target's: more of its voice, fewer "
+        "of the words",
+        most=FARTHEST,
     )
     flags.text(
         "layers",

@@ -41,7 +41,7 @@ LOUDNESS_S = 0.4  # over which the loudness of a conversion is matched to that o
 # chosen by judges of conversions between validation readers, in docs/results.
 MIX = 1.6
 FARTHEST = 2.0  # largest share
-DETAIL = 0.5  # the share of what the network loses of the source's frames that is put back
+DETAIL = 0.4  # the share of what the network loses of the source's frames that is put back
 TARGET = "is a target itself"  # why a file of the folder is left out that is no failure
 
 

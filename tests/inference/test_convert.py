@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import soundfile
 
 from kvoice import audio, models
@@ -33,7 +34,7 @@ from kvoice.inference.convert import (
     quieter,
     recording,
 )
-from kvoice.inference.spectra import Details, long_term_spectrum
+from kvoice.inference.spectra import Details, long_term_spectrum, sounding
 from kvoice.inference.voice import Voice
 from kvoice.runs import Run
 
@@ -346,6 +347,28 @@ def test_a_conversion_has_the_long_term_spectrum_that_the_network_denies_the_tar
         own, wanted = (long_term_spectrum(input_mel(right, each), SPEC) for each in (sound, other))
         beyond = found[0] - wanted
         assert np.corrcoef(beyond, wanted - own)[0, 1] > 0.8  # other words have another spectrum
+
+
+class Blurred(Model):
+    """A network that smooths its mels over time and frequency."""
+
+    def decode(self, content, styles):
+        return scipy.ndimage.uniform_filter(super().decode(content, styles), (3, 9), mode="nearest")
+
+
+@pytest.mark.parametrize("mix, most", [(0.0, 0.7), (1.0, 0.5)])  # with the source's details alone
+def test_a_conversion_has_details_that_the_network_loses(mix, most):
+    voice = Voice(Blurred(), SPEC)
+    wave = speech(22050)
+    mel, target = input_mel(voice, wave), target_of(voice, [wave], mix)  # back to its own voice
+    blurred, _ = converted(voice.model, mel, target.styles)
+    kept = sounding(mel, SPEC)
+
+    def away(other):
+        shapes = [each - each.mean(axis=1, keepdims=True) for each in (mel[kept], other[kept])]
+        return np.abs(shapes[0] - shapes[1]).mean()
+
+    assert away(conversion(voice, mel, target)) < most * away(blurred)
 
 
 # Waves
