@@ -1,4 +1,6 @@
 # make train      installs into .venv, then trains voicegan on the built-in corpus
+# make convert    installs into .venv, then converts a recording to the voice of another by the weights that ship;
+#                 SOURCE=me.wav TARGET=you.wav OUTPUT=out.wav name them, built-in voices speak if not given
 # make test       installs what the tests need as well, then runs them on the three backends
 # make test-jax   one part of the tests (-tensorflow, -torch, -numpy)
 # make test-bare  the commands on JAX and on PyTorch, in environments without TensorFlow
@@ -11,10 +13,21 @@ BACKENDS = tensorflow jax torch
 INSTALL = -m pip install --constraint constraints.txt --editable
 PYTEST = -m pytest --numprocesses=2
 
-.PHONY: train install test test-numpy $(BACKENDS:%=test-%) test-bare test-bare-jax test-bare-torch test-tfio
+.PHONY: train convert install test test-numpy $(BACKENDS:%=test-%) test-bare test-bare-jax test-bare-torch test-tfio
 
 train: install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" bin/train --model=voicegan
+
+SOURCE = converted/source.wav
+TARGET = converted/target.wav
+OUTPUT = converted/output.wav
+
+convert: install $(SOURCE) $(TARGET)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" bin/convert --source="$(SOURCE)" --target="$(TARGET)" --output="$(OUTPUT)"
+
+converted/source.wav converted/target.wav: | .venv/.installed
+	mkdir -p $(@D)
+	.venv/bin/python -m kvoice.data.synthetic.demo $(if $(filter %source.wav,$@),ada,carl) $@
 
 install: .venv/.installed
 

@@ -11,7 +11,7 @@ def declare(flags):
     flags.path(
         "run",
         "",
-        "DIR: a trained model that converts voices; if not given, weights that ship, if any",
+        "DIR: a trained model that converts voices; if not given, weights that ship with kvoice",
     )
     flags.path("source", "", "FILE_OR_DIR: the recordings whose words are kept")
     flags.paths(
