@@ -230,9 +230,10 @@ def load(directory: str | Path) -> Run:
     try:
         config, spec, labels = (read_json(directory / name) for name in PARTS)
     except (FileNotFoundError, NotADirectoryError):
+        ships = f"; weights of {', '.join(weights.names())} ship" if weights.names() else ""
         raise KvoiceError(
             f"{directory}: not a run (no {', '.join(PARTS)} in it); "
-            "`kvoice train --model=NAME --run=DIR` makes one."
+            f"`kvoice train --model=NAME --run=DIR` makes one{ships}."
         ) from None
     if config.get("format") != FORMAT:
         raise KvoiceError(

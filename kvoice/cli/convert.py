@@ -45,6 +45,7 @@ def declare(flags):
 def convert(run, source, target, output, mix, layers, vocoder, rate, overwrite):
     r"""Converts a recording, or those of a folder, to the voice of another recording.
 
+    kvoice convert --source=me.wav --target=you.wav --output=out.wav        weights that ship
     kvoice convert --run=runs/adainvc/default --source=me.wav --target=you.wav --output=out.wav
     kvoice convert --run=runs/adainvc/default --source=recordings --output=converted \
         --target=you_1.wav --target=you_2.wav      the mean of both voices

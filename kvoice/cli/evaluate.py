@@ -26,8 +26,9 @@ def declare(flags):
     flags.path(
         "encoder",
         "",
-        "DIR: the run of a speaker encoder that judges conversions, not trained on their voices; "
-        "runs/speakerencoder/default, or else the installed package resemblyzer, if not given",
+        "DIR: the run of a speaker encoder that judges conversions, not trained on their voices, "
+        "or speakerencoder for the weights that ship; if not given, runs/speakerencoder/default, "
+        "or else the installed package resemblyzer",
     )
     flags.text(
         "data",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvoice import audio, exchange, plots, progress, runs
+from kvoice import audio, exchange, plots, progress, runs, weights
 from kvoice.data.corpora.utterance import words
 from kvoice.data.source import Source
 from kvoice.data.synthetic import additive
@@ -1125,8 +1125,8 @@ class Encoder:
         """Loads the encoder of a run.
 
         Args:
-            path: The run; "" = `ENCODER`, or Resemblyzer's weights where that is missing and they
-                are installed.
+            path: The run, or the name of weights that ship; "" = `ENCODER`, or Resemblyzer's
+                weights where that is missing and they are installed.
             base: The folder to which its name is relative.
 
         Raises:
@@ -1135,12 +1135,13 @@ class Encoder:
         if not path and not os.path.exists(ENCODER) and (voice := independent.resemblyzer()):
             return cls(voice, independent.ENCODER, [], "")
         path = path or ENCODER
-        if not os.path.exists(path):
+        if not os.path.exists(path) and not weights.shipped(path):
             way = exchange.way_to("speakerencoder")
             raise KvoiceError(
                 f"--encoder={path}: there is no such run; `kvoice train "
                 f"--model=speakerencoder` makes one, trained on other voices than those that it "
-                f"judges; or {independent.ENCODER}, which judges without a run: {way}"
+                f"judges; --encoder=speakerencoder names weights that ship; or "
+                f"{independent.ENCODER}, which judges without a run: {way}"
             )
         run = runs.load(path)
         if run.config["model_name"] != "speakerencoder":
@@ -1148,7 +1149,7 @@ class Encoder:
                 f"--encoder={run.path}: is a run of {run.config['model_name']}, expected "
                 "one of speakerencoder; `kvoice train --model=speakerencoder` makes one"
             )
-        name = os.path.relpath(run.path, base)
+        name = path if weights.shipped(path) else os.path.relpath(run.path, base)
         return cls(load(run.path), name, run.config["speakers"], run.config["data_spec"])
 
 

@@ -37,6 +37,10 @@ from kvoice.inference.harmonic import HarmonicVocoder
 
 PART_S = 60.0
 LOUDNESS_S = 0.4  # over which the loudness of a conversion is matched to that of the source
+BRIEF_S, LOUDER_DB = (
+    0.05,
+    6.0,
+)  # within which a conversion is at most so much louder than its source
 # The share of the target's voice where none is asked for. A network keeps a part of the source's:
 # chosen by judges of conversions between validation readers, in docs/results.
 MIX = 1.6
@@ -301,13 +305,19 @@ def as_loud(mel: np.ndarray, like: np.ndarray, spec: audio.Spec) -> np.ndarray:
     """Gives a mel the loudness of another one over time.
 
     A network has a loudness of its own, that of its training data. The loudness of a frame is the
-    logarithm of the mean magnitude of its bands; the difference is averaged over `LOUDNESS_S`.
+    logarithm of the mean magnitude of its bands; the difference is averaged over `LOUDNESS_S`, and
+    over `BRIEF_S` the mel is at most `LOUDER_DB` louder, so that no burst decides the level of all.
 
     Shapes: mel, like [time, mels] on the scale of the Spec -> [time, mels].
     """
-    frames = 1 + 2 * round(LOUDNESS_S * spec.sample_rate_hz / spec.hop / 2)
     softer = spectra.loudness(like, spec) - spectra.loudness(mel, spec)
-    gain = np.exp(scipy.ndimage.uniform_filter1d(softer, frames, mode="nearest"))
+
+    def averaged(seconds):
+        frames = 1 + 2 * round(seconds * spec.sample_rate_hz / spec.hop / 2)
+        return scipy.ndimage.uniform_filter1d(softer, frames, mode="nearest")
+
+    most = averaged(BRIEF_S) + LOUDER_DB / 20 * np.log(10)
+    gain = np.exp(np.minimum(averaged(LOUDNESS_S), most))
     return audio.scaled(audio.magnitude(mel, spec) * gain[:, None], spec)
 
 

@@ -33,5 +33,5 @@ def refuse(run: str) -> None:
     if folder and not Path(run).exists():
         raise KvoiceError(
             f"{run}: are the weights that ship, and nothing is written to them; copy them to a run "
-            f"of your own: cp -r {folder} {run}"
+            f"of your own (cp -r {folder} runs/{run}), and name a corpus with --data"
         )

@@ -139,7 +139,7 @@ def test_nothing_is_written_to_them(made, tmp_path, monkeypatch, capsys, command
     monkeypatch.chdir(tmp_path)
     assert cli.main(command) == 1
     said = capsys.readouterr().err
-    assert f"cp -r {folder} adainvc" in said and len(said.splitlines()) == 1
+    assert f"cp -r {folder} runs/adainvc" in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.backend

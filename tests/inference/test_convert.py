@@ -18,6 +18,7 @@ from kvoice.data.synthetic import demo
 from kvoice.errors import KvoiceError
 from kvoice.files import MADE
 from kvoice.inference.convert import (
+    LOUDER_DB,
     MIX,
     Target,
     as_loud,
@@ -293,6 +294,15 @@ def test_a_conversion_is_as_loud_as_its_source_over_time():
         made - made.mean(1, keepdims=True), mel - mel.mean(1, keepdims=True), atol=1e-4
     )  # the spectra stay
     np.testing.assert_allclose(as_loud(mel, mel, spec), mel, atol=1e-5)
+
+
+def test_a_burst_is_little_louder_than_the_source():
+    like = np.full((200, 80), -2, "float32")
+    mel = like.copy()
+    mel[95:105] += 4  # 35 dB
+    louder = (as_loud(mel, like, SPEC) - like).mean(axis=1) * 20 / np.log(10)
+    assert louder[97:103].max() < LOUDER_DB + 0.1  # where all that is averaged is of the burst
+    assert np.abs(np.r_[louder[:60], louder[140:]]).max() < 0.1
 
 
 def test_the_intonation_is_that_of_the_source_at_the_pitch_of_the_target():

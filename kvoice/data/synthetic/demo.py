@@ -390,4 +390,7 @@ def main(name: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except KvoiceError as error:
+        sys.exit(str(error))
