@@ -410,6 +410,7 @@ TABLES = {
     "adainvc-trials": (trials, f"{BENCHMARKS}/adainvc_trials.json"),
     "adainvc-test": (trials, f"{BENCHMARKS}/adainvc_test.json"),
     "adainvc-valid-t6": (trials, f"{BENCHMARKS}/adainvc_valid_t6.json"),
+    "adainvc-valid-limited": (trials, f"{BENCHMARKS}/adainvc_valid_limited.json"),
     "adainvc-test-t6": (trials, f"{BENCHMARKS}/adainvc_test_t6.json"),
     "adainvc-voices": (evaluated(), f"{RESULTS}/adainvc.json"),
     "adainvc-content": (evaluated(1), f"{RESULTS}/adainvc.json"),

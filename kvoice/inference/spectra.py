@@ -24,7 +24,7 @@ QUIET = 1e-6  # least magnitude whose logarithm is taken
 SOUNDING_DB = 30.0  # below the loudest frame; what is softer has no part in a voice
 SIMILAR = 8  # frames whose mean details are those of a frame like them
 SMOOTH_FRAMES = 1.0  # standard deviation of the Gaussian that smooths these over time
-DISTANCES = 10_000_000  # that are in memory at once
+DISTANCES = 2_000_000  # that are in memory at once
 
 
 def logs(mel: np.ndarray, spec: audio.Spec) -> np.ndarray:
