@@ -1149,7 +1149,7 @@ class Encoder:
                 f"--encoder={run.path}: is a run of {run.config['model_name']}, expected "
                 "one of speakerencoder; `kvoice train --model=speakerencoder` makes one"
             )
-        name = path if weights.shipped(path) else os.path.relpath(run.path, base)
+        name = os.path.relpath(run.path, base) if os.path.exists(path) else path
         return cls(load(run.path), name, run.config["speakers"], run.config["data_spec"])
 
 

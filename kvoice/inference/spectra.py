@@ -1,7 +1,7 @@
 """Log spectra of speech, and what a network that converts loses of them.
 
     details = Details.of(mel, made, spec)    # a recording, and what the network makes of it
-    logs += details.of_similar(logs)         # to spectra of the same voice, of the network
+    added = details.of_similar(other, spec)  # to what the network makes of other recordings
 
 A decoder that is trained by the mean error of its mels smooths them. What it makes of a recording
 without changing the voice shows, frame by frame, what it loses.

@@ -33,6 +33,19 @@ def test_what_ships_is_small_has_a_card_and_names_no_folder_of_a_machine():
         assert runs.load(name).path == folder
 
 
+@pytest.mark.backend
+def test_a_speaker_encoder_that_ships_judges_by_its_name(tmp_path, monkeypatch):
+    from kvoice.evaluation import adainvc
+
+    monkeypatch.chdir(tmp_path)  # where no folder has its name
+    encoder = adainvc.Encoder.of("speakerencoder", tmp_path)
+    assert encoder.name == "speakerencoder" and encoder.speakers
+    with pytest.raises(KvoiceError, match="is a run of adainvc, expected one of speakerencoder"):
+        adainvc.Encoder.of("adainvc", tmp_path)
+    with pytest.raises(KvoiceError, match="^nowhere: not a run.* weights of adainvc, .* ship"):
+        runs.load("nowhere")
+
+
 def test_a_name_of_no_weights_is_no_run(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     assert weights.names() == [] and weights.shipped("adainvc") is None
