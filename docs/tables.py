@@ -392,6 +392,7 @@ TABLES = {
         *(f"{RESULTS}/classifier{each}.json" for each in ("", "_judge", "_wave")),
     ),
     "classifier-tess-ravdess": (evaluated(), f"{RESULTS}/classifier_tess_ravdess.json"),
+    "classifier-paper": (evaluated(), f"{RESULTS}/classifier_paper_tess_ravdess.json"),
     "classifier-ravdess": (evaluated(), f"{RESULTS}/classifier_ravdess.json"),
     "left-out": (left_out, f"{BENCHMARKS}/leave_speakers_out.json"),
     "classifiers-ravdess": (
