@@ -18,6 +18,7 @@ Sources:
 """
 
 import functools
+import importlib
 import importlib.metadata
 import re
 import unicodedata
@@ -74,14 +75,19 @@ def installed(package: str) -> bool:
 
 
 def require(package: str) -> None:
-    """Raises where one of `PACKAGES` is missing.
+    """Raises where one of `PACKAGES` is missing, or is there and cannot be imported.
 
     Raises:
-        KvoiceError: With the way to install it.
+        KvoiceError: With the way to install it, or the reason.
     """
     for name in PACKAGES[package]:
         if not frameworks.installed(name):
             raise KvoiceError(f"{name} is not installed; {frameworks.way_to('judges')}")
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a broken package fails in any way
+            line = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise KvoiceError(f"{name} is installed and cannot be imported ({line})") from None
 
 
 def version(package: str) -> str:

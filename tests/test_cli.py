@@ -793,11 +793,14 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(notes, monkeyp
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
     _imported("adainvc", "weights", {"mels": 80}, audio.SPECS["waveglow"])
     train = ["train", "--model=adainvc:tiny", "--data=folder:wavs", "--init=weights", "--run=begun"]
-    assert "--init=weights: its weights do not fit this model" in failed(
-        1, *train, "--config.model.latents=5"
-    )
+    line = failed(1, *train, "--config.model.latents=5")
+    assert "--init=weights: its weights do not fit this model; train with the same config" in line
+    assert "latents: 4 in the run, 5 now" in line
     line = failed(1, *train, "--config.audio.fmin_hz=10")
-    assert "--init=weights: trained on another Spec (fmin_hz: " in line
+    assert "--init=weights: has another Spec (fmin_hz: 10.0 here, 0.0 there)" in line
+    assert line.endswith("train with --config.audio.fmin_hz=0.0")
+    line = failed(1, *[each.replace("adainvc", "betavae") for each in train])
+    assert "its weights do not fit this model; it is a run of adainvc" in line
     assert not (notes / "begun").exists()
     assert main(train) == 0
 
@@ -908,6 +911,21 @@ def test_prepare_makes_what_train_takes(notes, monkeypatch, capsys, failed):
     assert "32 utterances" in shown and "--data=prepared:shards" in shown
     assert "nothing" in failed(1, "prepare", "--data=folder:nothing", "--output=other")
     assert not (notes / "other").exists()
+
+
+def test_phones_of_what_may_not_be_english_are_warned_of(notes, monkeypatch, capsys):
+    monkeypatch.chdir(notes)
+    from kvoice.data import prepare
+
+    def stopped(*args, **options):
+        raise KvoiceError("stopped")
+
+    monkeypatch.setattr(prepare, "prepare", stopped)
+    words = ["prepare", "--output=heard", "--phones=hama"]
+    assert main([*words, "--data=folder:wavs"]) == 1
+    assert "warning: hama knows the phones of English, and folder:wavs" in capsys.readouterr().out
+    assert main([*words, "--data=demo:4"]) == 1
+    assert "warning" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

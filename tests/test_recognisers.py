@@ -214,6 +214,18 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, judge, p
         recognisers.version(package)
 
 
+def test_a_package_that_cannot_be_imported_is_told_in_one_line(monkeypatch):
+    def broken(name):
+        raise ImportError("libonnx.so: cannot open\nmore")
+
+    monkeypatch.setattr(frameworks, "installed", lambda name: True)
+    monkeypatch.setattr(recognisers.importlib, "import_module", broken)
+    with pytest.raises(KvoiceError) as error:
+        recognisers.require("hama")
+    line = "hama is installed and cannot be imported (libonnx.so: cannot open)"
+    assert str(error.value) == line
+
+
 def test_dnsmos_needs_the_package_that_runs_it(monkeypatch):
     monkeypatch.setattr(frameworks, "installed", lambda name: name != "onnxruntime")
     assert not recognisers.installed("speechmos") and recognisers.installed("hama")

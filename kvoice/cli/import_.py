@@ -3,17 +3,16 @@
 import shlex
 import sys
 
-from kvoice import frameworks
+from kvoice import exchange, frameworks
 from kvoice.cli import configs
 from kvoice.cli.flags import UsageError, following, required
 from kvoice.errors import near
-from kvoice.exchange import PACKAGES, PUBLISHED, installed, way_to
 
 
 def declare(flags):
     from kvoice import audio
 
-    flags.text("model", "", f"NAME: whose weights they are; {' or '.join(PUBLISHED)}")
+    flags.text("model", "", f"NAME: whose weights they are; {' or '.join(exchange.PUBLISHED)}")
     flags.path(
         "checkpoint",
         "",
@@ -44,20 +43,26 @@ def import_(model, checkpoint, stats, spec, alternate, run):
     kvoice import --model=waveglow --checkpoint=waveglow_256channels.pt --run=runs/nvidia
     """
     required(model=(model, "NAME"), run=(run, "DIR"))
-    if model not in PUBLISHED:
+    if model not in exchange.PUBLISHED:
+        like = near(model, exchange.PUBLISHED)
         raise UsageError(
-            f"--model={model}: no published weights of it are known{near(model, PUBLISHED)}; "
-            f"there are {', '.join(PUBLISHED)}"
+            f"--model={model}: no published weights of it are known{like}; "
+            f"there are {', '.join(exchange.PUBLISHED)}"
         )
-    checkpoint = checkpoint or installed(model)
+    checkpoint = checkpoint or exchange.installed(model)
     if not checkpoint:
-        known = model in PACKAGES
-        package = f", and {PACKAGES[model][0]} is not installed; {way_to(model)}" if known else ""
+        known = model in exchange.PACKAGES
+        package = (
+            f", and {exchange.PACKAGES[model][0]} is not installed; {exchange.way_to(model)}"
+            if known
+            else ""
+        )
         raise UsageError(f"--checkpoint=FILE is missing{package}")
     backend = frameworks.chosen_backend()
 
-    from kvoice import evaluation
+    from kvoice import audio, evaluation
     from kvoice.exchange import published
+    from kvoice.training import loop
 
     found = published.read(model, checkpoint, spec, alternate)
     made = published.write(
@@ -80,6 +85,9 @@ def import_(model, checkpoint, stats, spec, alternate, run):
         )
     print(f"run      {made.path}, imported")
     variant = f":{found.variant}" if found.variant else ""
+    own = audio.Spec(**configs.configuration(model, found.variant)["audio"])
+    for name, value in loop.of_audio(made, own):
+        variant += f" --config.audio.{name}={value}"
     print(
         following(
             *evaluation.of(model).next_commands(made),

@@ -86,6 +86,7 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, speeds,
 
     from kvoice import audio
     from kvoice.data import factors, manifest, prepare
+    from kvoice.data.corpora import english
 
     if factors.named(data):
         given = {"phones": phones, "speeds": speeds, "split": split, "judge": judge or "false"}
@@ -94,6 +95,11 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, speeds,
             if value not in ("", True, None):
                 raise KvoiceError(f"--{flag}={value}: {data} holds no speech; leave it out")
         return _examples(data, output, seed)
+    if phones and not english(data):
+        print(
+            f"warning: {phones} knows the phones of English, and {data} is not known to be English "
+            "throughout: its phones will be guesses"
+        )
     given = {"trim_db": trim_db, "level_db": level_db}
     given = {field: value for field, value in given.items() if value is not None}
     own = audio.SPECS[spec]
@@ -113,7 +119,8 @@ def prepare(data, output, spec, split, judge, trim_db, level_db, phones, speeds,
     print(made.report())
     if spec == next(iter(audio.SPECS)):  # that of most models
         condition = "speaker" if made.split == "text" and len(made.labels["speaker"]) > 1 else ""
-        override = "" if made.labels["emotion"] else f" --config.model.condition={condition}"
+        learnt = made.splits["train"]["counts"].get("emotion")
+        override = "" if learnt else f" --config.model.condition={condition}"
         corpus = shlex.quote(f"prepared:{output}")
         print(
             following(

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from kvoice.audio import CONDITIONING, Spec
+from kvoice.audio import CONDITIONING, RECORDINGS, SPECS, Spec
 from kvoice.errors import KvoiceError, hint
 from kvoice.files import read_json, write_json
 
@@ -118,8 +118,8 @@ class Manifest:
         if differences:
             raise KvoiceError(
                 f"{os.path.join(directory, FILE)} was made for another Spec (this run's here, its "
-                f"own there): {'; '.join(differences)}: prepare the corpus again for this "
-                "Spec into another directory"
+                f"own there): {'; '.join(differences)}: prepare the corpus again into another "
+                f"directory{_way(spec)}"
             )
 
     def shards(self, directory: str | os.PathLike, split: str) -> list[str]:
@@ -164,7 +164,7 @@ class Manifest:
         if self.split == "text" and unknown > 0:
             lines.append(
                 f"  the text of {unknown} utterances is unknown: two splits may hold the same words"
-                "; --split=speaker avoids that, with four speakers or more"
+                + "; --split=speaker avoids that" * (len(self.labels["speaker"]) >= 4)
             )
         reasons = {}
         for skipped in self.skipped:
@@ -176,3 +176,13 @@ class Manifest:
 
     def _total(self, field):
         return sum(split[field] for split in self.splits.values())
+
+
+def _way(spec):
+    """The flags of `prepare` for a Spec, where it has one of the names that it knows."""
+    fields = [field for field in CONDITIONING if field not in RECORDINGS]
+    for name, other in SPECS.items():
+        if not spec.differences(other, fields):
+            values = " ".join(f"--{field}={getattr(spec, field):g}" for field in RECORDINGS)
+            return f", with --spec={name} {values}"
+    return ""

@@ -1167,8 +1167,9 @@ def evaluate(run: runs.Run, corpus: Callable[[], Corpus], options: Options) -> s
     if common := sorted({*there["train"], *there["test"]} & {*encoder.speakers}):
         raise KvoiceError(
             f"--encoder={options.encoder or ENCODER}: was trained on speakers whom it is to judge "
-            f"({', '.join(common[:3])}); train one on others: `--model=speakerencoder:judge` "
-            "with the same --data is trained on the split judge"
+            f"({', '.join(common[:3])}); leave --encoder out where {independent.ENCODER} is "
+            "installed, or train one on others: `--model=speakerencoder:judge` with the same "
+            "--data is trained on the split judge"
         )
     model = load(run.path).model
     more = ["wave", "f0", *["phone"] * bool(known.labels["phone"])]

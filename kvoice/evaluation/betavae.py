@@ -318,6 +318,11 @@ def scores(
         evaluated["tables"] += tables(result)
         moved = latents.edits(found, label, factor, control, rows)
         made |= {name: moved[name] for name in ("flip", "control")}
+    else:
+        evaluated["notes"] = [
+            f"flips are not judged: no latent can be the control of {label or 'a label'}, one that "
+            "is used and is not associated with it"
+        ]
     if independent:
         utterances = [test.utterance(row) for row in rows]
         return added(evaluated, _heard(model, utterances, made, independent))

@@ -71,7 +71,13 @@ class IndependentJudges:
         self.trained_on_phones, self.most = trained_on_phones, most
         self.installed = {each for each in recognisers.PACKAGES if recognisers.installed(each)}
         self.missing = []
-        if lacking := [each for each in recognisers.PACKAGES if each not in self.installed]:
+        for each in sorted(self.installed):
+            try:
+                recognisers.require(each)
+            except KvoiceError as error:
+                self.missing.append(f"{each} does not judge: {error}")
+                self.installed.discard(each)
+        if lacking := [each for each in recognisers.PACKAGES if not recognisers.installed(each)]:
             are = "is" if len(lacking) == 1 else "are"
             self.missing.append(f"{', '.join(lacking)} {are} not installed; {way_to('judges')}")
         if trained_on_phones:
@@ -274,8 +280,10 @@ class IndependentJudges:
             return [
                 *self.missing,
                 "what was trained on the phones of hama is judged by its words, and this corpus "
-                "has no English texts; prepare one with texts",
+                "has no English texts; prepare one of English speech with texts",
             ]
+        if recognisers.POCKETSPHINX in self.installed and not any(map(self._has_text, utterances)):
+            return [*self.missing, "words are not judged: no English text is known of them"]
         return self.missing
 
     def _phones(self, utterance, by_text):
@@ -358,7 +366,8 @@ def added(scores: dict, found: dict) -> dict:
 def table(found: dict) -> list[dict]:
     """Formats the result of `IndependentJudges.scores` as a table; [] where nothing was judged."""
     rows = found["rows"].values()
-    calibrated = "" if found["english"] else ", uncalibrated"
+    calibrated = "" if found["against"] == "text" else " against the recording"
+    calibrated += "" if found["english"] else ", uncalibrated"
     columns = {
         f"phone error rate{calibrated} (95 %)": ("phones", _rate),
         "word error rate (95 %)": ("words", _rate),

@@ -22,6 +22,8 @@ from kvoice.training import checkpoints
 from kvoice.training.callbacks import CheckpointCallback, EpochLine, StopOnNonFinite
 from kvoice.training.config import TrainConfig
 
+NAMED = 4  # values that a message lists
+
 
 def model(run: runs.Run) -> keras.Model:
     """Creates the untrained model of a run, in the current precision.
@@ -229,19 +231,34 @@ def begin_from(built: keras.Model, directory: str | os.PathLike, spec: Spec) -> 
         KvoiceError: If the folder is no run, was trained on another Spec, or its weights do not
             fit.
     """
-    if changed := runs.load(directory).spec.differences(spec, OF_MEL):
+    run = runs.load(directory)
+    if changed := spec.differences(run.spec, OF_MEL):
+        flags = " ".join(f"--config.audio.{name}={value}" for name, value in of_audio(run, spec))
         raise KvoiceError(
-            f"--init={directory}: trained on another Spec ({'; '.join(changed)}); train with "
-            "the same config.audio."
+            f"--init={directory}: has another Spec ({'; '.join(changed)}); train with {flags}"
         )
     other = load(directory, average=False)
     try:
         built.set_weights(other.get_weights())
     except ValueError:
         raise KvoiceError(
-            f"--init={directory}: its weights do not fit this model; train with the same "
-            "config.model, audio and labels."
+            f"--init={directory}: its weights do not fit this model; {_misfit(built, other, run)}"
         ) from None
+
+
+def of_audio(run: runs.Run, spec: Spec) -> list[tuple[str, object]]:
+    """Returns the fields of the Spec of a run, with their values, that another Spec has not."""
+    changed = [name for name in OF_MEL if getattr(run.spec, name) != getattr(spec, name)]
+    return [(name, getattr(run.spec, name)) for name in changed]
+
+
+def _misfit(built, other, run):
+    """What makes the weights of a run unfit for a model."""
+    if type(built) is not type(other):
+        return f"it is a run of {run.config['model_name']}"
+    here, there = ({**each.get_config(), "name": ""} | {"bands": ""} for each in (built, other))
+    changed = runs.differences(there, here)
+    return "train with the same config.model and labels: " + "; ".join(changed[:NAMED])
 
 
 @contextlib.contextmanager

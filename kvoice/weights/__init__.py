@@ -33,5 +33,6 @@ def refuse(run: str) -> None:
     if folder and not Path(run).exists():
         raise KvoiceError(
             f"{run}: are the weights that ship, and nothing is written to them; copy them to a run "
-            f"of your own (cp -r {folder} runs/{run}), and name a corpus with --data"
+            f"of your own (cp -r {folder} runs/{run}); `kvoice evaluate --run=runs/{run} "
+            "--data=CORPUS` measures that"
         )

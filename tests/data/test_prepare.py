@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import os
@@ -625,6 +626,26 @@ def test_a_recogniser_that_is_unknown_or_missing_is_named_before_any_work(tmp_pa
     with pytest.raises(KvoiceError, match=r"hama is not installed; .*kvoice\[judges\]"):
         prepare(data, tmp_path / "out", SPEC, workers=1, phones="hama")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_for_another_spec_is_refused_with_the_flags_that_make_one_for_it(tmp_path):
+    prepare(folder(tmp_path / "c"), tmp_path / "out", SPEC, workers=1)
+    made = Manifest.load(tmp_path / "out")
+    wanted = dataclasses.replace(audio.SPECS["resemblyzer"], trim_db=0.0, level_db=0.0)
+    with pytest.raises(KvoiceError, match="was made for another Spec") as error:
+        made.check(wanted, tmp_path / "out")
+    # Both are prepared in the same way, and this one comes first.
+    assert str(error.value).endswith(", with --spec=speakerencoder --trim_db=0 --level_db=0")
+    with pytest.raises(KvoiceError, match="into another directory$"):
+        made.check(dataclasses.replace(SPEC, sample_rate_hz=48000), tmp_path / "out")
+
+
+def test_the_report_offers_a_split_by_speaker_only_where_there_are_four(tmp_path):
+    made = prepare(folder(tmp_path / "c"), tmp_path / "out", SPEC, workers=1, split="text")
+    many = len(made.labels["speaker"])
+    assert many >= 4 and "two splits may hold the same words; --split=speaker" in made.report()
+    few = dataclasses.replace(made, labels=made.labels | {"speaker": ["a", "b", "c"]})
+    assert few.report().endswith("two splits may hold the same words")
 
 
 def test_the_speakers_of_the_split_judge_can_be_trained_on(tmp_path):

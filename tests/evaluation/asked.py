@@ -14,7 +14,13 @@ class Asked:
 
     def scores(self, utterances, made, voices=(), of_recordings=True):
         self.utterances, self.made, self.voices_wanted = utterances, made, voices
-        return {"missing": ["deaf"], "rows": {}, "english": True, "verification": None}
+        return {
+            "missing": ["deaf"],
+            "rows": {},
+            "english": True,
+            "against": "text",
+            "verification": None,
+        }
 
     # Of sounds one by one
 

@@ -35,6 +35,7 @@ def fakes(monkeypatch):
         return said[: round(40 * float(np.abs(wave).max()))]
 
     monkeypatch.setattr(frameworks, "installed", lambda name: True)
+    monkeypatch.setattr(recognisers, "require", lambda package: None)
     monkeypatch.setattr(recognisers, "phones", heard)
     monkeypatch.setattr(recognisers, "words", heard)
     monkeypatch.setattr(recognisers, "phones_of_text", recognisers.words_of_text)
@@ -73,6 +74,8 @@ def test_without_texts_phones_are_compared_with_the_recording_and_words_are_not_
     assert rows["made"]["words"] is None and found["against"] == "recording"
     (table,) = independent.table(found)
     assert not [title for title in table["columns"] if "word" in title or "uncalib" in title]
+    assert table["columns"][1] == "phone error rate against the recording (95 %)"
+    assert found["missing"][-1] == "words are not judged: no English text is known of them"
     assert "those that it hears in the recording" in table["note"]
 
 
@@ -82,7 +85,7 @@ def test_what_may_not_be_english_is_uncalibrated_and_never_compared_with_its_tex
     found = IndependentJudges(Source(data)).scores(said, {"made": [quieter(said[0]["wave"])]})
     assert found["against"] == "recording" and found["rows"]["made"]["words"] is None
     (table,) = independent.table(found)
-    assert table["columns"][1] == "phone error rate, uncalibrated (95 %)"
+    assert table["columns"][1] == "phone error rate against the recording, uncalibrated (95 %)"
     assert "knows English only" in table["note"]
 
 
@@ -95,7 +98,7 @@ def test_what_was_trained_on_the_phones_of_hama_is_judged_by_its_words():
     assert not [line for line in found["missing"] if "hama" in line]
     assert "trained on the phones of hama" in independent.table(found)[0]["note"]
     silent = judges.scores([utterance(text="")], {})
-    assert "has no English texts; prepare one with texts" in silent["missing"][-1]
+    assert "has no English texts; prepare one of English speech with texts" in silent["missing"][-1]
 
 
 def test_what_was_not_made_of_the_recordings_has_a_quality_only():
@@ -282,3 +285,14 @@ def test_the_encoder_has_the_weights_of_the_installed_package(monkeypatch):
 def test_a_text_with_digits_is_refused_where_it_is_needed():
     with pytest.raises(KvoiceError, match="Room 5.*write it in letters"):
         recognisers.words_of_text("Room 5")
+
+
+def test_a_judge_that_cannot_be_imported_costs_a_line_and_its_columns(monkeypatch):
+    def require(package):
+        if package == recognisers.SPEECHMOS:
+            raise KvoiceError("speechmos is installed and cannot be imported (no libonnx)")
+
+    monkeypatch.setattr(recognisers, "require", require)
+    found = IndependentJudges(Source()).scores([utterance()], {})
+    assert "speechmos does not judge: speechmos is installed and cannot" in found["missing"][0]
+    assert found["rows"][RECORDING]["quality"] is None and found["rows"][RECORDING]["phones"]

@@ -6,6 +6,7 @@ import collections
 import hashlib
 import os
 import pickle
+import shlex
 import sys
 import types
 import zipfile
@@ -417,7 +418,7 @@ def test_a_training_begins_from_imported_weights_with_their_mean_and_spread(tmp_
         np.testing.assert_allclose(loaded.encode(mel)[name], value, atol=1e-6)
 
     other = runs.create(tmp_path / "other", asked, audio.Spec(mels=16, hop=128), {})
-    with pytest.raises(KvoiceError, match="--init=.*another Spec .*hop: 256 here, 128 there"):
+    with pytest.raises(KvoiceError, match="--init=.*another Spec .*hop: 128 here, 256 there"):
         loop.train(other, Silence(), init=str(run.path), verbose=0)
 
 
@@ -544,13 +545,22 @@ def package(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_installed_package_is_found_without_importing_it(tmp_path, package, monkeypatch):
+def test_the_installed_package_is_found_without_importing_it(
+    tmp_path, package, monkeypatch, capsys
+):
     assert exchange.installed("speakerencoder") == package / "pretrained.pt"
     assert exchange.installed("adainvc") is None
     monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
     run = tmp_path / "run"
     assert main(["import", "--model=speakerencoder", f"--run={run}"]) == 0
     assert "resemblyzer" not in sys.modules
+    (advice,) = [line for line in capsys.readouterr().out.splitlines() if "--init=" in line]
+    words = shlex.split(advice)[2:]  # less the name of the command
+    own = runs.load(run).spec
+    assert {"--config.audio.power=2", "--config.audio.scale=linear"} <= {*words}
+    overrides = [word for word in words if word.startswith("--config.")]
+    fields = configs.configuration("speakerencoder", "", overrides)["audio"]
+    assert not audio.Spec(**fields).differences(own, audio.OF_MEL)
     assert runs.load(run).config["imported"]["file"] == "pretrained.pt"
     (package / "pretrained.pt").unlink()
     assert exchange.installed("speakerencoder") is None

@@ -9,6 +9,7 @@ Every corpus maps its labels to the words of `EMOTIONS` and `GENDERS`, and its s
 "corpus/speaker", so that corpora can be joined.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import itertools
@@ -114,6 +115,23 @@ def items(data: str) -> tuple[list[Item], list[Skipped]]:
                 "join a corpus only once, and folders of different names"
             )
         names.add(item.name)
+    return _once(found, skipped)
+
+
+def _once(items, skipped):
+    """Leaves out files that are there under another name too, of which links were made."""
+    found, files = [], {}
+    for item in items:
+        if not item.path:
+            found.append(item)
+            continue
+        with contextlib.suppress(OSError):  # what cannot be read is told when it is
+            stat = os.stat(item.path)
+            first = files.setdefault((stat.st_dev, stat.st_ino), item.path)
+            if first != item.path:
+                skipped.append(Skipped(item.path, "the same file as another", intended=True))
+                continue
+        found.append(item)
     return found, skipped
 
 

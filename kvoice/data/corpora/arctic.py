@@ -65,7 +65,8 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
         raise unrecognised("CMU ARCTIC", root, "cmu_us_VOICE_arctic/wav/arctic_a0001.wav")
     texts = commonest(line.groups() for own in lines.values() for line in own)
     if not texts:
-        skipped.append(Skipped(os.path.join(root, _TABLE), NO_TEXTS, intended=True))
+        path = os.path.join(os.path.dirname(next(iter(lines))), _TABLE)
+        skipped.append(Skipped(path, NO_TEXTS, intended=True))
     return [
         dataclasses.replace(item, text=texts.get(stem_of(item.path), "")) for item in found.values()
     ], skipped

@@ -57,6 +57,12 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
         ):
             if names:
                 skipped.append(Skipped(folder, f"{len(names)} {reason}", intended=True))
+    if clips and not any(tables.values()):
+        folder = os.path.dirname(os.path.abspath(next(iter(clips))))
+        raise KvoiceError(
+            f"{os.path.join(folder, *_CONFIRMED)}: is not there; it names the speakers and the "
+            "texts of the clips"
+        )
     if not found:
         expected = f"LANGUAGE/clips/NAME.mp3, listed in LANGUAGE/{_CONFIRMED[0]}"
         raise unrecognised("Common Voice", root, expected)

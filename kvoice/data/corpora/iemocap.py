@@ -6,6 +6,7 @@ import re
 
 from kvoice.data.corpora.layout import audio_files, lines_of, stem_of, unrecognised
 from kvoice.data.corpora.utterance import GENDER_WORDS, Item, Skipped
+from kvoice.errors import KvoiceError
 
 _EMOTIONS = {
     "neu": "neutral",
@@ -22,6 +23,7 @@ _LEFT_OUT = {
     "oth": "another emotion than those of the vocabulary",
     "xxx": "the annotators agree on no emotion",
 }
+_UNLABELLED = "its emotion is not in"
 _DIALOGUE = r"Ses0([1-5])[FM]_(?:impro\d\d|script\d\d_\d)[a-z]?"
 _NAME = re.compile(rf"({_DIALOGUE})_([FM])\d{{3}}")
 _LABEL = re.compile(r"\[[\d. -]+\]\s+(\w+)\s+([a-z]{3})\s")  # [start - end] turn emotion [...]
@@ -69,7 +71,7 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
             skipped.append(Skipped(path, _LEFT_OUT[label], intended=True))
         elif label not in _EMOTIONS:
             table_of = f"SessionN/dialog/EmoEvaluation/{dialogue}.txt"
-            skipped.append(Skipped(path, f"its emotion is not in {table_of}"))
+            skipped.append(Skipped(path, f"{_UNLABELLED} {table_of}"))
         else:
             words = table(os.path.join(above, "transcriptions", f"{dialogue}.txt"), _TURN)
             found[stem] = Item(
@@ -81,6 +83,12 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
                 text=words.get(stem, ""),
                 path=path,
             )
+    unlabelled = [each for each in skipped if each.reason.startswith(_UNLABELLED)]
+    if not found and unlabelled:
+        raise KvoiceError(
+            f"{root}: of no utterance is the emotion known; {unlabelled[0].file}: "
+            f"{unlabelled[0].reason}"
+        )
     if not found:
         raise unrecognised(
             "IEMOCAP",

@@ -19,21 +19,27 @@ NO_TEXTS = "not there: of no utterance is the text known"
 def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> tuple[list[str], list[Skipped]]:
     """The files of a directory and of all below it whose names end in one of `kinds`.
 
-    Links are followed, but no folder is entered twice. Hidden files and folders are ignored: macOS
-    leaves `._NAME` beside NAME in archives.
+    Links are followed, but no folder is entered twice: a folder that is there itself counts under
+    its own name, not under that of a link. Hidden files and folders are ignored: macOS leaves
+    `._NAME` beside NAME in archives.
 
     Returns:
         The sorted paths, relative to `root`, and what is left out: sound files of other kinds,
         links that lead nowhere, files that are no regular files, and folders that may not be read.
     """
     found, left_out, seen = [], [], {}
+    whole = os.path.realpath(root)
 
     def refused(error):
         left_out.append(Skipped(error.filename, f"may not be read ({error.strerror})"))
 
     for folder, folders, files in os.walk(root, onerror=refused, followlinks=True):
-        if seen.setdefault(os.path.realpath(folder), folder) != folder:
-            first = seen[os.path.realpath(folder)]
+        real = os.path.realpath(folder)
+        inside = os.path.relpath(real, whole)
+        if os.path.islink(folder) and folder != root and _walked(inside):
+            seen.setdefault(real, os.path.normpath(os.path.join(root, inside)))
+        if seen.setdefault(real, folder) != folder:
+            first = seen[real]
             left_out.append(Skipped(folder, f"the same folder as {first}", intended=True))
             folders[:] = []
             continue
@@ -54,6 +60,11 @@ def audio_files(root: str, kinds: tuple[str, ...] = AUDIO) -> tuple[list[str], l
             else:
                 found.append(os.path.relpath(path, root))
     return sorted(found), left_out
+
+
+def _walked(inside):
+    """Whether a path from the root on is that of a folder below it that is no hidden one."""
+    return not any(part[0] == "." or part == "__MACOSX" for part in inside.split(os.sep))
 
 
 def _unicode(path):

@@ -4,7 +4,7 @@ import pytest
 
 from kvoice.data import corpora
 from kvoice.errors import KvoiceError
-from tests.data.corpora.trees import by_name, place, reasons
+from tests.data.corpora.trees import by_name, faults, place, reasons
 
 
 def test_a_folder_gives_speakers_and_emotions(tmp_path):
@@ -133,6 +133,29 @@ def test_links_to_folders_are_followed_and_loops_are_not(tmp_path):
         "loop": f"the same folder as {tmp_path / 'mine'}",
         "gone.wav": "a link that leads nowhere",
     }
+
+
+def test_a_folder_counts_under_its_own_name_and_not_under_that_of_a_link(tmp_path):
+    place(tmp_path / "mine", "anna/a.wav", "ben/b.wav")
+    os.symlink(tmp_path / "mine" / "ben", tmp_path / "mine" / "anna" / "a_link")
+    assert set(by_name(f"folder:{tmp_path / 'mine'}")) == {"mine/anna/a.wav", "mine/ben/b.wav"}
+    assert reasons(f"folder:{tmp_path / 'mine'}") == {
+        "a_link": f"the same folder as {tmp_path / 'mine' / 'ben'}"
+    }
+
+
+def test_a_file_is_taken_once_whatever_links_lead_to_it(tmp_path):
+    place(tmp_path / "mine", "anna/a.wav", "ben/b.wav")
+    (tmp_path / "links").mkdir()
+    os.symlink(tmp_path / "mine" / "anna", tmp_path / "links" / "someone")
+    os.symlink(tmp_path / "mine" / "anna" / "a.wav", tmp_path / "mine" / "ben" / "c.wav")
+    data = f"folder:{tmp_path / 'mine'}+folder:{tmp_path / 'links'}"
+    assert set(by_name(data)) == {"mine/anna/a.wav", "mine/ben/b.wav"}
+    assert reasons(data) == {
+        "c.wav": "the same file as another",
+        "a.wav": "the same file as another",
+    }
+    assert faults(data) == []
 
 
 def test_a_folder_of_links_is_read_like_the_folders_themselves(tmp_path):

@@ -105,7 +105,14 @@ def test_iemocap_names_what_is_damaged(tmp_path):
     assert len(faults(f"iemocap:{tmp_path}")) == 4
 
 
-def test_iemocap_without_its_tables_is_refused_with_the_layout(tmp_path):
+def test_iemocap_without_its_tables_is_refused_with_their_place(tmp_path):
     empty(tmp_path, "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav")
+    with pytest.raises(KvoiceError, match="of no utterance is the emotion known") as error:
+        corpora.items(f"iemocap:{tmp_path}")
+    assert "is not in SessionN/dialog/EmoEvaluation/Ses01F_impro01.txt" in str(error.value)
+
+
+def test_iemocap_without_any_of_its_names_is_refused_with_the_layout(tmp_path):
+    empty(tmp_path, "a.wav")
     with pytest.raises(KvoiceError, match="with its emotion in SessionN/dialog/EmoEvaluation"):
         corpora.items(f"iemocap:{tmp_path}")
