@@ -416,6 +416,7 @@ TABLES = {
     "adainvc-voices": (evaluated(), f"{RESULTS}/adainvc.json"),
     "adainvc-content": (evaluated(1), f"{RESULTS}/adainvc.json"),
     "adainvc-f0": (evaluated(2), f"{RESULTS}/adainvc.json"),
+    "adainvc-judges": (evaluated(4), f"{RESULTS}/adainvc.json"),
     "adainvc-norm": (
         compared("with instance normalisation", "without"),
         f"{RESULTS}/adainvc.json",
