@@ -86,11 +86,10 @@ def import_(model, checkpoint, stats, spec, alternate, run):
     print(f"run      {made.path}, imported")
     variant = f":{found.variant}" if found.variant else ""
     own = audio.Spec(**configs.configuration(model, found.variant)["audio"])
-    for name, value in loop.of_audio(made, own):
-        variant += f" --config.audio.{name}={value}"
+    mels = loop.audio_flags(made, own)
     print(
         following(
             *evaluation.of(model).next_commands(made),
-            f"train --model={model}{variant} --init={made.quoted} --data=CORPUS --run=DIR",
+            f"train --model={model}{variant}{mels} --init={made.quoted} --data=CORPUS --run=DIR",
         )
     )

@@ -37,10 +37,8 @@ from kvoice.inference.harmonic import HarmonicVocoder
 
 PART_S = 60.0
 LOUDNESS_S = 0.4  # over which the loudness of a conversion is matched to that of the source
-BRIEF_S, LOUDER_DB = (
-    0.05,
-    6.0,
-)  # within which a conversion is at most so much louder than its source
+BRIEF_S = 0.05  # over which a conversion is at most `LOUDER_DB` louder than its source
+LOUDER_DB = 6.0
 # The share of the target's voice where none is asked for. A network keeps a part of the source's:
 # chosen by judges of conversions between validation readers, in docs/results.
 MIX = 1.6

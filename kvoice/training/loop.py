@@ -233,9 +233,9 @@ def begin_from(built: keras.Model, directory: str | os.PathLike, spec: Spec) -> 
     """
     run = runs.load(directory)
     if changed := spec.differences(run.spec, OF_MEL):
-        flags = " ".join(f"--config.audio.{name}={value}" for name, value in of_audio(run, spec))
         raise KvoiceError(
-            f"--init={directory}: has another Spec ({'; '.join(changed)}); train with {flags}"
+            f"--init={directory}: has another Spec ({'; '.join(changed)}); train with"
+            f"{audio_flags(run, spec)}"
         )
     other = load(directory, average=False)
     try:
@@ -246,10 +246,19 @@ def begin_from(built: keras.Model, directory: str | os.PathLike, spec: Spec) -> 
         ) from None
 
 
-def of_audio(run: runs.Run, spec: Spec) -> list[tuple[str, object]]:
-    """Returns the fields of the Spec of a run, with their values, that another Spec has not."""
-    changed = [name for name in OF_MEL if getattr(run.spec, name) != getattr(spec, name)]
-    return [(name, getattr(run.spec, name)) for name in changed]
+def audio_flags(run: runs.Run, spec: Spec) -> str:
+    """Returns the flags of `train`, each behind a space, with which its mels are those of a run.
+
+    Args:
+        run: The run.
+        spec: The Spec that a training has without them.
+    """
+    values = {name: getattr(run.spec, name) for name in OF_MEL}
+    return "".join(
+        f" --config.audio.{name}={value}"
+        for name, value in values.items()
+        if value != getattr(spec, name)
+    )
 
 
 def _misfit(built, other, run):

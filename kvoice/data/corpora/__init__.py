@@ -128,7 +128,7 @@ def _once(items, skipped):
         with contextlib.suppress(OSError):  # what cannot be read is told when it is
             stat = os.stat(item.path)
             first = files.setdefault((stat.st_dev, stat.st_ino), item.path)
-            if first != item.path:
+            if stat.st_ino and first != item.path:  # some file systems do not number their files
                 skipped.append(Skipped(item.path, "the same file as another", intended=True))
                 continue
         found.append(item)

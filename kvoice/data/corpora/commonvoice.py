@@ -57,11 +57,14 @@ def items(root: str) -> tuple[list[Item], list[Skipped]]:
         ):
             if names:
                 skipped.append(Skipped(folder, f"{len(names)} {reason}", intended=True))
-    if clips and not any(tables.values()):
-        folder = os.path.dirname(os.path.abspath(next(iter(clips))))
+    lacking = [
+        table
+        for folder in clips
+        if not os.path.exists(table := os.path.join(os.path.dirname(folder), *_CONFIRMED))
+    ]
+    if not found and lacking:
         raise KvoiceError(
-            f"{os.path.join(folder, *_CONFIRMED)}: is not there; it names the speakers and the "
-            "texts of the clips"
+            f"{lacking[0]}: is not there; it names the speakers and the texts of the clips"
         )
     if not found:
         expected = f"LANGUAGE/clips/NAME.mp3, listed in LANGUAGE/{_CONFIRMED[0]}"

@@ -74,6 +74,9 @@ def test_common_voice_names_clips_without_a_table(tmp_path):
     assert faults(f"commonvoice:{tmp_path}") == ["clips"]
     with pytest.raises(KvoiceError, match="en/validated.tsv: is not there; it names the speakers"):
         corpora.items(f"commonvoice:{tmp_path}/en")
+    texts(tmp_path, {"en/validated.tsv": HEADER})  # which names none of them
+    with pytest.raises(KvoiceError, match="expected LANGUAGE/clips/NAME.mp3, listed in LANGUAGE/"):
+        corpora.items(f"commonvoice:{tmp_path}/en")
 
 
 def test_common_voice_takes_each_clip_once(tmp_path):
